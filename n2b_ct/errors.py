@@ -1,0 +1,60 @@
+"""What can go wrong, as a tree; every branch has one meaning for the caller.
+
+::
+
+    N2BError
+    ├── ConfigError        a pipeline, a manifest or a --set is wrong
+    ├── DataError          files are missing, empty, too small or hold impossible values
+    │   └── SeriesError    one series cannot be used; the others can
+    ├── ModelError         a model file is not ours or does not fit
+    ├── OutputError        the output place cannot be written, or must not be
+    └── TrainingError      training cannot go on
+        └── CollapseError  the noise extractor's noise died: no model is written
+
+A message is one line, ``<subject>: <requirement>, got <value>; <remedy>``, and names no patient.
+"""
+
+
+class N2BError(Exception):
+    """Anything n2b-ct says in one line instead of a traceback."""
+
+
+class ConfigError(N2BError):
+    """A pipeline, a manifest or an override is wrong; ``problems`` lists all of them."""
+
+    def __init__(self, problems: str | list[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(N2BError):
+    """Input files are missing, empty, too small or hold impossible values."""
+
+
+class SeriesError(DataError):
+    """One series cannot be used; ``reason`` is a stable code such as ``pixel_truncated``."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ModelError(N2BError):
+    """A model file is not one of ours, is damaged or does not fit."""
+
+
+class OutputError(N2BError):
+    """The output place cannot be written, or must not be."""
+
+
+class TrainingError(N2BError):
+    """Training cannot go on."""
+
+
+class CollapseError(TrainingError):
+    """The extracted noise died or blew up, so the denoiser would be useless."""
+
+
+def explain(subject: str, requirement: str, got: object, remedy: str) -> str:
+    """Word an error in the project's one form: ``subject: requirement, got value; remedy``."""
+    return f"{subject}: {requirement}, got {got}; {remedy}"
