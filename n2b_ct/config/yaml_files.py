@@ -1,0 +1,134 @@
+"""YAML in and out: plain values only, no duplicate keys, shipped files found from any folder."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from n2b_ct.errors import ConfigError, explain
+
+ShippedKind = Literal["pipelines", "data_manifests"]
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A SafeLoader that refuses a key written twice, where PyYAML keeps the last one silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key written twice: {', '.join(twice)}", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def shipped_dir(kind: ShippedKind) -> Path:
+    """Return the folder of shipped files: inside an installed wheel, else at the repository's root."""
+    installed = _PACKAGE / "shipped" / kind
+    return installed if installed.is_dir() else _PACKAGE.parent / kind
+
+
+def find_yaml(name: str | Path, kind: ShippedKind, beside: Path | None = None) -> Path:
+    """Find a YAML file: as a path, beside the file that names it, else among the shipped ones.
+
+    Args:
+        name: A path, or the name of a shipped file with or without ``.yaml``.
+        kind: Which shipped folder to look in.
+        beside: The folder of the file that names it.
+
+    Raises:
+        ConfigError: No such file anywhere.
+    """
+    path = Path(name)
+    names = [path] if path.suffix in {".yaml", ".yml"} else [path, path.with_name(path.name + ".yaml")]
+    places = [Path(), *([beside] if beside else []), shipped_dir(kind)]
+    for place in places:
+        for candidate in names:
+            if (place / candidate).is_file():
+                return place / candidate
+    known = ", ".join(sorted(p.name for p in shipped_dir(kind).glob("*.yaml"))) or "none"
+    raise ConfigError(explain(str(name), "must be a YAML file", "no such file", f"shipped files are: {known}"))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML mapping of plain values.
+
+    Raises:
+        ConfigError: The file cannot be read, is not YAML, or is not a mapping.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            explain(path.name, "must be a readable text file", type(error).__name__, "check the path")
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(explain(path.name, "must be YAML", _yaml_problem(error), "mend that line")) from error
+    if not isinstance(values, dict):
+        raise ConfigError(
+            explain(path.name, "must be a mapping of sections", type(values).__name__, "see a shipped pipeline")
+        )
+    return values
+
+
+def write_yaml(values: dict[str, Any], path: Path) -> None:
+    """Write plain values, keys in their own order."""
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
+
+
+def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Apply ``section.key=value`` overrides (the value is YAML) to a copy of ``values``.
+
+    Raises:
+        ConfigError: An override has no ``=``, or its path runs through something that is not a section.
+    """
+    result = _copy(values)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        if not equals or not dotted.strip():
+            raise ConfigError(
+                explain(f"--set {override}", "must be key=value", "no key or no =", "write --set training.seed=1")
+            )
+        *sections, key = dotted.strip().split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(
+                    explain(f"--set {dotted}", f"{section} must be a section", "a value", "check the key's path")
+                )
+        place[key] = _yaml_value(override, text)
+    return result
+
+
+def problems_of(error: ValidationError, subject: str) -> list[str]:
+    """Word every problem of a pydantic error as ``file: path.to.key: what, got value``."""
+    lines = []
+    for problem in error.errors():
+        path = ".".join(str(part) for part in problem["loc"]) or "file"
+        got = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+        lines.append(f"{subject}: {path}: {problem['msg'].removeprefix('Value error, ')}{got}")
+    return lines
+
+
+def _copy(values: Any) -> Any:
+    return {key: _copy(value) for key, value in values.items()} if isinstance(values, dict) else values
+
+
+def _yaml_value(override: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(explain(f"--set {override}", "the value must be YAML", text, "quote it")) from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "something else"
+    return f"{problem} in line {mark.line + 1}" if mark else str(problem)
