@@ -1,0 +1,23 @@
+"""The dose-level report: measures per slice, their summary, and one HTML file beside JSON, CSV and figures.
+
+>>> rows = [row for case in cases for row in measure_slice(case, windows)]    # doctest: +SKIP
+>>> write_report(out_dir, summarise(rows, windows), rows, panels, provenance)  # doctest: +SKIP
+"""
+
+from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
+from n2b_ct.evaluation.report.pictures import Panel
+from n2b_ct.evaluation.report.provenance import Provenance
+from n2b_ct.evaluation.report.summary import Statistic, Summary, summarise
+from n2b_ct.evaluation.report.writer import write_report
+
+__all__ = [
+    "Panel",
+    "Provenance",
+    "SliceCase",
+    "SliceMeasure",
+    "Statistic",
+    "Summary",
+    "measure_slice",
+    "summarise",
+    "write_report",
+]

@@ -1,0 +1,72 @@
+"""Gaussian blur and NLM: what they are, and that they never see a reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage.restoration import denoise_nl_means
+
+from n2b_ct.errors import DataError
+from n2b_ct.evaluation.controls import CONTROLS, gaussian_blur, nlm
+
+
+@pytest.fixture
+def noisy() -> np.ndarray:
+    rng = np.random.default_rng(2)
+    hu = np.full((96, 96), 30.0)
+    hu[:, 48:] = 110.0
+    return (hu + rng.normal(0.0, 20.0, hu.shape)).astype(np.float32)
+
+
+def test_the_blur_of_a_point_is_the_gaussian_of_sigma_one() -> None:
+    point = np.zeros((21, 21))
+    point[10, 10] = 1000.0
+    blurred = gaussian_blur(point)
+    weights = np.exp(-0.5 * np.arange(-4, 5) ** 2)
+    weights /= weights.sum()
+    np.testing.assert_allclose(blurred[6:15, 6:15], 1000.0 * np.outer(weights, weights), rtol=1e-5)
+    assert blurred.sum() == pytest.approx(1000.0, rel=1e-5)
+
+
+def test_the_blur_equals_scipy(noisy: np.ndarray) -> None:
+    np.testing.assert_allclose(
+        gaussian_blur(noisy), ndimage.gaussian_filter(noisy.astype(np.float64), 1.0, mode="mirror"), rtol=1e-5
+    )
+
+
+def test_nlm_equals_scikit_image_at_the_same_strength(noisy: np.ndarray) -> None:
+    expected = denoise_nl_means(
+        noisy.astype(np.float64), patch_size=5, patch_distance=6, h=0.8 * 20.0, fast_mode=True, preserve_range=True
+    )
+    np.testing.assert_allclose(nlm(noisy, sigma_hu=20.0), expected, rtol=1e-5)
+
+
+def test_nlm_finds_its_own_noise_level_and_keeps_the_edge(noisy: np.ndarray) -> None:
+    denoised = nlm(noisy)
+    assert denoised.dtype == np.float32
+    assert denoised[:, 8:40].std() < 0.4 * noisy[:, 8:40].std()
+    assert denoised[:, 52:].mean() - denoised[:, :44].mean() == pytest.approx(80.0, abs=3.0)
+
+
+def test_nlm_leaves_a_slice_without_noise_as_it_is() -> None:
+    constant = np.full((32, 32), 40.0, dtype=np.float32)
+    np.testing.assert_array_equal(nlm(constant), constant)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_every_control_keeps_shape_and_describes_its_parameters(name: str, noisy: np.ndarray) -> None:
+    control = CONTROLS[name]
+    assert control.name == name
+    assert any(character.isdigit() for character in control.description)
+    denoised = control.apply(noisy)
+    assert denoised.shape == noisy.shape
+    assert denoised.dtype == np.float32
+    assert np.isfinite(denoised).all()
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_every_control_refuses_nan(name: str, noisy: np.ndarray) -> None:
+    noisy[3, 4] = np.nan
+    with pytest.raises(DataError, match=r"input: HU must be finite, got 1 NaN or infinite pixels; "):
+        CONTROLS[name].apply(noisy)
