@@ -47,7 +47,11 @@ class Window:
 
     def normalise(self, hu: np.ndarray) -> np.ndarray:
         """Clip to the window and scale to network units ``[0, 1]``, float32."""
-        return ((self.clip(hu) - self.lower_hu) / self.width_hu).astype(np.float32)
+        return self.scale(self.clip(hu))
+
+    def scale(self, hu: np.ndarray) -> np.ndarray:
+        """Scale to network units without clipping, float32: HU outside the window lie outside ``[0, 1]``."""
+        return ((hu - self.lower_hu) / self.width_hu).astype(np.float32)
 
     def to_hu(self, network_units: np.ndarray) -> np.ndarray:
         """Undo :meth:`normalise` for values inside the window."""

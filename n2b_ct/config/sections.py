@@ -21,7 +21,7 @@ from n2b_ct.hu import WINDOWS, Window
 class Section(BaseModel):
     """What every section is: frozen, and a misspelt key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class WindowSection(Section):
@@ -164,6 +164,8 @@ class Noise2BlurSection(Section):
     """False gives the paper's N2B_v: L_n2b reaches the denoiser too."""
     noise_clamp_sigma: float | None = Field(4.0, gt=0)
     """Clamp ñ to this many robust standard deviations of its own patch before it meets a clean patch; null: never."""
+    noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
+    """How fast a slow gain brings σ(ñ) to the noise that flat parts of the slices show; null: never."""
     collapse_ratio: tuple[float, float] = (0.35, 3.0)
     """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches."""
 
@@ -194,8 +196,11 @@ class DataSection(Section):
     """Dose fractions used for noisy and test slices; null: all that the manifest knows."""
     window: NamedWindow = WindowSection(lower_hu=-160.0, upper_hu=240.0)
     """What the network sees; pixels outside it are never changed."""
-    min_body_fraction: float = Field(0.25, ge=0, lt=1)
-    """Patches with a smaller share of pixels inside the window are drawn again: air teaches nothing."""
+    noisy_body_fraction: float = Field(0.95, ge=0, le=1)
+    """Noisy patches have at least this share of pixels inside the window: where the window cuts noise off, its
+    texture is lost, and Noise2Blur would learn noise with holes."""
+    clean_body_fraction: float = Field(0.5, ge=0, le=1)
+    """The same for clean patches, which may show air, fat and lung beside the body."""
 
 
 class TrainingSection(Section):
@@ -207,13 +212,13 @@ class TrainingSection(Section):
     """Noisy patches a step, and as many clean ones."""
     patch_px: int = Field(128, ge=16)
     """Side of the square patches."""
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     """Adam's, at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Cosine falls to ``final_learning_rate_fraction`` at the end."""
-    final_learning_rate_fraction: float = Field(0.02, gt=0, le=1)
+    final_learning_rate_fraction: float = Field(0.01, gt=0, le=1)
     """Of the first learning rate."""
-    average_weights_decay: float = Field(0.0, ge=0, lt=1)
+    average_weights_decay: float = Field(0.99, ge=0, lt=1)
     """Decay of the moving average of the denoiser's weights that becomes the model; 0: the last weights."""
     seed: int = Field(0, ge=0)
     """Everything random follows from it."""
@@ -242,18 +247,10 @@ class ReportSection(Section):
     @field_validator("windows")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in names if name not in WINDOWS] or not names:
-            msg = f"must be among {', '.join(WINDOWS)}; unknown: {unknown}"
+        if not names or not set(names) <= set(WINDOWS):
+            msg = f"must be one or more of {', '.join(WINDOWS)}"
             raise ValueError(msg)
         return names
-
-
-class PhantomSection(Section):
-    """The digital piglet that ``simulate piglet`` makes for this pipeline."""
-
-    slices: int = Field(906, ge=8)
-    size_px: int = Field(512, ge=64)
-    seed: int = Field(0, ge=0)
 
 
 class Pipeline(Section):
@@ -267,7 +264,6 @@ class Pipeline(Section):
     method: Method
     training: TrainingSection
     report: ReportSection = ReportSection()
-    phantom: PhantomSection | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON."""

@@ -9,17 +9,23 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from n2b_ct.errors import ConfigError, explain
+from n2b_ct.errors import ConfigError, OutputError, explain
 
 ShippedKind = Literal["pipelines", "data_manifests"]
 _PACKAGE = Path(__file__).resolve().parents[1]
+_N_SHOWN = 80
+_WORDING = {
+    "extra_forbidden": ("must be a known key", "correct its name or remove it"),
+    "missing": ("must be given", "add it"),
+}
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """A SafeLoader that refuses a key written twice, where PyYAML keeps the last one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        keys = [self.construct_object(key, deep=True) for key, _ in pairs]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:
             raise yaml.constructor.ConstructorError(
@@ -46,7 +52,7 @@ def find_yaml(name: str | Path, kind: ShippedKind, beside: Path | None = None) -
         ConfigError: No such file anywhere.
     """
     path = Path(name)
-    names = [path] if path.suffix in {".yaml", ".yml"} else [path, path.with_name(path.name + ".yaml")]
+    names = [path] if path.suffix in {".yaml", ".yml"} else [path, Path(f"{name}.yaml")]
     places = [Path(), *([beside] if beside else []), shipped_dir(kind)]
     for place in places:
         for candidate in names:
@@ -68,7 +74,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             explain(path.name, "must be a readable text file", type(error).__name__, "check the path")
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
         raise ConfigError(explain(path.name, "must be YAML", _yaml_problem(error), "mend that line")) from error
     if not isinstance(values, dict):
         raise ConfigError(
@@ -78,8 +84,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def write_yaml(values: dict[str, Any], path: Path) -> None:
-    """Write plain values, keys in their own order."""
-    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
+    """Write plain values, keys in their own order.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(explain(str(path), "must be writable", error.strerror, "choose another place")) from error
 
 
 def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -108,13 +122,22 @@ def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str
 
 
 def problems_of(error: ValidationError, subject: str) -> list[str]:
-    """Word every problem of a pydantic error as ``file: path.to.key: what, got value``."""
+    """Word every problem of a pydantic error as ``file: path.to.key: requirement, got value; remedy``."""
     lines = []
     for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"]) or "file"
-        got = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
-        lines.append(f"{subject}: {path}: {problem['msg'].removeprefix('Value error, ')}{got}")
+        path = ".".join(str(part) for part in problem["loc"])
+        requirement, remedy = _WORDING.get(problem["type"], ("", "correct it"))
+        for text in (requirement or problem["msg"].removeprefix("Value error, ")).splitlines():
+            got = "nothing" if problem["type"] == "missing" else _short(problem["input"])
+            lines.append(explain(f"{subject}: {path}" if path else subject, text[:1].lower() + text[1:], got, remedy))
     return lines
+
+
+def _short(value: object) -> str:
+    """Show a value of a file, in one line and never a whole section."""
+    if isinstance(value, dict):
+        return f"a section with {', '.join(map(str, value)) or 'nothing'}"[:_N_SHOWN]
+    return repr(value)[:_N_SHOWN]
 
 
 def _copy(values: Any) -> Any:
@@ -124,11 +147,11 @@ def _copy(values: Any) -> Any:
 def _yaml_value(override: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(explain(f"--set {override}", "the value must be YAML", text, "quote it")) from error
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
+def _yaml_problem(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "something else"
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0] or "something else"
     return f"{problem} in line {mark.line + 1}" if mark else str(problem)
