@@ -1,0 +1,98 @@
+"""CT slices and series as HU: every slice by its own rescale, padding marked, nothing guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.errors import SeriesError, explain
+from n2b_ct.hu import stored_to_hu
+from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS
+from n2b_ct.io.dicom.geometry import volume_affine
+from n2b_ct.io.dicom.parse import Parsed, parse_file
+from n2b_ct.io.dicom.pixels import name_decoder, padding_mask, rescale_of, stored_values
+from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom
+from n2b_ct.io.series import CTSeries, CTSlice, SeriesRef
+
+__all__ = ["read_series", "read_slice", "stored_values"]
+
+Progress = Callable[[int, int, str], None]
+
+
+def read_slice(path: Path) -> CTSlice:
+    """Read one CT slice.
+
+    Returns:
+        HU float32 ``[rows, cols]``, the padding mask and the whole data set.
+
+    Raises:
+        SeriesError: The slice cannot be trusted; ``reason`` is a code of :mod:`n2b_ct.io.dicom.reasons`.
+    """
+    parsed = parse_file(Path(path), with_pixels=True)
+    with quiet_pydicom():
+        for check in (*KIND_CHECKS, *PIXEL_CHECKS):
+            check(parsed)
+        return _to_slice(parsed)
+
+
+def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progress: Progress | None = None) -> CTSeries:
+    """Read a series, or some of its slices in the order asked for.
+
+    Args:
+        series: As found by :func:`n2b_ct.io.dicom.scan.scan`.
+        indices: Places in ``series.instances``; all by default.
+        progress: Called with (done, total, what) after each slice.
+
+    Returns:
+        HU float32 ``[slices, rows, cols]``. The affine steps evenly from the first to the last slice
+        read, which is only an average where the spacing varies.
+
+    Raises:
+        SeriesError: A slice cannot be trusted, or no slice was asked for.
+    """
+    wanted = list(range(len(series))) if indices is None else list(indices)
+    if not wanted:
+        message = explain(f"series {series.short_uid}", "at least one slice must be read", "none", "ask for some")
+        raise SeriesError("no_slices", message)
+    hu = np.empty((len(wanted), series.rows, series.cols), np.float32)
+    is_padding = np.empty(hu.shape, dtype=bool)
+    ends: list[CTSlice] = []
+    for place, index in enumerate(wanted):
+        ct_slice = read_slice(series.instances[index].path)
+        _require_size(series, ct_slice)
+        hu[place], is_padding[place] = ct_slice.hu, ct_slice.is_padding
+        if place in (0, len(wanted) - 1):
+            ends.append(ct_slice)
+        if progress is not None:
+            progress(place + 1, len(wanted), "reading slices")
+    return CTSeries(hu, is_padding, _affine(series, ends[0], ends[-1], len(wanted)), series)
+
+
+def _to_slice(parsed: Parsed) -> CTSlice:
+    slope, intercept = rescale_of(parsed.dataset)
+    name_decoder(parsed.dataset)
+    stored = stored_values(parsed.dataset)
+    n_expected = (int(parsed.dataset.Rows), int(parsed.dataset.Columns))
+    if stored.shape != n_expected:
+        message = explain(parsed.path.name, f"pixels must be {n_expected}", stored.shape, "send the file again")
+        raise SeriesError("pixel_undecodable", message)
+    return CTSlice(stored_to_hu(stored, slope, intercept), padding_mask(parsed.dataset, stored), parsed.dataset)
+
+
+def _require_size(series: SeriesRef, ct_slice: CTSlice) -> None:
+    if ct_slice.hu.shape != (series.rows, series.cols):
+        got = "x".join(map(str, ct_slice.hu.shape))
+        requirement = f"slices must be {series.rows}x{series.cols}"
+        message = explain(f"series {series.short_uid}", requirement, got, "scan the folder again: it has changed")
+        raise SeriesError("bad_value", message)
+
+
+def _affine(series: SeriesRef, first: CTSlice, last: CTSlice, n_slices: int) -> np.ndarray:
+    """The affine of the slices read; missing sizes count as 1 mm (``pixel_spacing_missing`` tells)."""
+    with quiet_pydicom():
+        ends_mm = [numbers(one.dataset, "ImagePositionPatient", 3) or (0.0,) * 3 for one in (first, last)]
+        thickness_mm = lenient_number(first.dataset, "SliceThickness") or 1.0
+    spacing_mm = series.pixel_spacing_mm or (1.0, 1.0)
+    return volume_affine(ends_mm[0], ends_mm[1], n_slices, series.orientation, spacing_mm, thickness_mm)

@@ -1,0 +1,61 @@
+"""Why a file was not used: every stable code, whether it skips or fails, and what it means.
+
+A *skip* is a file that never was a CT slice to us; an *error* is a CT slice that cannot be trusted.
+"""
+
+from __future__ import annotations
+
+from n2b_ct.io.series import Action
+
+SKIPS: dict[str, str] = {
+    "empty": "the file has no bytes",
+    "not_dicom": "the content is not DICOM, whatever the name says",
+    "not_regular": "a pipe, a device or a socket",
+    "not_ct_image_storage": "another SOP class: a report, a capture, a segmentation, a directory",
+    "localizer": "a scout view, not a slice",
+    "not_grayscale": "more than one sample per pixel, or a colour space",
+    "enhanced_ct_unsupported": "multi-frame CT keeps its geometry and rescale per frame",
+    "duplicate": "the same image is there already, under another name or encoding",
+    "deflated_too_large": "the deflated content grows beyond any CT slice",
+}
+
+ERRORS: dict[str, str] = {
+    "unreadable": "the file cannot be opened or parsed",
+    "header_incomplete": "an attribute that a CT slice must have is missing",
+    "missing_uid": "a study, series or instance UID is missing",
+    "bad_value": "a value that matters is not what its attribute allows",
+    "bad_rescale": "stored words cannot be turned into HU",
+    "not_hu": "RescaleType says the values are not HU",
+    "highbit": "HighBit does not belong to BitsStored",
+    "bits_allocated": "a word is neither 8 nor 16 bits wide",
+    "too_large": "more pixels than any CT slice has",
+    "unsupported_transfer_syntax": "no decoder knows this compression",
+    "decoder_missing": "the decoder of this compression is not installed",
+    "pixel_missing": "a CT slice without pixels: usually a file cut short",
+    "pixel_truncated": "the pixels end too early",
+    "pixel_undecodable": "the compressed pixels are damaged",
+    "no_slices": "no slice was asked for",
+    "bad_shape": "new HU of another size",
+    "not_finite": "new HU that are NaN or infinite",
+    "header_unwritable": "the source's header holds what DICOM cannot encode",
+    "duplicate_conflict": "two files claim one SOPInstanceUID and hold different pixels",
+}
+
+PROBLEMS: dict[str, str] = {
+    "missing_slices": "gaps where whole slices are absent",
+    "varying_spacing": "slice distances differ",
+    "gantry_tilt": "slices are stacked at an angle to their normal",
+    "repeated_positions": "several slices share a place: use no 3D context",
+    "already_derived": "the source is itself a derived image",
+    "own_output": "the source was derived by n2b-ct",
+    "lossy_source": "the pixels went through lossy compression",
+    "invalid_uid": "a UID breaks the Standard's form",
+    "pixel_spacing_missing": "PixelSpacing is absent: no sizes in millimetres",
+    "repaired_uids": "missing UIDs were derived from the content",
+    "transfer_syntax_assumed": "the file names no transfer syntax; its native form was recognised",
+}
+
+
+def action_of(reason: str) -> Action:
+    """Say whether a reason skips the file or is an error."""
+    return "skipped" if reason in SKIPS else "error"

@@ -1,0 +1,148 @@
+"""Find CT series below a file or a folder, from headers alone.
+
+Every file ends in exactly one :class:`FileRecord`: used, skipped or error, with a stable reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.errors import DataError, SeriesError, explain
+from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX
+from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS, require_geometry, require_uids
+from n2b_ct.io.dicom.grouping import group_slices, series_ref
+from n2b_ct.io.dicom.header import SliceHeader, slice_header
+from n2b_ct.io.dicom.parse import parse_file
+from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.reasons import action_of
+from n2b_ct.io.dicom.repair import repair_missing_uids
+from n2b_ct.io.dicom.uids import content_digest
+from n2b_ct.io.dicom.values import quiet_pydicom
+from n2b_ct.io.series import FileRecord, SeriesRef
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """What a scan found.
+
+    Attributes:
+        series: The CT series, in the order of their first file.
+        records: One per file, in the order of the paths.
+    """
+
+    series: tuple[SeriesRef, ...]
+    records: tuple[FileRecord, ...]
+
+
+def scan(root: Path, progress: Progress | None = None, *, repair_uids: bool = False) -> ScanResult:
+    """Find the CT series in a file, a series folder or a tree.
+
+    Args:
+        root: A file or a folder; links to folders are not followed.
+        progress: Called with (done, total, what) after each file.
+        repair_uids: Name slices without UIDs after their content instead of refusing them.
+
+    Raises:
+        DataError: The root does not exist.
+    """
+    paths, records = _list_files(Path(root))
+    headers: list[SliceHeader] = []
+    for n_done, path in enumerate(paths, start=1):
+        outcome = _examine(path, repair_uids)
+        if isinstance(outcome, SliceHeader):
+            headers.append(outcome)
+        else:
+            records.append(outcome)
+        if progress is not None:
+            progress(n_done, len(paths), "reading headers")
+    if repair_uids:
+        headers = repair_missing_uids(headers)
+    unique, clashes = _resolve_duplicates(headers)
+    groups, scouts = group_slices(unique)
+    records += clashes + [_refused(scout, "localizer", "its orientation crosses the series") for scout in scouts]
+    records += [FileRecord(one.path, "used", series=one.series_instance_uid) for group in groups for one in group]
+    return ScanResult(tuple(map(series_ref, groups)), tuple(sorted(records, key=lambda record: record.path)))
+
+
+def _list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
+    """List everything that is no folder, sorted, and a record of each folder that cannot be listed."""
+    if not os.path.lexists(root):
+        raise DataError(explain(str(root), "must exist", "nothing", "check the path"))
+    if not root.is_dir():
+        return [root], []
+    closed: list[FileRecord] = []
+    found: list[Path] = []
+
+    def note(error: OSError) -> None:
+        closed.append(FileRecord(Path(error.filename), "error", "unreadable", "the folder cannot be listed"))
+
+    for folder, folders, names in os.walk(root, followlinks=False, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith((PARTIAL_PREFIX, REPLACED_PREFIX))]
+        found += [Path(folder) / name for name in names]
+    return sorted(found), closed
+
+
+def _examine(path: Path, repair_uids: bool) -> SliceHeader | FileRecord:
+    """Read one header and put it through the checks, kind before identity before pixels."""
+    try:
+        if not path.is_file():
+            reason = "unreadable" if not path.exists() else "not_regular"
+            raise SeriesError(reason, explain(path.name, "must be a regular file", "something else", "leave it out"))
+        parsed = parse_file(path, with_pixels=False)
+        checks = (*KIND_CHECKS, *(() if repair_uids else (require_uids,)), require_geometry, *PIXEL_CHECKS)
+        with quiet_pydicom():
+            for check in checks:
+                check(parsed)
+            return slice_header(parsed)
+    except SeriesError as error:
+        return FileRecord(path, action_of(error.reason), error.reason, str(error))
+    except OSError as error:
+        detail = explain(path.name, "must be readable", error.strerror, "check the permissions")
+        return FileRecord(path, "error", "unreadable", detail)
+
+
+def _resolve_duplicates(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], list[FileRecord]]:
+    """Keep the first of equal images; refuse all files that claim one UID with different pixels."""
+    claims: dict[str, list[SliceHeader]] = defaultdict(list)
+    for header in headers:
+        claims[header.sop_instance_uid].append(header)
+    unique: list[SliceHeader] = []
+    records: list[FileRecord] = []
+    for claimants in claims.values():
+        first, *others = claimants
+        if all(_is_same_image(first.path, other.path) for other in others):
+            unique.append(first)
+            records += [_refused(other, "duplicate", f"the same image as {first.path.name}") for other in others]
+        else:
+            records += _conflict(claimants)
+    return unique, records
+
+
+def _is_same_image(one: Path, other: Path) -> bool:
+    """Same bytes, or the same HU in another encoding; what cannot be decoded is not the same."""
+    if content_digest(one) == content_digest(other):
+        return True
+    try:
+        return np.array_equal(read_slice(one).hu, read_slice(other).hu)
+    except SeriesError:
+        return False
+
+
+def _conflict(claimants: Sequence[SliceHeader]) -> list[FileRecord]:
+    names = ", ".join(claimant.path.name for claimant in claimants[:3])
+    detail = explain(
+        "SOPInstanceUID", "must name one image", f"{len(claimants)} ({names})", "scan one folder at a time"
+    )
+    return [_refused(claimant, "duplicate_conflict", detail) for claimant in claimants]
+
+
+def _refused(header: SliceHeader, reason: str, detail: str) -> FileRecord:
+    return FileRecord(header.path, action_of(reason), reason, detail, header.series_instance_uid)

@@ -1,0 +1,111 @@
+"""Header values, parsed strictly: a number or an error, never a guess.
+
+pydicom hands over ``'one'`` or ``'-1024,0'`` as a plain string without a word; here that is ``bad_value``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from n2b_ct.errors import SeriesError, explain
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
+_N_UID_CHARACTERS = 64
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Silence pydicom's remarks on a source's odd values: they are copied, not judged.
+
+    Its log falls silent too, because such a remark quotes the value, and that may be a name.
+    """
+    logger = logging.getLogger("pydicom")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    r"""Read an attribute as text without blanks; empty if absent, values joined by ``\``."""
+    value = dataset.get(keyword)
+    if value is None:
+        return ""
+    values = value if isinstance(value, MultiValue) else [value]
+    return "\\".join(str(one).strip().rstrip("\0") for one in values)
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """Read one finite number, or None where the attribute is absent or empty.
+
+    Raises:
+        SeriesError: ``bad_value``, it is something else.
+    """
+    found = numbers(dataset, keyword, 1)
+    return None if found is None else found[0]
+
+
+def numbers(dataset: Dataset, keyword: str, n_values: int) -> tuple[float, ...] | None:
+    """Read exactly ``n_values`` finite numbers, or None where the attribute is absent or empty.
+
+    Raises:
+        SeriesError: ``bad_value``, it holds anything else.
+    """
+    content = text(dataset, keyword)
+    if not content:
+        return None
+    parts = content.split("\\")
+    if len(parts) != n_values or not all(map(_NUMBER.fullmatch, parts)):
+        raise _bad_value(keyword, f"{n_values} decimal number(s)", content)
+    return tuple(float(part) for part in parts)
+
+
+def integer(dataset: Dataset, keyword: str) -> int | None:
+    """Read a whole number, or None where the attribute is absent or empty.
+
+    Raises:
+        SeriesError: ``bad_value``, it is something else.
+    """
+    found = number(dataset, keyword)
+    if found is None:
+        return None
+    if not found.is_integer():
+        raise _bad_value(keyword, "a whole number", text(dataset, keyword))
+    return int(found)
+
+
+def lenient_integer(dataset: Dataset, keyword: str) -> int | None:
+    """Read a whole number that only informs: None where it is absent or no number."""
+    try:
+        return integer(dataset, keyword)
+    except SeriesError:
+        return None
+
+
+def lenient_number(dataset: Dataset, keyword: str) -> float | None:
+    """Read a number that only informs: None where it is absent or no number."""
+    try:
+        return number(dataset, keyword)
+    except SeriesError:
+        return None
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Say whether a UID has the form of PS3.5 9.1."""
+    return len(uid) <= _N_UID_CHARACTERS and _UID.fullmatch(uid) is not None
+
+
+def _bad_value(keyword: str, requirement: str, got: str) -> SeriesError:
+    shown = repr(got[:32])
+    return SeriesError("bad_value", explain(keyword, f"must be {requirement}", shown, "correct the header"))

@@ -1,0 +1,120 @@
+"""What the rest of the house knows of a CT series: where its slices lie, and its HU.
+
+Axis order is ``[slices, rows, cols]``; slices are sorted by position along the slice normal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+Action = Literal["used", "skipped", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What became of one input file; ``reason`` is a stable code, ``detail`` names no patient."""
+
+    path: Path
+    action: Action
+    reason: str = ""
+    detail: str = ""
+    series: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRef:
+    """One DICOM CT slice on disk.
+
+    Attributes:
+        path: The file.
+        sop_instance_uid: Its identity, an opaque string.
+        position_mm: ImagePositionPatient along the series' slice normal.
+        instance_number: InstanceNumber, if the file has one.
+        slice_location_mm: SliceLocation, if the file has one.
+    """
+
+    path: Path
+    sop_instance_uid: str
+    position_mm: float
+    instance_number: int | None = None
+    slice_location_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRef:
+    """One DICOM CT series found on disk: identity, geometry and its sorted slices; no pixels.
+
+    Attributes:
+        series_instance_uid: SeriesInstanceUID, an opaque string.
+        study_instance_uid: StudyInstanceUID.
+        patient_key: A digest of PatientID (never the ID itself); slices that share it share a patient.
+        description: SeriesDescription.
+        rows, cols: Size of every slice.
+        pixel_spacing_mm: PixelSpacing as (between rows, between columns), if known.
+        orientation: ImageOrientationPatient, six direction cosines.
+        instances: The slices, sorted by position.
+        problems: Codes such as ``missing_slices``, ``varying_spacing``, ``gantry_tilt``: used, but worth knowing.
+        facts: More header facts for people: Modality, Manufacturer, ConvolutionKernel, KVP, SliceThickness…
+    """
+
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_key: str
+    description: str
+    rows: int
+    cols: int
+    pixel_spacing_mm: tuple[float, float] | None
+    orientation: tuple[float, ...]
+    instances: tuple[InstanceRef, ...]
+    problems: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def short_uid(self) -> str:
+        """The series UID as a person can read it, ``1.2.840…31``."""
+        uid = self.series_instance_uid
+        return uid if len(uid) <= 16 else f"{uid[:8]}…{uid[-4:]}"
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the first slice."""
+        return self.instances[0].path.parent
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+
+@dataclass(frozen=True, slots=True)
+class CTSlice:
+    """One slice with its pixels.
+
+    Attributes:
+        hu: HU, float32 ``[rows, cols]``; padded pixels hold whatever HU their stored word gives.
+        is_padding: True where the scanner padded, bool ``[rows, cols]``.
+        dataset: The whole pydicom Dataset, pixels included, for writing back.
+    """
+
+    hu: np.ndarray
+    is_padding: np.ndarray
+    dataset: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CTSeries:
+    """A volume of HU.
+
+    Attributes:
+        hu: HU, float32 ``[slices, rows, cols]``.
+        is_padding: True where the scanner padded, bool, same shape.
+        affine_lps_mm: ``[4, 4]``; voxel index (slice, row, col) to patient millimetres in DICOM's LPS.
+        source: Where it came from, a SeriesRef or a NIfTI path.
+    """
+
+    hu: np.ndarray
+    is_padding: np.ndarray
+    affine_lps_mm: np.ndarray
+    source: SeriesRef | Path

@@ -1,0 +1,189 @@
+"""NIfTI volumes are turned to [slices, rows, cols] and back without changing a word."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import struct
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+
+from n2b_ct.errors import OutputError, SeriesError
+from n2b_ct.io.nifti import is_nifti, read_nifti, write_nifti_like
+from tests.helpers import assert_nothing_left
+
+SHAPE = (5, 4, 3)
+
+
+def save_nifti(path, words=None, affine=None, slope=1.0, intercept=0.0):
+    words = np.arange(60, dtype=np.int16).reshape(SHAPE, order="F") - 30 if words is None else words
+    image = nibabel.Nifti1Image(words, np.diag([0.5, 0.75, 2.0, 1.0]) if affine is None else affine)
+    image.header["descrip"] = b"made by a test"
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"a comment to keep"))
+    content = bytearray(image.to_bytes())
+    content[112:120] = struct.pack("<ff", slope, intercept)  # scl_slope and scl_inter, NIfTI-1 header
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def affine_of(axes: str) -> np.ndarray:
+    """An affine whose voxel axes run to these letters, 0.5, 0.75 and 2 mm, off the origin."""
+    start = nibabel.orientations.axcodes2ornt(tuple(axes))
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    for voxel_axis, (world_axis, sign) in enumerate(start):
+        affine[int(world_axis), voxel_axis] = sign * (0.5, 0.75, 2.0)[voxel_axis]
+    affine[:3, 3] = (11, -7, 30)
+    return affine
+
+
+def test_an_lps_file_is_read_in_its_own_order(tmp_path):
+    path = save_nifti(tmp_path / "ct.nii", affine=affine_of("LPS"))
+    volume = read_nifti(path)
+    assert volume.hu.shape == (3, 4, 5)
+    assert volume.hu.dtype == np.float32
+    assert (volume.hu[0, 0, 0], volume.hu[0, 0, 1], volume.hu[0, 1, 0], volume.hu[1, 0, 0]) == (-30, -29, -25, -10)
+    assert volume.source == path
+    assert not volume.is_padding.any()
+
+
+def test_a_ras_file_is_flipped_to_the_display_order(tmp_path):
+    lps = read_nifti(save_nifti(tmp_path / "lps.nii", affine=affine_of("LPS"))).hu
+    ras = read_nifti(save_nifti(tmp_path / "ras.nii", affine=affine_of("RAS"))).hu
+    np.testing.assert_array_equal(ras, lps[:, ::-1, ::-1])
+
+
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "LAS", "PIR", "SAL", "IPR"])
+def test_the_affine_places_every_voxel_where_simpleitk_does(tmp_path, axes):
+    path = save_nifti(tmp_path / "ct.nii", affine=affine_of(axes))
+    volume, image = read_nifti(path), SimpleITK.ReadImage(str(path))
+    for slice_index, row, col in ((0, 0, 0), (1, 2, 0), tuple(length - 1 for length in volume.hu.shape)):
+        place_mm = (volume.affine_lps_mm @ [slice_index, row, col, 1])[:3]
+        index = image.TransformPhysicalPointToIndex(place_mm.tolist())
+        np.testing.assert_allclose(image.TransformIndexToPhysicalPoint(index), place_mm, atol=1e-5)
+        assert image[index] == volume.hu[slice_index, row, col]
+
+
+def test_columns_run_left_rows_back_and_slices_up_for_every_orientation(tmp_path):
+    for letters in itertools.product("LR", "PA", "SI"):
+        for axes in itertools.permutations(letters):
+            path = save_nifti(tmp_path / "ct.nii", affine=affine_of("".join(axes)))
+            affine = read_nifti(path).affine_lps_mm
+            assert affine[2, 0] > 0
+            assert affine[1, 1] > 0
+            assert affine[0, 2] > 0
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "PIR"])
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (2.0, -1024.0), (0.0457, 3.3)])
+def test_unchanged_hu_give_the_same_file(tmp_path, suffix, axes, slope, intercept):
+    source = save_nifti(tmp_path / f"a{suffix}", affine=affine_of(axes), slope=slope, intercept=intercept)
+    out = tmp_path / f"b{suffix}"
+    assert write_nifti_like(source, read_nifti(source).hu, out) == 0
+    contents = [
+        gzip.decompress(path.read_bytes()) if suffix.endswith("gz") else path.read_bytes() for path in (source, out)
+    ]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, ">i2"])
+def test_every_type_keeps_its_words(tmp_path, dtype):
+    words = np.arange(60).reshape(SHAPE).astype(dtype)
+    path = tmp_path / "a.nii"
+    header = nibabel.Nifti1Header(endianness=">" if dtype == ">i2" else "<")
+    header.set_data_dtype(dtype)
+    nibabel.Nifti1Image(words, np.eye(4), header).to_filename(path)
+    write_nifti_like(path, read_nifti(path).hu, tmp_path / "b.nii")
+    assert path.read_bytes() == (tmp_path / "b.nii").read_bytes()
+
+
+def test_changed_hu_are_rounded_and_clipped_to_the_type(tmp_path):
+    source = save_nifti(tmp_path / "a.nii", slope=2.0, intercept=-1000.0)
+    hu = read_nifti(source).hu
+    changed = hu.copy()
+    changed[0, 0, :4] = (-990.9, -991.1, 1e6, -1e6)
+    assert write_nifti_like(source, changed, tmp_path / "b.nii") == 2
+    back = read_nifti(tmp_path / "b.nii").hu
+    np.testing.assert_array_equal(back[0, 0, :4], (-990, -992, 32767 * 2 - 1000, -32768 * 2 - 1000))
+    np.testing.assert_array_equal(back[0, 0, 4:], hu[0, 0, 4:])
+    np.testing.assert_array_equal(back[1:], hu[1:])
+
+
+def test_header_affine_and_extensions_are_kept(tmp_path):
+    source = save_nifti(tmp_path / "a.nii.gz", affine=affine_of("PIR"))
+    write_nifti_like(source, read_nifti(source).hu + 5, tmp_path / "b.nii")
+    before, after = nibabel.load(source), nibabel.load(tmp_path / "b.nii")
+    assert before.header == after.header
+    np.testing.assert_array_equal(before.affine, after.affine)
+    assert b"a comment to keep" in (tmp_path / "b.nii").read_bytes()
+    np.testing.assert_array_equal(after.get_fdata(), before.get_fdata() + 5)
+
+
+def test_a_trailing_axis_of_one_is_no_obstacle_and_a_real_one_is(tmp_path):
+    path = tmp_path / "a.nii"
+    nibabel.Nifti1Image(np.arange(60, dtype=np.int16).reshape(5, 4, 3, 1), np.eye(4)).to_filename(path)
+    assert read_nifti(path).hu.shape == (3, 4, 5)
+    write_nifti_like(path, read_nifti(path).hu, tmp_path / "b.nii")
+    assert path.read_bytes() == (tmp_path / "b.nii").read_bytes()
+    nibabel.Nifti1Image(np.zeros((5, 4, 3, 2), np.int16), np.eye(4)).to_filename(path)
+    with pytest.raises(SeriesError, match="must be one volume"):
+        read_nifti(path)
+
+
+def test_one_plane_is_one_slice(tmp_path):
+    nibabel.Nifti1Image(np.arange(20, dtype=np.int16).reshape(5, 4), np.eye(4)).to_filename(tmp_path / "a.nii")
+    assert read_nifti(tmp_path / "a.nii").hu.shape == (1, 4, 5)
+
+
+def test_nan_voxels_are_refused_both_ways(tmp_path):
+    path = tmp_path / "a.nii"
+    nibabel.Nifti1Image(np.full(SHAPE, np.nan, np.float32), np.eye(4)).to_filename(path)
+    with pytest.raises(SeriesError, match="must hold finite HU"):
+        read_nifti(path)
+    source = save_nifti(tmp_path / "b.nii")
+    with pytest.raises(SeriesError, match="must be finite HU"):
+        write_nifti_like(source, np.full((3, 4, 5), np.nan), tmp_path / "out.nii")
+    with pytest.raises(SeriesError, match=r"must be \(3, 4, 5\), got \(4, 3, 5\)"):
+        write_nifti_like(source, np.zeros((4, 3, 5)), tmp_path / "out.nii")
+    assert not (tmp_path / "out.nii").exists()
+
+
+def test_files_that_are_no_volume_are_refused(tmp_path):
+    (tmp_path / "text.nii").write_text("no volume")
+    with pytest.raises(SeriesError, match="must be a readable NIfTI file") as caught:
+        read_nifti(tmp_path / "text.nii")
+    assert caught.value.reason == "unreadable"
+    whole = save_nifti(tmp_path / "cut.nii").read_bytes()
+    (tmp_path / "cut.nii").write_bytes(whole[:-20])
+    with pytest.raises(SeriesError, match="must be a readable NIfTI file"):
+        read_nifti(tmp_path / "cut.nii")
+
+
+def test_an_output_that_must_not_be_is_refused(tmp_path):
+    source = save_nifti(tmp_path / "a.nii")
+    hu = read_nifti(source).hu
+    with pytest.raises(OutputError, match="must not be the source"):
+        write_nifti_like(source, hu, source, overwrite=True)
+    with pytest.raises(OutputError, match=r"must end in .nii or .nii.gz"):
+        write_nifti_like(source, hu, tmp_path / "b.mha")
+    out = save_nifti(tmp_path / "b.nii")
+    with pytest.raises(OutputError, match="must not exist yet"):
+        write_nifti_like(source, hu, out)
+    write_nifti_like(source, hu, out, overwrite=True)
+
+
+def test_nothing_is_left_where_writing_fails(tmp_path):
+    source = save_nifti(tmp_path / "a.nii")
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(OutputError, match="must be writable"):
+        write_nifti_like(source, read_nifti(source).hu, out / "none" / "b.nii")
+    assert_nothing_left(out)
+
+
+def test_nifti_files_are_told_by_name(tmp_path):
+    assert [is_nifti(tmp_path / name) for name in ("a.nii", "a.NII.GZ", "a.hdr", "a.dcm")] == [True, True, False, False]
