@@ -1,0 +1,13 @@
+"""The blurred labels of Noise2Blur: noise-free, however blurred."""
+
+from n2b_ct.filters.blur import (
+    BLURS,
+    BlurSpec,
+    bilateral_blur,
+    blur,
+    gaussian_blur,
+    mean_blur,
+    median_blur,
+)
+
+__all__ = ["BLURS", "BlurSpec", "bilateral_blur", "blur", "gaussian_blur", "mean_blur", "median_blur"]

@@ -1,0 +1,19 @@
+"""The networks: a plain U-Net, the noise extractor, the form of F's output, and any of MONAI's by name."""
+
+from n2b_ct.networks.build import OutputForm, build_network, count_parameters, size_multiple
+from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead, box_mean
+from n2b_ct.networks.noise_extractor import NoiseExtractor
+from n2b_ct.networks.unet import SimpleUNet
+
+__all__ = [
+    "DirectHead",
+    "LowpassHead",
+    "NoiseExtractor",
+    "OutputForm",
+    "ResidualHead",
+    "SimpleUNet",
+    "box_mean",
+    "build_network",
+    "count_parameters",
+    "size_multiple",
+]

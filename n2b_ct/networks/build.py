@@ -1,0 +1,211 @@
+"""A network by name: one of ours, or any image-to-image network of ``monai.networks.nets``."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from n2b_ct.errors import ConfigError, ModelError, explain
+from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
+from n2b_ct.networks.noise_extractor import NoiseExtractor
+from n2b_ct.networks.unet import SimpleUNet
+
+OutputForm = Literal["lowpass", "direct", "residual"]
+
+OWN_NETWORKS: dict[str, type[nn.Module]] = {"SimpleUNet": SimpleUNet, "NoiseExtractor": NoiseExtractor}
+
+_DEFAULTS = {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, "pretrained": False}
+_PROBED_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
+_SMALLEST_PROBE_PX = 33
+
+
+def build_network(
+    name: str,
+    arguments: Mapping[str, Any] | None = None,
+    output_form: OutputForm = "direct",
+    *,
+    kernel_px: int = 17,
+    passes: int = 2,
+    seed: int | None = None,
+) -> nn.Module:
+    """Build a network from plain values and give it its output form.
+
+    Args:
+        name: ``SimpleUNet``, ``NoiseExtractor`` or a class of ``monai.networks.nets``; nothing else is
+            ever imported.
+        arguments: Keyword arguments of that class. MONAI's ``spatial_dims``, ``in_channels`` and
+            ``out_channels`` default to 2, 1 and 1, and ``pretrained`` to false: nothing is downloaded.
+        output_form: What the output means, see :mod:`n2b_ct.networks.lowpass`.
+        kernel_px: Side of the box mean of ``lowpass``.
+        passes: How often ``lowpass`` applies it.
+        seed: The weights depend on it alone and torch's generator stays untouched; ``None`` draws them
+            from torch's generator.
+
+    Returns:
+        A module from ``[batch, 1, rows, cols]`` to float32 of the same shape.
+
+    Raises:
+        ConfigError: The name, an argument or the output form is wrong.
+    """
+    network_class = _find_class(name)
+    keywords = _complete(network_class, dict(arguments or {}))
+    with _seeded(seed):
+        network = _construct(name, network_class, keywords)
+    if output_form == "lowpass":
+        return LowpassHead(network, kernel_px, passes)
+    if output_form == "residual":
+        return ResidualHead(network)
+    if output_form == "direct":
+        return DirectHead(network)
+    raise ConfigError(explain("network.output", "must be lowpass, direct or residual", output_form, "pick one of them"))
+
+
+def size_multiple(network: nn.Module) -> int:
+    """Find what rows and columns must be multiples of.
+
+    ``SimpleUNet`` says it itself; any other is asked with zeros of 33, 34, 36, 40, 48, 96 and 192 pixels
+    until one size comes back unchanged.
+
+    Args:
+        network: What :func:`build_network` returned, or its bare network.
+
+    Returns:
+        1, 2, 4, … or 64.
+
+    Raises:
+        ModelError: No size works: the network is no image-to-image network, or has a fixed size.
+    """
+    bare = network.network if isinstance(network, DirectHead | ResidualHead | LowpassHead) else network
+    return bare.multiple if isinstance(bare, SimpleUNet) else _probe_multiple(bare)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Count the trainable weights."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+def _find_class(name: str) -> type[nn.Module]:
+    if name in OWN_NETWORKS:
+        return OWN_NETWORKS[name]
+    offered = _monai_networks()
+    if name in offered:
+        return offered[name]
+    canonical = [key for key, value in offered.items() if value.__name__ == key]  # MONAI exports aliases too
+    close = difflib.get_close_matches(name, [*OWN_NETWORKS, *canonical], n=3)
+    remedy = f"did you mean {' or '.join(close)}?" if close else "use SimpleUNet"
+    requirement = "must be SimpleUNet, NoiseExtractor or a class of monai.networks.nets"
+    raise ConfigError(explain("network.name", requirement, name, remedy))
+
+
+def _monai_networks() -> dict[str, type[nn.Module]]:
+    """List what ``monai.networks.nets`` exports, and the class after which each of its files is named.
+
+    The second half is for ``Restormer``, which MONAI 1.6 does not export. Imported late: it takes seconds.
+    """
+    from monai.networks import nets
+
+    exported = {name: value for name, value in vars(nets).items() if _is_network_class(value)}
+    files = [value for value in vars(nets).values() if inspect.ismodule(value)]
+    named_after_file = {
+        name: value
+        for file in files
+        if file.__name__.startswith(f"{nets.__name__}.")
+        for name, value in vars(file).items()
+        if name.lower() == file.__name__.rpartition(".")[2] and _is_network_class(value)
+    }
+    return named_after_file | exported
+
+
+def _is_network_class(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, nn.Module)
+
+
+def _complete(network_class: type[nn.Module], keywords: dict[str, Any]) -> dict[str, Any]:
+    """Add what every network on slices needs and check all names at once."""
+    parameters = inspect.signature(network_class).parameters
+    own = network_class in OWN_NETWORKS.values()
+    defaults = {} if own else {key: value for key, value in _DEFAULTS.items() if key in parameters}
+    completed = {**defaults, **keywords}
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    unknown = [] if open_ended else [key for key in completed if key not in parameters]
+    needed = [key for key, parameter in parameters.items() if _is_needed(parameter) and key not in completed]
+    problems = [_unknown_argument(key, list(parameters), completed[key]) for key in unknown]
+    problems += [
+        explain(f"network.arguments.{key}", f"is needed by {network_class.__name__}", "nothing", "add it")
+        for key in needed
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return completed
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    variadic = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    return parameter.default is parameter.empty and not variadic
+
+
+def _unknown_argument(key: str, known: list[str], value: object) -> str:
+    close = difflib.get_close_matches(key, known, n=3)
+    remedy = f"did you mean {' or '.join(close)}?" if close else "remove it"
+    return explain(f"network.arguments.{key}", f"must be one of {', '.join(known)}", value, remedy)
+
+
+def _construct(name: str, network_class: type[nn.Module], keywords: dict[str, Any]) -> nn.Module:
+    try:
+        return network_class(**keywords)
+    except ConfigError:
+        raise
+    except Exception as error:  # constructors of MONAI raise whatever their layers raise
+        first_line = str(error).partition("\n")[0] or type(error).__name__
+        requirement = f"must suit {name}"
+        remedy = "correct them, or leave them out"
+        raise ConfigError(explain("network.arguments", requirement, first_line, remedy)) from error
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Draw weights from ``seed`` and put torch's generator back afterwards."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def _probe_multiple(network: nn.Module) -> int:
+    weight = next(network.parameters(), torch.zeros(1))
+    was_training = network.training
+    network.eval()
+    complaint: str | None = None
+    try:
+        for multiple in _PROBED_MULTIPLES:
+            odd = max(3, math.ceil(_SMALLEST_PROBE_PX / multiple) | 1)  # a multiple of nothing larger
+            side_px = multiple * odd
+            complaint = _complaint(network, weight.new_zeros(1, 1, side_px, side_px))
+            if complaint is None:
+                return multiple
+    finally:
+        network.train(was_training)
+    requirement = "must return an image of its input's shape for some multiple up to 64 pixels"
+    remedy = "choose an image-to-image network of free size, or install what it needs"
+    raise ModelError(explain(type(network).__name__, requirement, complaint, remedy))
+
+
+def _complaint(network: nn.Module, image: Tensor) -> str | None:
+    """Say why the network cannot map an image of this size, or nothing."""
+    try:
+        output = network(image)
+    except Exception as error:  # a network refuses a size with whatever its layers raise
+        return str(error).partition("\n")[0] or type(error).__name__
+    if not isinstance(output, Tensor):
+        return f"a {type(output).__name__}"
+    return None if output.shape == image.shape else f"{list(output.shape)} for {list(image.shape)}"

@@ -1,0 +1,76 @@
+"""The noise extractor H (NENet, Lin et al. 2019, section 3.3): three 3×3 convolutions, 32 feature maps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from n2b_ct.errors import ConfigError, explain
+from n2b_ct.networks.full_precision import FullPrecisionConv2d
+
+LEAK = 0.1
+
+
+class NoiseExtractor(nn.Module):
+    """Map a noise estimate to a noise map, ``ñ = H(n̂)`` (Eq. 12).
+
+    Borders are padded with zeros: beyond the patch the best guess of zero-mean noise is nothing. The
+    last layer answers in float32 even under autocast.
+
+    Args:
+        n_features: Feature maps between the convolutions.
+        start: ``random`` weights, or ``identity``: H hands its input on until training changes it.
+
+    Raises:
+        ConfigError: ``n_features`` is too small or ``start`` unknown.
+    """
+
+    def __init__(self, n_features: int = 32, start: Literal["identity", "random"] = "random") -> None:
+        super().__init__()
+        _require_arguments(n_features, start)
+        self.first = nn.Conv2d(1, n_features, 3, padding=1)
+        self.second = nn.Conv2d(n_features, n_features, 3, padding=1)
+        self.last = FullPrecisionConv2d(n_features, 1, 3, padding=1)
+        self.activation = nn.LeakyReLU(LEAK)
+        for layer in (self.first, self.second, self.last):
+            nn.init.kaiming_normal_(layer.weight, a=LEAK)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        if start == "identity":
+            self._start_as_identity()
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Map ``[batch, 1, rows, cols]`` to the same shape; any size from 1×1."""
+        features = self.activation(self.first(noise))
+        features = self.activation(self.second(features))
+        extracted: Tensor = self.last(features)
+        return extracted
+
+    @torch.no_grad()
+    def _start_as_identity(self) -> None:
+        """Carry n and −n through two features: ``leaky(n) − leaky(−n) = (1 + LEAK)·n``.
+
+        The other features start at random and count from the first step on, for the last layer learns
+        to read them.
+        """
+        pair = torch.tensor([1.0, -1.0])
+        self.first.weight[:2] = 0.0
+        self.first.weight[:2, 0, 1, 1] = pair
+        self.second.weight[:2] = 0.0
+        self.second.weight[:2, :2, 1, 1] = torch.outer(pair, pair) / (1 + LEAK)
+        self.last.weight.zero_()
+        self.last.weight[0, :2, 1, 1] = pair / (1 + LEAK)
+        for layer in (self.first, self.second, self.last):
+            if layer.bias is not None:
+                layer.bias[:2] = 0.0
+
+
+def _require_arguments(n_features: int, start: str) -> None:
+    problems = []
+    if n_features < 2:
+        problems.append(explain("NoiseExtractor.n_features", "must be at least 2", n_features, "use 32 as the paper"))
+    if start not in ("identity", "random"):
+        problems.append(explain("NoiseExtractor.start", "must be identity or random", start, "pick one"))
+    if problems:
+        raise ConfigError(problems)
