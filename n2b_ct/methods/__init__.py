@@ -1,0 +1,1 @@
+"""One file per published method: its equations, in its paper's symbols, and nothing else."""

@@ -1,0 +1,102 @@
+"""Noise2Blur's equations: which loss trains which network, and losses computed by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from n2b_ct.methods.noise2blur import Nets, Noise2Blur, clamped, convergence_losses, initial_losses
+
+
+class Times(nn.Module):
+    """A network of one weight: z -> weight · z."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weight))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.weight * z
+
+
+def toy_nets() -> Nets:
+    """F(z) = z/4 and H(z) = 3z: asymmetric, so that a swapped sign or order shows."""
+    return Nets(Times(0.25), Times(3.0))
+
+
+def filled(value: float) -> Tensor:
+    return torch.full((2, 1, 16, 16), value)
+
+
+def trained_by(nets: Nets, loss: Tensor) -> set[str]:
+    names = {"F": nets.denoiser, "H": nets.noise_extractor}
+    grads = torch.autograd.grad(loss, [net.weight for net in names.values()], allow_unused=True, retain_graph=True)
+    return {name for name, grad in zip(names, grads, strict=True) if grad is not None and grad.abs() > 0}
+
+
+@pytest.mark.parametrize(
+    ("interruption", "loss", "trained"),
+    [
+        (True, "n2b", {"H"}),
+        (True, "n2c", {"F"}),
+        (False, "n2b", {"F", "H"}),
+        (False, "n2c", {"F"}),
+    ],
+)
+def test_each_loss_reaches_only_its_networks(interruption, loss, trained):
+    nets = toy_nets()
+    losses, _ = convergence_losses(nets, filled(0.8), filled(0.5), filled(0.1), gradient_interruption=interruption)
+    assert trained_by(nets, losses[loss]) == trained
+
+
+def test_the_initial_stage_trains_both_networks_to_blur():
+    nets = toy_nets()
+    losses, _ = initial_losses(nets, filled(0.8), filled(0.1))
+    assert trained_by(nets, losses["n2b"]) == {"F", "H"}
+
+
+def test_the_initial_loss_equals_the_value_computed_by_hand():
+    # n̂ = 0.8 − 0.2 = 0.6; ñ = 1.8; L = |1.8 − 0.1| = 1.7
+    losses, n_tilde = initial_losses(toy_nets(), filled(0.8), filled(0.1))
+    assert losses["n2b"].item() == pytest.approx(1.7)
+    torch.testing.assert_close(n_tilde, filled(1.8))
+
+
+def test_the_convergence_losses_equal_the_values_computed_by_hand():
+    # n̂ = 0.04 − 0.01 = 0.03; ñ = 0.09; d = 0.5 + 0.09 = 0.59; ĉ = 0.1475
+    losses, n_tilde = convergence_losses(toy_nets(), filled(0.04), filled(0.5), filled(0.02))
+    assert losses["n2b"].item() == pytest.approx(0.07)
+    assert losses["n2c"].item() == pytest.approx(0.5 - 0.1475)
+    torch.testing.assert_close(n_tilde, filled(0.09))
+
+
+def test_a_composed_image_is_seen_through_the_window_like_a_real_one():
+    # ñ = 0.09; c = 0.97 composes to 1.06, seen as 1; ĉ = 0.25; c = 1.3 is seen as 1 with and without noise
+    losses, _ = convergence_losses(toy_nets(), filled(0.04), filled(0.97), filled(0.02))
+    assert losses["n2c"].item() == pytest.approx(0.97 - 0.25)
+    losses, _ = convergence_losses(toy_nets(), filled(0.04), filled(1.3), filled(0.02))
+    assert losses["n2c"].item() == pytest.approx(1.0 - 0.25)
+
+
+def test_a_clamp_cuts_edges_at_robust_sigmas_of_their_own_patch():
+    noise = torch.tensor([[-1.0, 1.0, -2.0, 2.0, 100.0]]).reshape(1, 1, 1, 5)
+    limit = 4 * 1.4826 * 2.0  # median |n| is 2
+    assert clamped(noise, 4.0).flatten().tolist() == pytest.approx([-1.0, 1.0, -2.0, 2.0, limit])
+    assert clamped(noise, None) is noise
+
+
+def test_the_stage_follows_from_progress():
+    method = Noise2Blur(Times(0.25), Times(3.0), initial_fraction=0.05)
+    batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5)}
+    assert set(method.step(batch, progress=0.0499).losses) == {"n2b"}
+    assert set(method.step(batch, progress=0.05).losses) == {"n2b", "n2c"}
+
+
+def test_a_step_hands_on_noise_and_blur_residual_without_gradient():
+    method = Noise2Blur(Times(0.25), Times(3.0))
+    batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5)}
+    result = method.step(batch, progress=0.5)
+    assert result.noise is not None
+    assert not result.noise.requires_grad
+    torch.testing.assert_close(result.blur_residual, filled(0.02))

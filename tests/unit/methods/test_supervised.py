@@ -1,0 +1,22 @@
+"""The supervised yardstick."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from n2b_ct.methods.supervised import Supervised
+
+
+def test_the_loss_is_the_mean_absolute_error_against_the_reference():
+    method = Supervised(nn.Identity())
+    batch = {"noisy": torch.full((2, 1, 4, 4), 0.8), "reference": torch.full((2, 1, 4, 4), 0.5)}
+    result = method.step(batch, progress=0.3)
+    assert result.losses["supervised"].item() == pytest.approx(0.3)
+    assert result.noise is None
+
+
+def test_it_asks_for_references_and_nothing_else():
+    needs = Supervised(nn.Identity()).needs
+    assert (needs.reference, needs.clean, needs.blurred) == (True, False, False)
