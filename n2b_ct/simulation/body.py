@@ -1,0 +1,193 @@
+"""The animal's outside: skin, subcutaneous fat, muscle, the body cavity and the table below.
+
+The piglet lies on its back in the patient coordinate system of DICOM PS3.3 C.7.6.2.1.1: x towards its
+left, y towards its back; here z is the distance from its nose. Lengths are millimetres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from n2b_ct.simulation.shapes import Canvas, Plane, Tissue, Tubes, ellipse_distance, smooth_union
+from n2b_ct.simulation.texture import smooth_field
+
+LENGTH_MM = 566.25
+"""Nose to tail: 906 slices of 0.625 mm, as the real piglet's scan."""
+
+AIR = Tissue(-1000.0)
+SKIN = Tissue(30.0, 8.0)
+FAT = Tissue(-102.0, 9.0)
+MUSCLE = Tissue(56.0, 8.0)
+MEDIASTINUM = Tissue(-20.0, 18.0)
+TABLE_SHELL = Tissue(-90.0)
+TABLE_CORE = Tissue(-930.0)
+
+SKIN_MM = 1.6
+TABLE_TOP_MM = 92.0
+TABLE_THICKNESS_MM = 9.0
+TABLE_HALF_WIDTH_MM = 104.0
+
+
+class Profile:
+    """Quantities that change smoothly along the animal, given at a few stations.
+
+    Args:
+        stations: Rows of (z, quantity, quantity, …), sorted by z.
+    """
+
+    def __init__(self, stations: list[tuple[float, ...]]) -> None:
+        table = np.asarray(stations, float)
+        self.z_range = (float(table[0, 0]), float(table[-1, 0]))
+        self._curve = PchipInterpolator(table[:, 0], table[:, 1:])
+
+    def at(self, z_mm: float) -> np.ndarray:
+        """Interpolate without overshoot; the end values hold beyond the ends. ``[quantities]``."""
+        return np.asarray(self._curve(float(np.clip(z_mm, *self.z_range))))
+
+
+# z, half width, half height, centre y, subcutaneous fat
+TORSO = Profile(
+    [
+        (0.0, 13.0, 12.0, 8.0, 0.8),
+        (12.0, 19.0, 18.0, 8.0, 1.0),
+        (45.0, 23.0, 25.0, 8.0, 1.4),
+        (90.0, 41.0, 43.0, 10.0, 1.8),
+        (130.0, 51.0, 56.0, 14.0, 2.4),
+        (165.0, 50.0, 58.0, 16.0, 3.2),
+        (205.0, 51.0, 58.0, 20.0, 4.2),
+        (245.0, 66.0, 74.0, 16.0, 4.6),
+        (290.0, 77.0, 84.0, 6.0, 4.2),
+        (350.0, 85.0, 90.0, 0.5, 4.2),
+        (420.0, 88.0, 87.0, 3.5, 5.0),
+        (470.0, 83.0, 80.0, 10.0, 6.0),
+        (510.0, 76.0, 70.0, 19.0, 7.0),
+        (545.0, 60.0, 58.0, 26.0, 6.0),
+        (562.0, 34.0, 36.0, 32.0, 4.0),
+        (567.0, 10.0, 12.0, 34.0, 2.0),
+    ]
+)
+
+# z, half width, half height, centre y
+CAVITY = Profile(
+    [
+        (246.0, 9.0, 10.0, 4.0),
+        (262.0, 32.0, 36.0, 2.0),
+        (285.0, 52.0, 56.0, 0.0),
+        (320.0, 65.0, 68.0, -3.0),
+        (360.0, 71.0, 74.0, -5.0),
+        (420.0, 74.0, 71.0, -5.0),
+        (470.0, 66.0, 61.0, -3.0),
+        (500.0, 40.0, 42.0, 0.0),
+        (518.0, 23.0, 29.0, 6.0),
+        (536.0, 8.0, 9.0, 20.0),
+    ]
+)
+
+FORELEG = ((50.0, -6.0, 250.0), (72.0, -52.0, 292.0), (62.0, -86.0, 246.0), (54.0, -97.0, 205.0), (50.0, -98.0, 186.0))
+FORELEG_RADII = (34.0, 22.0, 15.0, 10.0, 9.0)
+HINDLEG = ((44.0, 8.0, 512.0), (72.0, -46.0, 458.0), (68.0, -72.0, 512.0), (60.0, -80.0, 548.0), (56.0, -84.0, 572.0))
+HINDLEG_RADII = (38.0, 28.0, 17.0, 11.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One slice's coverages, float32 ``[rows, cols]``: what later tissues may be painted within."""
+
+    muscle: np.ndarray
+    cavity: np.ndarray
+    cavity_distance_mm: np.ndarray
+
+
+def warped_plane(seed: int, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray) -> Plane:
+    """Bend the pixel grid by up to a few millimetres, the same way in neighbouring slices."""
+    shifts = []
+    for axis in (0, 1):
+        broad = smooth_field((seed, 1, axis), z_mm, row_mm, column_mm, 32.0)
+        narrow = smooth_field((seed, 2, axis), z_mm, row_mm, column_mm, 10.0)
+        shifts.append(np.clip(2.2 * broad + 0.7 * narrow, -6.0, 6.0))
+    x_mm = column_mm[None].astype(np.float32) + shifts[0]
+    y_mm = row_mm[:, None].astype(np.float32) + shifts[1]
+    return Plane(z_mm, row_mm, column_mm, x_mm, y_mm)
+
+
+def mirrored(points: tuple[tuple[float, float, float], ...]) -> tuple[tuple[float, float, float], ...]:
+    """Reflect a path to the animal's right."""
+    return tuple((-x, y, z) for x, y, z in points)
+
+
+def paint_table(canvas: Canvas) -> None:
+    """Paint a foam core between two thin shells, dished as scanner tables are; tables do not warp."""
+    plane = canvas.plane
+    x, y = plane.column_mm[None], plane.row_mm[:, None]
+    top = TABLE_TOP_MM - 4.0 * (x / TABLE_HALF_WIDTH_MM) ** 2
+    depth = np.abs(y - top - TABLE_THICKNESS_MM / 2) - TABLE_THICKNESS_MM / 2
+    distance = np.maximum(depth, np.abs(x) - TABLE_HALF_WIDTH_MM).astype(np.float32)
+    canvas.paint(plane.cover(distance), TABLE_SHELL)
+    canvas.paint(plane.cover(distance + np.float32(1.4)), TABLE_CORE)
+
+
+def paint_body(canvas: Canvas, seed: int) -> Body:
+    """Paint skin, fat, muscle and the bare cavity."""
+    plane = canvas.plane
+    depth = _outline(plane)
+    fat_mm = _fat_thickness(plane, seed)
+    canvas.paint(plane.cover(depth), SKIN)
+    canvas.paint(plane.cover(depth + SKIN_MM), FAT)
+    muscle = plane.cover(depth + SKIN_MM + fat_mm)
+    canvas.paint(muscle, MUSCLE)
+    canvas.paint(muscle * _septa(plane, seed), FAT)
+    distance = _cavity(plane)
+    cavity = muscle * plane.cover(distance)
+    abdomen = float(np.clip((plane.z_mm - 340.0) / 40.0, 0.0, 1.0))
+    base = Tissue(
+        MEDIASTINUM.hu + abdomen * (FAT.hu - MEDIASTINUM.hu),
+        MEDIASTINUM.texture_hu + abdomen * (FAT.texture_hu - MEDIASTINUM.texture_hu),
+    )
+    canvas.paint(cavity, base)
+    return Body(muscle, cavity, distance)
+
+
+def _outline(plane: Plane) -> np.ndarray:
+    """Join torso and legs, and flatten the back on the table."""
+    half_width, half_height, centre_y, _ = TORSO.at(plane.z_mm)
+    parts = [ellipse_distance(plane.x_mm, plane.y_mm - np.float32(centre_y), half_width, half_height)]
+    for path, radii in ((FORELEG, FORELEG_RADII), (HINDLEG, HINDLEG_RADII)):
+        for side in (path, mirrored(path)):
+            cut = Tubes.along(side, radii).cut(plane)
+            if cut is not None:
+                whole = np.full(plane.x_mm.shape, np.float32(1e3))
+                whole[cut.where] = cut.distance_mm
+                parts.append(whole)
+    bottom = (plane.row_mm[:, None] - TABLE_TOP_MM + 0.5).astype(np.float32)
+    return np.maximum(smooth_union(parts, 10.0), bottom)
+
+
+def _fat_thickness(plane: Plane, seed: int) -> np.ndarray:
+    """Vary the subcutaneous fat by a third around its profile, thicker along the back."""
+    fat_mm = float(TORSO.at(plane.z_mm)[3])
+    waves = smooth_field((seed, 3), plane.z_mm, plane.row_mm, plane.column_mm, 24.0)
+    back = np.clip(plane.row_mm / 90.0, -0.3, 1.0)[:, None]
+    return np.asarray(fat_mm * np.clip(1.0 + 0.3 * waves + 0.5 * back, 0.3, 2.2), np.float32)
+
+
+def _septa(plane: Plane, seed: int) -> np.ndarray:
+    """Lay thin fat planes between muscles: the zero lines of two smooth fields, coverage below 0.75."""
+    total = np.zeros(plane.x_mm.shape, np.float32)
+    for number, (lattice_mm, width, strength) in enumerate(((15.0, 0.11, 0.75), (8.0, 0.10, 0.4))):
+        field = smooth_field((seed, 4, number), plane.z_mm, plane.row_mm, plane.column_mm, lattice_mm)
+        gaps = smooth_field((seed, 5, number), plane.z_mm, plane.row_mm, plane.column_mm, 1.4 * lattice_mm)
+        line = np.exp(-((field / np.float32(width)) ** 2)) * np.clip(0.5 + gaps, 0.0, 1.0)
+        total = np.maximum(total, np.float32(strength) * line)
+    return total
+
+
+def _cavity(plane: Plane) -> np.ndarray:
+    """Measure the signed distance to the body cavity's wall."""
+    low, high = CAVITY.z_range
+    if not low < plane.z_mm < high:
+        return np.full(plane.x_mm.shape, np.float32(1e3))
+    half_width, half_height, centre_y = CAVITY.at(plane.z_mm)
+    return ellipse_distance(plane.x_mm, plane.y_mm - np.float32(centre_y), half_width, half_height)

@@ -1,0 +1,192 @@
+"""The digital piglet on disk: one animal, several doses, laid out like the real data set of Yi and Babyn.
+
+::
+
+    <output_dir>/piglet.json                  what is true: lesions, parameters, measured noise
+    <output_dir>/DICOM/PA0/ST0/SE<k>/IM<j>    one folder per series; no extension
+
+As in the real set, folder numbers say nothing, file numbers are not the slices' order (sort by
+SliceLocation), SeriesDescription holds reconstruction and dose, and one more reconstruction, not FBP,
+lies among the others. All levels share the full-dose scan's noise (:func:`n2b_ct.simulation.dose.scan`).
+
+References:
+    Yi and Babyn 2018, J. Digit. Imaging 31, 655-669; no pixel of it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from n2b_ct.errors import OutputError, explain
+from n2b_ct.io.dicom.original import original_dataset, write_original
+from n2b_ct.simulation.anatomy import LENGTH_MM, Animal, grow_animal, slice_hu
+from n2b_ct.simulation.dose import STANDARD, kernel_blur, scan
+from n2b_ct.simulation.piglet_folder import new_folder, require_space
+from n2b_ct.simulation.piglet_plan import FIELD_OF_VIEW_MM, PigletPlan
+from n2b_ct.simulation.piglet_truth import TRUTH_FILE, NoiseTally, write_truth
+
+Progress = Callable[[int, int, str], None]
+
+SERIES_ROOT = Path("DICOM/PA0/ST0")
+
+
+@dataclass(frozen=True, slots=True)
+class PigletSummary:
+    """What was written.
+
+    Attributes:
+        output_dir: The data set's folder.
+        truth_path: Its ``piglet.json``.
+        n_slices: Slices of every series.
+        series_dirs: Folder of every series by SeriesDescription.
+        noise_hu: Standard deviation of the noise in soft tissue by SeriesDescription, HU; FBP series only.
+    """
+
+    output_dir: Path
+    truth_path: Path
+    n_slices: int
+    series_dirs: dict[str, Path]
+    noise_hu: dict[str, float]
+
+
+def write_piglet(
+    output_dir: Path,
+    *,
+    n_slices: int = 906,
+    size_px: int = 512,
+    field_of_view_mm: float = FIELD_OF_VIEW_MM,
+    doses: Sequence[float] = (1.0, 0.5, 0.25, 0.1, 0.05),
+    seed: int = 0,
+    decoy: bool = True,
+    n_workers: int = 1,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> PigletSummary:
+    """Write a digital piglet; the folder is there whole or not at all, and equal calls give equal bytes.
+
+    Args:
+        output_dir: The new folder.
+        n_slices: Slices of every series, spread evenly over the animal; 906 are 0.625 mm apart.
+        size_px: Rows and columns.
+        field_of_view_mm: Side of the image, mm.
+        doses: Dose fractions, 1 among them.
+        seed: Names the animal and its noise.
+        decoy: Add a series of another reconstruction, as the real set has them.
+        n_workers: Processes. The bytes do not depend on it; above 1, a script must guard its main part.
+        progress: Called with (slices done, all, what).
+        overwrite: Replace a piglet that is there already; nothing else is ever replaced.
+
+    Raises:
+        DataError: A parameter is outside its range.
+        OutputError: The folder is there already, or cannot be written, or a worker died.
+    """
+    plan = PigletPlan(n_slices, size_px, float(field_of_view_mm), tuple(map(float, doses)), seed, decoy)
+    with new_folder(Path(output_dir), TRUTH_FILE, overwrite=overwrite) as partial_dir:
+        folders = _make_series_folders(plan, partial_dir)
+        tally = _make_slices(plan, folders, n_workers, progress)
+        noise_hu = {s.description: sigma for s, sigma in zip(plan.series, tally.sigma_hu(), strict=False)}
+        series_dirs = {s.description: f.relative_to(partial_dir) for s, f in zip(plan.series, folders, strict=True)}
+        write_truth(partial_dir / TRUTH_FILE, plan.facts(), _lesion_facts(_animal(seed)), series_dirs, noise_hu)
+    final_dirs = {description: Path(output_dir) / folder for description, folder in series_dirs.items()}
+    return PigletSummary(Path(output_dir), Path(output_dir) / TRUTH_FILE, n_slices, final_dirs, noise_hu)
+
+
+def simulate_slice(plan: PigletPlan, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scan one slice at every dose.
+
+    Returns:
+        The noise-free image as the kernel shows it, HU float32 ``[rows, cols]``, and all series' images,
+        HU float32 ``[series, rows, cols]``, the decoy last.
+    """
+    phantom = slice_hu(_animal(plan.seed), plan.distance_mm(index), plan.size_px, plan.field_of_view_mm)
+    images = scan(
+        phantom,
+        plan.doses,
+        pixel_mm=plan.pixel_mm,
+        photons=plan.photons,
+        electronic_variance=plan.electronic_variance,
+        rng=np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(index,))),
+    )
+    if plan.decoy:
+        full = images[plan.doses.index(1.0)]
+        images = np.concatenate([images, (0.6 * full + 0.4 * gaussian_filter(full, 1.5))[None]])
+    return kernel_blur(phantom, STANDARD), images
+
+
+def _make_series_folders(plan: PigletPlan, root: Path) -> list[Path]:
+    """Make the series' folders, the decoy's first, so that nobody may take the first one for FBP."""
+    require_space(root, plan.n_slices * len(plan.series) * plan.size_px**2 * 2)
+    names = [*range(1, len(plan.series)), 0] if plan.decoy else list(range(len(plan.series)))
+    folders = [root / SERIES_ROOT / f"SE{name}" for name in names]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    return folders
+
+
+def _make_slices(plan: PigletPlan, folders: Sequence[Path], n_workers: int, progress: Progress | None) -> NoiseTally:
+    """Make all slices here or in other processes, and add up their noise in the slices' order."""
+    make = partial(_make_slice, plan, folders)
+    tallies: list[NoiseTally] = []
+    with _mapper(n_workers) as run:
+        for tally in run(make, range(plan.n_slices)):
+            tallies.append(tally)
+            if progress is not None:
+                progress(len(tallies), plan.n_slices, "slices")
+    return NoiseTally.total(tallies)
+
+
+@contextmanager
+def _mapper(n_workers: int) -> Iterator[Callable[..., Iterator[NoiseTally]]]:
+    """Give ``map``, or a process pool's. Threads would only wait for each other's interpreter lock."""
+    if n_workers <= 1:
+        yield map
+        return
+    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+    try:
+        yield pool.map
+    except BrokenProcessPool as error:
+        remedy = "guard the script's main part with __name__ == '__main__', or use one worker"
+        raise OutputError(explain("workers", "must stay alive", "one that died", remedy)) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _make_slice(plan: PigletPlan, folders: Sequence[Path], index: int) -> NoiseTally:
+    """Simulate one slice and write it into every series."""
+    truth, images = simulate_slice(plan, index)
+    for series, folder, image in zip(plan.series, folders, images, strict=True):
+        dataset = original_dataset(series, image, instance_number=index + 1, position_mm=plan.position_mm(index))
+        write_original(folder / f"IM{plan.file_number(index)}", dataset)
+    return NoiseTally.of(truth, images[: len(plan.doses)])
+
+
+@lru_cache(maxsize=1)
+def _animal(seed: int) -> Animal:
+    """Grow the animal once in every process."""
+    return grow_animal(seed)
+
+
+def _lesion_facts(animal: Animal) -> list[dict[str, object]]:
+    """Give the lesions in the patient coordinate system of the images."""
+    facts: list[dict[str, object]] = []
+    for lesion in animal.lesions:
+        x, y, distance = lesion.centre_mm
+        facts.append(
+            {
+                "organ": lesion.organ,
+                "centre_mm": [x, y, round(LENGTH_MM / 2 - distance, 3)],
+                "radius_mm": lesion.radius_mm,
+                "contrast_hu": lesion.contrast_hu,
+            }
+        )
+    return facts

@@ -1,0 +1,59 @@
+"""Branching trees that fill an organ: vessels and airways."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from n2b_ct.simulation.shapes import Tubes
+
+_STEP_MM = 5.0
+_MURRAY_EXPONENT = 2.6
+"""Parent and daughter radii: r₀^k = r₁^k + r₂^k; Murray's law has k = 3, large airways and arteries less."""
+
+
+def grow_tree(rng: np.random.Generator, root_mm: np.ndarray, targets_mm: np.ndarray, tip_radius_mm: float) -> Tubes:
+    """Connect a root with every target, each from the nearest point of the tree so far.
+
+    Args:
+        rng: Bends the branches.
+        root_mm: ``[3]``.
+        targets_mm: ``[n, 3]``; nearer targets are connected first.
+        tip_radius_mm: Radius of a twig; stems follow from the number of twigs they feed.
+
+    Returns:
+        The tree's segments.
+    """
+    order = np.argsort(np.linalg.norm(targets_mm - root_mm, axis=1), kind="stable")
+    nodes, parents = [np.asarray(root_mm, float)], [0]
+    for target in targets_mm[order]:
+        nearest = int(np.argmin(np.linalg.norm(np.asarray(nodes) - target, axis=1)))
+        _extend(rng, nodes, parents, nearest, target)
+    radii = _murray_radii(np.asarray(parents), tip_radius_mm)
+    points, child = np.asarray(nodes), np.arange(1, len(nodes))
+    parent = np.asarray(parents)[1:]
+    start_radius = np.minimum(radii[parent], 1.35 * radii[child])
+    return Tubes(points[parent], points[child], start_radius, radii[child])
+
+
+def _extend(
+    rng: np.random.Generator, nodes: list[np.ndarray], parents: list[int], nearest: int, target: np.ndarray
+) -> None:
+    """Append a slightly bent branch from node ``nearest`` to ``target``."""
+    start = nodes[nearest]
+    n_steps = max(1, round(float(np.linalg.norm(target - start)) / _STEP_MM))
+    parent = nearest
+    for step in range(1, n_steps + 1):
+        bend = rng.normal(0.0, 0.9, 3) if step < n_steps else np.zeros(3)
+        nodes.append(start + (target - start) * step / n_steps + bend)
+        parents.append(parent)
+        parent = len(nodes) - 1
+
+
+def _murray_radii(parents: np.ndarray, tip_radius_mm: float) -> np.ndarray:
+    """Give every node the radius that its twigs add up to, ``[nodes]``."""
+    has_child = np.zeros(len(parents), bool)
+    has_child[parents[1:]] = True
+    twigs = np.where(has_child, 0.0, 1.0)
+    for node in range(len(parents) - 1, 0, -1):
+        twigs[parents[node]] += twigs[node]
+    return np.asarray(tip_radius_mm * twigs ** (1.0 / _MURRAY_EXPONENT))
