@@ -17,6 +17,11 @@ FLATTEST = 0.25
 ROBUST_SIGMA = 1.4826  # of a Gaussian: σ = 1.4826 · median |n|
 
 
+def flat_std(n_b: Tensor, x: Tensor) -> Tensor:
+    """Measure the noise of slices: σ(n_b) in their flattest blocks, as :func:`flat_noise_std` does."""
+    return flat_noise_std(n_b, n_b, x)[1]
+
+
 def flat_noise_std(n_tilde: Tensor, n_b: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Measure σ(ñ) and σ(n_b) in the same flattest blocks of a batch.
 
@@ -40,10 +45,11 @@ def flat_noise_std(n_tilde: Tensor, n_b: Tensor, x: Tensor) -> tuple[Tensor, Ten
 
 
 class NoiseAnchor(nn.Module):
-    """A slow gain g that holds σ(g·ñ) at the noise of the slices: the pair alone lets it drift.
+    """A slow gain g that makes composed slices as noisy as real ones: the pair alone lets it drift.
 
-    Every batch moves ``g ← g · (1 − rate · (g·r − 1))`` with ``r = σ(ñ)/σ(n_b)`` in flat blocks, and g stays between
-    2/3 and 3/2. It is a buffer, so checkpoints keep it; no gradient meets it.
+    Clean slices carry noise of their own, so ñ has to bring the rest: ``σ(g·ñ)² = σ(x)² − σ(c)²``, all measured in flat
+    blocks. Every batch moves ``g ← g · (1 − rate · (g·σ(ñ)/σ* − 1))`` with σ* the wanted σ, at least half of σ(x), and g
+    stays between 1/2 and 2. It is a buffer, so checkpoints keep it; no gradient meets it.
 
     Args:
         rate: Share of the error that one batch corrects.
@@ -53,18 +59,37 @@ class NoiseAnchor(nn.Module):
         super().__init__()
         self.rate = rate
         self.gain: Tensor
+        self.clean_std: Tensor
         self.register_buffer("gain", torch.ones(()))
+        self.register_buffer("clean_std", torch.full((), math.nan))
 
     @torch.no_grad()
-    def follow(self, n_tilde: Tensor, n_b: Tensor, x: Tensor) -> None:
-        """Move the gain by one batch; a batch without flat blocks leaves it."""
+    def follow(self, n_tilde: Tensor, n_b: Tensor, x: Tensor, c_b: Tensor, c: Tensor) -> None:
+        """Move the gain by one batch; a batch without flat blocks leaves it.
+
+        Args:
+            n_tilde: Extracted noise before the gain.
+            n_b: x − blur(x).
+            x: Noisy patches, network units.
+            c_b: c − blur(c).
+            c: Clean patches as seen through the window.
+        """
         noise_std, slice_std = flat_noise_std(n_tilde, n_b, x)
-        error = (self.gain * noise_std / slice_std - 1.0).nan_to_num(0.0, posinf=0.0)
-        self.gain.copy_((self.gain * (1.0 - self.rate * error)).clamp(2 / 3, 3 / 2))
+        self._follow_clean(flat_std(c_b, c))
+        own = self.clean_std.nan_to_num(0.0)
+        wanted = (slice_std.square() - own.square()).clamp_min((0.5 * slice_std).square()).sqrt()
+        error = (self.gain * noise_std / wanted - 1.0).nan_to_num(0.0, posinf=0.0)
+        self.gain.copy_((self.gain * (1.0 - self.rate * error)).clamp(0.5, 2.0))
 
     def forward(self, n_tilde: Tensor) -> Tensor:
         """Apply the gain to ``[batch, 1, rows, cols]``."""
         return self.gain * n_tilde
+
+    def _follow_clean(self, measured: Tensor) -> None:
+        """Average σ(c) slowly: single batches of clean patches show very different tissue."""
+        first = self.clean_std.isnan()
+        moved = torch.where(first, measured, self.clean_std + 0.05 * (measured - self.clean_std))
+        self.clean_std.copy_(torch.where(measured.isnan(), self.clean_std, moved))
 
 
 def _blocks(image: Tensor) -> Tensor:

@@ -124,7 +124,8 @@ class Noise2Blur:
             prepare=self._prepared,
         )
         if self._anchor is not None:
-            self._anchor.follow(n_tilde.detach(), n_b, x)
+            c = seen(batch["clean"])
+            self._anchor.follow(n_tilde.detach(), n_b, x, c - batch["clean_blurred"], c)
         return StepResult(losses, self._prepared(n_tilde.detach()), n_b)
 
     def _prepared(self, n_tilde: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from n2b_ct.methods.flat_noise import NoiseAnchor, flat_noise_std
+from n2b_ct.methods.flat_noise import NoiseAnchor, flat_noise_std, flat_std
 
 
 def white_noise(sigma: float, seed: int = 0) -> torch.Tensor:
@@ -35,25 +35,36 @@ def test_without_a_block_inside_the_window_there_is_no_measure():
     assert math.isnan(slice_std)
 
 
-def test_the_anchor_brings_weak_noise_up_to_the_slices_own():
-    anchor = NoiseAnchor(rate=0.05)
-    weak, own = white_noise(0.05, 1), white_noise(0.06, 2)
-    for _ in range(200):
-        anchor.follow(weak, own, MID_GREY)
-    noise_std, slice_std = flat_noise_std(anchor(weak), own, MID_GREY)
-    assert noise_std.item() == pytest.approx(slice_std.item(), rel=0.01)
+def follow(
+    anchor: NoiseAnchor, noise: torch.Tensor, *, own: float = 0.06, clean: float = 0.0, times: int = 200
+) -> None:
+    for _ in range(times):
+        anchor.follow(noise, white_noise(own, 2), MID_GREY, white_noise(clean, 3), MID_GREY)
 
 
-def test_the_anchor_never_more_than_helps():
+@pytest.mark.parametrize(("extracted", "clean"), [(0.05, 0.0), (0.05, 0.03), (0.07, 0.03)])
+def test_composed_slices_become_as_noisy_as_real_ones(extracted, clean):
+    anchor, noise = NoiseAnchor(rate=0.05), extracted / 0.06 * white_noise(0.06, 2)  # a weakened copy of n_b
+    follow(anchor, noise, clean=clean)
+    composed = flat_std(anchor(noise) + white_noise(clean, 3), MID_GREY)
+    assert composed.item() == pytest.approx(flat_std(white_noise(0.06, 2), MID_GREY).item(), rel=0.03)
+
+
+def test_clean_slices_that_are_as_noisy_still_get_half():
+    anchor, noise = NoiseAnchor(rate=0.05), white_noise(0.06, 1)
+    follow(anchor, noise, clean=0.08)
+    assert anchor.gain.item() == pytest.approx(0.5, rel=0.1)
+
+
+def test_the_gain_has_a_limit():
     anchor = NoiseAnchor(rate=0.5)
-    for _ in range(100):
-        anchor.follow(white_noise(1e-4, 1), white_noise(0.06, 2), MID_GREY)
-    assert anchor.gain.item() == pytest.approx(1.5)
+    follow(anchor, white_noise(1e-4, 1), times=20)
+    assert anchor.gain.item() == pytest.approx(2.0)
 
 
 def test_a_batch_without_flat_blocks_leaves_the_gain():
-    anchor = NoiseAnchor()
-    anchor.follow(white_noise(0.03), white_noise(0.06), torch.zeros(8, 1, 64, 64))
+    anchor, air = NoiseAnchor(), torch.zeros(8, 1, 64, 64)
+    anchor.follow(white_noise(0.03), white_noise(0.06), air, white_noise(0.01), air)
     assert anchor.gain.item() == 1.0
 
 
