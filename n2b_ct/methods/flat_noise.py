@@ -1,7 +1,7 @@
 """How strong is the extracted noise, in units of the noise that the slices themselves show?
 
-In the flattest parts of noisy patches n_b = x − y_b is noise and little else, so there σ(ñ) has to equal σ(n_b).
-No ground truth is needed.
+Where the blurred label y_b is flat, n_b = x − y_b is noise and little else, so there σ(ñ) has to equal σ(n_b). The
+label is nearly free of noise, so choosing by it favours no dose. No ground truth is needed.
 """
 
 from __future__ import annotations
@@ -15,41 +15,37 @@ from torch.nn.functional import unfold
 BLOCK_PX = 16
 FLATTEST = 0.25
 ROBUST_SIGMA = 1.4826  # of a Gaussian: σ = 1.4826 · median |n|
+LEAST_SHARE = 0.25  # of ñ's variance that stays when clean slices bring noise of their own
 
 
-def flat_std(n_b: Tensor, x: Tensor) -> Tensor:
-    """Measure the noise of slices: σ(n_b) in their flattest blocks, as :func:`flat_noise_std` does."""
-    return flat_noise_std(n_b, n_b, x)[1]
+def flat_noise_stds(noises: list[Tensor], y_b: Tensor, x: Tensor) -> list[Tensor]:
+    """Measure σ of several noises in the same flat blocks of a batch.
 
-
-def flat_noise_std(n_tilde: Tensor, n_b: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Measure σ(ñ) and σ(n_b) in the same flattest blocks of a batch.
-
-    Blocks of 16×16 pixels that lie wholly inside the window are ranked by the robust σ of n_b, and the flattest quarter
-    counts. σ is 1.4826 · median |v − median v|; the median over blocks is returned.
+    Blocks of 16×16 pixels that lie wholly inside the window are ranked by the spread of the blurred label, and the
+    flattest quarter counts. σ is 1.4826 · median |v − median v|.
 
     Args:
-        n_tilde: Extracted noise ``[batch, 1, rows, cols]``.
-        n_b: What the blurring took away, same shape.
-        x: The noisy patches in network units; 0 and 1 are the ends of the window.
+        noises: ñ, n_b …, each ``[batch, 1, rows, cols]``.
+        y_b: Blurred labels, same shape.
+        x: The patches as seen through the window; 0 and 1 are its ends.
 
     Returns:
-        σ(ñ) and σ(n_b), scalars in network units; both NaN where no block lies inside the window.
+        For every noise its σ in each flat block ``[blocks]``, network units; empty where no block is inside.
     """
-    inside = _blocks(((x > 0) & (x < 1)).to(n_b.dtype)).amin(dim=1) > 0
-    noise_std, slice_std = _robust_std(_blocks(n_tilde)[inside]), _robust_std(_blocks(n_b)[inside])
-    if slice_std.numel() == 0:
-        return n_b.new_tensor(math.nan), n_b.new_tensor(math.nan)
-    flattest = slice_std.argsort()[: max(1, int(FLATTEST * slice_std.numel()))]
-    return noise_std[flattest].median(), slice_std[flattest].median()
+    inside = _blocks(((x > 0) & (x < 1)).to(y_b.dtype)).amin(dim=1) > 0
+    label = _blocks(y_b)[inside]
+    spread = label.amax(dim=1) - label.amin(dim=1)
+    flattest = spread.argsort()[: math.ceil(FLATTEST * spread.numel())]
+    return [_robust_std(_blocks(noise)[inside][flattest]) for noise in noises]
 
 
 class NoiseAnchor(nn.Module):
-    """A slow gain g that makes composed slices as noisy as real ones: the pair alone lets it drift.
+    """Holds composed slices at the noise of real ones: the pair alone lets ñ drift.
 
-    Clean slices carry noise of their own, so ñ has to bring the rest: ``σ(g·ñ)² = σ(x)² − σ(c)²``, all measured in flat
-    blocks. Every batch moves ``g ← g · (1 − rate · (g·σ(ñ)/σ* − 1))`` with σ* the wanted σ, at least half of σ(x), and g
-    stays between 1/2 and 2. It is a buffer, so checkpoints keep it; no gradient meets it.
+    A slow gain g keeps σ(g·ñ) at σ(n_b) in flat blocks: every batch moves ``g ← g · (1 − rate · (g·r − 1))`` with r the
+    median of σ(ñ)/σ(n_b). And since clean slices carry noise σ(c) of their own, a patch of ñ brings only the rest:
+    ``ñ' = g·ñ · sqrt(1 − σ(c)²/σ(g·ñ)²)``, so that c + ñ' is as noisy as x. Both numbers are buffers: checkpoints
+    keep them, no gradient meets them.
 
     Args:
         rate: Share of the error that one batch corrects.
@@ -61,41 +57,40 @@ class NoiseAnchor(nn.Module):
         self.gain: Tensor
         self.clean_std: Tensor
         self.register_buffer("gain", torch.ones(()))
-        self.register_buffer("clean_std", torch.full((), math.nan))
+        self.register_buffer("clean_std", torch.zeros(()))
 
     @torch.no_grad()
-    def follow(self, n_tilde: Tensor, n_b: Tensor, x: Tensor, c_b: Tensor, c: Tensor) -> None:
-        """Move the gain by one batch; a batch without flat blocks leaves it.
+    def follow(self, n_tilde: Tensor, n_b: Tensor, x: Tensor, c: Tensor, c_blurred: Tensor) -> None:
+        """Move gain and σ(c) by one batch; a batch without flat blocks leaves them.
 
         Args:
-            n_tilde: Extracted noise before the gain.
-            n_b: x − blur(x).
+            n_tilde: Extracted noise before the gain, ``[batch, 1, rows, cols]``.
+            n_b: x − y_b.
             x: Noisy patches, network units.
-            c_b: c − blur(c).
             c: Clean patches as seen through the window.
+            c_blurred: Their blurred labels.
         """
-        noise_std, slice_std = flat_noise_std(n_tilde, n_b, x)
-        self._follow_clean(flat_std(c_b, c))
-        own = self.clean_std.nan_to_num(0.0)
-        wanted = (slice_std.square() - own.square()).clamp_min((0.5 * slice_std).square()).sqrt()
-        error = (self.gain * noise_std / wanted - 1.0).nan_to_num(0.0, posinf=0.0)
-        self.gain.copy_((self.gain * (1.0 - self.rate * error)).clamp(0.5, 2.0))
+        noise_std, slice_std = flat_noise_stds([n_tilde, n_b], x - n_b, x)
+        if noise_std.numel():
+            error = self.gain * (noise_std / slice_std).median() - 1.0
+            self.gain.copy_((self.gain * (1.0 - self.rate * error)).clamp(2 / 3, 3 / 2))
+        (clean_std,) = flat_noise_stds([c - c_blurred], c_blurred, c)
+        if clean_std.numel():
+            measured = clean_std.median()
+            self.clean_std.lerp_(measured, 1.0 if self.clean_std == 0 else 0.05)
 
     def forward(self, n_tilde: Tensor) -> Tensor:
-        """Apply the gain to ``[batch, 1, rows, cols]``."""
-        return self.gain * n_tilde
-
-    def _follow_clean(self, measured: Tensor) -> None:
-        """Average σ(c) slowly: single batches of clean patches show very different tissue."""
-        first = self.clean_std.isnan()
-        moved = torch.where(first, measured, self.clean_std + 0.05 * (measured - self.clean_std))
-        self.clean_std.copy_(torch.where(measured.isnan(), self.clean_std, moved))
+        """Scale every patch of ``[batch, 1, rows, cols]``."""
+        noise = self.gain * n_tilde
+        std = _robust_std(noise.flatten(1))[:, None, None, None]
+        return noise * (1.0 - (self.clean_std / std).square()).nan_to_num(1.0).clamp_min(LEAST_SHARE).sqrt()
 
 
 def _blocks(image: Tensor) -> Tensor:
     return unfold(image, BLOCK_PX, stride=BLOCK_PX).transpose(1, 2).flatten(0, 1)
 
 
-def _robust_std(blocks: Tensor) -> Tensor:
-    centred = blocks - blocks.median(dim=1, keepdim=True).values
+def _robust_std(values: Tensor) -> Tensor:
+    """σ of every row of ``[n, values]``."""
+    centred = values - values.median(dim=1, keepdim=True).values
     return ROBUST_SIGMA * centred.abs().median(dim=1).values

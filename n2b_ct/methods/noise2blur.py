@@ -125,8 +125,8 @@ class Noise2Blur:
         )
         if self._anchor is not None:
             c = seen(batch["clean"])
-            self._anchor.follow(n_tilde.detach(), n_b, x, c - batch["clean_blurred"], c)
-        return StepResult(losses, self._prepared(n_tilde.detach()), n_b)
+            self._anchor.follow(n_tilde.detach(), n_b, x, c, batch["clean_blurred"])
+        return StepResult(losses, n_tilde.detach(), n_b)
 
     def _prepared(self, n_tilde: Tensor) -> Tensor:
         noise = clamped(n_tilde, self._clamp_sigma)
