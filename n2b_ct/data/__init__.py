@@ -1,0 +1,1 @@
+"""From files to patches: manifests and splits, MONAI transforms, the slice bank, unpaired patch batches."""

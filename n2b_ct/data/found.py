@@ -1,0 +1,141 @@
+"""Find a manifest's series on disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.data.manifest import Manifest, SeriesEntry
+from n2b_ct.errors import DataError, explain
+from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.scan import ScanResult, scan
+from n2b_ct.io.nifti import is_nifti, read_nifti
+from n2b_ct.io.series import InstanceRef, SeriesRef
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSeries:
+    """A manifest's series, found: its slices are sorted as the manifest says.
+
+    Attributes:
+        name: Its name in the manifest.
+        dose: Dose fraction, if known.
+        source: The DICOM series or the NIfTI file.
+        positions_mm: Position of every slice along the normal (index for NIfTI).
+        patient_key: Digest that slices of one patient share.
+        size_px: (rows, cols).
+    """
+
+    name: str
+    dose: float | None
+    source: SeriesRef | Path
+    positions_mm: tuple[float, ...]
+    patient_key: str
+    size_px: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.positions_mm)
+
+    def read_hu(self, indices: Sequence[int], progress: Progress | None = None) -> np.ndarray:
+        """Read some slices, HU float32 ``[len(indices), rows, cols]``; padding becomes air."""
+        if isinstance(self.source, Path):
+            return read_nifti(self.source).hu[list(indices)]
+        series = read_series(self.source, list(indices), progress)
+        lowest = series.hu[~series.is_padding].min(initial=0.0)
+        return np.where(series.is_padding, lowest, series.hu)
+
+
+def find_series(manifest: Manifest, root: Path, names: Sequence[str]) -> dict[str, FoundSeries]:
+    """Find the named series below ``root``; every folder is scanned once.
+
+    Raises:
+        DataError: The root is missing, or a series is missing or ambiguous; one line for each.
+    """
+    if not root.is_dir():
+        raise DataError(explain(f"data root {root}", "must be a folder", "nothing there", "pass --data-root DIR"))
+    scans: dict[tuple[str, bool], ScanResult] = {}
+    found: dict[str, FoundSeries] = {}
+    problems: list[str] = []
+    for name in names:
+        try:
+            found[name] = _find_one(manifest, name, root, scans)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    return found
+
+
+def _find_one(manifest: Manifest, name: str, root: Path, scans: dict[tuple[str, bool], ScanResult]) -> FoundSeries:
+    entry = manifest.series[name]
+    path = root / entry.path
+    if not path.exists():
+        raise DataError(
+            explain(f"series {name}", f"must lie in {path}", "nothing there", "check --data-root and the manifest")
+        )
+    if is_nifti(path):
+        return _found_nifti(name, entry, path)
+    key = (entry.path, entry.repair_uids)
+    if key not in scans:
+        scans[key] = scan(path, repair_uids=entry.repair_uids)
+    candidates = [series for series in scans[key].series if _matches(series, entry)]
+    if len(candidates) != 1:
+        wanted = ", ".join(f"{keyword}~{pattern}" for keyword, pattern in entry.where.items()) or "one CT series"
+        raise DataError(
+            explain(
+                f"series {name} in {path}",
+                f"must match exactly one series ({wanted})",
+                len(candidates),
+                _remedy(scans[key], candidates),
+            )
+        )
+    return _found_dicom(name, entry, _sorted_as(candidates[0], manifest.order))
+
+
+def _remedy(result: ScanResult, candidates: Sequence[SeriesRef]) -> str:
+    reasons = sorted({record.reason for record in result.records if record.action == "error"})
+    if reasons and not candidates:
+        return f"files there were refused: {', '.join(reasons)}"
+    return "see n2b-ct inspect, and narrow path or where in the manifest"
+
+
+def _matches(series: SeriesRef, entry: SeriesEntry) -> bool:
+    facts = {
+        **series.facts,
+        "SeriesDescription": series.description,
+        "SeriesInstanceUID": series.series_instance_uid,
+    }
+    return all(re.search(pattern, facts.get(keyword, ""), re.IGNORECASE) for keyword, pattern in entry.where.items())
+
+
+def _sorted_as(series: SeriesRef, order: str) -> tuple[SeriesRef, list[InstanceRef]]:
+    instances = list(series.instances)
+    if order == "SliceLocation" and all(i.slice_location_mm is not None for i in instances):
+        instances.sort(key=lambda instance: instance.slice_location_mm or 0.0)
+    return series, instances
+
+
+def _found_dicom(name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[InstanceRef]]) -> FoundSeries:
+    series, instances = found
+    ordered = replace(series, instances=tuple(instances))
+    return FoundSeries(
+        name,
+        entry.dose,
+        ordered,
+        tuple(i.position_mm for i in instances),
+        series.patient_key,
+        (series.rows, series.cols),
+    )
+
+
+def _found_nifti(name: str, entry: SeriesEntry, path: Path) -> FoundSeries:
+    volume = read_nifti(path)
+    n_slices, rows, cols = volume.hu.shape
+    positions = tuple(float(index) for index in range(n_slices))
+    return FoundSeries(name, entry.dose, path, positions, f"nifti:{path.name}", (rows, cols))

@@ -1,0 +1,81 @@
+"""Write a manifest for a DICOM tree that has none: series are found, roles are proposed, a person decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from n2b_ct.errors import DataError, explain
+from n2b_ct.io.series import SeriesRef
+
+_DOSE_WORDS = (
+    (re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d+)?)\s*(?:%|percent|pct)", re.IGNORECASE), None),
+    (re.compile(r"\bquarter\b|\bQD\b", re.IGNORECASE), 0.25),
+    (re.compile(r"\bhalf\b", re.IGNORECASE), 0.5),
+    (re.compile(r"\bfull\b|\bFD\b|normal.?dose|routine.?dose", re.IGNORECASE), 1.0),
+)
+
+
+def manifest_for(series: Sequence[SeriesRef], root: Path, name: str) -> dict[str, Any]:
+    """Describe found series as a manifest, ready for YAML.
+
+    A series is known again by its folder, and by its SeriesInstanceUID where it shares the folder. Doses are read
+    from SeriesDescription and folder names, never from tube current; series with a dose below 1 are proposed as noisy,
+    the others as clean.
+
+    Raises:
+        DataError: There is no series.
+    """
+    if not series:
+        raise DataError(explain(f"folder {root}", "must hold at least one CT series", 0, "see n2b-ct inspect"))
+    entries = {f"series_{number}": _entry(one, series, root) for number, one in enumerate(series, start=1)}
+    noisy = [key for key, entry in entries.items() if (entry.get("dose") or 1.0) < 1.0]
+    return {
+        "format": 1,
+        "name": name,
+        "title": "",
+        "licence": "",
+        "source": "",
+        "order": "position",
+        "shared_patient": "",
+        "series": entries,
+        "splits": {
+            "default": {
+                "rule": "series",
+                "clean": [key for key in entries if key not in noisy],
+                "noisy": noisy,
+                "validation": [],
+                "test": [],
+            }
+        },
+        "default_split": "default",
+    }
+
+
+def dose_hint(text: str) -> float | None:
+    """Read a dose fraction from words such as "25 %", "quarter" or "FULL"; None where there is none.
+
+    A bare 5, 10, 25 or 50 at the end counts too, as the piglet set writes it.
+    """
+    for pattern, dose in _DOSE_WORDS:
+        if match := pattern.search(text):
+            return dose if dose is not None else float(match[1]) / 100
+    if match := re.search(r"(?:^|\s)(5|10|25|50)$", text.strip()):
+        return int(match[1]) / 100
+    return None
+
+
+def _entry(one: SeriesRef, every: Sequence[SeriesRef], root: Path) -> dict[str, Any]:
+    folder = one.directory
+    below = [other for other in every if other.directory == folder or folder in other.directory.parents]
+    entry: dict[str, Any] = {"path": folder.relative_to(root).as_posix()}
+    if len(below) > 1:
+        entry["where"] = {"SeriesInstanceUID": f"^{re.escape(one.series_instance_uid)}$"}
+    dose = dose_hint(one.description)
+    if dose is None:
+        dose = dose_hint(folder.name)
+    if dose is not None:
+        entry["dose"] = dose
+    return entry

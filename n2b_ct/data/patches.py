@@ -1,0 +1,175 @@
+"""Batches of random patches, where batch number and seed alone decide what is drawn.
+
+So a resumed run draws what an uninterrupted one would have drawn. What is drawn stands apart from applying it: a
+:class:`Patch` says slice, corner, flip and quarter turns; :func:`cut` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.transforms import Randomizable
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from n2b_ct.data.slices import SliceBank
+from n2b_ct.errors import DataError, explain
+
+_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One drawn patch: which slice, which corner, and one of the eight symmetries of the square."""
+
+    slice_index: int
+    row_px: int
+    col_px: int
+    flipped: bool
+    quarter_turns: int
+
+
+class PatchBatches(Randomizable, Dataset):
+    """Batch ``k`` is a function of the seed and ``k``: a map-style dataset of whole batches.
+
+    A batch maps ``noisy`` (and its companions ``blurred`` or ``reference``) and ``clean`` (and ``clean_blurred``) to
+    float32 ``[batch, 1, patch, patch]``. Noisy and clean patches are drawn independently: never paired.
+
+    Args:
+        noisy: Slices to learn from.
+        clean: Normal-dose slices, or None where the method needs none.
+        patch_px: Side of the patches.
+        batch_size: Noisy patches in a batch, and as many clean ones.
+        n_batches: How many batches there are.
+        seed: All draws follow from it.
+        noisy_body_fraction: Least share of a noisy patch's pixels inside the window.
+        clean_body_fraction: The same for clean patches.
+
+    Raises:
+        DataError: A slice is smaller than the patch, or no place of any slice holds enough body.
+    """
+
+    def __init__(
+        self,
+        noisy: SliceBank,
+        clean: SliceBank | None,
+        *,
+        patch_px: int,
+        batch_size: int,
+        n_batches: int,
+        seed: int,
+        noisy_body_fraction: float = 0.0,
+        clean_body_fraction: float = 0.0,
+    ) -> None:
+        self._noisy = _Drawable("noisy", noisy, patch_px, noisy_body_fraction)
+        self._clean = _Drawable("clean", clean, patch_px, clean_body_fraction) if clean is not None else None
+        self._patch_px, self._batch_size, self._n_batches, self._seed = patch_px, batch_size, n_batches, seed
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        self.set_random_state(state=np.random.RandomState([self._seed, index]))
+        noisy = self._draw(self._noisy)
+        batch = {"noisy": _stack(self._noisy.bank.images, noisy, self._patch_px)}
+        for key, slices in self._noisy.bank.companions.items():
+            batch[key] = _stack(slices, noisy, self._patch_px)
+        if self._clean is not None:
+            clean = self._draw(self._clean)
+            batch["clean"] = _stack(self._clean.bank.images, clean, self._patch_px)
+            for key, slices in self._clean.bank.companions.items():
+                batch[f"clean_{key}"] = _stack(slices, clean, self._patch_px)
+        return batch
+
+    def randomize(self, data: _Drawable) -> Patch:
+        """Draw one patch: a slice, one of its corners with enough body, one of eight symmetries."""
+        index = int(data.slice_indices[self.R.randint(len(data.slice_indices))])
+        corners = data.corners[index]
+        for _ in range(_TRIES):
+            row, col = int(self.R.randint(corners.shape[0])), int(self.R.randint(corners.shape[1]))
+            if corners[row, col]:
+                break
+        else:
+            places = np.flatnonzero(corners)
+            row, col = divmod(int(places[self.R.randint(len(places))]), corners.shape[1])
+        return Patch(index, row, col, bool(self.R.randint(2)), int(self.R.randint(4)))
+
+    def _draw(self, drawable: _Drawable) -> list[Patch]:
+        return [self.randomize(drawable) for _ in range(self._batch_size)]
+
+
+class _Drawable:
+    """A bank and the corners where its patches may lie.
+
+    Attributes:
+        bank: The slices.
+        corners: For every slice, bool ``[rows − patch + 1, cols − patch + 1]``: a patch may begin there.
+        slice_indices: The slices that have such corners.
+    """
+
+    def __init__(self, role: str, bank: SliceBank, patch_px: int, body_fraction: float) -> None:
+        if bank.smallest_px < patch_px:
+            raise DataError(
+                explain(
+                    f"role {role}",
+                    f"slices must be at least training.patch_px = {patch_px} wide and high",
+                    bank.smallest_px,
+                    "use a smaller patch_px",
+                )
+            )
+        self.bank = bank
+        self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.in_window]
+        self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])
+        if self.slice_indices.size == 0:
+            raise DataError(
+                explain(
+                    f"role {role}",
+                    f"patches of {patch_px} px must lie to {body_fraction:.0%} inside the window",
+                    "no such place in any slice",
+                    f"use a smaller training.patch_px, a wider data.window or a lower data.{role}_body_fraction",
+                )
+            )
+
+
+def body_share(mask: np.ndarray, patch_px: int) -> np.ndarray:
+    """Give the share of True under a patch at every corner.
+
+    Args:
+        mask: bool ``[rows, cols]``.
+        patch_px: Side of the patch.
+
+    Returns:
+        float ``[rows − patch + 1, cols − patch + 1]``, by a summed-area table.
+    """
+    table = np.pad(mask.astype(np.int64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    near, far = slice(None, -patch_px), slice(patch_px, None)
+    inside = table[far, far] - table[near, far] - table[far, near] + table[near, near]
+    return inside / patch_px**2
+
+
+class FromIteration(Sampler[int]):
+    """Count batches from where training stands, so that a resumed run goes on and does not begin again."""
+
+    def __init__(self, first: int, n_batches: int) -> None:
+        self._range = range(first, n_batches)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._range)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+
+def cut(image: Tensor, patch: Patch, patch_px: int) -> Tensor:
+    """Carry a drawn patch out on ``[1, rows, cols]``: crop, then flip rows, then turn."""
+    region = image[:, patch.row_px : patch.row_px + patch_px, patch.col_px : patch.col_px + patch_px]
+    if patch.flipped:
+        region = region.flip(-2)
+    return torch.rot90(region, patch.quarter_turns, (-2, -1))
+
+
+def _stack(slices: list[Tensor], patches: list[Patch], patch_px: int) -> Tensor:
+    return torch.stack([cut(slices[patch.slice_index], patch, patch_px) for patch in patches])

@@ -1,0 +1,224 @@
+"""Share the slices of a data set out into roles, as a manifest's split says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.data.found import FoundSeries, find_series
+from n2b_ct.data.manifest import (
+    EveryNthSplit,
+    Manifest,
+    ProportionsSplit,
+    RoleEntry,
+    SeriesSplit,
+    parse_slices,
+    series_of,
+)
+from n2b_ct.errors import ConfigError, DataError, explain
+
+PAIRING_TOLERANCE_MM = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSlice:
+    """One slice in a role, and where its normal-dose counterpart lies, if it has one."""
+
+    series: FoundSeries
+    index: int
+    reference: FoundSeries | None = None
+    reference_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """A data set's slices by role."""
+
+    clean: tuple[RoleSlice, ...]
+    noisy: tuple[RoleSlice, ...]
+    validation: tuple[RoleSlice, ...]
+    test: tuple[RoleSlice, ...]
+
+
+def assign_roles(
+    manifest: Manifest, root: Path, split_name: str | None = None, doses: Sequence[float] | None = None
+) -> Roles:
+    """Find a manifest's series and share their slices out.
+
+    Args:
+        manifest: The data set.
+        root: Its folder.
+        split_name: One of its splits; None: the default.
+        doses: Keep noisy, validation and test slices of these dose fractions only.
+
+    Raises:
+        ConfigError: The split's name is unknown or a patient stands on both sides without leave.
+        DataError: Series are missing or do not pair.
+    """
+    split = manifest.split(split_name)
+    wanted = [name for name in manifest.series if name in series_of(split)]
+    if doses is not None:
+        wanted = [name for name in wanted if _is_kept(manifest, name, split, doses)]
+    found = find_series(manifest, root, wanted)
+    roles = _share_out(split, found)
+    _refuse_shared_patients(manifest, roles)
+    return roles
+
+
+# ── Rules ──
+
+
+def _by_series(split: SeriesSplit, found: dict[str, FoundSeries]) -> Roles:
+    def chosen(entries: Iterable[RoleEntry]) -> tuple[RoleSlice, ...]:
+        return tuple(role for entry in entries if entry.series in found for role in _entry_slices(entry, found))
+
+    return Roles(chosen(split.clean), chosen(split.noisy), chosen(split.validation), chosen(split.test))
+
+
+def _by_proportions(split: ProportionsSplit, found: dict[str, FoundSeries]) -> Roles:
+    full = found[split.full_dose]
+    is_test, is_clean = proportion_masks(len(full), split.clean, split.noisy, split.test, split.block)
+    low_dose = [found[name] for name in split.low_dose if name in found]
+    _same_length(full, low_dose)
+    return Roles(
+        clean=tuple(RoleSlice(full, int(k)) for k in np.flatnonzero(is_clean)),
+        noisy=_paired(low_dose, full, np.flatnonzero(~is_clean & ~is_test)),
+        validation=(),
+        test=_paired(low_dose, full, np.flatnonzero(is_test)),
+    )
+
+
+def _by_every_nth(split: EveryNthSplit, found: dict[str, FoundSeries]) -> Roles:
+    full = found[split.full_dose]
+    if len(full) < split.last:
+        raise DataError(
+            explain(
+                f"series {full.name}",
+                f"must have at least {split.last} slices for this split",
+                len(full),
+                "choose another split",
+            )
+        )
+    low_dose = [found[name] for name in split.low_dose if name in found]
+    _same_length(full, low_dose)
+    used = np.arange(split.first - 1, split.last)
+    is_test = (used - used[0]) % split.every == 0
+    train = used[~is_test]
+    return Roles(
+        clean=tuple(RoleSlice(full, int(k)) for k in train),
+        noisy=_paired(low_dose, full, train),
+        validation=(),
+        test=_paired(low_dose, full, used[is_test]),
+    )
+
+
+def _share_out(split: SeriesSplit | ProportionsSplit | EveryNthSplit, found: dict[str, FoundSeries]) -> Roles:
+    if isinstance(split, SeriesSplit):
+        return _by_series(split, found)
+    if isinstance(split, ProportionsSplit):
+        return _by_proportions(split, found)
+    return _by_every_nth(split, found)
+
+
+def proportion_masks(n_slices: int, clean: int, noisy: int, test: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Say which slices test and which are clean; the others are noisy.
+
+    Test slices are spread evenly; among the others, blocks alternate clean, noisy, clean …, and the share of
+    clean slices is ``clean / (clean + noisy)``.
+
+    Returns:
+        is_test and is_clean, bool ``[n_slices]``.
+    """
+    total = clean + noisy + test
+    n_test = max(1, round(n_slices * test / total))
+    is_test = np.zeros(n_slices, dtype=bool)
+    is_test[((np.arange(n_test) + 0.5) * n_slices / n_test).astype(int)] = True
+    rest = np.flatnonzero(~is_test)
+    scaled_block = max(1, round(block * n_slices / total))
+    n_blocks = max(1, round(len(rest) / (2 * scaled_block)))
+    phase = (np.arange(len(rest)) * n_blocks / max(len(rest), 1)) % 1.0
+    is_clean = np.zeros(n_slices, dtype=bool)
+    is_clean[rest[phase < clean / (clean + noisy) - 1e-9]] = True
+    return is_test, is_clean
+
+
+# ── Pairing and checks ──
+
+
+def _entry_slices(entry: RoleEntry, found: dict[str, FoundSeries]) -> tuple[RoleSlice, ...]:
+    series = found[entry.series]
+    indices = np.arange(len(series))[parse_slices(entry.slices)]
+    if entry.reference is None:
+        return tuple(RoleSlice(series, int(k)) for k in indices)
+    return _paired([series], found[entry.reference], indices)
+
+
+def _paired(series_list: Sequence[FoundSeries], reference: FoundSeries, indices: np.ndarray) -> tuple[RoleSlice, ...]:
+    return tuple(
+        RoleSlice(series, int(k), reference, _nearest(series, int(k), reference))
+        for series in series_list
+        for k in indices
+    )
+
+
+def _nearest(series: FoundSeries, index: int, reference: FoundSeries) -> int:
+    """Find the reference slice at the same position: by millimetres, never by file name or number."""
+    distances = np.abs(np.asarray(reference.positions_mm) - series.positions_mm[index])
+    nearest = int(distances.argmin())
+    if distances[nearest] > PAIRING_TOLERANCE_MM or reference.size_px != series.size_px:
+        raise DataError(
+            explain(
+                f"series {series.name}, slice {index}",
+                f"its reference in {reference.name} must lie within {PAIRING_TOLERANCE_MM} mm and be "
+                f"{series.size_px[0]}x{series.size_px[1]}",
+                f"{distances[nearest]:.2f} mm away, {reference.size_px[0]}x{reference.size_px[1]}",
+                "check that both show the same scan",
+            )
+        )
+    return nearest
+
+
+def _same_length(full: FoundSeries, low_dose: Sequence[FoundSeries]) -> None:
+    for series in low_dose:
+        if len(series) != len(full):
+            raise DataError(
+                explain(
+                    f"series {series.name}",
+                    f"must have as many slices as {full.name} ({len(full)})",
+                    len(series),
+                    "complete it, or leave its dose out with data.doses",
+                )
+            )
+
+
+def _refuse_shared_patients(manifest: Manifest, roles: Roles) -> None:
+    trained = {role.series.patient_key for role in (*roles.clean, *roles.noisy)}
+    tested = {role.series.patient_key for role in roles.test}
+    if trained & tested and not manifest.shared_patient:
+        raise ConfigError(
+            explain(
+                f"manifest {manifest.name}",
+                "training and test slices must come from different patients",
+                f"{len(trained & tested)} shared",
+                "split by patient, or say why not in shared_patient",
+            )
+        )
+
+
+def _is_kept(
+    manifest: Manifest,
+    name: str,
+    split: SeriesSplit | ProportionsSplit | EveryNthSplit,
+    doses: Sequence[float],
+) -> bool:
+    if isinstance(split, SeriesSplit):
+        plain = {e.series for e in split.clean} | {e.reference for e in (*split.noisy, *split.validation, *split.test)}
+        if name in plain:
+            return True
+    elif name == split.full_dose:
+        return True
+    dose = manifest.series[name].dose
+    return dose is None or any(abs(dose - wanted) < 1e-9 for wanted in doses)

@@ -1,0 +1,121 @@
+"""The slice bank: every training slice once in memory, windowed, with its blurred label or its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from n2b_ct.data.found import FoundSeries, Progress
+from n2b_ct.data.roles import RoleSlice
+from n2b_ct.errors import DataError, explain
+from n2b_ct.hu import Window
+
+Label = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceBank:
+    """Slices in network units.
+
+    Attributes:
+        images: One ``[1, rows, cols]`` float32 tensor a slice.
+        companions: For each key (``blurred``, ``reference``) a tensor of the same size for every slice.
+        in_window: For every slice, bool ``[rows, cols]``: the pixels that lie inside the window.
+    """
+
+    images: list[Tensor]
+    in_window: list[np.ndarray]
+    companions: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def smallest_px(self) -> int:
+        """The shortest side of any slice."""
+        return min(min(image.shape[-2:]) for image in self.images)
+
+
+def load_bank(
+    slices: Sequence[RoleSlice],
+    window: Window,
+    *,
+    label: Label | None = None,
+    with_reference: bool = False,
+    clipped: bool = True,
+    progress: Progress | None = None,
+) -> SliceBank:
+    """Read slices and put them through the window.
+
+    Args:
+        slices: What to read; runs of one series are read together.
+        window: HU that become [0, 1].
+        label: Makes the blurred label y_b from a whole windowed slice ``[rows, cols]``.
+        with_reference: Read each slice's normal-dose counterpart too.
+        clipped: Clip to the window; clean slices stay whole, so that noise can be added before they meet it.
+        progress: Called with (slices done, all slices, series name).
+
+    Raises:
+        DataError: A slice holds values that are not finite, or lacks the reference asked for.
+    """
+    bank = SliceBank([], [])
+    if label is not None:
+        bank.companions["blurred"] = []
+    if with_reference:
+        bank.companions["reference"] = []
+    for series, run in groupby(slices, key=lambda role: role.series):
+        roles = list(run)
+        hu = _finite(series, series.read_hu([role.index for role in roles]))
+        for slice_hu in hu:
+            image = window.normalise(slice_hu) if clipped else window.scale(slice_hu)
+            bank.images.append(_tensor(image))
+            bank.in_window.append(window.contains(slice_hu))
+            if label is not None:
+                bank.companions["blurred"].append(_tensor(label(window.normalise(slice_hu))))
+            if progress is not None:
+                progress(len(bank), len(slices), series.name)
+        if with_reference:
+            bank.companions["reference"] += _references(roles, window)
+    return bank
+
+
+def _references(roles: Sequence[RoleSlice], window: Window) -> list[Tensor]:
+    missing = [role for role in roles if role.reference is None or role.reference_index is None]
+    if missing:
+        raise DataError(
+            explain(
+                f"series {missing[0].series.name}",
+                "supervised training needs a reference for every noisy slice",
+                "none",
+                "name one in the manifest, or train noise2blur",
+            )
+        )
+    references: list[Tensor] = []
+    for series, run in groupby(roles, key=lambda role: role.reference):
+        assert isinstance(series, FoundSeries)  # noqa: S101 (checked above)
+        indices = [role.reference_index or 0 for role in run]
+        references += [_tensor(window.normalise(hu)) for hu in _finite(series, series.read_hu(indices))]
+    return references
+
+
+def _finite(series: FoundSeries, hu: np.ndarray) -> np.ndarray:
+    broken = ~np.isfinite(hu).all(axis=(1, 2))
+    if broken.any():
+        raise DataError(
+            explain(
+                f"series {series.name}",
+                "HU must be finite",
+                f"{int(broken.sum())} slices with NaN or infinity",
+                "repair them, or leave them out with slices",
+            )
+        )
+    return hu
+
+
+def _tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]
