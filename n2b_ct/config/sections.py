@@ -199,6 +199,9 @@ class DataSection(Section):
     noisy_body_fraction: float = Field(0.95, ge=0, le=1)
     """Noisy patches have at least this share of pixels inside the window: where the window cuts noise off, its
     texture is lost, and Noise2Blur would learn noise with holes."""
+    noisy_flat_share: float = Field(0.4, gt=0, le=1)
+    """Noise2Blur draws noisy patches from this flattest share of each slice's places, where noise is seen best and
+    least structure can pass for it. Supervised training ignores it."""
     clean_body_fraction: float = Field(0.5, ge=0, le=1)
     """The same for clean patches, which may show air, fat and lung beside the body."""
 

@@ -59,7 +59,7 @@ def find_yaml(name: str | Path, kind: ShippedKind, beside: Path | None = None) -
             if (place / candidate).is_file():
                 return place / candidate
     known = ", ".join(sorted(p.name for p in shipped_dir(kind).glob("*.yaml"))) or "none"
-    raise ConfigError(explain(str(name), "must be a YAML file", "no such file", f"shipped files are: {known}"))
+    raise ConfigError(explain(str(name) or kind, "must be a YAML file", "no such file", f"shipped files are: {known}"))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from monai.transforms import Randomizable
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from n2b_ct.data.places import Drawable
 from n2b_ct.data.slices import SliceBank
-from n2b_ct.errors import DataError, explain
 
 _TRIES = 50
 
@@ -35,8 +35,8 @@ class Patch:
 class PatchBatches(Randomizable, Dataset):
     """Batch ``k`` is a function of the seed and ``k``: a map-style dataset of whole batches.
 
-    A batch maps ``noisy`` (and its companions ``blurred`` or ``reference``) and ``clean`` (and ``clean_blurred``) to
-    float32 ``[batch, 1, patch, patch]``. Noisy and clean patches are drawn independently: never paired.
+    A batch maps ``noisy`` (and its companions ``blurred`` or ``reference``) and ``clean`` to float32
+    ``[batch, 1, patch, patch]``. Noisy and clean patches are drawn independently: never paired.
 
     Args:
         noisy: Slices to learn from.
@@ -46,6 +46,7 @@ class PatchBatches(Randomizable, Dataset):
         n_batches: How many batches there are.
         seed: All draws follow from it.
         noisy_body_fraction: Least share of a noisy patch's pixels inside the window.
+        noisy_flat_share: Noisy patches come from this flattest share of each slice's places; needs blurred labels.
         clean_body_fraction: The same for clean patches.
 
     Raises:
@@ -62,10 +63,11 @@ class PatchBatches(Randomizable, Dataset):
         n_batches: int,
         seed: int,
         noisy_body_fraction: float = 0.0,
+        noisy_flat_share: float = 1.0,
         clean_body_fraction: float = 0.0,
     ) -> None:
-        self._noisy = _Drawable("noisy", noisy, patch_px, noisy_body_fraction)
-        self._clean = _Drawable("clean", clean, patch_px, clean_body_fraction) if clean is not None else None
+        self._noisy = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share)
+        self._clean = Drawable("clean", clean, patch_px, clean_body_fraction) if clean is not None else None
         self._patch_px, self._batch_size, self._n_batches, self._seed = patch_px, batch_size, n_batches, seed
 
     def __len__(self) -> int:
@@ -78,13 +80,10 @@ class PatchBatches(Randomizable, Dataset):
         for key, slices in self._noisy.bank.companions.items():
             batch[key] = _stack(slices, noisy, self._patch_px)
         if self._clean is not None:
-            clean = self._draw(self._clean)
-            batch["clean"] = _stack(self._clean.bank.images, clean, self._patch_px)
-            for key, slices in self._clean.bank.companions.items():
-                batch[f"clean_{key}"] = _stack(slices, clean, self._patch_px)
+            batch["clean"] = _stack(self._clean.bank.images, self._draw(self._clean), self._patch_px)
         return batch
 
-    def randomize(self, data: _Drawable) -> Patch:
+    def randomize(self, data: Drawable) -> Patch:
         """Draw one patch: a slice, one of its corners with enough body, one of eight symmetries."""
         index = int(data.slice_indices[self.R.randint(len(data.slice_indices))])
         corners = data.corners[index]
@@ -97,57 +96,8 @@ class PatchBatches(Randomizable, Dataset):
             row, col = divmod(int(places[self.R.randint(len(places))]), corners.shape[1])
         return Patch(index, row, col, bool(self.R.randint(2)), int(self.R.randint(4)))
 
-    def _draw(self, drawable: _Drawable) -> list[Patch]:
+    def _draw(self, drawable: Drawable) -> list[Patch]:
         return [self.randomize(drawable) for _ in range(self._batch_size)]
-
-
-class _Drawable:
-    """A bank and the corners where its patches may lie.
-
-    Attributes:
-        bank: The slices.
-        corners: For every slice, bool ``[rows − patch + 1, cols − patch + 1]``: a patch may begin there.
-        slice_indices: The slices that have such corners.
-    """
-
-    def __init__(self, role: str, bank: SliceBank, patch_px: int, body_fraction: float) -> None:
-        if bank.smallest_px < patch_px:
-            raise DataError(
-                explain(
-                    f"role {role}",
-                    f"slices must be at least training.patch_px = {patch_px} wide and high",
-                    bank.smallest_px,
-                    "use a smaller patch_px",
-                )
-            )
-        self.bank = bank
-        self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.in_window]
-        self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])
-        if self.slice_indices.size == 0:
-            raise DataError(
-                explain(
-                    f"role {role}",
-                    f"patches of {patch_px} px must lie to {body_fraction:.0%} inside the window",
-                    "no such place in any slice",
-                    f"use a smaller training.patch_px, a wider data.window or a lower data.{role}_body_fraction",
-                )
-            )
-
-
-def body_share(mask: np.ndarray, patch_px: int) -> np.ndarray:
-    """Give the share of True under a patch at every corner.
-
-    Args:
-        mask: bool ``[rows, cols]``.
-        patch_px: Side of the patch.
-
-    Returns:
-        float ``[rows − patch + 1, cols − patch + 1]``, by a summed-area table.
-    """
-    table = np.pad(mask.astype(np.int64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    near, far = slice(None, -patch_px), slice(patch_px, None)
-    inside = table[far, far] - table[near, far] - table[far, near] + table[near, near]
-    return inside / patch_px**2
 
 
 class FromIteration(Sampler[int]):

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from n2b_ct.data.roles import RoleSlice
-from n2b_ct.evaluation.report.measures import SliceCase
+from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
+from n2b_ct.evaluation.report.pictures import Panel
+from n2b_ct.hu import Window
 
 Denoiser = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[int, int, str], None]
@@ -39,6 +41,28 @@ def slice_cases(
         )
         if progress is not None:
             progress(number, len(slices), role.series.name)
+
+
+def measure_slices(
+    slices: Sequence[RoleSlice],
+    denoisers: Mapping[str, Denoiser],
+    windows: Mapping[str, Window],
+    panels_per_dose: int,
+    progress: Progress | None = None,
+) -> tuple[list[SliceMeasure], list[Panel]]:
+    """Measure every method on every test slice, and keep some slices to be shown.
+
+    Returns:
+        All rows, and the panels in the order of the slices.
+    """
+    shown = shown_slices(slices, panels_per_dose)
+    rows: list[SliceMeasure] = []
+    panels: list[Panel] = []
+    for case in slice_cases(slices, denoisers, progress):
+        rows += measure_slice(case, windows)
+        if (case.series, case.slice_index) in shown:
+            panels.append(Panel(case, tuple(denoisers)))
+    return rows, panels
 
 
 def shown_slices(slices: Sequence[RoleSlice], per_series: int) -> set[tuple[str, int]]:

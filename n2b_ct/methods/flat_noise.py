@@ -15,7 +15,6 @@ from torch.nn.functional import unfold
 BLOCK_PX = 16
 FLATTEST = 0.25
 ROBUST_SIGMA = 1.4826  # of a Gaussian: σ = 1.4826 · median |n|
-LEAST_SHARE = 0.25  # of ñ's variance that stays when clean slices bring noise of their own
 
 
 def flat_noise_stds(noises: list[Tensor], y_b: Tensor, x: Tensor) -> list[Tensor]:
@@ -40,12 +39,10 @@ def flat_noise_stds(noises: list[Tensor], y_b: Tensor, x: Tensor) -> list[Tensor
 
 
 class NoiseAnchor(nn.Module):
-    """Holds composed slices at the noise of real ones: the pair alone lets ñ drift.
+    """A slow gain g that holds σ(g·ñ) at the noise of the slices: the pair alone lets it drift.
 
-    A slow gain g keeps σ(g·ñ) at σ(n_b) in flat blocks: every batch moves ``g ← g · (1 − rate · (g·r − 1))`` with r the
-    median of σ(ñ)/σ(n_b). And since clean slices carry noise σ(c) of their own, a patch of ñ brings only the rest:
-    ``ñ' = g·ñ · sqrt(1 − σ(c)²/σ(g·ñ)²)``, so that c + ñ' is as noisy as x. Both numbers are buffers: checkpoints
-    keep them, no gradient meets them.
+    Every batch moves ``g ← g · (1 − rate · (g·r − 1))`` with r the median of σ(ñ)/σ(n_b) over flat blocks, and g stays
+    between 2/3 and 3/2. It is a buffer: checkpoints keep it, no gradient meets it.
 
     Args:
         rate: Share of the error that one batch corrects.
@@ -55,35 +52,25 @@ class NoiseAnchor(nn.Module):
         super().__init__()
         self.rate = rate
         self.gain: Tensor
-        self.clean_std: Tensor
         self.register_buffer("gain", torch.ones(()))
-        self.register_buffer("clean_std", torch.zeros(()))
 
     @torch.no_grad()
-    def follow(self, n_tilde: Tensor, n_b: Tensor, x: Tensor, c: Tensor, c_blurred: Tensor) -> None:
-        """Move gain and σ(c) by one batch; a batch without flat blocks leaves them.
+    def follow(self, n_tilde: Tensor, n_b: Tensor, x: Tensor) -> None:
+        """Move the gain by one batch; a batch without flat blocks leaves it.
 
         Args:
             n_tilde: Extracted noise before the gain, ``[batch, 1, rows, cols]``.
             n_b: x − y_b.
             x: Noisy patches, network units.
-            c: Clean patches as seen through the window.
-            c_blurred: Their blurred labels.
         """
         noise_std, slice_std = flat_noise_stds([n_tilde, n_b], x - n_b, x)
         if noise_std.numel():
             error = self.gain * (noise_std / slice_std).median() - 1.0
             self.gain.copy_((self.gain * (1.0 - self.rate * error)).clamp(2 / 3, 3 / 2))
-        (clean_std,) = flat_noise_stds([c - c_blurred], c_blurred, c)
-        if clean_std.numel():
-            measured = clean_std.median()
-            self.clean_std.lerp_(measured, 1.0 if self.clean_std == 0 else 0.05)
 
     def forward(self, n_tilde: Tensor) -> Tensor:
-        """Scale every patch of ``[batch, 1, rows, cols]``."""
-        noise = self.gain * n_tilde
-        std = _robust_std(noise.flatten(1))[:, None, None, None]
-        return noise * (1.0 - (self.clean_std / std).square()).nan_to_num(1.0).clamp_min(LEAST_SHARE).sqrt()
+        """Apply the gain to ``[batch, 1, rows, cols]``."""
+        return self.gain * n_tilde
 
 
 def _blocks(image: Tensor) -> Tensor:

@@ -124,8 +124,7 @@ class Noise2Blur:
             prepare=self._prepared,
         )
         if self._anchor is not None:
-            c = seen(batch["clean"])
-            self._anchor.follow(n_tilde.detach(), n_b, x, c, batch["clean_blurred"])
+            self._anchor.follow(n_tilde.detach(), n_b, x)
         return StepResult(losses, n_tilde.detach(), n_b)
 
     def _prepared(self, n_tilde: Tensor) -> Tensor:

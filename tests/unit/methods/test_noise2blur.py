@@ -88,14 +88,14 @@ def test_a_clamp_cuts_edges_at_robust_sigmas_of_their_own_patch():
 
 def test_the_stage_follows_from_progress():
     method = Noise2Blur(Times(0.25), Times(3.0), initial_fraction=0.05)
-    batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5), "clean_blurred": filled(0.5)}
+    batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5)}
     assert set(method.step(batch, progress=0.0499).losses) == {"n2b"}
     assert set(method.step(batch, progress=0.05).losses) == {"n2b", "n2c"}
 
 
 def test_a_step_hands_on_noise_and_blur_residual_without_gradient():
     method = Noise2Blur(Times(0.25), Times(3.0))
-    batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5), "clean_blurred": filled(0.5)}
+    batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5)}
     result = method.step(batch, progress=0.5)
     assert result.noise is not None
     assert not result.noise.requires_grad

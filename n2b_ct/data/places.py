@@ -1,0 +1,107 @@
+"""Where patches may be drawn: inside the window, and, for noisy slices, where their noise is seen best."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from n2b_ct.data.slices import SliceBank
+from n2b_ct.errors import DataError, explain
+
+_STRUCTURE_KERNEL_PX = 7
+
+
+class Drawable:
+    """A bank and the corners where its patches may lie.
+
+    Attributes:
+        bank: The slices.
+        corners: For every slice, bool ``[rows − patch + 1, cols − patch + 1]``: a patch may begin there.
+        slice_indices: The slices that have such corners.
+
+    Args:
+        role: Its name, for messages.
+        bank: The slices.
+        patch_px: Side of the patches.
+        body_fraction: Least share of a patch's pixels inside the window.
+        flat_share: The flattest share of each slice's remaining places is kept; below 1 the bank needs blurred labels.
+
+    Raises:
+        DataError: A slice is smaller than the patch, or no place of any slice holds enough body.
+    """
+
+    def __init__(
+        self, role: str, bank: SliceBank, patch_px: int, body_fraction: float, flat_share: float = 1.0
+    ) -> None:
+        _require_size(role, bank, patch_px)
+        self.bank = bank
+        self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.in_window]
+        if flat_share < 1.0 and "blurred" in bank.companions:
+            self.corners = [self._flattest(k, patch_px, flat_share) for k in range(len(bank))]
+        self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])
+        if self.slice_indices.size == 0:
+            raise DataError(
+                explain(
+                    f"role {role}",
+                    f"patches of {patch_px} px must lie to {body_fraction:.0%} inside the window",
+                    "no such place in any slice",
+                    f"use a smaller training.patch_px, a wider data.window or a lower data.{role}_body_fraction",
+                )
+            )
+
+    def _flattest(self, index: int, patch_px: int, share: float) -> np.ndarray:
+        allowed = self.corners[index]
+        if not allowed.any():
+            return allowed
+        residual = (self.bank.images[index] - self.bank.companions["blurred"][index])[0].numpy()
+        structure = structure_share(residual, patch_px)
+        return allowed & (structure <= np.quantile(structure[allowed], share))
+
+
+def body_share(mask: np.ndarray, patch_px: int) -> np.ndarray:
+    """Give the share of True under a patch at every corner.
+
+    Args:
+        mask: bool ``[rows, cols]``.
+        patch_px: Side of the patch.
+
+    Returns:
+        float ``[rows − patch + 1, cols − patch + 1]``.
+    """
+    return patch_sum(mask, patch_px) / patch_px**2
+
+
+def structure_share(residual: np.ndarray, patch_px: int) -> np.ndarray:
+    """Say how much of n_b = x − y_b is structure, at every corner: energy that a 7×7 mean keeps, of all its energy.
+
+    Noise loses most of its energy in that mean at any dose, edges keep theirs.
+
+    Args:
+        residual: n_b ``[rows, cols]``.
+        patch_px: Side of the patch.
+
+    Returns:
+        float ``[rows − patch + 1, cols − patch + 1]``, 0 to 1.
+    """
+    coarse = uniform_filter(residual.astype(np.float64), _STRUCTURE_KERNEL_PX, mode="reflect")
+    energy = patch_sum(residual.astype(np.float64) ** 2, patch_px)
+    return patch_sum(coarse**2, patch_px) / np.maximum(energy, 1e-12)
+
+
+def patch_sum(values: np.ndarray, patch_px: int) -> np.ndarray:
+    """Sum ``[rows, cols]`` under a patch at every corner, by a summed-area table."""
+    table = np.pad(values.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    near, far = slice(None, -patch_px), slice(patch_px, None)
+    return table[far, far] - table[near, far] - table[far, near] + table[near, near]
+
+
+def _require_size(role: str, bank: SliceBank, patch_px: int) -> None:
+    if bank.smallest_px < patch_px:
+        raise DataError(
+            explain(
+                f"role {role}",
+                f"slices must be at least training.patch_px = {patch_px} wide and high",
+                bank.smallest_px,
+                "use a smaller patch_px",
+            )
+        )
