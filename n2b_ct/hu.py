@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 AIR_HU = -1000.0
-WATER_HU = 0.0
+AIR_BELOW_HU = -950.0  # between air and the thinnest lung
 SCANNER_FLOOR_HU = -1024.0
 
 

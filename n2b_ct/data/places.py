@@ -35,7 +35,7 @@ class Drawable:
     ) -> None:
         _require_size(role, bank, patch_px)
         self.bank = bank
-        self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.in_window]
+        self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.body]
         if flat_share < 1.0 and "blurred" in bank.companions:
             self.corners = [self._flattest(k, patch_px, flat_share) for k in range(len(bank))]
         self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])

@@ -13,8 +13,10 @@ from torch import Tensor
 from n2b_ct.data.found import FoundSeries, Progress
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
-from n2b_ct.hu import Window
+from n2b_ct.filters import mean_blur
+from n2b_ct.hu import AIR_BELOW_HU, Window
 
+_AIR_KERNEL_PX = 9
 Label = Callable[[np.ndarray], np.ndarray]
 
 
@@ -25,11 +27,11 @@ class SliceBank:
     Attributes:
         images: One ``[1, rows, cols]`` float32 tensor a slice.
         companions: For each key (``blurred``, ``reference``) a tensor of the same size for every slice.
-        in_window: For every slice, bool ``[rows, cols]``: the pixels that lie inside the window.
+        body: For every slice, bool ``[rows, cols]``: the pixels that lie inside the window and are not air.
     """
 
     images: list[Tensor]
-    in_window: list[np.ndarray]
+    body: list[np.ndarray]
     companions: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -74,7 +76,7 @@ def load_bank(
         for slice_hu in hu:
             image = window.normalise(slice_hu) if clipped else window.scale(slice_hu)
             bank.images.append(_tensor(image))
-            bank.in_window.append(window.contains(slice_hu))
+            bank.body.append(body_mask(slice_hu, window))
             if label is not None:
                 bank.companions["blurred"].append(_tensor(label(window.normalise(slice_hu))))
             if progress is not None:
@@ -82,6 +84,18 @@ def load_bank(
         if with_reference:
             bank.companions["reference"] += _references(roles, window)
     return bank
+
+
+def body_mask(hu: np.ndarray, window: Window) -> np.ndarray:
+    """Mark where a slice can teach: inside the window, and not in the air around the body.
+
+    Air is where the mean of 9×9 pixels lies below -950 HU; lung is denser, and noise does not reach that mean.
+
+    Args:
+        hu: HU ``[rows, cols]``.
+        window: What the network sees.
+    """
+    return window.contains(hu) & (mean_blur(hu, _AIR_KERNEL_PX) > AIR_BELOW_HU)
 
 
 def _references(roles: Sequence[RoleSlice], window: Window) -> list[Tensor]:

@@ -1,0 +1,121 @@
+"""A manifest's series on disk: by header, in the manifest's order, all problems at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+from n2b_ct.data.found import find_series
+from n2b_ct.data.manifest import Manifest
+from n2b_ct.errors import DataError
+from tests.helpers import make_ct_dataset, save, save_series, water_ramp
+
+
+def manifest_of(series: dict[str, dict[str, Any]], **changes: Any) -> Manifest:
+    split = {"rule": "series", "clean": list(series)}
+    return Manifest.model_validate(
+        {"format": 1, "name": "set", "series": series, "splits": {"default": split}, **changes}
+    )
+
+
+def uid(number: int) -> dict[str, str]:
+    return {"series_uid": f"1.2.826.0.1.3680043.8.498.{number}", "study_uid": "1.2.826.0.1.3680043.8.498.77"}
+
+
+def test_a_series_is_known_by_its_folder(tmp_path):
+    save_series(tmp_path / "a")
+    found = find_series(manifest_of({"a": {"path": "a", "dose": 0.5}}), tmp_path, ["a"])["a"]
+    assert (len(found), found.dose, found.size_px) == (3, 0.5, (24, 32))
+    assert found.positions_mm == (0.0, 2.0, 4.0)
+
+
+def test_a_series_is_known_by_its_header_among_others(tmp_path):
+    for number, description in enumerate(["FBP FULL", "FBP 50", "FBP 5"], start=1):
+        save_series(tmp_path / f"SE{number}", SeriesDescription=description, **uid(number))
+    series = {"five": {"where": {"SeriesDescription": r"fbp\D*\b5\b"}}, "half": {"where": {"SeriesDescription": "50"}}}
+    found = find_series(manifest_of(series), tmp_path, ["five", "half"])
+    assert {name: one.source.description for name, one in found.items()} == {"five": "FBP 5", "half": "FBP 50"}
+
+
+def test_every_missing_or_ambiguous_series_gets_a_line(tmp_path):
+    save_series(tmp_path / "two" / "a", **uid(1))
+    save_series(tmp_path / "two" / "b", **uid(2))
+    (tmp_path / "none").mkdir()
+    manifest = manifest_of({"two": {"path": "two"}, "none": {"path": "none"}, "gone": {"path": "gone"}})
+    with pytest.raises(DataError, match="series two") as caught:
+        find_series(manifest, tmp_path, ["two", "none", "gone"])
+    lines = str(caught.value).splitlines()
+    assert [line.split(" ")[1] for line in lines] == ["two", "none", "gone:"]
+    assert "must match exactly one series (one CT series), got 2; see n2b-ct inspect" in lines[0]
+    assert "got 0" in lines[1]
+    assert "got nothing there; check --data-root and the manifest" in lines[2]
+
+
+def test_refused_files_are_named_as_the_reason(tmp_path):
+    for path in save_series(tmp_path / "a"):
+        path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(DataError, match="files there were refused: pixel_truncated"):
+        find_series(manifest_of({"a": {"path": "a"}}), tmp_path, ["a"])
+
+
+def test_a_missing_root_is_said(tmp_path):
+    with pytest.raises(DataError, match="must be a folder, got nothing there; pass --data-root DIR"):
+        find_series(manifest_of({"a": {}}), tmp_path / "nowhere", ["a"])
+
+
+def test_slice_location_sorts_where_the_manifest_says_so(tmp_path):
+    for index, location in enumerate(["30", "10", "20"]):
+        dataset = make_ct_dataset(
+            stored=water_ramp(first=1000 + index),
+            position_mm=(0, 0, 2.0 * index),
+            instance_number=index + 1,
+            SliceLocation=location,
+        )
+        save(dataset, tmp_path / f"IM{index}")
+    by_position = find_series(manifest_of({"a": {}}), tmp_path, ["a"])["a"]
+    by_location = find_series(manifest_of({"a": {}}, order="SliceLocation"), tmp_path, ["a"])["a"]
+    assert by_position.positions_mm == (0.0, 2.0, 4.0)
+    assert by_location.positions_mm == (2.0, 4.0, 0.0)
+    np.testing.assert_array_equal(by_location.read_hu([2])[0], by_position.read_hu([0])[0])
+
+
+def test_padding_becomes_the_lowest_real_hu(tmp_path):
+    stored = water_ramp()
+    stored[0, :5] = 4000
+    save(make_ct_dataset(stored=stored, padding=4000), tmp_path / "slice")
+    hu = find_series(manifest_of({"a": {}}), tmp_path, ["a"])["a"].read_hu([0])[0]
+    lowest = float(stored[stored != 4000].min() - 1024)
+    np.testing.assert_array_equal(hu[0, :5], lowest)
+    np.testing.assert_array_equal(hu[1:], stored[1:] - 1024.0)
+
+
+def test_slices_come_in_the_order_asked_for(tmp_path):
+    save_series(tmp_path / "a")
+    found = find_series(manifest_of({"a": {"path": "a"}}), tmp_path, ["a"])["a"]
+    every = found.read_hu([0, 1, 2])
+    np.testing.assert_array_equal(found.read_hu([2, 0]), every[[2, 0]])
+
+
+def test_a_nifti_volume_is_a_series_too(tmp_path):
+    hu = np.arange(4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
+    nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.0, -1.0, 2.0, 1.0])), tmp_path / "v.nii.gz")
+    found = find_series(manifest_of({"v": {"path": "v.nii.gz", "dose": 0.1}}), tmp_path, ["v"])["v"]
+    assert (len(found), found.size_px, found.dose) == (3, (5, 4), 0.1)
+    np.testing.assert_array_equal(found.read_hu([1])[0], hu[:, :, 1].T)
+
+
+def test_blank_uids_are_accepted_only_where_the_manifest_says_so(tmp_path):
+    for index in range(2):
+        dataset = make_ct_dataset(
+            position_mm=(0, 0, index), instance_number=index, stored=water_ramp(first=index + 900)
+        )
+        dataset.SOPInstanceUID = dataset.SeriesInstanceUID = dataset.StudyInstanceUID = ""
+        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        save(dataset, Path(tmp_path / f"IM{index}"))
+    with pytest.raises(DataError, match="missing_uid"):
+        find_series(manifest_of({"a": {}}), tmp_path, ["a"])
+    assert len(find_series(manifest_of({"a": {"repair_uids": True}}), tmp_path, ["a"])["a"]) == 2
