@@ -1,0 +1,1 @@
+"""Denoising: a slice, a series, a tree of series."""

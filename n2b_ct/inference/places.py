@@ -1,0 +1,78 @@
+"""Where denoised files go: a mirror of the input tree, never inside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from n2b_ct.errors import OutputError, explain
+from n2b_ct.io.series import SeriesRef
+
+
+def refuse_overlap(source: Path, output: Path) -> None:
+    """Refuse an output folder that lies inside the input folder, is it, or holds it.
+
+    Where the input is one file, the output may lie beside it, but must not be the file or a folder that holds it.
+
+    Raises:
+        OutputError: It does.
+    """
+    inside, outside = output.resolve(), source.resolve()
+    within = outside.is_dir() and outside in inside.parents
+    if inside == outside or within or inside in outside.parents:
+        raise OutputError(
+            explain(
+                f"output {output}",
+                "must lie outside the input folder",
+                f"input {source}",
+                "choose another output folder",
+            )
+        )
+
+
+def mirrored_dirs(series: Sequence[SeriesRef], source: Path, output: Path, volumes: Sequence[Path] = ()) -> list[Path]:
+    """Give every series a folder of its own below ``output``, mirroring where it lies below ``source``.
+
+    A series that shares its folder with another or with a NIfTI volume, or has one below it, gets a subfolder named
+    after a digest of its UID: no path is ever made of a tag's text.
+    """
+    root = source if source.is_dir() else source.parent
+    folders = [one.directory for one in series]
+    targets = []
+    for one, folder in zip(series, folders, strict=True):
+        target = output / folder.relative_to(root)
+        crowded = folders.count(folder) > 1 or any(folder in other.parents for other in (*folders, *volumes))
+        targets.append(target / _subfolder(one) if crowded else target)
+    return targets
+
+
+def mirrored_file(path: Path, source: Path, output: Path) -> Path:
+    """Give a file its place below ``output``, mirroring where it lies below ``source``."""
+    return output / (path.name if source.is_file() else path.relative_to(source))
+
+
+def residual_place(target: Path) -> Path:
+    """Name the place of the removed noise, beside the denoised series or volume."""
+    target = target if target.name not in ("", "..") else target.resolve()
+    stem = target.name
+    for ending in (".nii.gz", ".nii"):
+        if stem.lower().endswith(ending):
+            stem = stem[: -len(ending)]
+            break
+    return target.with_name(f"{stem}-residual{target.name[len(stem) :]}")
+
+
+def is_present(target: Path) -> bool:
+    """Say whether an output is there; an empty folder is none."""
+    return target.is_file() or (target.is_dir() and any(target.iterdir()))
+
+
+def remove_if_empty(target: Path) -> None:
+    """Make way for a series whose folder somebody made beforehand."""
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()
+
+
+def _subfolder(series: SeriesRef) -> str:
+    return f"series-{hashlib.sha256(series.series_instance_uid.encode()).hexdigest()[:8]}"

@@ -1,0 +1,71 @@
+"""Denoise one slice: ``denoised = input − strength · noise``, and nothing outside the window moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from n2b_ct.inference.model import Model
+
+
+def noise_hu(model: Model, hu: np.ndarray, is_padding: np.ndarray | None = None) -> np.ndarray:
+    """Estimate the noise of a slice.
+
+    The whole slice is seen at once, reflected to the network's multiple. Scanner padding is filled with the lowest
+    real HU first, so that it cannot bleed over the border.
+
+    Args:
+        model: The denoiser.
+        hu: HU ``[rows, cols]``.
+        is_padding: True where the scanner padded.
+
+    Returns:
+        Noise in HU, float32 ``[rows, cols]``; exactly 0 where padded or outside the window.
+    """
+    padded = np.zeros(hu.shape, dtype=bool) if is_padding is None else is_padding
+    image = model.window.normalise(_without_padding(hu, padded))
+    device = next((p.device for p in model.denoiser.parameters()), torch.device("cpu"))
+    with torch.inference_mode():
+        seen = reflected(torch.from_numpy(image)[None, None].to(device), model.multiple_px)
+        removed = (seen - model.denoiser(seen))[0, 0, : hu.shape[0], : hu.shape[1]]
+    noise = removed.float().cpu().numpy() * np.float32(model.window.width_hu)
+    return np.where(model.window.contains(hu) & ~padded, noise, np.float32(0))
+
+
+def denoise_hu(
+    model: Model, hu: np.ndarray, is_padding: np.ndarray | None = None, strength: float | None = None
+) -> np.ndarray:
+    """Denoise a slice, HU ``[rows, cols]`` in and out.
+
+    Args:
+        model: The denoiser.
+        hu: HU.
+        is_padding: True where the scanner padded.
+        strength: 0 returns the input, 1 removes all noise found; None: the model's own.
+    """
+    share = np.float32(model.strength if strength is None else strength)
+    return hu - share * noise_hu(model, hu, is_padding)
+
+
+def _without_padding(hu: np.ndarray, is_padding: np.ndarray) -> np.ndarray:
+    if not is_padding.any() or is_padding.all():
+        return hu
+    return np.where(is_padding, hu[~is_padding].min(), hu)
+
+
+def reflected(image: Tensor, multiple: int) -> Tensor:
+    """Extend ``[1, 1, rows, cols]`` at the bottom and right by reflection, in as many steps as it needs.
+
+    Returns:
+        ``[1, 1, rows', cols']``, the next multiples; a side of one pixel is repeated.
+    """
+    rows, cols = (-(-side // multiple) * multiple for side in image.shape[-2:])
+    while image.shape[-2:] != (rows, cols):
+        down = min(rows - image.shape[-2], image.shape[-2] - 1)
+        right = min(cols - image.shape[-1], image.shape[-1] - 1)
+        if down <= 0 and right <= 0:
+            return pad(image, (0, cols - image.shape[-1], 0, rows - image.shape[-2]), mode="replicate")
+        image = pad(image, (0, max(right, 0), 0, max(down, 0)), mode="reflect")
+    return image

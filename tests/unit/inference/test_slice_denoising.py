@@ -1,0 +1,138 @@
+"""One slice: identity in = out, the window's law, padding, any size, strength."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from n2b_ct.config.sections import DenoiserSection
+from n2b_ct.hu import Window
+from n2b_ct.inference.model import Model
+from n2b_ct.inference.slices import denoise_hu, noise_hu, reflected
+
+WINDOW = Window(-160.0, 240.0)
+
+
+class Plus(nn.Module):
+    """F(x) = x + amount, and it remembers what it saw."""
+
+    def __init__(self, amount: float = 0.0, multiple: int = 1) -> None:
+        super().__init__()
+        self.amount, self.multiple, self.seen = amount, multiple, torch.empty(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[-1] % self.multiple == x.shape[-2] % self.multiple == 0
+        self.seen = x
+        return x + self.amount
+
+
+def model(denoiser: nn.Module, multiple: int = 1, **changes: Any) -> Model:
+    fields = {
+        "denoiser": denoiser,
+        "section": DenoiserSection(),
+        "window": WINDOW,
+        "name": "toy",
+        "method": "none",
+        "digest": "00",
+        "multiple_px": multiple,
+        "facts": {},
+    }
+    return Model(**{**fields, **changes})
+
+
+def body(rows: int = 24, cols: int = 32, seed: int = 0) -> np.ndarray:
+    """HU from air to bone."""
+    return np.random.default_rng(seed).uniform(-1024, 1500, (rows, cols)).astype(np.float32)
+
+
+def inside(hu: np.ndarray) -> np.ndarray:
+    return (hu > -160) & (hu < 240)
+
+
+def test_an_identity_network_returns_its_input_bit_for_bit():
+    hu = body()
+    np.testing.assert_array_equal(denoise_hu(model(Plus()), hu), hu)
+    assert denoise_hu(model(Plus()), hu).dtype == np.float32
+
+
+def test_a_constant_is_removed_inside_the_window_and_nothing_moves_outside():
+    hu = body()
+    denoised = denoise_hu(model(Plus(-0.1)), hu)
+    np.testing.assert_allclose(denoised[inside(hu)], hu[inside(hu)] - 40.0, atol=1e-3)
+    np.testing.assert_array_equal(denoised[~inside(hu)], hu[~inside(hu)])
+
+
+def test_the_windows_own_ends_do_not_move():
+    hu = np.array([[-160.0, 240.0, 0.0]], dtype=np.float32)
+    np.testing.assert_allclose(denoise_hu(model(Plus(-0.1)), hu), [[-160.0, 240.0, -40.0]], atol=1e-4)
+
+
+def test_the_network_sees_the_whole_slice_in_network_units():
+    hu, denoiser = body(), Plus()
+    noise_hu(model(denoiser), hu)
+    np.testing.assert_array_equal(denoiser.seen[0, 0].numpy(), WINDOW.normalise(hu))
+
+
+def test_padding_keeps_its_value_and_does_not_bleed():
+    hu, is_padding, denoiser = body(), np.zeros((24, 32), dtype=bool), Plus(-0.1)
+    is_padding[:, :5] = True
+    low, high = hu.copy(), hu.copy()
+    low[is_padding], high[is_padding] = -2000.0, 100.0
+    denoised_low = denoise_hu(model(denoiser), low, is_padding)
+    seen = denoiser.seen.clone()
+    denoised_high = denoise_hu(model(denoiser), high, is_padding)
+    assert torch.equal(denoiser.seen, seen)
+    assert (denoised_low[is_padding] == -2000.0).all()
+    assert (denoised_high[is_padding] == 100.0).all()
+    np.testing.assert_array_equal(denoised_low[~is_padding], denoised_high[~is_padding])
+
+
+def test_a_slice_of_padding_alone_does_not_move():
+    hu = np.full((8, 8), 50.0, dtype=np.float32)
+    np.testing.assert_array_equal(denoise_hu(model(Plus(-0.1)), hu, np.ones((8, 8), dtype=bool)), hu)
+
+
+@pytest.mark.parametrize("size_px", [(33, 47), (7, 5), (1, 9), (9, 1), (1, 1), (64, 64), (2, 63)])
+@pytest.mark.parametrize("multiple", [1, 8, 64])
+def test_any_size_works(size_px, multiple):
+    hu = np.random.default_rng(0).uniform(-100, 200, size_px).astype(np.float32)
+    np.testing.assert_array_equal(denoise_hu(model(Plus(0.0, multiple), multiple), hu), hu)
+    denoised = denoise_hu(model(Plus(-0.1, multiple), multiple), hu)
+    np.testing.assert_allclose(denoised, hu - 40.0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("size_px", "multiple"), [((33, 47), 8), ((17, 31), 32), ((16, 16), 16)])
+def test_the_extension_is_numpys_reflection(size_px, multiple):
+    image = np.random.default_rng(0).random(size_px)
+    extended = reflected(torch.from_numpy(image)[None, None], multiple)[0, 0].numpy()
+    rows, cols = (-(-side // multiple) * multiple for side in size_px)
+    expected = np.pad(image, ((0, rows - size_px[0]), (0, cols - size_px[1])), mode="reflect")
+    np.testing.assert_array_equal(extended, expected)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.25, 0.5, 1.0])
+def test_strength_is_linear(strength):
+    hu = body()
+    full = noise_hu(model(Plus(-0.1)), hu)
+    np.testing.assert_array_equal(
+        denoise_hu(model(Plus(-0.1)), hu, strength=strength), hu - np.float32(strength) * full
+    )
+
+
+def test_strength_0_returns_the_input_bit_for_bit():
+    hu = body()
+    np.testing.assert_array_equal(denoise_hu(model(Plus(-0.1)), hu, strength=0.0), hu)
+
+
+def test_noise_is_what_denoising_takes_away():
+    hu = body()
+    np.testing.assert_allclose(hu - denoise_hu(model(Plus(-0.1)), hu), noise_hu(model(Plus(-0.1)), hu), atol=1e-3)
+
+
+def test_no_gradient_is_kept():
+    network = nn.Conv2d(1, 1, 1)
+    assert noise_hu(model(network), body()).dtype == np.float32
