@@ -1,0 +1,94 @@
+"""Does the pair live? The losses do not show a collapse; the extracted noise does.
+
+In the flattest parts of the noisy patches n_b = x − y_b is noise and little else, so there σ(ñ) must stay near
+σ(n_b). A pair whose ñ fades is teaching its denoiser to do nothing; one whose ñ swells, to erase anatomy.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ignite.engine import Engine, Events
+
+from n2b_ct.errors import CollapseError, explain
+from n2b_ct.methods.flat_noise import flat_noise_stds
+
+
+class NoiseWatch:
+    """Follow both σ through training, and stop a run whose ratio leaves its range.
+
+    Args:
+        width_hu: HU of one network unit, for people.
+        allowed: Lowest and highest ratio σ(ñ) / σ(n_b).
+        every: Iterations between looks.
+        grace: Iterations before a look may stop the run: the initial stage has to teach H first.
+        patience: Looks in a row outside the range before the run stops.
+    """
+
+    def __init__(
+        self, width_hu: float, allowed: tuple[float, float], *, every: int, grace: int, patience: int = 3
+    ) -> None:
+        self._width_hu, self._allowed = width_hu, allowed
+        self._every, self._grace, self._patience = every, grace, patience
+        self._outside = 0
+        self.noise_std_hu = math.nan
+        self.slice_noise_std_hu = math.nan
+
+    def attach(self, engine: Engine) -> None:
+        """Look every ``every`` iterations."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED(every=self._every), self._look)
+
+    @property
+    def ratio(self) -> float:
+        """σ(ñ) in units of the noise of the slices."""
+        return self.noise_std_hu / self.slice_noise_std_hu if self.slice_noise_std_hu else math.nan
+
+    def columns(self) -> dict[str, float]:
+        """The latest look, as columns of the history."""
+        if math.isnan(self.ratio):
+            return {}
+        return {
+            "noise_std_hu": round(self.noise_std_hu, 3),
+            "slice_noise_std_hu": round(self.slice_noise_std_hu, 3),
+        }
+
+    def state_dict(self) -> dict[str, int]:
+        """What a checkpoint must keep."""
+        return {"outside": self._outside}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a checkpoint."""
+        self._outside = state["outside"]
+
+    def _look(self, engine: Engine) -> None:
+        output = engine.state.output
+        if output["noise"] is None:
+            return
+        x = engine.state.batch["noisy"].to(output["noise"].device)
+        n_b = output["blur_residual"]
+        stds = flat_noise_stds([output["noise"], n_b], x - n_b, x)
+        medians = (float(std.median()) if std.numel() else math.nan for std in stds)
+        self.noise_std_hu, self.slice_noise_std_hu = (median * self._width_hu for median in medians)
+        if not math.isfinite(float(output["loss"])):
+            raise CollapseError(
+                explain(
+                    "training",
+                    "losses must stay finite",
+                    "NaN or infinity",
+                    "lower training.learning_rate or set training.precision=fp32",
+                )
+            )
+        lowest, highest = self._allowed
+        inside = math.isnan(self.ratio) or lowest <= self.ratio <= highest
+        self._outside = 0 if inside else self._outside + 1
+        if self._outside >= self._patience and engine.state.iteration > self._grace:
+            raise CollapseError(self._message(engine.state.iteration))
+
+    def _message(self, iteration: int) -> str:
+        return explain(
+            f"training, iteration {iteration}",
+            f"the extracted noise must stay between {self._allowed[0]:g} and {self._allowed[1]:g} of the slices' own "
+            f"({self.slice_noise_std_hu:.1f} HU)",
+            f"{self.noise_std_hu:.1f} HU: the networks collapsed",
+            "use method.denoiser.output=lowpass, or another seed",
+        )

@@ -1,0 +1,109 @@
+"""What a training leaves to read: history.csv while it runs, losses.png when it is done."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from n2b_ct.io.atomic import write_atomically
+
+Columns = Callable[[], Mapping[str, float]]
+
+HISTORY_FILE = "history.csv"
+PLOT_FILE = "losses.png"
+
+
+class HistoryWriter:
+    """Average every ``every`` iterations into one row of history.csv.
+
+    Args:
+        path: The CSV file; rows after the resumed iteration are dropped, then it goes on.
+        every: Iterations a row.
+        watched: Called at every row; their numbers become columns.
+    """
+
+    def __init__(self, path: Path, every: int, watched: Sequence[Columns] = ()) -> None:
+        self._path, self._every, self._watched = path, every, watched
+        self._sums: dict[str, float] = {}
+        self._n = 0
+        self._started = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to an engine."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
+
+    def _start(self, engine: Engine) -> None:
+        self._started = time.monotonic()
+        rows = [row for row in read_history(self._path) if row["iteration"] <= engine.state.iteration]
+        _write(self._path, rows)
+
+    def _add(self, engine: Engine) -> None:
+        self._n += 1
+        for name, value in engine.state.output["losses"].items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        if engine.state.iteration % self._every == 0 or engine.state.iteration == engine.state.epoch_length:
+            self._flush(engine)
+
+    def _flush(self, engine: Engine) -> None:
+        row: dict[str, float] = {"iteration": engine.state.iteration}
+        row |= {f"loss_{name}": round(float(value) / self._n, 6) for name, value in self._sums.items()}
+        for columns in self._watched:
+            row |= columns()
+        row["seconds"] = round(time.monotonic() - self._started, 1)
+        _write(self._path, [*read_history(self._path), row])
+        self._sums, self._n = {}, 0
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Read history.csv; empty cells are left out of their row."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def plot_history(rows: list[dict[str, float]], path: Path, title: str) -> None:
+    """Draw the losses and, below, the extracted noise against the noise that the slices show."""
+    names = sorted({key for row in rows for key in row if key.startswith("loss_")})
+    with_noise = any("noise_std_hu" in row for row in rows)
+    figure = Figure(figsize=(8, 6 if with_noise else 3.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2 if with_noise else 1, 1, sharex=True, squeeze=False)[:, 0]
+    for name in names:
+        _curve(axes[0], rows, name, f"$L_\\mathrm{{{name.removeprefix('loss_')}}}$")
+    axes[0].set(ylabel="L1 loss (network units)", title=title)
+    axes[0].legend(frameon=False)
+    if with_noise:
+        _curve(axes[1], rows, "noise_std_hu", "extracted noise ñ")
+        _curve(axes[1], rows, "slice_noise_std_hu", "noise of the flattest patches")
+        axes[1].set(ylabel="standard deviation (HU)", ylim=(0, None))
+        axes[1].legend(frameon=False)
+    axes[-1].set_xlabel("iteration")
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(alpha=0.25)
+    figure.savefig(path, dpi=120)
+
+
+def _curve(ax: Any, rows: list[dict[str, float]], key: str, label: str) -> None:
+    points = [(row["iteration"], row[key]) for row in rows if key in row]
+    if points:
+        ax.plot(*zip(*points, strict=True), label=label, linewidth=1.4)
+
+
+def _write(path: Path, rows: list[dict[str, float]]) -> None:
+    fields = list(dict.fromkeys(key for row in rows for key in row)) or ["iteration"]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fields)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))

@@ -1,0 +1,61 @@
+"""summary.json: what was trained, on what, for how long, and what the noise looked like at the end."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import n2b_ct
+from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.roles import Roles
+from n2b_ct.io.atomic import write_atomically
+
+SUMMARY_FILE = "summary.json"
+
+
+def training_summary(
+    pipeline: Pipeline,
+    roles: Roles,
+    *,
+    device: torch.device,
+    autocast: torch.dtype | None,
+    n_parameters: int,
+    seconds: float,
+    last_row: Mapping[str, float],
+) -> dict[str, Any]:
+    """Collect the facts of a finished training, plain values."""
+    return {
+        "pipeline": pipeline.name,
+        "method": pipeline.method.name,
+        "iterations": pipeline.training.iterations,
+        "seed": pipeline.training.seed,
+        "n_slices": {"noisy": len(roles.noisy), "clean": len(roles.clean)},
+        "n_parameters": n_parameters,
+        "seconds": round(seconds, 1),
+        "last": dict(last_row),
+        "device": str(device),
+        "precision": "bf16" if autocast is not None else "fp32",
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "n2b_ct": n2b_ct.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def write_summary(summary: Mapping[str, Any], path: Path) -> None:
+    """Write it, at once or not at all."""
+    content = json.dumps(summary, indent=2) + "\n"
+    write_atomically(path, lambda file: file.write(content.encode()))
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Read the summary of a finished run."""
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return summary

@@ -1,0 +1,106 @@
+"""The trainer around one process function: schedule, order, equality with a loop by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from n2b_ct.config.sections import TrainingSection
+from n2b_ct.methods.method import BatchNeeds, StepResult
+from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor
+
+CPU = torch.device("cpu")
+
+
+class Line:
+    """One weight that shall become the mean of what it sees; remembers the progress it is told."""
+
+    needs = BatchNeeds()
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        self.weight = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(self.weight.weight, 0.25)
+        self.networks = nn.ModuleDict({"denoiser": self.weight})
+        self.dropout = nn.Dropout(dropout)
+        self.progress: list[float] = []
+
+    def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
+        self.progress.append(progress)
+        return StepResult({"square": (self.dropout(self.weight.weight) - batch["noisy"].mean()).square().mean()})
+
+
+def batches(n: int) -> list[dict[str, Tensor]]:
+    return [{"noisy": torch.full((2, 1, 4, 4), 1.0 + 0.1 * k)} for k in range(n)]
+
+
+def trained(section: TrainingSection, method: Line) -> list[float]:
+    """Train, and return the learning rate of every iteration."""
+    optimizer, scheduler = build_optimizer(method, section)
+    trainer = build_trainer(method, batches(section.iterations), optimizer, scheduler, section, CPU, None)
+    rates: list[float] = []
+    inner = trainer._process_function
+
+    def process(engine, batch):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return inner(engine, batch)
+
+    trainer._process_function = process
+    trainer.run()
+    return rates
+
+
+def test_the_cosine_falls_from_1_to_the_fraction_asked_for():
+    section = TrainingSection(iterations=100, final_learning_rate_fraction=0.1)
+    assert learning_rate_factor(section, 0) == 1.0
+    assert learning_rate_factor(section, 50) == pytest.approx(0.55)
+    assert learning_rate_factor(section, 100) == pytest.approx(0.1)
+    assert learning_rate_factor(section, 500) == pytest.approx(0.1)
+    factors = [learning_rate_factor(section, k) for k in range(101)]
+    assert factors == sorted(factors, reverse=True)
+
+
+def test_the_cosine_equals_torchs_own():
+    section = TrainingSection(iterations=40, learning_rate=2e-3, final_learning_rate_fraction=0.05)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2e-3)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=40, eta_min=2e-3 * 0.05)
+    for k in range(40):
+        assert 2e-3 * learning_rate_factor(section, k) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-5)
+        optimizer.step()
+        reference.step()
+
+
+def test_a_constant_schedule_stays():
+    section = TrainingSection(iterations=10, schedule="constant")
+    assert {learning_rate_factor(section, k) for k in range(11)} == {1.0}
+
+
+def test_every_iteration_uses_its_own_learning_rate_and_progress():
+    section, method = TrainingSection(iterations=8, learning_rate=0.1), Line()
+    rates = trained(section, method)
+    assert rates == pytest.approx([0.1 * learning_rate_factor(section, k) for k in range(8)])
+    assert method.progress == pytest.approx([k / 8 for k in range(8)])
+
+
+def test_training_equals_adam_by_hand():
+    section, method = TrainingSection(iterations=5, learning_rate=0.1, schedule="constant"), Line()
+    trained(section, method)
+    weight, mean, square = 0.25, 0.0, 0.0
+    for k, batch in enumerate(batches(5), start=1):
+        gradient = 2 * (weight - float(batch["noisy"].mean()))
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        weight -= 0.1 * (mean / (1 - 0.9**k)) / (math.sqrt(square / (1 - 0.999**k)) + 1e-8)
+    assert method.weight.weight.item() == pytest.approx(weight, rel=1e-5)
+
+
+def test_randomness_inside_a_network_follows_from_seed_and_iteration():
+    section = TrainingSection(iterations=6, learning_rate=0.1, seed=3)
+    results = []
+    for disturbance in (0, 1):
+        torch.manual_seed(disturbance)
+        method = Line(dropout=0.5)
+        trained(section, method)
+        results.append(method.weight.weight.item())
+    assert results[0] == results[1]
