@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import find_yaml, problems_of, read_yaml, shipped_dir, with_overrides
+from n2b_ct.config.yaml_files import find_yaml, problems_of, read_yaml, with_overrides
 from n2b_ct.errors import ConfigError
 
 
@@ -27,20 +27,16 @@ def load_pipeline(name: str | Path, overrides: Iterable[str] = ()) -> Pipeline:
     values = with_overrides(read_yaml(path), overrides)
     values.setdefault("name", path.stem)
     try:
-        return Pipeline.model_validate(_with_manifest_beside(values, path.parent))
+        return Pipeline.model_validate(_with_manifest_found(values, path.parent))
     except ValidationError as error:
         raise ConfigError(problems_of(error, path.name)) from error
 
 
-def _with_manifest_beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Let a pipeline name a manifest that lies beside it, wherever the command is run.
-
-    Beside shipped pipelines lie pipelines only, some with a manifest's name.
-    """
-    if folder.resolve() == shipped_dir("pipelines").resolve():
-        return values
+def _with_manifest_found(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Let a pipeline name a manifest that lies beside it, and a run be resumed from any folder."""
     data = values.get("data")
     name = data.get("manifest") if isinstance(data, dict) else None
-    if not isinstance(name, str) or Path(name).is_file() or not (folder / name).is_file():
+    if not isinstance(name, str):
         return values
-    return {**values, "data": {**values["data"], "manifest": str(folder / name)}}
+    found = next((path for path in (Path(name), folder / name) if path.is_file()), None)
+    return values if found is None else {**values, "data": {**values["data"], "manifest": str(found.resolve())}}

@@ -237,6 +237,13 @@ class TrainingSection(Section):
     """Write TensorBoard event files too (needs ``n2b-ct[tensorboard]``)."""
 
 
+class DenoisingSection(Section):
+    """How the trained model is used."""
+
+    strength: float = Field(1.0, ge=0, le=1)
+    """Share of the noise found that is removed, unless ``--strength`` says otherwise; lies in the model file."""
+
+
 class ReportSection(Section):
     """What the report compares and shows."""
 
@@ -266,6 +273,7 @@ class Pipeline(Section):
     data: DataSection
     method: Method
     training: TrainingSection
+    denoising: DenoisingSection = DenoisingSection()
     report: ReportSection = ReportSection()
 
     def plain(self) -> dict[str, Any]:

@@ -1,0 +1,193 @@
+"""Pipelines: every problem at once with its path, overrides, windows, frozen values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from n2b_ct.config import Pipeline, load_pipeline
+from n2b_ct.config.sections import Noise2BlurSection, SupervisedSection
+from n2b_ct.errors import ConfigError
+from n2b_ct.hu import WINDOWS, Window
+
+
+def smallest() -> dict[str, Any]:
+    return {"data": {"manifest": "m.yaml"}, "method": {"name": "noise2blur"}, "training": {"iterations": 10}}
+
+
+def written(tmp_path: Path, values: dict[str, Any]) -> Path:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def problems(tmp_path: Path, values: dict[str, Any], *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError, match=r"experiment\.yaml") as caught:
+        load_pipeline(written(tmp_path, values), overrides)
+    return caught.value.problems
+
+
+def test_the_smallest_pipeline_takes_its_name_from_the_file(tmp_path):
+    pipeline = load_pipeline(written(tmp_path, smallest()))
+    assert pipeline.name == "experiment"
+    assert pipeline.training.iterations == 10
+    assert isinstance(pipeline.method, Noise2BlurSection)
+
+
+def test_the_papers_numbers_are_the_defaults(tmp_path):
+    pipeline = load_pipeline(written(tmp_path, smallest()))
+    method = pipeline.method
+    assert isinstance(method, Noise2BlurSection)
+    assert (pipeline.training.batch_size, pipeline.training.patch_px) == (16, 128)
+    assert (method.blur.filter, method.blur.kernel_px) == ("mean", 17)
+    assert method.initial_fraction == 0.05
+    assert method.gradient_interruption
+
+
+def test_every_problem_is_reported_at_once_with_its_path(tmp_path):
+    values = smallest()
+    values["training"] = {"iterations": 0, "batchsize": 4, "patch_px": 8}
+    values["method"]["blur"] = {"filter": "mean", "kernel_px": 4}
+    values["data"]["window"] = [240, -160]
+    values["extra"] = 1
+    found = problems(tmp_path, values)
+    subjects = [line.split(": ")[1] for line in found]
+    assert subjects == [
+        "data.window",
+        "method.noise2blur.blur.mean.kernel_px",
+        "training.iterations",
+        "training.patch_px",
+        "training.batchsize",
+        "extra",
+    ]
+
+
+def test_a_problem_says_requirement_value_and_remedy(tmp_path):
+    values = smallest()
+    values["training"] = {"batchsize": 4}
+    assert problems(tmp_path, values) == [
+        "experiment.yaml: training.iterations: must be given, got nothing; add it",
+        "experiment.yaml: training.batchsize: must be a known key, got 4; correct its name or remove it",
+    ]
+
+
+def test_a_problem_stays_one_short_line_whatever_the_value(tmp_path):
+    (line,) = problems(tmp_path, smallest(), "training.seed='a\n" + "b" * 500 + "'")
+    assert "\n" not in line
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize("key", ["iterations", "batch_size", "checkpoint_every", "log_every", "validate_every"])
+def test_counts_must_be_positive(tmp_path, key):
+    (line,) = problems(tmp_path, smallest(), f"training.{key}=0")
+    assert line.startswith(f"experiment.yaml: training.{key}: input should be greater than or equal to 1, got 0")
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+def test_numbers_must_be_finite(tmp_path, number):
+    found = problems(tmp_path, smallest(), f"data.window=[{number}, 240]", f"training.learning_rate={number}")
+    assert len(found) == 2
+    assert all("finite number" in line or "greater than 0" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("given", "window"),
+    [
+        ("lung", WINDOWS["lung"]),
+        ("[-160, 240]", Window(-160, 240)),
+        ("{lower_hu: -100, upper_hu: 100.5}", Window(-100, 100.5)),
+    ],
+)
+def test_a_window_is_a_name_a_pair_or_a_section(tmp_path, given, window):
+    pipeline = load_pipeline(written(tmp_path, smallest()), [f"data.window={given}"])
+    assert pipeline.data.window.window == window
+
+
+@pytest.mark.parametrize("given", ["stomach", "[1]", "[1, 2, 3]", "[b, a]", "{lower_hu: 1}", "5", "[5, 5]"])
+def test_anything_else_is_no_window(tmp_path, given):
+    assert problems(tmp_path, smallest(), f"data.window={given}")[0].startswith("experiment.yaml: data.window")
+
+
+def test_sections_are_frozen(tmp_path):
+    pipeline = load_pipeline(written(tmp_path, smallest()))
+    with pytest.raises(ValidationError, match="frozen"):
+        pipeline.training.seed = 5  # type: ignore[misc]
+
+
+def test_the_method_chooses_its_section(tmp_path):
+    values = {**smallest(), "method": {"name": "supervised"}}
+    assert isinstance(load_pipeline(written(tmp_path, values)).method, SupervisedSection)
+    (line,) = problems(tmp_path, {**smallest(), "method": {"name": "magic"}})
+    assert "'noise2blur', 'supervised'" in line
+
+
+def test_report_windows_have_known_names(tmp_path):
+    for windows in ("[]", "[abdomen, stomach]"):
+        (line,) = problems(tmp_path, smallest(), f"report.windows={windows}")
+        assert "report.windows: must be one or more of abdomen, lung" in line
+
+
+def test_plain_values_make_the_same_pipeline_again(tmp_path):
+    pipeline = load_pipeline(written(tmp_path, smallest()), ["data.window=lung", "data.doses=[0.25, 0.5]"])
+    again = Pipeline.model_validate(yaml.safe_load(yaml.safe_dump(pipeline.plain())))
+    assert again == pipeline
+
+
+def test_a_manifest_beside_the_pipeline_is_found_from_any_folder(tmp_path, monkeypatch):
+    path = written(tmp_path, smallest())
+    (tmp_path / "m.yaml").write_text("here")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load_pipeline(path).data.manifest == str(tmp_path / "m.yaml")
+    (tmp_path / "elsewhere" / "m.yaml").write_text("nearer")
+    assert load_pipeline(path).data.manifest == str(tmp_path / "elsewhere" / "m.yaml")
+
+
+# ── Overrides ──
+
+
+@pytest.mark.parametrize(("text", "value"), [("7", 7), ("1e-3", 1e-3), ("0.001", 0.001), (" 5", 5)])
+def test_an_override_is_yaml(tmp_path, text, value):
+    pipeline = load_pipeline(written(tmp_path, smallest()), [f"training.learning_rate={text}"])
+    assert pipeline.training.learning_rate == value
+
+
+def test_the_last_override_wins_and_the_file_stays(tmp_path):
+    path = written(tmp_path, smallest())
+    before = path.read_text()
+    pipeline = load_pipeline(path, ["training.seed=1", "training.seed=2", "name=x=y"])
+    assert (pipeline.training.seed, pipeline.name) == (2, "x=y")
+    assert path.read_text() == before
+
+
+def test_an_override_makes_sections_that_the_file_lacks(tmp_path):
+    pipeline = load_pipeline(written(tmp_path, smallest()), ["report.panels_per_dose=3", "report.controls=[nlm]"])
+    assert pipeline.report.panels_per_dose == 3
+    assert pipeline.report.controls == ("nlm",)
+
+
+@pytest.mark.parametrize("override", ["training.seed", "=5", " =5"])
+def test_an_override_needs_key_and_value(tmp_path, override):
+    with pytest.raises(ConfigError, match=r"must be key=value, got no key or no =; write --set training.seed=1"):
+        load_pipeline(written(tmp_path, smallest()), [override])
+
+
+def test_an_override_cannot_run_through_a_value(tmp_path):
+    with pytest.raises(ConfigError, match=r"--set training.iterations.x: iterations must be a section, got a value"):
+        load_pipeline(written(tmp_path, smallest()), ["training.iterations.x=1"])
+
+
+@pytest.mark.parametrize("value", ["[1", "{a", "2024-13-45", "\x00"])
+def test_an_override_that_is_no_yaml_is_said(tmp_path, value):
+    with pytest.raises(ConfigError, match="the value must be YAML"):
+        load_pipeline(written(tmp_path, smallest()), [f"training.seed={value}"])
+
+
+def test_an_override_with_an_unknown_key_is_reported_like_the_files_own(tmp_path):
+    assert problems(tmp_path, smallest(), "training.sead=1") == [
+        "experiment.yaml: training.sead: must be a known key, got 1; correct its name or remove it"
+    ]
