@@ -1,0 +1,317 @@
+"""What notebooks and the command line share: train, denoise, report, index, simulate.
+
+Every function takes plain paths and values, raises :class:`n2b_ct.errors.N2BError` with one clear line, prints
+nothing, and tells its progress to a callback ``(done, all, what)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from n2b_ct.config import Pipeline, load_pipeline
+from n2b_ct.config.yaml_files import read_yaml
+from n2b_ct.data.manifest import Manifest, load_manifest
+from n2b_ct.data.roles import Roles, assign_roles
+from n2b_ct.errors import ConfigError, DataError, OutputError, explain
+from n2b_ct.evaluation.cases import measure_slices
+from n2b_ct.evaluation.controls import CONTROLS, Control
+from n2b_ct.evaluation.report.provenance import Provenance
+from n2b_ct.evaluation.report.summary import Summary, summarise
+from n2b_ct.evaluation.report.writer import require_free_place, write_report
+from n2b_ct.hu import WINDOWS
+from n2b_ct.inference.folders import denoise_tree
+from n2b_ct.inference.model import MODEL_FILE, Model, load_model
+from n2b_ct.inference.outcomes import DenoiseOptions, TreeResult
+from n2b_ct.inference.slices import denoise_hu
+from n2b_ct.simulation.piglet import PigletSummary, write_piglet
+from n2b_ct.training.devices import choose_device
+from n2b_ct.training.readiness import require_ready
+from n2b_ct.training.run import run_training
+from n2b_ct.training.run_dir import PIPELINE_FILE
+from n2b_ct.training.summary import SUMMARY_FILE, read_summary
+
+Progress = Callable[[int, int, str], None]
+
+
+def train(
+    pipeline: str | Path | Pipeline,
+    *,
+    data_root: Path | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a pipeline; returns the summary that also lies in the run folder.
+
+    Args:
+        pipeline: A loaded pipeline, a path, or the name of a shipped one.
+        data_root: The data's folder; None: the pipeline's ``data.root``.
+        out: The run folder; None: ``runs/<pipeline name>``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        resume: Go on from the newest checkpoint of the run folder; a finished run is left as it is.
+        overwrite: Replace a run that is there.
+        overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
+        progress: Called with (done, all, what).
+
+    Raises:
+        ConfigError, DataError: The pipeline, the manifest or the data are wrong.
+        OutputError: The run folder holds a run already.
+        CollapseError: The networks collapsed; no model was written.
+    """
+    loaded = _loaded(pipeline, overrides)
+    chosen = choose_device(device)
+    roles = roles_of(loaded, data_root)
+    require_ready(loaded, roles)
+    run_dir = out or Path("runs") / loaded.name
+    if resume and (run_dir / MODEL_FILE).is_file() and (run_dir / SUMMARY_FILE).is_file():
+        _require_same_pipeline(loaded, run_dir)
+        return read_summary(run_dir / SUMMARY_FILE)
+    _require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
+    return run_training(loaded, roles, run_dir, chosen, resume=resume, progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a pipeline would train and report on: slices by role, and their sizes."""
+
+    n_slices: dict[str, int]
+    sizes_px: tuple[tuple[int, int], ...]
+
+
+def check(pipeline: str | Path | Pipeline, *, data_root: Path | None = None, overrides: Sequence[str] = ()) -> Check:
+    """Validate files, sizes, roles and the patch against the images, without reading pixels or training.
+
+    Raises:
+        ConfigError, DataError: With one line for every problem.
+    """
+    loaded = _loaded(pipeline, overrides)
+    roles = roles_of(loaded, data_root)
+    require_ready(loaded, roles)
+    by_role = {"noisy": roles.noisy, "clean": roles.clean, "validation": roles.validation, "test": roles.test}
+    sizes = {one.series.size_px for slices in by_role.values() for one in slices}
+    return Check({role: len(slices) for role, slices in by_role.items()}, tuple(sorted(sizes)))
+
+
+def denoise(
+    source: Path,
+    output: Path,
+    model: Path | Model,
+    *,
+    options: DenoiseOptions | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> TreeResult:
+    """Denoise a DICOM file, a series folder, a tree of series, or NIfTI volumes, to a mirrored place.
+
+    Args:
+        source: What to denoise.
+        output: Where to; outside the source.
+        model: A run folder, a model file, or a loaded model.
+        options: Strength, residual, what to do with outputs that are there.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        progress: Called with (slices done, all slices, series).
+
+    Raises:
+        ModelError: The model file is not ours.
+        DataError: There is nothing to denoise.
+        OutputError: The output overlaps the input, or is there already.
+    """
+    loaded = model if isinstance(model, Model) else load_model(model, choose_device(device))
+    return denoise_tree(source, output, loaded, options or DenoiseOptions(), progress)
+
+
+def report(
+    pipeline: str | Path | Pipeline,
+    models: Mapping[str, Path],
+    out: Path,
+    *,
+    data_root: Path | None = None,
+    controls: Sequence[str] | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
+    command: str = "",
+    progress: Progress | None = None,
+) -> Summary:
+    """Measure models and controls on the test role, dose by dose; write HTML, JSON, CSV and figures.
+
+    Args:
+        pipeline: Whose data, windows and controls are used.
+        models: Name to run folder or model file; the name heads its row.
+        out: The report's folder.
+        data_root: The data's folder; None: the pipeline's ``data.root``.
+        controls: Denoisers without training; None: the pipeline's.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        overwrite: Replace a report that is there.
+        overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
+        command: The command line, to be printed in the report.
+        progress: Called with (slices done, all slices, series).
+
+    Raises:
+        ConfigError, DataError: The pipeline or the data are wrong, or the test role is empty.
+        ModelError: A model file is not ours.
+        OutputError: The report's folder is in use.
+    """
+    loaded = _loaded(pipeline, overrides)
+    require_free_place(out, overwrite)
+    manifest = load_manifest(loaded.data.manifest)
+    test = roles_of(loaded, data_root).test
+    if not test:
+        raise DataError(
+            explain("role test", "must hold at least one slice", 0, "see the manifest's split and data.doses")
+        )
+    opened = {name: load_model(path, choose_device(device)) for name, path in models.items()}
+    chosen = _controls(loaded.report.controls if controls is None else controls, opened)
+    denoisers = {name: control.apply for name, control in chosen.items()}
+    denoisers |= {name: partial(denoise_hu, model) for name, model in opened.items()}
+    windows = {name: WINDOWS[name] for name in loaded.report.windows}
+    rows, panels = measure_slices(test, denoisers, windows, loaded.report.panels_per_dose, progress)
+    summary = summarise(rows, windows, chosen)
+    write_report(out, summary, rows, panels, _provenance(loaded, manifest, opened, command), overwrite)
+    return summary
+
+
+def simulate(
+    source: str,
+    output: Path,
+    *,
+    n_slices: int = 906,
+    size_px: int = 512,
+    seed: int = 0,
+    n_workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PigletSummary:
+    """Make a digital piglet's DICOM tree.
+
+    Args:
+        source: ``piglet``.
+        output: The new folder.
+        n_slices: Slices of every series, spread evenly over the animal.
+        size_px: Rows and columns.
+        seed: Names the animal and its noise.
+        n_workers: Processes.
+        overwrite: Replace a piglet that is there.
+        progress: Called with (slices done, all slices, what).
+
+    Raises:
+        ConfigError: Another source.
+        DataError: A size or a count is out of range.
+        OutputError: The folder is in use or cannot be written.
+    """
+    if source != "piglet":
+        raise ConfigError(explain("simulate", "INPUT must be piglet", source, "write n2b-ct simulate piglet OUTPUT"))
+    return write_piglet(
+        output,
+        n_slices=n_slices,
+        size_px=size_px,
+        seed=seed,
+        n_workers=n_workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def _controls(names: Sequence[str], models: Mapping[str, Model]) -> dict[str, Control]:
+    if unknown := [name for name in names if name not in CONTROLS]:
+        raise ConfigError(
+            explain("--baseline", f"must be among {', '.join(CONTROLS)}", ", ".join(unknown), "choose one of them")
+        )
+    if doubled := set(names) & set(models):
+        raise ConfigError(
+            explain("--model", "must not bear a control's name", ", ".join(sorted(doubled)), "name it otherwise")
+        )
+    return {name: CONTROLS[name] for name in names}
+
+
+def _provenance(pipeline: Pipeline, manifest: Manifest, models: Mapping[str, Model], command: str) -> Provenance:
+    def made(model: Model) -> str:
+        facts = model.facts
+        return (
+            f"{model.method}, {model.section.name} ({model.section.output}), "
+            f"{facts.get('iterations', '?')} iterations, "
+            f"seed {facts.get('seed', '?')}, window {model.window}, strength {model.strength:g}, "
+            f"weights {model.digest[:12]}"
+        )
+
+    data = {
+        "data set": manifest.title or manifest.name,
+        "split": pipeline.data.split or manifest.default_split,
+        "licence": manifest.licence,
+        "source": manifest.source,
+    }
+    return Provenance(
+        title=f"Dose-level report: {pipeline.name}",
+        pipeline=pipeline.name,
+        data={key: value for key, value in data.items() if value},
+        methods={name: made(model) for name, model in models.items()},
+        commands=(command,) if command else (),
+    )
+
+
+def _loaded(pipeline: str | Path | Pipeline, overrides: Sequence[str]) -> Pipeline:
+    return pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline, overrides)
+
+
+def roles_of(pipeline: Pipeline, data_root: Path | None = None) -> Roles:
+    """Find a pipeline's slices by role.
+
+    Raises:
+        ConfigError, DataError: The manifest or the data are wrong, or nobody says where the data lies.
+    """
+    root = data_root or pipeline.data.root
+    if root is None:
+        raise ConfigError(
+            explain(
+                f"pipeline {pipeline.name}",
+                "needs to know where the data lies",
+                "no folder",
+                "pass --data-root DIR",
+            )
+        )
+    manifest = load_manifest(pipeline.data.manifest)
+    return assign_roles(manifest, root, pipeline.data.split, pipeline.data.doses)
+
+
+def _require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool, overwrite: bool) -> None:
+    is_run = (run_dir / PIPELINE_FILE).is_file()
+    if is_run and resume:
+        _require_same_pipeline(pipeline, run_dir)
+    elif not (is_run and overwrite) and run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+        got = "an earlier run" if is_run else "something else"
+        raise OutputError(
+            explain(
+                f"run folder {run_dir}",
+                "must be new or empty",
+                got,
+                "pass --out, --resume or --overwrite" if is_run else "pass --out",
+            )
+        )
+
+
+def _require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
+    then, now = _flat(read_yaml(run_dir / PIPELINE_FILE)), _flat(pipeline.plain())
+    differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key != "data.root")
+    if differing:
+        raise ConfigError(
+            explain(
+                f"run folder {run_dir}",
+                "must hold a run of this very pipeline",
+                f"other {', '.join(differing)}",
+                "pass another --out, or --overwrite",
+            )
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

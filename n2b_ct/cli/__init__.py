@@ -1,0 +1,64 @@
+"""The command line: parse, call the api, print. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+
+from n2b_ct.errors import N2BError
+
+EXIT_DONE, EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``n2b-ct`` and exit: 0 done, 1 some inputs failed, 2 nothing could be done, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))
+
+
+def run(arguments: Sequence[str], *, debug: bool = False) -> int:
+    """Run one command line and return its exit code; errors become lines on stderr."""
+    import typer
+
+    from n2b_ct.cli.app import app
+
+    usage_error: type[Exception] = typer.BadParameter.__bases__[0]  # typer may carry a click of its own
+    _quiet_libraries(debug)
+    try:
+        code = int(app(args=list(arguments) or ["--help"], prog_name="n2b-ct", standalone_mode=False) or EXIT_DONE)
+    except N2BError as error:
+        return _complain(str(error), debug)
+    except usage_error as error:
+        return _complain(f"usage: {_sentence(error)}", debug)
+    except (KeyboardInterrupt, typer.Abort):
+        code = EXIT_INTERRUPTED
+    except Exception as error:  # the last boundary: a person gets a line, --debug the traceback
+        return _complain(f"internal error: {type(error).__name__}; run again with --debug and report it", debug)
+    if code == EXIT_INTERRUPTED:  # typer may answer Ctrl-C with the code instead of an exception
+        sys.stderr.write("interrupted; nothing is half-written\n")
+    return code if arguments else EXIT_NOTHING_DONE
+
+
+def _complain(message: str, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    for line in message.splitlines():
+        sys.stderr.write(f"error: {line}\n")
+    return EXIT_NOTHING_DONE
+
+
+def _sentence(error: Exception) -> str:
+    """Word a usage error in one line, without the full stop."""
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def _quiet_libraries(debug: bool) -> None:
+    """Ignite logs every exception that we word ourselves, MONAI every loss; keep that for --debug."""
+    if debug:
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())

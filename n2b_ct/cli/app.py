@@ -1,0 +1,42 @@
+"""The ``n2b-ct`` command and its subcommands."""
+
+from __future__ import annotations
+
+import typer
+
+from n2b_ct.cli.denoise import denoise
+from n2b_ct.cli.index import index, inspect
+from n2b_ct.cli.report import report
+from n2b_ct.cli.simulate import simulate
+from n2b_ct.cli.train import train
+
+app = typer.Typer(
+    name="n2b-ct",
+    help="Noise2Blur for low-dose CT: train without pairs, denoise DICOM series, report by dose. "
+    "Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from n2b_ct import __version__
+
+        typer.echo(f"n2b-ct {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks; works anywhere on the line."),
+) -> None:
+    pass
+
+
+for command in (train, denoise, report, simulate, index, inspect):
+    app.command()(command)

@@ -1,0 +1,89 @@
+"""``n2b-ct report``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from n2b_ct.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from n2b_ct.evaluation.report.summary import Statistic, Summary
+
+
+def report(
+    pipeline: Annotated[str, typer.Argument(help="Whose data and windows: a path, or a shipped name.")],
+    models: Annotated[list[str], typer.Option("--model", metavar="NAME=RUN_DIR", help="A model and its name.")],
+    out: Annotated[Path, typer.Option(help="The report's folder.")],
+    data_root: Annotated[Path | None, typer.Option(help="Where the data lies.")] = None,
+    baselines: Annotated[
+        list[str] | None, typer.Option("--baseline", help="gaussian or nlm; the pipeline's if not given.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the pipeline.")
+    ] = None,
+) -> None:
+    """Report SSIM, PSNR, noise and HU bias by dose, beside honest controls: HTML, JSON, CSV, figures.
+
+    Example: n2b-ct report piglet.yaml --data-root /data/piglet --model n2b=runs/piglet --out report
+    """
+    from n2b_ct import api
+
+    with progress_bar("measuring") as progress:
+        summary = api.report(
+            pipeline,
+            _named(models),
+            out,
+            data_root=data_root,
+            controls=baselines,
+            device=device,
+            overwrite=overwrite,
+            overrides=settings or (),
+            command=shlex.join(["n2b-ct", *sys.argv[1:]]),
+            progress=progress,
+        )
+    _print_table(summary)
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+def _named(models: list[str]) -> dict[str, Path]:
+    from n2b_ct.errors import ConfigError, explain
+
+    named: dict[str, Path] = {}
+    for text in models:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path) or name in named:
+            raise ConfigError(
+                explain("--model", "must be NAME=RUN_DIR with a name of its own", text, "write n2b=runs/piglet")
+            )
+        named[name] = Path(path)
+    return named
+
+
+def _print_table(summary: Summary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    window = next(iter(summary.windows))
+    levels = [*summary.levels, summary.overall] if len(summary.levels) > 1 else [*summary.levels]
+    table = Table("method", *(f"{level.label} ({level.n_slices})" for level in levels), box=None, pad_edge=False)
+    for method in summary.roles:
+        cells = [summary.results.get((level.label, method, window)) for level in levels]
+        texts = [_fidelity(cell.psnr_db, cell.ssim, cell.noise_std_hu) if cell else "" for cell in cells]
+        table.add_row(Text(method), *map(Text, texts))
+    Console(width=max(80, 22 + 30 * len(levels))).print(table)
+    typer.echo(f"PSNR dB / SSIM in {window} {summary.windows[window]}; noise in flat soft tissue")
+
+
+def _fidelity(psnr_db: Statistic, ssim: Statistic, noise_std_hu: Statistic) -> str:
+    noise = "" if noise_std_hu.mean is None else f"{noise_std_hu.mean:.1f} HU"
+    if psnr_db.mean is None or ssim.mean is None:
+        return noise
+    return f"{psnr_db.mean:.2f} / {ssim.mean:.3f}  {noise}"

@@ -1,0 +1,57 @@
+"""``n2b-ct train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2b_ct.cli.progress import progress_bar
+
+
+def train(
+    pipeline: Annotated[str, typer.Argument(help="A pipeline YAML: a path, or a shipped name such as piglet.yaml.")],
+    data_root: Annotated[Path | None, typer.Option(help="Where the data lies.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/<pipeline> if not given.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. training.seed=1."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Validate pipeline and data, train nothing.")] = False,
+) -> None:
+    """Train a denoiser and leave a run folder: model.pt, pipeline.yaml, history.csv, losses.png, summary.json.
+
+    Example: n2b-ct train piglet.yaml --data-root /data/piglet --out runs/piglet
+    """
+    from n2b_ct import api
+    from n2b_ct.config import load_pipeline
+
+    loaded = load_pipeline(pipeline, settings or ())
+    if check:
+        found = api.check(loaded, data_root=data_root)
+        counts = ", ".join(f"{n} {role}" for role, n in found.n_slices.items())
+        sizes = ", ".join(f"{rows}x{cols}" for rows, cols in found.sizes_px)
+        typer.echo(f"{loaded.name}: ready to train {loaded.method.name}; slices: {counts}; sizes: {sizes}")
+        return
+    run_dir = out or Path("runs") / loaded.name
+    with progress_bar(loaded.name) as progress:
+        summary = api.train(
+            loaded,
+            data_root=data_root,
+            out=run_dir,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    typer.echo(f"trained {summary['method']} for {summary['iterations']} iterations in {summary['seconds']:.0f} s")
+    if "noise_std_hu" in summary["last"]:
+        last = summary["last"]
+        typer.echo(
+            f"extracted noise {last['noise_std_hu']:.1f} HU; the slices' own {last['slice_noise_std_hu']:.1f} HU"
+        )
+    typer.echo(f"model: {run_dir / 'model.pt'}")

@@ -1,0 +1,82 @@
+"""Denoising as a MONAI workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ignite.engine import Engine
+from monai.engines import Evaluator
+from monai.inferers import SimpleInferer
+
+from n2b_ct import api
+from n2b_ct.inference.model import load_model
+from n2b_ct.inference.outcomes import DenoiseOptions, TreeResult
+from n2b_ct.inference.slices import denoise_hu
+from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.scan import scan
+from n2b_ct.training.devices import choose_device
+from n2b_ct.workflows.properties import PropertyWorkflow
+
+
+class DenoiseWorkflow(PropertyWorkflow):
+    """Denoise a folder through MONAI's workflow interface.
+
+    ``dataset`` lists the DICOM slices below ``dataset_dir``, ``evaluator`` is a MONAI Evaluator that denoises them in
+    memory (``output["pred"]`` is HU ``[rows, cols]``); ``run`` writes derived series like ``n2b-ct denoise``.
+
+    Args:
+        model: A run folder or a model file.
+        dataset_dir: What to denoise.
+        output_dir: Where to; outside ``dataset_dir``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        options: Strength, residual and the like.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        dataset_dir: str | Path,
+        output_dir: str | Path,
+        device: str = "auto",
+        options: DenoiseOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "infer",
+            {
+                "bundle_root": lambda: str(Path(model)),
+                "dataset_dir": lambda: str(self._source),
+                "device": lambda: choose_device(self._device_name),
+                "dataset": self._slices,
+                "evaluator": self._evaluator,
+                "network_def": lambda: self._model.denoiser,
+                "inferer": SimpleInferer,
+            },
+        )
+        self._source, self._output = Path(dataset_dir), Path(output_dir)
+        self._model = load_model(Path(model), choose_device(device))
+        self._device_name, self._options = device, options or DenoiseOptions()
+
+    def run(self) -> TreeResult:
+        """Denoise and write; returns what became of every series."""
+        self.require_initialized()
+        return api.denoise(self._source, self._output, self._model, options=self._options, device=self._device_name)
+
+    def _slices(self) -> list[Path]:
+        return [instance.path for series in scan(self._source).series for instance in series.instances]
+
+    def _evaluator(self) -> Evaluator:
+        paths = self._slices()
+        return Evaluator(
+            device=choose_device(self._device_name),
+            val_data_loader=paths,
+            epoch_length=len(paths),
+            iteration_update=self._denoise_one,
+            decollate=False,
+        )
+
+    def _denoise_one(self, engine: Engine, path: Path) -> dict[str, Any]:  # noqa: ARG002 (ignite's signature)
+        ct_slice = read_slice(path)
+        denoised: np.ndarray = denoise_hu(self._model, ct_slice.hu, ct_slice.is_padding, self._options.strength)
+        return {"image": ct_slice.hu, "pred": denoised}

@@ -1,0 +1,85 @@
+"""Every shipped pipeline and manifest loads, fits together, and ships."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from n2b_ct import api
+from n2b_ct.config import load_pipeline
+from n2b_ct.config.yaml_files import find_yaml, shipped_dir
+from n2b_ct.data.manifest import load_manifest
+from n2b_ct.hu import WINDOWS
+from n2b_ct.networks.build import size_multiple
+from n2b_ct.training.methods import build_method
+from tests.conftest import REPOSITORY
+
+PIPELINES = sorted(path.name for path in (REPOSITORY / "pipelines").iterdir())
+MANIFESTS = sorted(path.name for path in (REPOSITORY / "data_manifests").iterdir())
+ON_SHARED_DATA = [name for name in PIPELINES if name.startswith(("mayo", "rider"))]
+
+
+def test_both_folders_hold_yaml_and_nothing_else():
+    assert PIPELINES
+    assert MANIFESTS
+    assert {Path(name).suffix for name in (*PIPELINES, *MANIFESTS)} == {".yaml"}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_every_manifest_loads_and_states_its_terms(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    manifest = load_manifest(name)
+    assert manifest.name == Path(name).stem
+    assert manifest.title
+    assert manifest.licence
+    assert manifest.source
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_pipeline_loads_from_any_folder_and_fits_its_manifest(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pipeline = load_pipeline(name)
+    assert pipeline.name == Path(name).stem
+    assert pipeline.description
+    manifest = load_manifest(pipeline.data.manifest)
+    assert manifest.split(pipeline.data.split)
+    doses = {entry.dose for entry in manifest.series.values()}
+    assert set(pipeline.data.doses or ()) <= doses
+    assert set(pipeline.report.windows) <= set(WINDOWS)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_pipelines_networks_can_be_built_and_fit_its_patch(name):
+    pipeline = load_pipeline(name)
+    denoiser = build_method(pipeline.method).networks["denoiser"]
+    assert pipeline.training.patch_px % size_multiple(denoiser) == 0
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ON_SHARED_DATA)
+def test_pipelines_of_the_real_pairs_are_ready_to_train(name, shared_data):
+    found = api.check(name, data_root=shared_data)
+    assert found.n_slices["noisy"] > 0
+    assert found.n_slices["test"] > 0
+
+
+def test_the_wheel_ships_pipelines_and_manifests():
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        wheel = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["n2b_ct"]
+    assert wheel["force-include"] == {
+        "pipelines": "n2b_ct/shipped/pipelines",
+        "data_manifests": "n2b_ct/shipped/data_manifests",
+    }
+
+
+def test_an_installed_wheel_finds_what_it_ships(tmp_path, monkeypatch):
+    for kind in ("pipelines", "data_manifests"):
+        (tmp_path / "n2b_ct" / "shipped" / kind).mkdir(parents=True)
+        (tmp_path / "n2b_ct" / "shipped" / kind / "x.yaml").touch()
+    monkeypatch.setattr("n2b_ct.config.yaml_files._PACKAGE", tmp_path / "n2b_ct")
+    for kind in ("pipelines", "data_manifests"):
+        assert shipped_dir(kind) == tmp_path / "n2b_ct" / "shipped" / kind
+        assert find_yaml("x.yaml", kind).is_file()
