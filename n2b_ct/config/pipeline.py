@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import find_yaml, problems_of, read_yaml, with_overrides
+from n2b_ct.config.yaml_files import find_yaml, problems_of, read_yaml, shipped_dir, with_overrides
 from n2b_ct.errors import ConfigError
 
 
@@ -27,16 +27,26 @@ def load_pipeline(name: str | Path, overrides: Iterable[str] = ()) -> Pipeline:
     values = with_overrides(read_yaml(path), overrides)
     values.setdefault("name", path.stem)
     try:
-        return Pipeline.model_validate(_with_manifest_found(values, path.parent))
+        return Pipeline.model_validate(_with_manifest_found(values, path))
     except ValidationError as error:
         raise ConfigError(problems_of(error, path.name)) from error
 
 
-def _with_manifest_found(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Let a pipeline name a manifest that lies beside it, and a run be resumed from any folder."""
+def _with_manifest_found(values: dict[str, Any], pipeline: Path) -> dict[str, Any]:
+    """Let a pipeline name a manifest that lies beside it, and a run be resumed from any folder.
+
+    A pipeline may bear its manifest's name, as the shipped ones do: it is never taken for the manifest.
+    """
     data = values.get("data")
     name = data.get("manifest") if isinstance(data, dict) else None
     if not isinstance(name, str):
         return values
-    found = next((path for path in (Path(name), folder / name) if path.is_file()), None)
-    return values if found is None else {**values, "data": {**values["data"], "manifest": str(found.resolve())}}
+    local = [(place / name).resolve() for place in (Path(), pipeline.parent)]
+    found = [path for path in local if path.is_file() and not _is_pipeline(path, pipeline)]
+    if Path(name).is_file():
+        found.append(shipped_dir("data_manifests") / name)
+    return {**values, "data": {**values["data"], "manifest": str(found[0])}} if found else values
+
+
+def _is_pipeline(path: Path, pipeline: Path) -> bool:
+    return path == pipeline.resolve() or path.parent == shipped_dir("pipelines").resolve()

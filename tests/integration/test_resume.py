@@ -48,7 +48,7 @@ def run_and_kill(arguments: list[str], when: Callable[[], bool], how: int = sign
 @pytest.fixture
 def train(world: Path) -> list[str]:
     # Long enough that no machine ends it between the first checkpoint and the kill.
-    long = ["--set", "training.iterations=240", "--set", "training.checkpoint_every=10"]
+    long = ["--set", "training.iterations=120", "--set", "training.checkpoint_every=10"]
     return ["train", str(world), "--data-root", str(world.parent / "data"), *long]
 
 

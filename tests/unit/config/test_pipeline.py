@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from n2b_ct.config import Pipeline, load_pipeline
 from n2b_ct.config.sections import Noise2BlurSection, SupervisedSection
+from n2b_ct.config.yaml_files import shipped_dir
+from n2b_ct.data.manifest import load_manifest
 from n2b_ct.errors import ConfigError
 from n2b_ct.hu import WINDOWS, Window
 
@@ -145,6 +147,16 @@ def test_a_manifest_beside_the_pipeline_is_found_from_any_folder(tmp_path, monke
     assert load_pipeline(path).data.manifest == str(tmp_path / "m.yaml")
     (tmp_path / "elsewhere" / "m.yaml").write_text("nearer")
     assert load_pipeline(path).data.manifest == str(tmp_path / "elsewhere" / "m.yaml")
+
+
+def test_a_pipeline_is_not_taken_for_the_manifest_whose_name_it_bears(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = load_pipeline("piglet.yaml")
+    assert load_manifest(own.data.manifest).name == "piglet"
+    (tmp_path / "piglet.yaml").write_text((shipped_dir("pipelines") / "piglet.yaml").read_text())
+    assert load_manifest(load_pipeline("piglet.yaml").data.manifest).name == "piglet"
+    monkeypatch.chdir(shipped_dir("pipelines"))
+    assert load_manifest(load_pipeline("demo.yaml").data.manifest).name == "piglet"
 
 
 # ── Overrides ──
