@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from n2b_ct.config import Pipeline, load_pipeline
-from n2b_ct.config.yaml_files import read_yaml
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.roles import Roles, assign_roles
-from n2b_ct.errors import ConfigError, DataError, OutputError, explain
+from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.evaluation.cases import measure_slices
 from n2b_ct.evaluation.controls import CONTROLS, Control
 from n2b_ct.evaluation.report.provenance import Provenance
@@ -31,7 +30,7 @@ from n2b_ct.simulation.piglet import PigletSummary, write_piglet
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run import run_training
-from n2b_ct.training.run_dir import PIPELINE_FILE
+from n2b_ct.training.run_dir import require_place, require_same_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
 
 Progress = Callable[[int, int, str], None]
@@ -71,9 +70,9 @@ def train(
     require_ready(loaded, roles)
     run_dir = out or Path("runs") / loaded.name
     if resume and (run_dir / MODEL_FILE).is_file() and (run_dir / SUMMARY_FILE).is_file():
-        _require_same_pipeline(loaded, run_dir)
+        require_same_pipeline(loaded, run_dir)
         return read_summary(run_dir / SUMMARY_FILE)
-    _require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
+    require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
     return run_training(loaded, roles, run_dir, chosen, resume=resume, progress=progress)
 
 
@@ -278,40 +277,3 @@ def roles_of(pipeline: Pipeline, data_root: Path | None = None) -> Roles:
         )
     manifest = load_manifest(pipeline.data.manifest)
     return assign_roles(manifest, root, pipeline.data.split, pipeline.data.doses)
-
-
-def _require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool, overwrite: bool) -> None:
-    is_run = (run_dir / PIPELINE_FILE).is_file()
-    if is_run and resume:
-        _require_same_pipeline(pipeline, run_dir)
-    elif not (is_run and overwrite) and run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
-        got = "an earlier run" if is_run else "something else"
-        raise OutputError(
-            explain(
-                f"run folder {run_dir}",
-                "must be new or empty",
-                got,
-                "pass --out, --resume or --overwrite" if is_run else "pass --out",
-            )
-        )
-
-
-def _require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
-    then, now = _flat(read_yaml(run_dir / PIPELINE_FILE)), _flat(pipeline.plain())
-    differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key != "data.root")
-    if differing:
-        raise ConfigError(
-            explain(
-                f"run folder {run_dir}",
-                "must hold a run of this very pipeline",
-                f"other {', '.join(differing)}",
-                "pass another --out, or --overwrite",
-            )
-        )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

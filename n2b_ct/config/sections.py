@@ -166,8 +166,16 @@ class Noise2BlurSection(Section):
     """Clamp ñ to this many robust standard deviations of its own patch before it meets a clean patch; null: never."""
     noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
     """How fast a slow gain brings σ(ñ) to the noise that flat parts of the slices show; null: never."""
-    collapse_ratio: tuple[float, float] = (0.35, 3.0)
+    collapse_ratio: tuple[float, float] = (0.4, 2.0)
     """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches."""
+
+    @field_validator("collapse_ratio")
+    @classmethod
+    def _lowest_first(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] < 1 < value[1]:
+            msg = "must be a ratio below 1 and one above 1"
+            raise ValueError(msg)
+        return value
 
 
 class SupervisedSection(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -70,7 +70,8 @@ def denoise_tree(
         progress,
         sum(len(one) for one in series) + len(volumes),
     )
-    outcomes = [run.series(one, target) for one, target in zip(series, targets, strict=True)]
+    broken = {record.series: record for record in records if record.action == "error" and record.series}
+    outcomes = [run.series(one, target, broken) for one, target in zip(series, targets, strict=True)]
     outcomes += [run.volume(path, target) for path, target in zip(volumes, volume_targets, strict=True)]
     return TreeResult(tuple(outcomes), records)
 
@@ -85,7 +86,10 @@ class _Run:
         self._strength = model.strength if options.strength is None else options.strength
         self._progress, self._total, self._done = progress, total, 0
 
-    def series(self, series: SeriesRef, target: Path) -> Outcome:
+    def series(self, series: SeriesRef, target: Path, broken: Mapping[str, FileRecord]) -> Outcome:
+        """Denoise a series; one with a slice that cannot be used fails whole, for half a series misleads."""
+        if record := broken.get(series.series_instance_uid):
+            return _refusal(series, target, record)
         if self._is_done(target):
             self._advance(len(series), "already there")
             return Outcome(series.directory, target, "present", series.short_uid, n_slices=len(series))
@@ -247,6 +251,10 @@ def _nothing_found(source: Path, records: Sequence[FileRecord]) -> str:
         f"{len(records)} files, none usable{' (' + ', '.join(reasons) + ')' if reasons else ''}",
         "check the folder and --select",
     )
+
+
+def _refusal(series: SeriesRef, target: Path, record: FileRecord) -> Outcome:
+    return Outcome(series.directory, target, "failed", series.short_uid, record.reason, record.detail)
 
 
 def _failure(source: Path, target: Path, series: str, error: Exception) -> Outcome:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from n2b_ct.errors import OutputError, explain
+from n2b_ct.config.sections import Pipeline
+from n2b_ct.config.yaml_files import read_yaml
+from n2b_ct.errors import ConfigError, OutputError, explain
 from n2b_ct.inference.model import MODEL_FILE
 from n2b_ct.io.atomic import PARTIAL_PREFIX
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE
@@ -38,3 +42,51 @@ def make_run_dir(run_dir: Path, *, keep: bool) -> None:
                 shutil.rmtree(run_dir / name)
     except OSError as error:
         raise OutputError(explain(f"run folder {run_dir}", "must be writable", error.strerror, "pass --out")) from error
+
+
+def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+    """Refuse a run folder that holds something that must stay.
+
+    Raises:
+        OutputError: It holds an earlier run, or something else.
+        ConfigError: It is to be resumed and holds a run of another pipeline.
+    """
+    is_run = (run_dir / PIPELINE_FILE).is_file()
+    if is_run and resume:
+        require_same_pipeline(pipeline, run_dir)
+    elif not (is_run and overwrite) and run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+        got = "an earlier run" if is_run else "something else"
+        raise OutputError(
+            explain(
+                f"run folder {run_dir}",
+                "must be new or empty",
+                got,
+                "pass --out, --resume or --overwrite" if is_run else "pass --out",
+            )
+        )
+
+
+def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
+    """Refuse to go on with a run of another pipeline; where the data lies may change.
+
+    Raises:
+        ConfigError: Names the keys that differ.
+    """
+    then, now = _flat(read_yaml(run_dir / PIPELINE_FILE)), _flat(pipeline.plain())
+    differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key != "data.root")
+    if differing:
+        raise ConfigError(
+            explain(
+                f"run folder {run_dir}",
+                "must hold a run of this very pipeline",
+                f"other {', '.join(differing)}",
+                "pass another --out, or --overwrite",
+            )
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

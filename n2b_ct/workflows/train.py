@@ -11,16 +11,20 @@ from monai.inferers import SimpleInferer
 from n2b_ct import api
 from n2b_ct.config import load_pipeline
 from n2b_ct.config.yaml_files import shipped_dir
+from n2b_ct.data.roles import Roles
+from n2b_ct.training.assembly import Assembled, assemble
 from n2b_ct.training.devices import choose_device
-from n2b_ct.training.run import Assembled, assemble
+from n2b_ct.training.readiness import require_ready
+from n2b_ct.training.run import run_assembled
+from n2b_ct.training.run_dir import require_place
 from n2b_ct.workflows.properties import PropertyWorkflow
 
 
 class TrainWorkflow(PropertyWorkflow):
     """Train a pipeline through MONAI's workflow interface.
 
-    ``trainer`` is a MONAI Trainer that can be inspected, given more handlers and run by hand; ``run`` trains like
-    ``n2b-ct train`` and fills the run folder.
+    ``trainer`` is a MONAI Trainer that can be inspected and given more handlers; ``run`` runs it and fills the run
+    folder as ``n2b-ct train`` does.
 
     Args:
         pipeline: A path, or the name of a shipped pipeline.
@@ -48,24 +52,32 @@ class TrainWorkflow(PropertyWorkflow):
                 "dataset_dir": lambda: str(self._data_root),
                 "device": lambda: choose_device(self._device_name),
                 "max_epochs": lambda: 1,
-                "trainer": lambda: self._assembled().trainer,
-                "train_dataset": lambda: self._assembled().batches,
+                "trainer": lambda: self._assembled()[0].trainer,
+                "train_dataset": lambda: self._assembled()[0].batches,
                 "train_inferer": SimpleInferer,
-                "network_def": lambda: self._assembled().method.networks["denoiser"],
+                "network_def": lambda: self._assembled()[0].method.networks["denoiser"],
             },
         )
         self._pipeline = load_pipeline(pipeline, overrides)
         self._data_root, self._run_dir, self._device_name = Path(dataset_dir), Path(run_dir), device
-        self._kept: Assembled | None = None
+        self._kept: tuple[Assembled, Roles] | None = None
 
     def run(self) -> dict[str, Any]:
-        """Train; returns the summary of the run folder."""
+        """Run ``trainer`` and fill the run folder; returns its summary."""
         self.require_initialized()
-        return api.train(self._pipeline, data_root=self._data_root, out=self._run_dir, device=self._device_name)
+        assembled, roles = self._assembled()
+        return run_assembled(self._pipeline, roles, self._run_dir, choose_device(self._device_name), assembled)
 
-    def _assembled(self) -> Assembled:
+    def finalize(self) -> None:
+        """Let go of the trainer too."""
+        super().finalize()
+        self._kept = None
+
+    def _assembled(self) -> tuple[Assembled, Roles]:
         if self._kept is None:
             roles = api.roles_of(self._pipeline, self._data_root)
-            self._run_dir.mkdir(parents=True, exist_ok=True)
-            self._kept = assemble(self._pipeline, roles, self._run_dir, choose_device(self._device_name))
+            require_ready(self._pipeline, roles)
+            require_place(self._pipeline, self._run_dir)
+            device = choose_device(self._device_name)
+            self._kept = assemble(self._pipeline, roles, self._run_dir, device), roles
         return self._kept

@@ -23,7 +23,7 @@ from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.repair import repair_missing_uids
 from n2b_ct.io.dicom.uids import content_digest
-from n2b_ct.io.dicom.values import quiet_pydicom
+from n2b_ct.io.dicom.values import quiet_pydicom, text
 from n2b_ct.io.series import FileRecord, SeriesRef
 
 Progress = Callable[[int, int, str], None]
@@ -92,18 +92,21 @@ def _list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
 
 def _examine(path: Path, repair_uids: bool) -> SliceHeader | FileRecord:
     """Read one header and put it through the checks, kind before identity before pixels."""
+    series_uid = ""
     try:
         if not path.is_file():
             reason = "unreadable" if not path.exists() else "not_regular"
             raise SeriesError(reason, explain(path.name, "must be a regular file", "something else", "leave it out"))
         parsed = parse_file(path, with_pixels=False)
+        with quiet_pydicom():
+            series_uid = text(parsed.dataset, "SeriesInstanceUID")
         checks = (*KIND_CHECKS, *(() if repair_uids else (require_uids,)), require_geometry, *PIXEL_CHECKS)
         with quiet_pydicom():
             for check in checks:
                 check(parsed)
             return slice_header(parsed)
     except SeriesError as error:
-        return FileRecord(path, action_of(error.reason), error.reason, str(error))
+        return FileRecord(path, action_of(error.reason), error.reason, str(error), series_uid)
     except OSError as error:
         detail = explain(path.name, "must be readable", error.strerror, "check the permissions")
         return FileRecord(path, "error", "unreadable", detail)

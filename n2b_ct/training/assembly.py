@@ -1,0 +1,134 @@
+"""A method, its patches and its handlers, wired into one MONAI Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from ignite.handlers import EMAHandler
+from monai.engines import Trainer
+from monai.handlers import ValidationHandler
+from monai.utils import set_determinism
+from torch import nn
+from torch.utils.data import DataLoader
+
+from n2b_ct.config.sections import Noise2BlurSection, Pipeline
+from n2b_ct.data.found import Progress
+from n2b_ct.data.patches import FromIteration, PatchBatches
+from n2b_ct.data.roles import Roles
+from n2b_ct.data.slices import SliceBank
+from n2b_ct.methods.method import Method
+from n2b_ct.training.banks import load_patch_batches, load_validation
+from n2b_ct.training.checkpoints import checkpoint_loader, checkpoint_saver, newest_checkpoint
+from n2b_ct.training.devices import autocast_dtype
+from n2b_ct.training.health import NoiseWatch
+from n2b_ct.training.methods import build_method
+from n2b_ct.training.reporting import attach_reports
+from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir
+from n2b_ct.training.trainer import build_optimizer, build_trainer
+from n2b_ct.training.validation import ValidationColumns, build_validator
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A trainer, wired and ready to run, and the parts that are asked afterwards."""
+
+    trainer: Trainer
+    method: Method
+    batches: PatchBatches
+    average: EMAHandler | None
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """What becomes the model: the averaged denoiser, or the last one."""
+        return self.average.ema_model if self.average is not None else self.method.networks["denoiser"]
+
+
+def assemble(
+    pipeline: Pipeline,
+    roles: Roles,
+    run_dir: Path,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Assembled:
+    """Wire everything; handlers fire in the order they are attached in, checkpoints last.
+
+    Args:
+        pipeline: The experiment.
+        roles: Its slices.
+        run_dir: The run's folder; it is made, and cleared of an earlier run, once the slices are read.
+        device: Where to train.
+        resume: Go on from the newest checkpoint there.
+        progress: Called with (done, all, what).
+    """
+    training = pipeline.training
+    checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR) if resume else None
+    set_determinism(training.seed)
+    method = build_method(pipeline.method)
+    method.networks.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    batches, validation = load_patch_batches(pipeline, roles, progress), load_validation(pipeline, roles)
+    make_run_dir(run_dir, keep=resume)
+    optimizer, scheduler = build_optimizer(method, training)
+    loader = _loader(batches, checkpoint[1] if checkpoint else 0, device)
+    autocast = autocast_dtype(training.precision, device)
+    trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast)
+    assembled = Assembled(trainer, method, batches, _average(method, training.average_weights_decay))
+    watch = _watch(pipeline)
+    kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
+    kept |= {"watch": watch} if watch is not None else {}
+    kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
+    if checkpoint is not None:
+        checkpoint_loader(checkpoint[0], kept).attach(trainer)
+    columns = [*_attach_watchers(assembled, watch), *_attach_validation(pipeline, assembled, validation, device)]
+    attach_reports(trainer, training, run_dir, columns, progress)
+    checkpoint_saver(run_dir / CHECKPOINT_DIR, kept, training.checkpoint_every).attach(trainer)
+    return assembled
+
+
+def _loader(batches: PatchBatches, first: int, device: torch.device) -> DataLoader[Any]:
+    return DataLoader(
+        batches, batch_size=None, sampler=FromIteration(first, len(batches)), pin_memory=device.type == "cuda"
+    )
+
+
+def _average(method: Method, decay: float) -> EMAHandler | None:
+    return EMAHandler(method.networks["denoiser"], momentum=1.0 - decay) if decay > 0 else None
+
+
+def _watch(pipeline: Pipeline) -> NoiseWatch | None:
+    method, training = pipeline.method, pipeline.training
+    if not isinstance(method, Noise2BlurSection):
+        return None
+    return NoiseWatch(
+        pipeline.data.window.window.width_hu,
+        method.collapse_ratio,
+        every=training.log_every,
+        grace=round(method.initial_fraction * training.iterations) + training.log_every,
+    )
+
+
+def _attach_watchers(assembled: Assembled, watch: NoiseWatch | None) -> list[Callable[[], dict[str, float]]]:
+    if assembled.average is not None:
+        assembled.average.attach(assembled.trainer, event=Events.ITERATION_COMPLETED)
+    if watch is None:
+        return []
+    watch.attach(assembled.trainer)
+    return [watch.columns]
+
+
+def _attach_validation(
+    pipeline: Pipeline, assembled: Assembled, bank: SliceBank | None, device: torch.device
+) -> list[Callable[[], dict[str, float]]]:
+    if bank is None:
+        return []
+    validator, scores = build_validator(assembled.denoiser, bank, device), ValidationColumns()
+    scores.attach(validator)
+    every = pipeline.training.validate_every
+    ValidationHandler(interval=every, validator=validator, epoch_level=False).attach(assembled.trainer)
+    return [scores.columns]
