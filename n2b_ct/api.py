@@ -236,7 +236,7 @@ def _provenance(pipeline: Pipeline, manifest: Manifest, models: Mapping[str, Mod
         return (
             f"{model.method}, {model.section.name} ({model.section.output}), "
             f"{facts.get('iterations', '?')} iterations, "
-            f"seed {facts.get('seed', '?')}, window {model.window}, strength {model.strength:g}, "
+            f"seed {facts.get('seed', '?')}, window {model.window}, strength {model.denoising.strength:g}, "
             f"weights {model.digest[:12]}"
         )
 

@@ -107,7 +107,14 @@ class BilateralBlur(Section):
     """Spatial standard deviation."""
 
 
-Blur = Annotated[MeanBlur | GaussianBlur | MedianBlur | BilateralBlur, Field(discriminator="filter")]
+def _mean_unless_said(value: object) -> object:
+    return {"filter": "mean", **value} if isinstance(value, dict) else value
+
+
+Blur = Annotated[
+    Annotated[MeanBlur | GaussianBlur | MedianBlur | BilateralBlur, Field(discriminator="filter")],
+    BeforeValidator(_mean_unless_said),
+]
 
 
 def _odd_kernel(value: int) -> int:
@@ -250,6 +257,8 @@ class DenoisingSection(Section):
 
     strength: float = Field(1.0, ge=0, le=1)
     """Share of the noise found that is removed, unless ``--strength`` says otherwise; lies in the model file."""
+    symmetries: Literal[1, 8] = 1
+    """8: average over the eight flips and turns of a slice, for eight times the work; lies in the model file."""
 
 
 class ReportSection(Section):

@@ -83,7 +83,7 @@ class _Run:
         self, model: Model, options: DenoiseOptions, created: datetime, progress: Progress | None, total: int
     ) -> None:
         self._model, self._options, self._created = model, options, created
-        self._strength = model.strength if options.strength is None else options.strength
+        self._strength = model.denoising.strength if options.strength is None else options.strength
         self._progress, self._total, self._done = progress, total, 0
 
     def series(self, series: SeriesRef, target: Path, broken: Mapping[str, FileRecord]) -> Outcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 import n2b_ct
-from n2b_ct.config.sections import DenoiserSection
+from n2b_ct.config.sections import DenoiserSection, DenoisingSection
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.hu import Window
 from n2b_ct.inference.torch_files import read_tensors
@@ -26,7 +26,7 @@ from n2b_ct.networks.denoiser import build_denoiser
 
 MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"
-_KEYS = {"format", "name", "method", "denoiser", "window_hu", "strength", "weights", "facts"}
+_KEYS = {"format", "name", "method", "denoiser", "window_hu", "denoising", "weights", "facts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Model:
         window: HU that it saw as [0, 1].
         name: The pipeline that trained it.
         method: Its method's name.
-        digest: SHA-256 over weights, network and window: what can change a pixel.
+        digest: SHA-256 over weights, network, window and use: what can change a pixel.
         multiple_px: Both sides of its input must be multiples of this.
         facts: What training has to say: iterations, seed, version, noise seen.
-        strength: Share of the noise found that is removed, where nobody says otherwise.
+        denoising: How it is used where nobody says otherwise: strength, symmetries.
     """
 
     denoiser: nn.Module
@@ -53,7 +53,7 @@ class Model:
     digest: str
     multiple_px: int
     facts: dict[str, Any]
-    strength: float = 1.0
+    denoising: DenoisingSection = field(default_factory=DenoisingSection)
 
 
 def save_model(
@@ -65,7 +65,7 @@ def save_model(
     name: str,
     method: str,
     facts: Mapping[str, Any],
-    strength: float = 1.0,
+    denoising: DenoisingSection | None = None,
 ) -> str:
     """Write a model file at once or not at all; returns its digest."""
     content = {
@@ -74,7 +74,7 @@ def save_model(
         "method": method,
         "denoiser": section.model_dump(mode="json"),
         "window_hu": [window.lower_hu, window.upper_hu],
-        "strength": strength,
+        "denoising": (denoising or DenoisingSection()).model_dump(mode="json"),
         "weights": {key: value.detach().cpu().contiguous() for key, value in weights.items()},
         "facts": {"n2b_ct": n2b_ct.__version__, **facts},
     }
@@ -96,6 +96,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         denoiser.load_state_dict(content["weights"])
         window = Window(*map(float, content["window_hu"]))
         facts = dict(content["facts"])
+        denoising = DenoisingSection.model_validate(content["denoising"])
     except (ValidationError, ConfigError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             explain(
@@ -112,9 +113,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         name=str(content["name"]),
         method=str(content["method"]),
         digest=_digest(content),
-        strength=float(content["strength"]),
         multiple_px=size_multiple(denoiser),
         facts=facts,
+        denoising=denoising,
     )
 
 
@@ -143,7 +144,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     """Hash everything in a model file that can change a pixel, independent of how the file was packed."""
-    digest = hashlib.sha256(repr((content["denoiser"], content["window_hu"])).encode())
+    digest = hashlib.sha256(repr((content["denoiser"], content["window_hu"], content["denoising"])).encode())
     for key, value in sorted(content["weights"].items()):
         digest.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().float().numpy().tobytes())

@@ -28,10 +28,9 @@ def noise_hu(model: Model, hu: np.ndarray, is_padding: np.ndarray | None = None)
     image = model.window.normalise(_without_padding(hu, padded))
     device = next((p.device for p in model.denoiser.parameters()), torch.device("cpu"))
     with torch.inference_mode():
-        seen = reflected(torch.from_numpy(image)[None, None].to(device), model.multiple_px)
-        removed = (seen - model.denoiser(seen))[0, 0, : hu.shape[0], : hu.shape[1]]
-    noise = removed.float().cpu().numpy() * np.float32(model.window.width_hu)
-    return np.where(model.window.contains(hu) & ~padded, noise, np.float32(0))
+        noise = _removed(model, torch.from_numpy(image)[None, None].to(device))
+    noise_in_hu = noise[0, 0].float().cpu().numpy() * np.float32(model.window.width_hu)
+    return np.where(model.window.contains(hu) & ~padded, noise_in_hu, np.float32(0))
 
 
 def denoise_hu(
@@ -45,8 +44,31 @@ def denoise_hu(
         is_padding: True where the scanner padded.
         strength: 0 returns the input, 1 removes all noise found; None: the model's own.
     """
-    share = np.float32(model.strength if strength is None else strength)
+    share = np.float32(model.denoising.strength if strength is None else strength)
     return hu - share * noise_hu(model, hu, is_padding)
+
+
+def _removed(model: Model, image: Tensor) -> Tensor:
+    """What F removes from ``[1, 1, rows, cols]``, averaged over the symmetries that the model asks for."""
+    turned = [_turned(image, turns, flipped) for flipped in (False, True) for turns in range(4)]
+    seen = turned[: model.denoising.symmetries]
+    removed = [_removed_once(model, one) for one in seen]
+    back = [_turned_back(one, number % 4, number >= 4) for number, one in enumerate(removed)]
+    return back[0] if len(back) == 1 else torch.stack(back).mean(dim=0)
+
+
+def _removed_once(model: Model, image: Tensor) -> Tensor:
+    seen = reflected(image, model.multiple_px)
+    return (seen - model.denoiser(seen))[..., : image.shape[-2], : image.shape[-1]]
+
+
+def _turned(image: Tensor, quarter_turns: int, flipped: bool) -> Tensor:
+    return torch.rot90(image.flip(-2) if flipped else image, quarter_turns, (-2, -1))
+
+
+def _turned_back(image: Tensor, quarter_turns: int, flipped: bool) -> Tensor:
+    back = torch.rot90(image, -quarter_turns, (-2, -1))
+    return back.flip(-2) if flipped else back
 
 
 def _without_padding(hu: np.ndarray, is_padding: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def _finish(
         window=pipeline.data.window.window,
         name=pipeline.name,
         method=pipeline.method.name,
-        strength=pipeline.denoising.strength,
+        denoising=pipeline.denoising,
         facts={key: summary[key] for key in ("iterations", "seed", "n_slices", "last")},
     )
     write_summary(summary, run_dir / SUMMARY_FILE)

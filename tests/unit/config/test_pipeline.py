@@ -203,3 +203,8 @@ def test_an_override_with_an_unknown_key_is_reported_like_the_files_own(tmp_path
     assert problems(tmp_path, smallest(), "training.sead=1") == [
         "experiment.yaml: training.sead: must be a known key, got 1; correct its name or remove it"
     ]
+
+
+def test_a_blurred_label_is_a_mean_unless_another_filter_is_named():
+    loaded = load_pipeline("mayo_b30", ["method.blur.kernel_px=9"])
+    assert loaded.plain()["method"]["blur"] == {"filter": "mean", "kernel_px": 9}

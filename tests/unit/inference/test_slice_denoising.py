@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from n2b_ct.config.sections import DenoiserSection
+from n2b_ct.config.sections import DenoiserSection, DenoisingSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import denoise_hu, noise_hu, reflected
@@ -136,3 +136,35 @@ def test_noise_is_what_denoising_takes_away():
 def test_no_gradient_is_kept():
     network = nn.Conv2d(1, 1, 1)
     assert noise_hu(model(network), body()).dtype == np.float32
+
+
+def test_eight_symmetries_average_what_each_of_them_removes():
+    hu = np.random.default_rng(0).normal(40.0, 30.0, (24, 16)).astype(np.float32)
+    lopsided = model(Lopsided())
+    averaged = noise_hu(model(Lopsided(), denoising=DenoisingSection(symmetries=8)), hu)
+    by_hand = [
+        undo(noise_hu(lopsided, np.ascontiguousarray(do(hu))))
+        for flip in (False, True)
+        for turns in range(4)
+        for do, undo in [symmetry(turns, flip)]
+    ]
+    np.testing.assert_allclose(averaged, np.mean(by_hand, axis=0), atol=1e-4)
+    assert not np.allclose(averaged, noise_hu(lopsided, hu), atol=0.1)
+
+
+def symmetry(turns: int, flip: bool):
+    def do(image):
+        return np.rot90(image[::-1] if flip else image, turns)
+
+    def undo(image):
+        back = np.rot90(image, -turns)
+        return back[::-1] if flip else back
+
+    return do, undo
+
+
+class Lopsided(nn.Module):
+    """Takes the pixel above: a denoiser that knows up from down."""
+
+    def forward(self, x):
+        return torch.roll(x, 1, dims=-2)
