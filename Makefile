@@ -18,7 +18,7 @@ demo: $(STAMP)  ## the main job, small: digital piglet -> Noise2Blur -> denoised
 	$(BIN)/n2b-ct simulate piglet demo/piglet --slices 96 --size 256 --overwrite
 	$(BIN)/n2b-ct train demo.yaml --data-root demo/piglet --out demo/runs/n2b --overwrite
 	$(BIN)/n2b-ct denoise demo/piglet demo/denoised --model demo/runs/n2b --select '10$$' --overwrite
-	$(BIN)/n2b-ct report demo.yaml --data-root demo/piglet --model n2b=demo/runs/n2b --out demo/report
+	$(BIN)/n2b-ct report demo.yaml --data-root demo/piglet --model n2b=demo/runs/n2b --out demo/report --overwrite
 	@echo "The report:          demo/report/report.html"
 	@echo "The denoised series: demo/denoised"
 

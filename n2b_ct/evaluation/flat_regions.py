@@ -25,6 +25,7 @@ STRIDE_PX = 4
 MARGIN_PX = 3
 FLATNESS_SIGMA_PX = 3.0
 CLASS_SIGMA_PX = 2.0
+THIN_MARGIN_PX = 3
 MIN_CLASS_PX = 200
 SOFT_TISSUE_HU = (-50.0, 150.0)
 TISSUE_CLASSES_HU: dict[str, tuple[float, float]] = {
@@ -123,8 +124,9 @@ def noise_std_hu(hu: np.ndarray, blocks: FlatBlocks) -> float | None:
 def estimate_noise_std_hu(noisy_hu: np.ndarray) -> float:
     """Noise of a slice from nothing but itself, HU, for a denoiser that needs one number.
 
-    Flat soft tissue where there is some. Elsewhere the median response to a mask that is blind to planes,
-    which understates correlated noise.
+    Flat soft tissue where there is some. A slice with soft tissue but no flat block of it gives the robust deviation
+    from its own smooth version there. Elsewhere the median response to a mask that is blind to planes, which
+    understates correlated noise.
 
     References:
         Immerkær 1996, Comput. Vis. Image Underst. 64(2): the mask, of norm 6 for white noise.
@@ -132,6 +134,11 @@ def estimate_noise_std_hu(noisy_hu: np.ndarray) -> float:
     in_tissue_hu = noise_std_hu(noisy_hu, find_flat_blocks(noisy_hu))
     if in_tissue_hu is not None:
         return in_tissue_hu
+    smooth_hu = ndimage.gaussian_filter(require_slice(noisy_hu, "input"), FLATNESS_SIGMA_PX)
+    tissue = (smooth_hu > SOFT_TISSUE_HU[0]) & (smooth_hu < SOFT_TISSUE_HU[1])
+    tissue = ndimage.binary_erosion(tissue, iterations=THIN_MARGIN_PX)
+    if np.count_nonzero(tissue) >= MIN_CLASS_PX:
+        return float(1.4826 * np.median(np.abs((noisy_hu - smooth_hu)[tissue])))
     mask = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
     response = ndimage.convolve(noisy_hu.astype(np.float64), mask, mode="reflect")
     return float(1.4826 * np.median(np.abs(response)) / 6.0)

@@ -191,3 +191,12 @@ def _slices(folder: Path) -> list[np.ndarray]:
     found = [pydicom.dcmread(path) for path in folder.iterdir()]
     found.sort(key=lambda ds: float(ds.ImagePositionPatient[2]))
     return [ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept) for ds in found]
+
+
+@pytest.mark.parametrize("sigma_hu", [10.0, 40.0])
+def test_thin_tissue_in_air_is_measured_by_its_own_deviation(sigma_hu):
+    hu = np.full((128, 128), -1000.0)
+    hu[:, 40:60] = 40.0  # too thin for a flat block with its margin
+    hu[:, 40:60] += np.random.default_rng(0).normal(0.0, sigma_hu, (128, 20))
+    assert find_flat_blocks(hu).corners == ()
+    assert estimate_noise_std_hu(hu) == pytest.approx(sigma_hu, rel=0.2)
