@@ -209,8 +209,8 @@ class DataSection(Section):
     """The data's folder; ``--data-root`` wins over it."""
     doses: tuple[float, ...] | None = None
     """Dose fractions used for noisy and test slices; null: all that the manifest knows."""
-    window: NamedWindow = WindowSection(lower_hu=-160.0, upper_hu=240.0)
-    """What the network sees; pixels outside it are never changed."""
+    window: NamedWindow = WindowSection(lower_hu=-500.0, upper_hu=500.0)
+    """What the network sees; pixels outside it are never changed. Wider than what is looked at, by some σ of noise."""
     noisy_body_fraction: float = Field(0.95, ge=0, le=1)
     """Noisy patches have at least this share of pixels inside the window: where the window cuts noise off, its
     texture is lost, and Noise2Blur would learn noise with holes."""
