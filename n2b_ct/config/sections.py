@@ -179,8 +179,8 @@ class Noise2BlurSection(Section):
     @field_validator("collapse_ratio")
     @classmethod
     def _lowest_first(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= value[0] < 1 < value[1]:
-            msg = "must be a ratio below 1 and one above 1"
+        if not 0 <= value[0] < value[1]:
+            msg = "must be the lowest ratio and then the highest"
             raise ValueError(msg)
         return value
 

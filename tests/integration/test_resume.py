@@ -27,13 +27,14 @@ from tests.integration.scenes import (
 )
 
 _PATIENCE_S = 90.0
+_LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # background shells ignore it
 _ONE_THREAD = "import sys, torch; torch.set_num_threads(1); from n2b_ct.cli import main; main(sys.argv[1:])"
 
 
 def run_and_kill(arguments: list[str], when: Callable[[], bool], how: int = signal.SIGKILL) -> tuple[int, str]:
     """Run a command in a process of its own and signal it once ``when`` holds; returns exit code and stderr."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", _ONE_THREAD, *arguments]
+    command = [sys.executable, "-c", _LISTENING + _ONE_THREAD, *arguments]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + _PATIENCE_S
         while not when():
