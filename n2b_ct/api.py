@@ -30,7 +30,7 @@ from n2b_ct.simulation.piglet import PigletSummary, write_piglet
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run import run_training
-from n2b_ct.training.run_dir import require_place, require_same_pipeline
+from n2b_ct.training.run_dir import recorded_data_root, require_place, require_same_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
 
 Progress = Callable[[int, int, str], None]
@@ -73,7 +73,7 @@ def train(
         require_same_pipeline(loaded, run_dir)
         return read_summary(run_dir / SUMMARY_FILE)
     require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
-    return run_training(loaded, roles, run_dir, chosen, resume=resume, progress=progress)
+    return run_training(_rooted(loaded, data_root), roles, run_dir, chosen, resume=resume, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def report(
         pipeline: Whose data, windows and controls are used.
         models: Name to run folder or model file; the name heads its row.
         out: The report's folder.
-        data_root: The data's folder; None: the pipeline's ``data.root``.
+        data_root: The data's folder; None: the pipeline's ``data.root``, else where the first model was trained.
         controls: Denoisers without training; None: the pipeline's.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         overwrite: Replace a report that is there.
@@ -161,7 +161,7 @@ def report(
     loaded = _loaded(pipeline, overrides)
     require_free_place(out, overwrite)
     manifest = load_manifest(loaded.data.manifest)
-    test = roles_of(loaded, data_root).test
+    test = roles_of(loaded, data_root or loaded.data.root or recorded_data_root(models.values())).test
     if not test:
         raise DataError(
             explain("role test", "must hold at least one slice", 0, "see the manifest's split and data.doses")
@@ -257,6 +257,13 @@ def _provenance(pipeline: Pipeline, manifest: Manifest, models: Mapping[str, Mod
 
 def _loaded(pipeline: str | Path | Pipeline, overrides: Sequence[str]) -> Pipeline:
     return pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline, overrides)
+
+
+def _rooted(pipeline: Pipeline, data_root: Path | None) -> Pipeline:
+    """Record in the pipeline where the data lies, so that its run folder can tell."""
+    if data_root is None:
+        return pipeline
+    return pipeline.model_copy(update={"data": pipeline.data.model_copy(update={"root": data_root.resolve()})})
 
 
 def roles_of(pipeline: Pipeline, data_root: Path | None = None) -> Roles:

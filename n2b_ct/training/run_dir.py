@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,16 @@ def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, ov
                 "pass --out, --resume or --overwrite" if is_run else "pass --out",
             )
         )
+
+
+def recorded_data_root(run_dirs: Iterable[Path]) -> Path | None:
+    """Tell where the data of the first run folder lay that says so; None where no run says."""
+    for run_dir in run_dirs:
+        if (run_dir / PIPELINE_FILE).is_file():
+            root = read_yaml(run_dir / PIPELINE_FILE).get("data", {}).get("root")
+            if root:
+                return Path(root)
+    return None
 
 
 def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:

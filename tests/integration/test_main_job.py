@@ -133,3 +133,11 @@ def test_a_test_role_without_references_is_reported_on_by_its_noise(world, data,
     assert run(arguments) == 0
     assert json.loads(Path("report/report.json").read_text())
     assert error_lines(capsys.readouterr().err) == []
+
+
+def test_a_report_finds_the_data_where_its_model_was_trained(world, data, capsys):
+    assert run(["train", str(world), "--data-root", data, "--out", "run"]) == 0
+    assert run(["report", str(world), "--model", "n2b=run", "--out", "report"]) == 0
+    assert run(["report", str(world), "--model", f"n2b={identity_model(Path('alone.pt'))}", "--out", "other"]) == 2
+    (line,) = error_lines(capsys.readouterr().err)
+    assert "needs to know where the data lies, got no folder; pass --data-root DIR" in line
