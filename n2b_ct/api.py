@@ -6,7 +6,7 @@ nothing, and tells its progress to a callback ``(done, all, what)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,14 +26,13 @@ from n2b_ct.inference.folders import denoise_tree
 from n2b_ct.inference.model import MODEL_FILE, Model, load_model
 from n2b_ct.inference.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.inference.slices import denoise_hu
+from n2b_ct.io.progress import Progress
 from n2b_ct.simulation.piglet import PigletSummary, write_piglet
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run import run_training
 from n2b_ct.training.run_dir import recorded_data_root, require_place, require_same_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
-
-Progress = Callable[[int, int, str], None]
 
 
 def train(

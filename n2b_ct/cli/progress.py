@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-Progress = Callable[[int, int, str], None]
+if TYPE_CHECKING:
+    from n2b_ct.io.progress import Progress
+
 _PLAIN_LINE_EVERY_S = 15.0
 
 

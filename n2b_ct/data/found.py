@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,8 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.nifti import is_nifti, read_nifti
+from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import InstanceRef, SeriesRef
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ class Drawable:
     def __init__(
         self, role: str, bank: SliceBank, patch_px: int, body_fraction: float, flat_share: float = 1.0
     ) -> None:
-        _require_size(role, bank, patch_px)
+        if bank.smallest_px < patch_px:
+            raise DataError(too_small(role, bank.smallest_px, patch_px))
         self.bank = bank
         self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.body]
         if flat_share < 1.0 and "blurred" in bank.companions:
@@ -95,13 +96,7 @@ def patch_sum(values: np.ndarray, patch_px: int) -> np.ndarray:
     return table[far, far] - table[near, far] - table[far, near] + table[near, near]
 
 
-def _require_size(role: str, bank: SliceBank, patch_px: int) -> None:
-    if bank.smallest_px < patch_px:
-        raise DataError(
-            explain(
-                f"role {role}",
-                f"slices must be at least training.patch_px = {patch_px} wide and high",
-                bank.smallest_px,
-                "use a smaller patch_px",
-            )
-        )
+def too_small(role: str, smallest_px: int, patch_px: int) -> str:
+    """Word the error of a role whose smallest slice is smaller than the patch."""
+    requirement = f"slices must be at least training.patch_px = {patch_px} wide and high"
+    return explain(f"role {role}", requirement, smallest_px, "use a smaller patch_px")

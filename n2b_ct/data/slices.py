@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2b_ct.data.found import FoundSeries, Progress
+from n2b_ct.data.found import FoundSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.filters import mean_blur
 from n2b_ct.hu import AIR_BELOW_HU, Window
+from n2b_ct.io.progress import Progress
 
 _AIR_KERNEL_PX = 9
 Label = Callable[[np.ndarray], np.ndarray]

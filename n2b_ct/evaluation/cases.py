@@ -10,9 +10,9 @@ from n2b_ct.data.roles import RoleSlice
 from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
 from n2b_ct.evaluation.report.pictures import Panel
 from n2b_ct.hu import Window
+from n2b_ct.io.progress import Progress
 
 Denoiser = Callable[[np.ndarray], np.ndarray]
-Progress = Callable[[int, int, str], None]
 
 
 def slice_cases(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -28,9 +28,8 @@ from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from n2b_ct.io.nifti import is_nifti, read_nifti, write_nifti_like
+from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import FileRecord, SeriesRef
-
-Progress = Callable[[int, int, str], None]
 
 
 def denoise_tree(

@@ -29,13 +29,12 @@ from scipy.ndimage import gaussian_filter
 
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.dicom.original import original_dataset, write_original
+from n2b_ct.io.progress import Progress
 from n2b_ct.simulation.anatomy import LENGTH_MM, Animal, grow_animal, slice_hu
 from n2b_ct.simulation.dose import STANDARD, kernel_blur, scan
 from n2b_ct.simulation.piglet_folder import new_folder, require_space
 from n2b_ct.simulation.piglet_plan import FIELD_OF_VIEW_MM, PigletPlan
 from n2b_ct.simulation.piglet_truth import TRUTH_FILE, NoiseTally, write_truth
-
-Progress = Callable[[int, int, str], None]
 
 SERIES_ROOT = Path("DICOM/PA0/ST0")
 

@@ -17,10 +17,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from n2b_ct.config.sections import Noise2BlurSection, Pipeline
-from n2b_ct.data.found import Progress
 from n2b_ct.data.patches import FromIteration, PatchBatches
 from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import SliceBank
+from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method
 from n2b_ct.training.banks import load_patch_batches, load_validation
 from n2b_ct.training.checkpoints import checkpoint_loader, checkpoint_saver, newest_checkpoint

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from n2b_ct.config.sections import Noise2BlurSection, Pipeline
-from n2b_ct.data.found import Progress
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import SliceBank, load_bank
 from n2b_ct.filters.blur import blur
+from n2b_ct.io.progress import Progress
 
 
 def load_patch_batches(pipeline: Pipeline, roles: Roles, progress: Progress | None = None) -> PatchBatches:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from n2b_ct.config.sections import Noise2BlurSection, Pipeline
+from n2b_ct.data.places import too_small
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.networks.build import size_multiple
@@ -30,14 +31,7 @@ def require_ready(pipeline: Pipeline, roles: Roles) -> None:
             )
         smallest = min((min(one.series.size_px) for one in slices), default=patch_px)
         if smallest < patch_px:
-            problems.append(
-                explain(
-                    f"role {role}",
-                    f"slices must be at least training.patch_px = {patch_px} wide and high",
-                    smallest,
-                    "use a smaller patch_px",
-                )
-            )
+            problems.append(too_small(role, smallest, patch_px))
     if pipeline.method.name == "supervised" and any(one.reference is None for one in roles.noisy):
         problems.append(
             explain(

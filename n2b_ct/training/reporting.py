@@ -12,8 +12,8 @@ from monai.engines import Trainer
 from monai.handlers import StatsHandler
 
 from n2b_ct.config.sections import TrainingSection
-from n2b_ct.data.found import Progress
 from n2b_ct.errors import ConfigError, explain
+from n2b_ct.io.progress import Progress
 from n2b_ct.training.history import HISTORY_FILE, Columns, HistoryWriter
 from n2b_ct.training.run_dir import TENSORBOARD_DIR
 

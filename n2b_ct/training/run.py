@@ -11,10 +11,10 @@ from torch import nn
 
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import write_yaml
-from n2b_ct.data.found import Progress
 from n2b_ct.data.roles import Roles
 from n2b_ct.errors import TrainingError, explain
 from n2b_ct.inference.model import MODEL_FILE, save_model
+from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import count_parameters
 from n2b_ct.training.assembly import Assembled, assemble
 from n2b_ct.training.devices import autocast_dtype

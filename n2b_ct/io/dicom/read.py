@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,10 @@ from n2b_ct.io.dicom.geometry import volume_affine
 from n2b_ct.io.dicom.parse import Parsed, parse_file
 from n2b_ct.io.dicom.pixels import name_decoder, padding_mask, rescale_of, stored_values
 from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom
+from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import CTSeries, CTSlice, SeriesRef
 
 __all__ = ["read_series", "read_slice", "stored_values"]
-
-Progress = Callable[[int, int, str], None]
 
 
 def read_slice(path: Path) -> CTSlice:

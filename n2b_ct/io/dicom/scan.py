@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,8 @@ from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.repair import repair_missing_uids
 from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.dicom.values import quiet_pydicom, text
+from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import FileRecord, SeriesRef
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
