@@ -121,7 +121,7 @@ class _Run:
         n_clipped = 0
         with denoised as writer, residual if self._options.residual else _Nowhere() as residual_writer:
             for instance in series.instances:
-                ct_slice = read_slice(instance.path)
+                ct_slice = read_slice(instance)
                 noise = noise_hu(self._model, ct_slice.hu, ct_slice.is_padding)
                 n_clipped += writer.add(ct_slice, ct_slice.hu - np.float32(self._strength) * noise).n_clipped
                 residual_writer.add(ct_slice, noise)

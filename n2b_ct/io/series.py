@@ -35,6 +35,9 @@ class InstanceRef:
         position_mm: ImagePositionPatient along the series' slice normal.
         instance_number: InstanceNumber, if the file has one.
         slice_location_mm: SliceLocation, if the file has one.
+        frame_number: Number of the frame, from 1, where the file holds many (enhanced CT); None for one slice a file.
+        assumes_hu: The file does not say that its values are HU; somebody vouched for it.
+        is_compressed: The pixels need a decoder.
     """
 
     path: Path
@@ -42,6 +45,9 @@ class InstanceRef:
     position_mm: float
     instance_number: int | None = None
     slice_location_mm: float | None = None
+    frame_number: int | None = None
+    assumes_hu: bool = False
+    is_compressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,13 @@ class CTSlice:
         hu: HU, float32 ``[rows, cols]``; padded pixels hold whatever HU their stored word gives.
         is_padding: True where the scanner padded, bool ``[rows, cols]``.
         dataset: The whole pydicom Dataset, pixels included, for writing back.
+        frame_number: Number of the frame within its file, from 1; None for one slice a file.
     """
 
     hu: np.ndarray
     is_padding: np.ndarray
     dataset: Any
+    frame_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,16 @@ from n2b_ct.io.dicom.parse import Parsed, parse_file
 from n2b_ct.io.dicom.pixels import name_decoder, padding_mask, rescale_of, stored_values
 from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.series import CTSeries, CTSlice, SeriesRef
+from n2b_ct.io.series import CTSeries, CTSlice, InstanceRef, SeriesRef
 
 __all__ = ["read_series", "read_slice", "stored_values"]
 
 
-def read_slice(path: Path) -> CTSlice:
+def read_slice(source: Path | InstanceRef) -> CTSlice:
     """Read one CT slice.
+
+    Args:
+        source: A file, or a slice that a scan found.
 
     Returns:
         HU float32 ``[rows, cols]``, the padding mask and the whole data set.
@@ -29,7 +32,8 @@ def read_slice(path: Path) -> CTSlice:
     Raises:
         SeriesError: The slice cannot be trusted; ``reason`` is a code of :mod:`n2b_ct.io.dicom.reasons`.
     """
-    parsed = parse_file(Path(path), with_pixels=True)
+    path = source.path if isinstance(source, InstanceRef) else Path(source)
+    parsed = parse_file(path, with_pixels=True)
     with quiet_pydicom():
         for check in (*KIND_CHECKS, *PIXEL_CHECKS):
             check(parsed)
@@ -59,7 +63,7 @@ def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progres
     is_padding = np.empty(hu.shape, dtype=bool)
     ends: list[CTSlice] = []
     for place, index in enumerate(wanted):
-        ct_slice = read_slice(series.instances[index].path)
+        ct_slice = read_slice(series.instances[index])
         _require_size(series, ct_slice)
         hu[place], is_padding[place] = ct_slice.hu, ct_slice.is_padding
         if place in (0, len(wanted) - 1):

@@ -46,7 +46,7 @@ class DerivedSeriesWriter:
 
         with DerivedSeriesWriter(series, target_dir, derivation) as writer:
             for instance in series.instances:
-                ct_slice = read_slice(instance.path)
+                ct_slice = read_slice(instance)
                 writer.add(ct_slice, denoise(ct_slice.hu))
     """
 
