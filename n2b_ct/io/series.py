@@ -101,12 +101,14 @@ class CTSlice:
     Attributes:
         hu: HU, float32 ``[rows, cols]``; padded pixels hold whatever HU their stored word gives.
         is_padding: True where the scanner padded, bool ``[rows, cols]``.
-        dataset: The whole pydicom Dataset, pixels included, for writing back.
+        stored: The words that the HU come from, integer ``[rows, cols]``, read-only.
+        dataset: The pydicom Dataset, for writing back.
         frame_number: Number of the frame within its file, from 1; None for one slice a file.
     """
 
     hu: np.ndarray
     is_padding: np.ndarray
+    stored: np.ndarray
     dataset: Any
     frame_number: int | None = None
 

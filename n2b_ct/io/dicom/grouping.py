@@ -99,6 +99,7 @@ def _instance_ref(header: SliceHeader, place_mm: float) -> InstanceRef:
         position_mm=place_mm,
         instance_number=header.instance_number,
         slice_location_mm=header.slice_location_mm,
+        is_compressed=header.is_compressed,
     )
 
 

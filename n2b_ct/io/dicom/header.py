@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.io.dicom.parse import Parsed
-from n2b_ct.io.dicom.syntaxes import lossy_method
+from n2b_ct.io.dicom.syntaxes import NATIVE, lossy_method
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
 from n2b_ct.io.dicom.values import is_valid_uid, lenient_integer, lenient_number, numbers, text
 
@@ -43,6 +43,7 @@ class SliceHeader:
         frame_of_reference_uid: FrameOfReferenceUID, empty if absent.
         acquisition: AcquisitionNumber and TemporalPositionIdentifier as text.
         instance_number, slice_location_mm, tilt_degrees: As in the header, if present.
+        is_compressed: The pixels need a decoder.
         problems: Problem codes of this slice alone.
         facts: Header facts for people.
     """
@@ -62,6 +63,7 @@ class SliceHeader:
     instance_number: int | None
     slice_location_mm: float | None
     tilt_degrees: float
+    is_compressed: bool
     problems: tuple[str, ...]
     facts: dict[str, str]
 
@@ -95,6 +97,7 @@ def slice_header(parsed: Parsed) -> SliceHeader:
         instance_number=lenient_integer(dataset, "InstanceNumber"),
         slice_location_mm=lenient_number(dataset, "SliceLocation"),
         tilt_degrees=lenient_number(dataset, "GantryDetectorTilt") or 0.0,
+        is_compressed=parsed.transfer_syntax not in NATIVE,
         problems=parsed.notes + _own_problems(parsed),
         facts={keyword: text(dataset, keyword)[:_N_FACT_CHARACTERS] for keyword in FACTS if keyword in dataset},
     )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import stored_to_hu
-from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS
+from n2b_ct.io.dicom.decode import DECODE, decoded_words, require_slice, sized_words
 from n2b_ct.io.dicom.geometry import volume_affine
 from n2b_ct.io.dicom.parse import Parsed, parse_file
-from n2b_ct.io.dicom.pixels import name_decoder, padding_mask, rescale_of, stored_values
+from n2b_ct.io.dicom.pixels import padding_mask, rescale_of, stored_values
+from n2b_ct.io.dicom.syntaxes import NATIVE
 from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, InstanceRef, SeriesRef
 
-__all__ = ["read_series", "read_slice", "stored_values"]
+__all__ = ["read_series", "read_slice", "read_slices", "stored_values"]
 
 
 def read_slice(source: Path | InstanceRef) -> CTSlice:
@@ -27,17 +29,40 @@ def read_slice(source: Path | InstanceRef) -> CTSlice:
         source: A file, or a slice that a scan found.
 
     Returns:
-        HU float32 ``[rows, cols]``, the padding mask and the whole data set.
+        HU float32 ``[rows, cols]``, the padding mask, the stored words and the data set.
 
     Raises:
         SeriesError: The slice cannot be trusted; ``reason`` is a code of :mod:`n2b_ct.io.dicom.reasons`.
     """
-    path = source.path if isinstance(source, InstanceRef) else Path(source)
-    parsed = parse_file(path, with_pixels=True)
+    if isinstance(source, InstanceRef):
+        outcome = next(read_slices([source]))
+        if isinstance(outcome, SeriesError):
+            raise outcome
+        return outcome
+    parsed = parse_file(Path(source), with_pixels=True)
     with quiet_pydicom():
-        for check in (*KIND_CHECKS, *PIXEL_CHECKS):
-            check(parsed)
-        return _to_slice(parsed)
+        require_slice(parsed)
+        is_native = parsed.transfer_syntax in NATIVE
+        stored = sized_words(parsed) if is_native else decoded_words(shared_sandbox().ask(DECODE, path=str(source)))
+        return _to_slice(parsed, stored)
+
+
+def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesError]:
+    """Read slices one after the other; workers decode the compressed ones ahead.
+
+    Args:
+        instances: Slices that a scan found.
+
+    Yields:
+        Each slice, or the error that says why it cannot be trusted.
+    """
+    compressed = [{"path": str(instance.path)} for instance in instances if instance.is_compressed]
+    decoded = shared_sandbox().ask_each(DECODE, compressed) if compressed else iter(())
+    for instance in instances:
+        try:
+            yield _from_worker(instance, next(decoded)) if instance.is_compressed else read_slice(instance.path)
+        except SeriesError as error:
+            yield error
 
 
 def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progress: Progress | None = None) -> CTSeries:
@@ -62,8 +87,9 @@ def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progres
     hu = np.empty((len(wanted), series.rows, series.cols), np.float32)
     is_padding = np.empty(hu.shape, dtype=bool)
     ends: list[CTSlice] = []
-    for place, index in enumerate(wanted):
-        ct_slice = read_slice(series.instances[index])
+    for place, ct_slice in enumerate(read_slices([series.instances[index] for index in wanted])):
+        if isinstance(ct_slice, SeriesError):
+            raise ct_slice
         _require_size(series, ct_slice)
         hu[place], is_padding[place] = ct_slice.hu, ct_slice.is_padding
         if place in (0, len(wanted) - 1):
@@ -73,15 +99,19 @@ def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progres
     return CTSeries(hu, is_padding, _affine(series, ends[0], ends[-1], len(wanted)), series)
 
 
-def _to_slice(parsed: Parsed) -> CTSlice:
-    slope, intercept = rescale_of(parsed.dataset)
-    name_decoder(parsed.dataset)
-    stored = stored_values(parsed.dataset)
-    n_expected = (int(parsed.dataset.Rows), int(parsed.dataset.Columns))
-    if stored.shape != n_expected:
-        message = explain(parsed.path.name, f"pixels must be {n_expected}", stored.shape, "send the file again")
-        raise SeriesError("pixel_undecodable", message)
-    return CTSlice(stored_to_hu(stored, slope, intercept), padding_mask(parsed.dataset, stored), parsed.dataset)
+def _from_worker(instance: InstanceRef, outcome: Outcome) -> CTSlice:
+    """Join a header, read here, with words that a worker decoded."""
+    if isinstance(outcome, SeriesError):
+        raise outcome
+    parsed = parse_file(instance.path, with_pixels=False)
+    with quiet_pydicom():
+        require_slice(parsed)
+        return _to_slice(parsed, decoded_words(outcome))
+
+
+def _to_slice(parsed: Parsed, stored: np.ndarray) -> CTSlice:
+    hu = stored_to_hu(stored, *rescale_of(parsed.dataset))
+    return CTSlice(hu, padding_mask(parsed.dataset, stored), stored, parsed.dataset)
 
 
 def _require_size(series: SeriesRef, ct_slice: CTSlice) -> None:

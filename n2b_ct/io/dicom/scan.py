@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,18 @@ import numpy as np
 
 from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX
-from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS, require_geometry, require_uids
+from n2b_ct.io.dicom.examine import EXAMINE, findings
 from n2b_ct.io.dicom.grouping import group_slices, series_ref
-from n2b_ct.io.dicom.header import SliceHeader, slice_header
-from n2b_ct.io.dicom.parse import parse_file
+from n2b_ct.io.dicom.header import SliceHeader
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.repair import repair_missing_uids
 from n2b_ct.io.dicom.uids import content_digest
-from n2b_ct.io.dicom.values import quiet_pydicom, text
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.sandbox.pool import shared_sandbox
 from n2b_ct.io.series import FileRecord, SeriesRef
+
+_N_FILES_TOGETHER = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,9 @@ def scan(root: Path, progress: Progress | None = None, *, repair_uids: bool = Fa
         DataError: The root does not exist.
     """
     paths, records = _list_files(Path(root))
-    headers: list[SliceHeader] = []
-    for n_done, path in enumerate(paths, start=1):
-        outcome = _examine(path, repair_uids)
-        if isinstance(outcome, SliceHeader):
-            headers.append(outcome)
-        else:
-            records.append(outcome)
-        if progress is not None:
-            progress(n_done, len(paths), "reading headers")
+    found = list(_examined(paths, progress, repair_uids=repair_uids))
+    headers = [one for one in found if isinstance(one, SliceHeader)]
+    records += [one for one in found if isinstance(one, FileRecord)]
     if repair_uids:
         headers = repair_missing_uids(headers)
     unique, clashes = _resolve_duplicates(headers)
@@ -89,26 +84,17 @@ def _list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
     return sorted(found), closed
 
 
-def _examine(path: Path, repair_uids: bool) -> SliceHeader | FileRecord:
-    """Read one header and put it through the checks, kind before identity before pixels."""
-    series_uid = ""
-    try:
-        if not path.is_file():
-            reason = "unreadable" if not path.exists() else "not_regular"
-            raise SeriesError(reason, explain(path.name, "must be a regular file", "something else", "leave it out"))
-        parsed = parse_file(path, with_pixels=False)
-        with quiet_pydicom():
-            series_uid = text(parsed.dataset, "SeriesInstanceUID")
-        checks = (*KIND_CHECKS, *(() if repair_uids else (require_uids,)), require_geometry, *PIXEL_CHECKS)
-        with quiet_pydicom():
-            for check in checks:
-                check(parsed)
-            return slice_header(parsed)
-    except SeriesError as error:
-        return FileRecord(path, action_of(error.reason), error.reason, str(error), series_uid)
-    except OSError as error:
-        detail = explain(path.name, "must be readable", error.strerror, "check the permissions")
-        return FileRecord(path, "error", "unreadable", detail)
+def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -> Iterator[SliceHeader | FileRecord]:
+    """Examine all files in worker processes; a file that its worker dies of is an error like any other."""
+    items = ({"path": str(path), **rules} for path in paths)
+    outcomes = shared_sandbox().ask_each(EXAMINE, items, n_together=_N_FILES_TOGETHER)
+    for n_done, (path, outcome) in enumerate(zip(paths, outcomes, strict=True), start=1):
+        if isinstance(outcome, SeriesError):
+            yield FileRecord(path, "error", outcome.reason, str(outcome))
+        else:
+            yield from findings(outcome)
+        if progress is not None:
+            progress(n_done, len(paths), "reading headers")
 
 
 def _resolve_duplicates(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], list[FileRecord]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import hu_to_stored
-from n2b_ct.io.dicom.pixels import WordFormat, padding_range, rescale_of, stored_values, word_format
+from n2b_ct.io.dicom.pixels import WordFormat, padding_range, rescale_of, word_format
 from n2b_ct.io.series import CTSlice
 
 
@@ -42,7 +42,7 @@ def stored_words(ct_slice: CTSlice, hu: np.ndarray) -> StoredWords:
         SeriesError: ``bad_shape``, or ``not_finite`` outside the padding.
     """
     _require_hu(ct_slice, hu)
-    source = stored_values(ct_slice.dataset)
+    source = ct_slice.stored
     layout = _written_layout(word_format(ct_slice.dataset))
     is_kept = ct_slice.is_padding | (hu == ct_slice.hu)
     rounded = hu_to_stored(np.where(is_kept, ct_slice.hu, hu), *rescale_of(ct_slice.dataset))

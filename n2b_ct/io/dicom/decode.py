@@ -1,0 +1,61 @@
+"""Compressed pixels, decoded by a worker: a decoder is foreign code that reads what somebody sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.errors import SeriesError, explain
+from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS
+from n2b_ct.io.dicom.parse import Parsed, parse_file
+from n2b_ct.io.dicom.pixels import name_decoder, stored_values
+from n2b_ct.io.dicom.values import quiet_pydicom
+from n2b_ct.io.sandbox.frames import Answer
+
+DECODE = f"{__name__}:decode"
+
+
+def decode(path: str) -> Answer:
+    """Decode the stored words of one slice, as a task of the sandbox; :func:`decoded_words` reads the answer.
+
+    Raises:
+        SeriesError: The slice cannot be trusted.
+    """
+    parsed = parse_file(Path(path), with_pixels=True)
+    with quiet_pydicom():
+        require_slice(parsed)
+        words = np.ascontiguousarray(sized_words(parsed))
+    return Answer({"dtype": words.dtype.str, "shape": words.shape}, words.data)
+
+
+def decoded_words(answer: Answer) -> np.ndarray:
+    """Stored words, integer ``[rows, cols]``, read-only."""
+    words = np.frombuffer(answer.payload, np.dtype(answer.note["dtype"])).reshape(answer.note["shape"])
+    words.flags.writeable = False
+    return words
+
+
+def require_slice(parsed: Parsed) -> None:
+    """Put a parsed file through all checks that its pixels depend on.
+
+    Raises:
+        SeriesError: The first that fails.
+    """
+    for check in (*KIND_CHECKS, *PIXEL_CHECKS):
+        check(parsed)
+
+
+def sized_words(parsed: Parsed) -> np.ndarray:
+    """Stored words, integer ``[rows, cols]``, as many as the header says.
+
+    Raises:
+        SeriesError: ``decoder_missing`` or ``pixel_undecodable``.
+    """
+    name_decoder(parsed.dataset)
+    stored = stored_values(parsed.dataset)
+    n_expected = (int(parsed.dataset.Rows), int(parsed.dataset.Columns))
+    if stored.shape != n_expected:
+        message = explain(parsed.path.name, f"pixels must be {n_expected}", stored.shape, "send the file again")
+        raise SeriesError("pixel_undecodable", message)
+    return stored
