@@ -14,6 +14,8 @@
 A message is one line, ``<subject>: <requirement>, got <value>; <remedy>``, and names no patient.
 """
 
+_N_VALUE_CHARACTERS = 500
+
 
 class N2BError(Exception):
     """Anything n2b-ct says in one line instead of a traceback."""
@@ -56,5 +58,16 @@ class CollapseError(TrainingError):
 
 
 def explain(subject: str, requirement: str, got: object, remedy: str) -> str:
-    """Word an error in the project's one form: ``subject: requirement, got value; remedy``."""
-    return f"{subject}: {requirement}, got {got}; {remedy}"
+    """Word an error in the project's one form: ``subject: requirement, got value; remedy``.
+
+    Always one line that any terminal and any file can hold: control characters, bytes that are no text and
+    everything else that cannot be printed are escaped, and a long value is cut.
+    """
+    value = _printable(str(got))
+    shown = value if len(value) <= _N_VALUE_CHARACTERS else f"{value[: _N_VALUE_CHARACTERS - 1]}…"
+    return f"{_printable(subject)}: {_printable(requirement)}, got {shown}; {_printable(remedy)}"
+
+
+def _printable(content: str) -> str:
+    """Escape what is no printable character; a blank is the only white space of a line."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in content)

@@ -5,6 +5,8 @@ Axis order is ``[slices, rows, cols]``; slices are sorted by position along the 
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +14,19 @@ from typing import Any, Literal
 import numpy as np
 
 Action = Literal["used", "skipped", "error"]
+
+_UID = re.compile(r"[0-2](\.\d+)+")
+_N_UID_CHARACTERS = 64
+
+
+def public_uid(uid: str) -> str:
+    """Make a UID fit to be shown: a damaged header can hold a patient's name in its place.
+
+    What has not the form of a UID (PS3.5 9.1) becomes a digest of itself; nothing stays nothing.
+    """
+    if not uid or (len(uid) <= _N_UID_CHARACTERS and _UID.fullmatch(uid)):
+        return uid
+    return f"invalid-{hashlib.sha256(uid.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,8 @@ class SeriesRef:
     Attributes:
         series_instance_uid: SeriesInstanceUID, an opaque string.
         study_instance_uid: StudyInstanceUID.
-        patient_key: A digest of PatientID (never the ID itself); slices that share it share a patient.
+        patient_key: A digest of PatientID (never the ID itself); slices that share it share a patient. Not to be
+            shown: short IDs can be found by trying.
         description: SeriesDescription.
         rows, cols: Size of every slice.
         pixel_spacing_mm: PixelSpacing as (between rows, between columns), if known.
@@ -80,9 +96,14 @@ class SeriesRef:
     facts: dict[str, str] = field(default_factory=dict)
 
     @property
+    def public_uid(self) -> str:
+        """The series UID as it may be shown."""
+        return public_uid(self.series_instance_uid)
+
+    @property
     def short_uid(self) -> str:
         """The series UID as a person can read it, ``1.2.840…31``."""
-        uid = self.series_instance_uid
+        uid = self.public_uid
         return uid if len(uid) <= 16 else f"{uid[:8]}…{uid[-4:]}"
 
     @property

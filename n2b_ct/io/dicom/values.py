@@ -13,12 +13,20 @@ from contextlib import contextmanager
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 from n2b_ct.errors import SeriesError, explain
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
 _N_UID_CHARACTERS = 64
+_HARMLESS = re.compile(r"[0-2](\.\d+){3,}|(?!.*\d{8})[0-9eE+\-.,\\ ]{1,64}")  # UIDs, and numbers that are no dates
+_CODES = frozenset(
+    (
+        *("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "PALETTE COLOR"),
+        *("US", "OD", "HU_MOD", "MGML", "Z_EFF", "ED", "EDW", "PCT"),
+    )
+)
 
 
 @contextmanager
@@ -38,12 +46,29 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    r"""Read an attribute as text without blanks; empty if absent, values joined by ``\``."""
-    value = dataset.get(keyword)
+    r"""Read an attribute as text without blanks; empty if absent, values joined by ``\``.
+
+    Raises:
+        SeriesError: ``bad_value``, pydicom makes nothing of its bytes.
+    """
+    try:
+        value = dataset.get(keyword)
+    except Exception as error:  # values are parsed late, and damaged ones make pydicom raise anything
+        raise _bad_value(keyword, "readable", type(error).__name__) from error
     if value is None:
         return ""
+    if isinstance(value, (Sequence, bytes)):
+        raise _bad_value(keyword, "text or a number", type(value).__name__)
     values = value if isinstance(value, MultiValue) else [value]
     return "\\".join(str(one).strip().rstrip("\0") for one in values)
+
+
+def lenient_text(dataset: Dataset, keyword: str) -> str:
+    """Read an attribute that only informs: empty where it is absent or damaged."""
+    try:
+        return text(dataset, keyword)
+    except SeriesError:
+        return ""
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
@@ -67,7 +92,7 @@ def numbers(dataset: Dataset, keyword: str, n_values: int) -> tuple[float, ...] 
         return None
     parts = content.split("\\")
     if len(parts) != n_values or not all(map(_NUMBER.fullmatch, parts)):
-        raise _bad_value(keyword, f"{n_values} decimal number(s)", content)
+        raise _bad_value(keyword, f"{n_values} decimal number(s)", shown(content))
     return tuple(float(part) for part in parts)
 
 
@@ -81,7 +106,7 @@ def integer(dataset: Dataset, keyword: str) -> int | None:
     if found is None:
         return None
     if not found.is_integer():
-        raise _bad_value(keyword, "a whole number", text(dataset, keyword))
+        raise _bad_value(keyword, "a whole number", shown(text(dataset, keyword)))
     return int(found)
 
 
@@ -106,6 +131,17 @@ def is_valid_uid(uid: str) -> bool:
     return len(uid) <= _N_UID_CHARACTERS and _UID.fullmatch(uid) is not None
 
 
+def shown(content: str) -> str:
+    """Quote a header's text in a message: numbers, UIDs and known codes only.
+
+    A damaged length can put a patient's name into any element, so other text is never repeated.
+    """
+    if not content:
+        return "nothing"
+    if _HARMLESS.fullmatch(content) or content in _CODES:
+        return content
+    return f"{len(content)} characters that are neither a number nor a known code"
+
+
 def _bad_value(keyword: str, requirement: str, got: str) -> SeriesError:
-    shown = repr(got[:32])
-    return SeriesError("bad_value", explain(keyword, f"must be {requirement}", shown, "correct the header"))
+    return SeriesError("bad_value", explain(keyword, f"must be {requirement}", got, "correct the header"))
