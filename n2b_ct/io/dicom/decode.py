@@ -8,21 +8,29 @@ import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS
-from n2b_ct.io.dicom.parse import Parsed, parse_file
-from n2b_ct.io.dicom.pixels import name_decoder, stored_values
+from n2b_ct.io.dicom.enhanced import parse_slice
+from n2b_ct.io.dicom.parse import Parsed
+from n2b_ct.io.dicom.pixels import stored_values
 from n2b_ct.io.dicom.values import quiet_pydicom
+from n2b_ct.io.dicom.vouch import with_assumed_hu
 from n2b_ct.io.sandbox.frames import Answer
 
 DECODE = f"{__name__}:decode"
 
 
-def decode(path: str) -> Answer:
+def decode(path: str, frame_number: int | None = None, assume_hu: bool = False) -> Answer:
     """Decode the stored words of one slice, as a task of the sandbox; :func:`decoded_words` reads the answer.
+
+    Args:
+        path: The file.
+        frame_number: Which of its frames, from 1, where it holds many.
+        assume_hu: Take the values for HU where the file does not say so.
 
     Raises:
         SeriesError: The slice cannot be trusted.
     """
-    parsed = parse_file(Path(path), with_pixels=True)
+    parsed = parse_slice(Path(path), frame_number, with_pixels=True)
+    parsed = with_assumed_hu(parsed) if assume_hu else parsed
     with quiet_pydicom():
         require_slice(parsed)
         words = np.ascontiguousarray(sized_words(parsed))
@@ -52,7 +60,6 @@ def sized_words(parsed: Parsed) -> np.ndarray:
     Raises:
         SeriesError: ``decoder_missing`` or ``pixel_undecodable``.
     """
-    name_decoder(parsed.dataset)
     stored = stored_values(parsed.dataset)
     n_expected = (int(parsed.dataset.Rows), int(parsed.dataset.Columns))
     if stored.shape != n_expected:

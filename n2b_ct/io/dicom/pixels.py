@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.syntaxes import NATIVE, decoder_name
+from n2b_ct.io.dicom.codestream import require_codestream
+from n2b_ct.io.dicom.decoders import IMAGECODECS, decode_frame, is_imagecodecs_installed
+from n2b_ct.io.dicom.syntaxes import decoder_name, family, how_to_install, lossy_method
 from n2b_ct.io.dicom.values import integer, number, quiet_pydicom, text
+
+_OVERLAY_BIT_POSITION = 0x0102
+_N_OVERLAY_PLANES = 16
+_RUST_PANIC = "PanicException"  # what a decoder written in Rust raises when it gives up; no Exception by ancestry
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +76,32 @@ def rescale_of(dataset: Dataset) -> tuple[float, float]:
     return slope, intercept
 
 
-def name_decoder(dataset: Dataset) -> None:
-    """Tell pydicom which decoder to use, before the first decoding."""
-    syntax = text(dataset.file_meta, "TransferSyntaxUID")
-    dataset.pixel_array_options(raw=True, decoding_plugin=decoder_name(syntax))
-
-
 def stored_values(dataset: Dataset) -> np.ndarray:
-    """Decode the stored words, integer ``[rows, cols]``, read-only; pydicom keeps them for the next call.
+    """Decode the stored words, integer ``[rows, cols]``, read-only.
 
-    Bits outside BitsStored are masked and the sign is extended.
+    Bits outside BitsStored do not count: they are masked and the sign is extended (PS3.5 8.1.1). What lossy
+    compression threw beyond BitsStored is clipped to it. Words that hold a padding value which BitsStored
+    cannot hold stay as they are, so that padding is recognised and can be written back.
+
+    Args:
+        dataset: One frame, whose pixel description was checked.
 
     Raises:
-        SeriesError: ``decoder_missing`` or ``pixel_undecodable``.
+        SeriesError: ``decoder_missing``, ``too_large``, ``pixel_truncated`` or ``pixel_undecodable``.
     """
     syntax = text(dataset.file_meta, "TransferSyntaxUID")
-    plugin = decoder_name(syntax)
-    _require_decoder(syntax, plugin)
+    _require_decoder(syntax)
     try:
         with quiet_pydicom():
-            words = dataset.pixel_array
-    except Exception as error:
+            whole = _whole_words(dataset, syntax)
+    except (SeriesError, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _RUST_PANIC:
+            raise
         message = explain("pixels", "must decode", type(error).__name__, "replace the file or leave it out")
         raise SeriesError("pixel_undecodable", message) from error
-    words = words.astype(words.dtype.newbyteorder("="), copy=False).view()
+    words = _within_bits_stored(dataset, whole, is_lossy=lossy_method(syntax) != "")
     words.flags.writeable = False
     return words
 
@@ -115,8 +124,45 @@ def padding_mask(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     return np.asarray((stored >= padding[0]) & (stored <= padding[1]))
 
 
-def _require_decoder(syntax: str, plugin: str) -> None:
-    if syntax in NATIVE or plugin in get_decoder(syntax).available_plugins:
+def _require_decoder(syntax: str) -> None:
+    decoder = decoder_name(syntax)
+    if not decoder or (decoder == IMAGECODECS and is_imagecodecs_installed()):
         return
-    message = explain("pixels", f"need the decoder {plugin}", "an installation without it", f"install {plugin}")
+    if decoder != IMAGECODECS and decoder in get_decoder(syntax).available_plugins:
+        return
+    remedy = how_to_install(decoder)
+    message = explain("pixels", f"need the decoder {decoder}", "an installation without it", remedy)
     raise SeriesError("decoder_missing", message)
+
+
+def _whole_words(dataset: Dataset, syntax: str) -> np.ndarray:
+    """Decode words with all their allocated bits, ``[rows, cols]``, in the machine's byte order."""
+    decoder, kind = decoder_name(syntax), family(syntax)
+    frame = None if kind is None else require_codestream(dataset)
+    if frame is None or kind is None or decoder not in ("", IMAGECODECS):
+        options: dict[str, Any] = {"bits_stored": int(dataset.BitsAllocated), "decoding_plugin": decoder}
+        words, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, **options)
+    else:
+        layout, shape = word_format(dataset), (int(dataset.Rows), int(dataset.Columns))
+        word_type = np.dtype(f"<{'i' if layout.is_signed else 'u'}{layout.n_bits_allocated // 8}")
+        words = decode_frame(kind, frame, shape[0] * shape[1], word_type).reshape(shape)
+    return words.astype(words.dtype.newbyteorder("="), copy=False)
+
+
+def _within_bits_stored(dataset: Dataset, whole: np.ndarray, *, is_lossy: bool) -> np.ndarray:
+    layout = word_format(dataset)
+    n_unused = layout.n_bits_allocated - layout.n_bits_stored
+    if not n_unused:
+        return whole.view()
+    words = np.clip(whole, layout.lowest, layout.highest) if is_lossy else (whole << n_unused) >> n_unused
+    padding = padding_range(dataset, layout)
+    if padding is None or (layout.lowest <= padding[0] and padding[1] <= layout.highest):
+        return words
+    is_padding = (whole >= padding[0]) & (whole <= padding[1])
+    return np.where(is_padding & ~_has_embedded_overlay(dataset), whole, words)
+
+
+def _has_embedded_overlay(dataset: Dataset) -> bool:
+    """Say whether an overlay lies in the unused bits, where it could pass for padding (retired, PS3.3 C.9.2.1.1)."""
+    positions = [dataset.get((0x6000 + 2 * plane, _OVERLAY_BIT_POSITION)) for plane in range(_N_OVERLAY_PLANES)]
+    return any(position is not None and position.value not in (None, 0) for position in positions)
