@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+pytest.register_assert_rewrite(
+    "tests.bad_input", "tests.dicom_tools", "tests.integration.twins", "tests.integration.verdicts"
+)
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 

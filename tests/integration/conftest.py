@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.scenes import write_world
+from tests.bad_input import Tree
+from tests.integration.scenes import identity_model, write_world
 
 
 @pytest.fixture
@@ -16,3 +17,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return pipeline
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that finds no noise."""
+    return identity_model(tmp_path_factory.mktemp("model") / "identity.pt")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, identity: Path) -> Tree:
+    """A folder of input with one good series in it, for bad files to join."""
+    return Tree.make(tmp_path, identity)

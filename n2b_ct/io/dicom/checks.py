@@ -1,6 +1,6 @@
 """What a file must be before its pixels are trusted: one check per line of the bad-input table.
 
-Each check takes a parsed file and raises a SeriesError; the two tuples at the end give the order.
+Each check takes a parsed file and raises a SeriesError; the end of this module gives the order.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable
 import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.parse import Parsed
+from n2b_ct.io.dicom.parse import SYNTAX_ASSUMED, Parsed, require_few_pixel_bytes
 from n2b_ct.io.dicom.syntaxes import NATIVE, is_supported
-from n2b_ct.io.dicom.values import integer, number, numbers, text
+from n2b_ct.io.dicom.values import integer, number, numbers, shown, text
 
 N_PIXELS_MAX = 4096 * 4096
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
-_ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 _LARGEST_HU = float(np.finfo(np.float32).max)
 _UNIT_TOLERANCE = 1e-2
 
@@ -24,24 +24,28 @@ Check = Callable[[Parsed], None]
 
 
 def require_ct_class(parsed: Parsed) -> None:
-    """CT Image Storage, by SOPClassUID or, where that is empty, by the file meta information."""
+    """CT Image Storage, or one frame of multi-frame CT; by SOPClassUID or, where that is empty, by the file meta."""
     meta = parsed.dataset.file_meta
     found = text(parsed.dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
-    if found in _ENHANCED_CT:
-        raise _refusal(
-            "enhanced_ct_unsupported",
-            parsed,
-            "must be single-frame CT",
-            "enhanced CT",
-            "export single frames",
-        )
+    if found in ENHANCED_CT and parsed.frame_number is not None:
+        return
+    if not found and parsed.is_header_cut:
+        require_whole_header(parsed)
     if found != CT_IMAGE_STORAGE:
         raise _refusal(
             "not_ct_image_storage",
             parsed,
             "must be CT Image Storage",
-            found or "no SOPClassUID",
+            shown(found) if found else "no SOPClassUID",
             "leave it out",
+        )
+
+
+def require_whole_header(parsed: Parsed) -> None:
+    """The file does not end inside its header: what pydicom makes of such a file lacks attributes silently."""
+    if parsed.is_header_cut:
+        raise _refusal(
+            "header_incomplete", parsed, "must hold its whole header", "a file that ends before", "send the file again"
         )
 
 
@@ -56,7 +60,7 @@ def require_grayscale(parsed: Parsed) -> None:
     n_samples = integer(parsed.dataset, "SamplesPerPixel")
     colours = text(parsed.dataset, "PhotometricInterpretation")
     if n_samples not in (1, None) or not (colours.startswith("MONOCHROME") or not colours):
-        raise _refusal("not_grayscale", parsed, "must be monochrome", colours, "leave it out")
+        raise _refusal("not_grayscale", parsed, "must be monochrome", shown(colours), "leave it out")
 
 
 def require_uids(parsed: Parsed) -> None:
@@ -67,15 +71,16 @@ def require_uids(parsed: Parsed) -> None:
 
 
 def require_geometry(parsed: Parsed) -> None:
-    """Position and orientation are there; the two direction cosines are perpendicular units."""
+    """Position and orientation are there; direction cosines are perpendicular units, pixels have a size."""
     _require_attributes(parsed, ("ImagePositionPatient", "ImageOrientationPatient"))
     numbers(parsed.dataset, "ImagePositionPatient", 3)
     cosines = np.reshape(numbers(parsed.dataset, "ImageOrientationPatient", 6) or (0.0,) * 6, (2, 3))
     if np.abs(cosines @ cosines.T - np.eye(2)).max() > _UNIT_TOLERANCE:
-        got = text(parsed.dataset, "ImageOrientationPatient")
+        got = shown(text(parsed.dataset, "ImageOrientationPatient"))
         raise _refusal(
             "bad_value", parsed, "ImageOrientationPatient must be two perpendicular units", got, "correct it"
         )
+    _require_positive_spacing(parsed)
 
 
 def require_pixel_description(parsed: Parsed) -> None:
@@ -101,7 +106,9 @@ def require_size(parsed: Parsed) -> None:
         raise _refusal(
             "too_large", parsed, f"must have at most {N_PIXELS_MAX} pixels", f"{rows}x{cols}", "leave it out"
         )
-    if rows * cols <= 0 or integer(parsed.dataset, "NumberOfFrames") not in (None, 1):
+    if parsed.frame_number is None:
+        require_few_pixel_bytes(parsed.path.name, parsed.n_pixel_bytes)
+    if rows <= 0 or cols <= 0 or integer(parsed.dataset, "NumberOfFrames") not in (None, 1):
         raise _refusal("bad_value", parsed, "must be one frame with pixels", f"{rows}x{cols}", "correct the header")
 
 
@@ -121,13 +128,13 @@ def require_hu(parsed: Parsed) -> None:
     """RescaleType is HU; absent means HU (PS3.3 C.8.2.1)."""
     found = text(parsed.dataset, "RescaleType")
     if found not in ("", "HU"):
-        raise _refusal("not_hu", parsed, "RescaleType must be HU", found[:16], "leave it out")
+        raise _refusal("not_hu", parsed, "RescaleType must be HU", shown(found), "leave it out")
 
 
 def require_known_syntax(parsed: Parsed) -> None:
     """The transfer syntax has a decoder."""
     if not is_supported(parsed.transfer_syntax):
-        got = parsed.transfer_syntax
+        got = shown(parsed.transfer_syntax)
         raise _refusal(
             "unsupported_transfer_syntax",
             parsed,
@@ -141,11 +148,31 @@ def require_pixels(parsed: Parsed) -> None:
     """PixelData is there, and complete where its size is known before decoding."""
     if not parsed.n_pixel_bytes:
         raise _refusal("pixel_missing", parsed, "must have PixelData", "none", "send the file again")
-    dataset = parsed.dataset
-    n_expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
-    if parsed.is_cut or (parsed.transfer_syntax in NATIVE and parsed.n_pixel_bytes < n_expected):
+    n_missing = _n_native_bytes(parsed) - parsed.n_pixel_bytes
+    if parsed.is_cut or (parsed.transfer_syntax in NATIVE and n_missing > 0):
         got = f"{parsed.n_pixel_bytes} bytes"
         raise _refusal("pixel_truncated", parsed, "must have all of its pixels", got, "send the file again")
+
+
+def require_sure_syntax(parsed: Parsed) -> None:
+    """A native form that was only recognised has just as many bytes as the pixels need, and perhaps one of padding."""
+    n_more = parsed.n_pixel_bytes - _n_native_bytes(parsed)
+    if SYNTAX_ASSUMED in parsed.notes and parsed.n_pixel_bytes and n_more not in (0, 1):
+        got = f"{parsed.n_pixel_bytes} bytes and no name"
+        requirement = "must name its transfer syntax or hold native pixels only"
+        raise _refusal("unsupported_transfer_syntax", parsed, requirement, got, "export it again")
+
+
+def _n_native_bytes(parsed: Parsed) -> int:
+    dataset = parsed.dataset
+    return int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+
+
+def _require_positive_spacing(parsed: Parsed) -> None:
+    spacing_mm = numbers(parsed.dataset, "PixelSpacing", 2)
+    if spacing_mm is not None and min(spacing_mm) <= 0:
+        got = text(parsed.dataset, "PixelSpacing")
+        raise _refusal("bad_value", parsed, "PixelSpacing must be positive", got, "correct it")
 
 
 def _require_attributes(parsed: Parsed, keywords: tuple[str, ...]) -> None:
@@ -158,12 +185,23 @@ def _refusal(reason: str, parsed: Parsed, requirement: str, got: object, remedy:
     return SeriesError(reason, explain(parsed.path.name, requirement, got, remedy))
 
 
-KIND_CHECKS: tuple[Check, ...] = (require_ct_class, require_no_localizer, require_grayscale)
+KIND_CHECKS: tuple[Check, ...] = (require_ct_class, require_no_localizer, require_grayscale, require_whole_header)
 PIXEL_CHECKS: tuple[Check, ...] = (
     require_pixel_description,
     require_size,
     require_rescale,
     require_hu,
     require_known_syntax,
+    require_sure_syntax,
     require_pixels,
 )
+
+
+def checks_for(*, repair_uids: bool = False) -> tuple[Check, ...]:
+    """List what a scan asks of a slice, kind before identity before place before pixels.
+
+    Args:
+        repair_uids: Accept blank UIDs.
+    """
+    identity = () if repair_uids else (require_uids,)
+    return (*KIND_CHECKS, *identity, require_geometry, *PIXEL_CHECKS)

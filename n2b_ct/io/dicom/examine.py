@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS, require_geometry, require_uids
+from n2b_ct.io.dicom.checks import Check, checks_for
+from n2b_ct.io.dicom.enhanced import Frames, is_enhanced
 from n2b_ct.io.dicom.header import SliceHeader, slice_header
-from n2b_ct.io.dicom.parse import parse_file
+from n2b_ct.io.dicom.parse import Parsed, parse_file
 from n2b_ct.io.dicom.reasons import action_of
-from n2b_ct.io.dicom.values import quiet_pydicom, text
+from n2b_ct.io.dicom.values import lenient_text, quiet_pydicom
+from n2b_ct.io.dicom.vouch import with_assumed_hu
 from n2b_ct.io.sandbox.frames import Answer
-from n2b_ct.io.series import FileRecord
+from n2b_ct.io.series import FileRecord, public_uid
 
 EXAMINE = f"{__name__}:examine"
 
 Findings = list[SliceHeader | FileRecord]
 
 
-def examine_file(path: Path, *, repair_uids: bool = False) -> Findings:
+def examine_file(path: Path, *, repair_uids: bool = False, assume_hu: bool = False) -> Findings:
     """Read a file's header and put it through the checks, kind before identity before pixels.
 
     Args:
         path: Any file at all.
         repair_uids: Accept blank UIDs.
+        assume_hu: Take the values for HU where the file does not say so.
 
     Returns:
         The header of every slice that the file holds, or one record that says why it is not used.
@@ -36,10 +40,9 @@ def examine_file(path: Path, *, repair_uids: bool = False) -> Findings:
         _require_regular(path)
         parsed = parse_file(path, with_pixels=False)
         with quiet_pydicom():
-            series_uid = text(parsed.dataset, "SeriesInstanceUID")
-            for check in (*KIND_CHECKS, *(() if repair_uids else (require_uids,)), require_geometry, *PIXEL_CHECKS):
-                check(parsed)
-            return [slice_header(parsed)]
+            series_uid = public_uid(lenient_text(parsed.dataset, "SeriesInstanceUID"))
+            header_of = partial(_header, checks=checks_for(repair_uids=repair_uids), assume_hu=assume_hu)
+            return [*Frames(parsed).each(header_of)] if is_enhanced(parsed) else [header_of(parsed)]
     except SeriesError as error:
         return [FileRecord(path, action_of(error.reason), error.reason, str(error), series_uid)]
     except OSError as error:
@@ -64,6 +67,13 @@ def _require_regular(path: Path) -> None:
         return
     reason = "not_regular" if path.exists() else "unreadable"
     raise SeriesError(reason, explain(path.name, "must be a regular file", "something else", "leave it out"))
+
+
+def _header(parsed: Parsed, checks: Sequence[Check], assume_hu: bool) -> SliceHeader:
+    parsed = with_assumed_hu(parsed) if assume_hu else parsed
+    for check in checks:
+        check(parsed)
+    return slice_header(parsed)
 
 
 def _plain(found: SliceHeader | FileRecord) -> dict[str, Any]:

@@ -25,9 +25,10 @@ def place_along(position_mm: Sequence[float], normal: np.ndarray) -> float:
     return float(np.dot(position_mm, normal))
 
 
-def have_repeats(places_mm: Sequence[float]) -> bool:
-    """Say whether two slices share a place."""
-    return bool((np.diff(np.sort(places_mm)) < SAME_PLACE_MM).any())
+def most_at_one_place(places_mm: Sequence[float]) -> int:
+    """Count the slices of the place that has the most."""
+    ends_run = np.append(np.diff(np.sort(places_mm)) >= SAME_PLACE_MM, True)
+    return int(np.diff(np.flatnonzero(ends_run), prepend=-1).max())
 
 
 def spacing_problems(places_mm: Sequence[float]) -> tuple[str, ...]:

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import methodcaller
 
 import numpy as np
 
 from n2b_ct.io.dicom.geometry import (
-    have_repeats,
     missing_after_mm,
+    most_at_one_place,
     place_along,
     slice_normal,
     spacing_problems,
     tilt_problem,
 )
-from n2b_ct.io.dicom.header import SliceHeader, digest_key
+from n2b_ct.io.dicom.header import PASS_MARKS, SliceHeader, digest_key
+from n2b_ct.io.dicom.vouch import ASSUMED_HU
 from n2b_ct.io.series import InstanceRef, SeriesRef
 
 Group = list[SliceHeader]
 _N_SCOUT_SLICES_MAX = 3
+_TIMES = frozenset(("TriggerTime", "AcquisitionTime", "AcquisitionDateTime"))
 _SCOUT_COSINE = np.cos(np.radians(45.0))
 
 
 def group_slices(headers: Iterable[SliceHeader]) -> tuple[list[Group], Group]:
     """Split slices into series; also return the scouts that only their orientation betrays.
 
-    One series shares study, series, size, orientation and frame of reference. (RescaleType is HU or
-    absent, which means HU, in every slice that comes here.) Acquisition and temporal position split
-    it further only where slices share a place.
+    One series shares study, series, size, orientation, frame of reference and stack. (RescaleType is HU or
+    absent, which means HU, in every slice that comes here.) Passes over the same places split it further.
     """
     groups = _split(headers, _series_key)
     scouts = [header for group in groups if _is_scout(group, groups) for header in group]
     kept = [group for group in groups if not _is_scout(group, groups)]
-    parts = [part for group in kept for part in _split_repeats(group)]
+    parts = [part for group in kept for part in _split_repeats(group, PASS_MARKS)]
     return sorted(parts, key=lambda part: min(header.path for header in part)), scouts
 
 
 def series_ref(group: Sequence[SliceHeader]) -> SeriesRef:
     """Describe one group: its slices sorted by place along the normal, never by name or number."""
     normal = slice_normal(group[0].orientation)
-    ordered = sorted(group, key=lambda header: (place_along(header.position_mm, normal), str(header.path)))
+    ordered = sorted(group, key=lambda header: _order(header, normal))
     first = ordered[0]
     places_mm = [place_along(header.position_mm, normal) for header in ordered]
     return SeriesRef(
@@ -52,10 +54,15 @@ def series_ref(group: Sequence[SliceHeader]) -> SeriesRef:
         cols=first.cols,
         pixel_spacing_mm=first.pixel_spacing_mm,
         orientation=first.orientation,
-        instances=tuple(map(_instance_ref, ordered, places_mm)),
+        instances=tuple(map(instance_ref, ordered, places_mm)),
         problems=_problems(ordered, places_mm, normal),
         facts=_facts(first, places_mm),
     )
+
+
+def _order(header: SliceHeader, normal: np.ndarray) -> tuple[float, str, int]:
+    """By place; slices that share one by file and frame."""
+    return place_along(header.position_mm, normal), str(header.path), header.frame_number or 0
 
 
 def _series_key(header: SliceHeader) -> Hashable:
@@ -66,6 +73,7 @@ def _series_key(header: SliceHeader) -> Hashable:
         header.cols,
         header.rounded_orientation,
         header.frame_of_reference_uid,
+        header.stack_id,
     )
 
 
@@ -76,11 +84,35 @@ def _split(headers: Iterable[SliceHeader], key: Callable[[SliceHeader], Hashable
     return list(groups.values())
 
 
-def _split_repeats(group: Group) -> list[Group]:
-    normal = slice_normal(group[0].orientation)
-    if not have_repeats([place_along(header.position_mm, normal) for header in group]):
+def _split_repeats(group: Group, marks: Sequence[str]) -> list[Group]:
+    """Split slices that share places by the first mark that makes passes of them, then by the next ones.
+
+    A group that no mark splits stays whole; its problem says so.
+    """
+    n_at_one_place = most_at_one_place(_places_mm(group))
+    if n_at_one_place == 1:
         return [group]
-    return _split(group, lambda header: header.acquisition)
+    for number, mark in enumerate(marks, start=1):
+        parts = _split(group, methodcaller("pass_mark", mark))
+        if len(parts) > 1 and _are_passes(parts, n_at_one_place, mark):
+            return [piece for part in parts for piece in _split_repeats(part, marks[number:])]
+    return [group]
+
+
+def _are_passes(parts: Sequence[Group], n_at_one_place: int, mark: str) -> bool:
+    """Whether every part goes over places of its own.
+
+    A time may be another one for every slice or every turn: it tells passes apart only where it has as many
+    values as slices share a place. A number for every slice tells nothing either, unless all share one place.
+    """
+    if mark in _TIMES:
+        return len(parts) == n_at_one_place
+    return len(parts) <= n_at_one_place or all(len(set(_places_mm(part))) > 1 for part in parts)
+
+
+def _places_mm(group: Group) -> list[float]:
+    normal = slice_normal(group[0].orientation)
+    return [place_along(header.position_mm, normal) for header in group]
 
 
 def _is_scout(group: Group, groups: Sequence[Group]) -> bool:
@@ -92,13 +124,16 @@ def _is_scout(group: Group, groups: Sequence[Group]) -> bool:
     return len(group) <= _N_SCOUT_SLICES_MAX and len(group) < len(majority) and bool(cosine < _SCOUT_COSINE)
 
 
-def _instance_ref(header: SliceHeader, place_mm: float) -> InstanceRef:
+def instance_ref(header: SliceHeader, place_mm: float) -> InstanceRef:
+    """What it takes to read this slice again."""
     return InstanceRef(
         path=header.path,
         sop_instance_uid=header.sop_instance_uid,
         position_mm=place_mm,
         instance_number=header.instance_number,
         slice_location_mm=header.slice_location_mm,
+        frame_number=header.frame_number,
+        assumes_hu=ASSUMED_HU in header.problems,
         is_compressed=header.is_compressed,
     )
 

@@ -10,11 +10,13 @@ import numpy as np
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import stored_to_hu
 from n2b_ct.io.dicom.decode import DECODE, decoded_words, require_slice, sized_words
+from n2b_ct.io.dicom.enhanced import parse_slice
 from n2b_ct.io.dicom.geometry import volume_affine
-from n2b_ct.io.dicom.parse import Parsed, parse_file
+from n2b_ct.io.dicom.parse import Parsed
 from n2b_ct.io.dicom.pixels import padding_mask, rescale_of, stored_values
 from n2b_ct.io.dicom.syntaxes import NATIVE
 from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom
+from n2b_ct.io.dicom.vouch import with_assumed_hu
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, InstanceRef, SeriesRef
@@ -26,7 +28,7 @@ def read_slice(source: Path | InstanceRef) -> CTSlice:
     """Read one CT slice.
 
     Args:
-        source: A file, or a slice that a scan found.
+        source: A slice that a scan found, or a file that holds only one.
 
     Returns:
         HU float32 ``[rows, cols]``, the padding mask, the stored words and the data set.
@@ -39,12 +41,7 @@ def read_slice(source: Path | InstanceRef) -> CTSlice:
         if isinstance(outcome, SeriesError):
             raise outcome
         return outcome
-    parsed = parse_file(Path(source), with_pixels=True)
-    with quiet_pydicom():
-        require_slice(parsed)
-        is_native = parsed.transfer_syntax in NATIVE
-        stored = sized_words(parsed) if is_native else decoded_words(shared_sandbox().ask(DECODE, path=str(source)))
-        return _to_slice(parsed, stored)
+    return _read_file(Path(source))
 
 
 def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesError]:
@@ -56,11 +53,18 @@ def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesEr
     Yields:
         Each slice, or the error that says why it cannot be trusted.
     """
-    compressed = [{"path": str(instance.path)} for instance in instances if instance.is_compressed]
+    compressed = [
+        {"path": str(instance.path), "frame_number": instance.frame_number, "assume_hu": instance.assumes_hu}
+        for instance in instances
+        if instance.is_compressed
+    ]
     decoded = shared_sandbox().ask_each(DECODE, compressed) if compressed else iter(())
     for instance in instances:
         try:
-            yield _from_worker(instance, next(decoded)) if instance.is_compressed else read_slice(instance.path)
+            if instance.is_compressed:
+                yield _from_worker(instance, next(decoded))
+            else:
+                yield _read_file(instance.path, instance.frame_number, assume_hu=instance.assumes_hu)
         except SeriesError as error:
             yield error
 
@@ -99,11 +103,24 @@ def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progres
     return CTSeries(hu, is_padding, _affine(series, ends[0], ends[-1], len(wanted)), series)
 
 
+def _read_file(path: Path, frame_number: int | None = None, *, assume_hu: bool = False) -> CTSlice:
+    """Read a file or a frame of it; native pixels here, compressed ones in a worker."""
+    parsed = parse_slice(path, frame_number, with_pixels=True)
+    parsed = with_assumed_hu(parsed) if assume_hu else parsed
+    with quiet_pydicom():
+        require_slice(parsed)
+        if parsed.transfer_syntax in NATIVE:
+            return _to_slice(parsed, sized_words(parsed))
+        answer = shared_sandbox().ask(DECODE, path=str(path), frame_number=parsed.frame_number, assume_hu=assume_hu)
+        return _to_slice(parsed, decoded_words(answer))
+
+
 def _from_worker(instance: InstanceRef, outcome: Outcome) -> CTSlice:
     """Join a header, read here, with words that a worker decoded."""
     if isinstance(outcome, SeriesError):
         raise outcome
-    parsed = parse_file(instance.path, with_pixels=False)
+    parsed = parse_slice(instance.path, instance.frame_number, with_pixels=False)
+    parsed = with_assumed_hu(parsed) if instance.assumes_hu else parsed
     with quiet_pydicom():
         require_slice(parsed)
         return _to_slice(parsed, decoded_words(outcome))
@@ -111,7 +128,7 @@ def _from_worker(instance: InstanceRef, outcome: Outcome) -> CTSlice:
 
 def _to_slice(parsed: Parsed, stored: np.ndarray) -> CTSlice:
     hu = stored_to_hu(stored, *rescale_of(parsed.dataset))
-    return CTSlice(hu, padding_mask(parsed.dataset, stored), stored, parsed.dataset)
+    return CTSlice(hu, padding_mask(parsed.dataset, stored), stored, parsed.dataset, parsed.frame_number)
 
 
 def _require_size(series: SeriesRef, ct_slice: CTSlice) -> None:

@@ -1,6 +1,7 @@
 """Why a file was not used: every stable code, whether it skips or fails, and what it means.
 
-A *skip* is a file that never was a CT slice to us; an *error* is a CT slice that cannot be trusted.
+A *skip* is a file that never was a CT slice to us; an *error* is a CT slice that cannot be trusted, or a file
+that might have been one. The user guide says what a person can do about each.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from n2b_ct.io.series import Action
 SKIPS: dict[str, str] = {
     "empty": "the file has no bytes",
     "not_dicom": "the content is not DICOM, whatever the name says",
+    "archive": "a zip, gzip, tar or similar file: archives are not opened",
     "not_regular": "a pipe, a device or a socket",
+    "linked_folder": "a link to a folder: such links are not followed",
     "not_ct_image_storage": "another SOP class: a report, a capture, a segmentation, a directory",
     "localizer": "a scout view, not a slice",
     "not_grayscale": "more than one sample per pixel, or a colour space",
-    "enhanced_ct_unsupported": "multi-frame CT keeps its geometry and rescale per frame",
-    "duplicate": "the same image is there already, under another name or encoding",
+    "duplicate": "the same image is there already, under another name, link or encoding",
     "deflated_too_large": "the deflated content grows beyond any CT slice",
 }
 
 ERRORS: dict[str, str] = {
     "unreadable": "the file cannot be opened or parsed",
-    "header_incomplete": "an attribute that a CT slice must have is missing",
+    "header_incomplete": "the file ends inside its header, or an attribute that a CT slice must have is missing",
+    "header_too_large": "the header holds more bytes or elements than any CT slice's",
+    "nested_too_deep": "sequences lie inside each other deeper than any CT header needs",
     "missing_uid": "a study, series or instance UID is missing",
     "bad_value": "a value that matters is not what its attribute allows",
     "bad_rescale": "stored words cannot be turned into HU",
@@ -34,9 +38,15 @@ ERRORS: dict[str, str] = {
     "pixel_missing": "a CT slice without pixels: usually a file cut short",
     "pixel_truncated": "the pixels end too early",
     "pixel_undecodable": "the compressed pixels are damaged",
+    "reader_crashed": "the decoder crashed on this file",
+    "time_limit": "reading took longer than any CT slice does",
+    "memory_limit": "reading needs more memory than any CT slice does",
     "no_slices": "no slice was asked for",
     "bad_shape": "new HU of another size",
-    "not_finite": "new HU that are NaN or infinite",
+    "not_3d": "a volume file with more or fewer than three axes",
+    "data_file_refused": "a volume's header names a data file outside its folder, or a list of files",
+    "not_finite": "HU that are NaN or infinite",
+    "own_output": "the series is n2b-ct's own output: its noise was removed already",
     "header_unwritable": "the source's header holds what DICOM cannot encode",
     "duplicate_conflict": "two files claim one SOPInstanceUID and hold different pixels",
 }
@@ -45,12 +55,17 @@ PROBLEMS: dict[str, str] = {
     "missing_slices": "gaps where whole slices are absent",
     "varying_spacing": "slice distances differ",
     "gantry_tilt": "slices are stacked at an angle to their normal",
-    "repeated_positions": "several slices share a place: use no 3D context",
+    "repeated_positions": "several slices share a place and nothing tells which belong together: use no 3D context",
     "already_derived": "the source is itself a derived image",
     "own_output": "the source was derived by n2b-ct",
     "lossy_source": "the pixels went through lossy compression",
     "invalid_uid": "a UID breaks the Standard's form",
+    "non_square_pixels": "PixelSpacing differs between rows and columns",
     "pixel_spacing_missing": "PixelSpacing is absent: no sizes in millimetres",
+    "unknown_character_set": "SpecificCharacterSet names what DICOM does not define: texts are copied as bytes",
+    "assumed_hu": "the file does not say that its values are HU; `--assume-hu` vouched for it",
+    "maybe_not_hu": "hardly any value of a volume file is as low as gas: they may be off by a constant, or no CT",
+    "clipped_pixels": "more than 0.01 % of the new values did not fit in BitsStored and were clipped",
     "repaired_uids": "missing UIDs were derived from the content",
     "transfer_syntax_assumed": "the file names no transfer syntax; its native form was recognised",
 }

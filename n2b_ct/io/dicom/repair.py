@@ -18,7 +18,7 @@ def repair_missing_uids(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
     An instance is named after its file's bytes. A series and a study are named after the bytes of
     all the slices of one folder that share series number, description and kernel.
     """
-    digests = {header.path: content_digest(header.path) for header in headers if _lacks_uid(header)}
+    digests = {path: content_digest(path) for path in {header.path for header in headers if _lacks_uid(header)}}
     folders = defaultdict(list)
     for header in headers:
         if header.path in digests:

@@ -5,7 +5,6 @@ Every file ends in exactly one :class:`FileRecord`: used, skipped or error, with
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.errors import DataError, SeriesError, explain
-from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX
+from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.examine import EXAMINE, findings
-from n2b_ct.io.dicom.grouping import group_slices, series_ref
+from n2b_ct.io.dicom.grouping import Group, group_slices, instance_ref, series_ref
 from n2b_ct.io.dicom.header import SliceHeader
+from n2b_ct.io.dicom.listing import list_files
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.repair import repair_missing_uids
 from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.sandbox.pool import shared_sandbox
-from n2b_ct.io.series import FileRecord, SeriesRef
+from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
 
 _N_FILES_TOGETHER = 32
 
@@ -42,19 +41,22 @@ class ScanResult:
     records: tuple[FileRecord, ...]
 
 
-def scan(root: Path, progress: Progress | None = None, *, repair_uids: bool = False) -> ScanResult:
+def scan(
+    root: Path, progress: Progress | None = None, *, repair_uids: bool = False, assume_hu: bool = False
+) -> ScanResult:
     """Find the CT series in a file, a series folder or a tree.
 
     Args:
         root: A file or a folder; links to folders are not followed.
         progress: Called with (done, total, what) after each file.
         repair_uids: Name slices without UIDs after their content instead of refusing them.
+        assume_hu: Take the values for HU where a file does not say so; its series then says ``assumed_hu``.
 
     Raises:
         DataError: The root does not exist.
     """
-    paths, records = _list_files(Path(root))
-    found = list(_examined(paths, progress, repair_uids=repair_uids))
+    paths, records = list_files(Path(root))
+    found = list(_examined(paths, progress, repair_uids=repair_uids, assume_hu=assume_hu))
     headers = [one for one in found if isinstance(one, SliceHeader)]
     records += [one for one in found if isinstance(one, FileRecord)]
     if repair_uids:
@@ -62,26 +64,9 @@ def scan(root: Path, progress: Progress | None = None, *, repair_uids: bool = Fa
     unique, clashes = _resolve_duplicates(headers)
     groups, scouts = group_slices(unique)
     records += clashes + [_refused(scout, "localizer", "its orientation crosses the series") for scout in scouts]
-    records += [FileRecord(one.path, "used", series=one.series_instance_uid) for group in groups for one in group]
-    return ScanResult(tuple(map(series_ref, groups)), tuple(sorted(records, key=lambda record: record.path)))
-
-
-def _list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
-    """List everything that is no folder, sorted, and a record of each folder that cannot be listed."""
-    if not os.path.lexists(root):
-        raise DataError(explain(str(root), "must exist", "nothing", "check the path"))
-    if not root.is_dir():
-        return [root], []
-    closed: list[FileRecord] = []
-    found: list[Path] = []
-
-    def note(error: OSError) -> None:
-        closed.append(FileRecord(Path(error.filename), "error", "unreadable", "the folder cannot be listed"))
-
-    for folder, folders, names in os.walk(root, followlinks=False, onerror=note):
-        folders[:] = [name for name in folders if not name.startswith((PARTIAL_PREFIX, REPLACED_PREFIX))]
-        found += [Path(folder) / name for name in names]
-    return sorted(found), closed
+    used = [one for group in groups for one in group]
+    records += [FileRecord(one.path, "used", series=public_uid(one.series_instance_uid)) for one in used]
+    return ScanResult(tuple(map(series_ref, groups)), _one_each(records))
 
 
 def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -> Iterator[SliceHeader | FileRecord]:
@@ -99,27 +84,33 @@ def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -
 
 def _resolve_duplicates(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], list[FileRecord]]:
     """Keep the first of equal images; refuse all files that claim one UID with different pixels."""
-    claims: dict[str, list[SliceHeader]] = defaultdict(list)
+    claims: dict[str, dict[Path, Group]] = defaultdict(lambda: defaultdict(list))
     for header in headers:
-        claims[header.sop_instance_uid].append(header)
+        claims[header.sop_instance_uid][header.path].append(header)
     unique: list[SliceHeader] = []
     records: list[FileRecord] = []
     for claimants in claims.values():
-        first, *others = claimants
-        if all(_is_same_image(first.path, other.path) for other in others):
-            unique.append(first)
-            records += [_refused(other, "duplicate", f"the same image as {first.path.name}") for other in others]
+        first, *others = claimants.values()
+        if all(_is_same_image(first, other) for other in others):
+            unique += first
+            records += [_refused(other[0], "duplicate", f"the same image as {first[0].path.name}") for other in others]
         else:
-            records += _conflict(claimants)
+            records += _conflict([frames[0] for frames in claimants.values()])
     return unique, records
 
 
-def _is_same_image(one: Path, other: Path) -> bool:
-    """Same bytes, or the same HU in another encoding; what cannot be decoded is not the same."""
-    if content_digest(one) == content_digest(other):
+def _is_same_image(one: Group, other: Group) -> bool:
+    """Same bytes, or the same place and HU in another encoding, frame by frame; what cannot be decoded differs."""
+    if content_digest(one[0].path) == content_digest(other[0].path):
         return True
+    return len(one) == len(other) and all(map(_is_same_slice, one, other))
+
+
+def _is_same_slice(one: SliceHeader, other: SliceHeader) -> bool:
+    if (one.position_mm, one.orientation) != (other.position_mm, other.orientation):
+        return False
     try:
-        return np.array_equal(read_slice(one).hu, read_slice(other).hu)
+        return np.array_equal(read_slice(instance_ref(one, 0.0)).hu, read_slice(instance_ref(other, 0.0)).hu)
     except SeriesError:
         return False
 
@@ -132,5 +123,11 @@ def _conflict(claimants: Sequence[SliceHeader]) -> list[FileRecord]:
     return [_refused(claimant, "duplicate_conflict", detail) for claimant in claimants]
 
 
+def _one_each(records: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
+    """One record a file, in the order of the paths; a file of many frames is used if one of them is."""
+    ordered = sorted(records, key=lambda record: (record.path, record.action == "used"))
+    return tuple({record.path: record for record in ordered}.values())
+
+
 def _refused(header: SliceHeader, reason: str, detail: str) -> FileRecord:
-    return FileRecord(header.path, action_of(reason), reason, detail, header.series_instance_uid)
+    return FileRecord(header.path, action_of(reason), reason, detail, public_uid(header.series_instance_uid))

@@ -13,7 +13,14 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from n2b_ct.errors import DataError
 from n2b_ct.io.dicom.reasons import ERRORS, SKIPS
 from n2b_ct.io.dicom.scan import ScanResult, scan
+from n2b_ct.io.series import SeriesRef
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp
+
+
+def irregularities(series: SeriesRef) -> tuple[str, ...]:
+    """A series' problems; the pixels of all these slices are higher than wide, and that is no news."""
+    assert "non_square_pixels" in series.problems or "pixel_spacing_missing" in series.problems
+    return tuple(problem for problem in series.problems if problem != "non_square_pixels")
 
 
 def reasons(result: ScanResult) -> Counter[str]:
@@ -25,7 +32,7 @@ def test_a_series_is_sorted_by_position_and_never_by_name(tmp_path):
     (series,) = scan(tmp_path).series
     assert [one.position_mm for one in series.instances] == [0.0, 2.0, 4.0]
     assert [one.instance_number for one in series.instances] == [2, 3, 1]
-    assert series.problems == ()
+    assert irregularities(series) == ()
     assert (series.rows, series.cols, series.pixel_spacing_mm) == (24, 32, (0.5, 0.75))
 
 
@@ -57,7 +64,7 @@ def test_shared_positions_are_split_by_acquisition(tmp_path):
         dataset = make_ct_dataset(position_mm=(-16, -12, position_mm), instance_number=number, AcquisitionNumber=2)
         save(dataset, tmp_path / f"b{number}")
     result = scan(tmp_path)
-    assert [(len(series), series.problems) for series in result.series] == [(2, ()), (2, ())]
+    assert [(len(series), irregularities(series)) for series in result.series] == [(2, ()), (2, ())]
 
 
 def test_acquisitions_side_by_side_stay_one_series(tmp_path):
@@ -71,27 +78,27 @@ def test_acquisitions_side_by_side_stay_one_series(tmp_path):
 def test_slices_that_share_a_place_are_reported(tmp_path):
     save_series(tmp_path, [0.0, 2.0, 2.0])
     (series,) = scan(tmp_path).series
-    assert series.problems == ("repeated_positions",)
+    assert irregularities(series) == ("repeated_positions",)
 
 
 def test_a_gap_is_named_with_its_place(tmp_path):
     save_series(tmp_path, [0.0, 2.0, 4.0, 10.0, 12.0])
     (series,) = scan(tmp_path).series
-    assert series.problems == ("missing_slices",)
+    assert irregularities(series) == ("missing_slices",)
     assert series.facts["missing after (mm)"] == "4"
 
 
 def test_uneven_spacing_is_no_gap(tmp_path):
     save_series(tmp_path, [0.0, 1.1, 5.3, 12.7])
     (series,) = scan(tmp_path).series
-    assert series.problems == ("varying_spacing",)
+    assert irregularities(series) == ("varying_spacing",)
 
 
 def test_gantry_tilt_is_seen_in_the_stacking_direction(tmp_path):
     angle = np.radians(18.5)
     save_series(tmp_path, orientation=(1, 0, 0, 0, np.cos(angle), -np.sin(angle)))
     (series,) = scan(tmp_path).series
-    assert series.problems == ("gantry_tilt",)
+    assert irregularities(series) == ("gantry_tilt",)
     distances = np.diff([one.position_mm for one in series.instances])
     np.testing.assert_allclose(distances, 2 * np.cos(angle), atol=1e-5)
 
@@ -134,7 +141,7 @@ def test_one_uid_for_two_images_refuses_both(tmp_path):
     ("changes", "reason"),
     [
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "not_ct_image_storage"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"}, "enhanced_ct_unsupported"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"}, "header_incomplete"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "not_grayscale"),
         ({"SeriesInstanceUID": ""}, "missing_uid"),
         ({"StudyInstanceUID": None}, "missing_uid"),
@@ -187,7 +194,7 @@ def test_a_file_without_preamble_is_read(tmp_path):
     path = save(make_ct_dataset(), tmp_path / "slice")
     path.write_bytes(path.read_bytes()[132:])
     (series,) = scan(path).series
-    assert series.problems == ()
+    assert irregularities(series) == ()
 
 
 def test_a_bare_data_set_is_read_and_its_syntax_noted(tmp_path):
@@ -196,7 +203,7 @@ def test_a_bare_data_set_is_read_and_its_syntax_noted(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content[content.index(b"\x08\x00\x05\x00CS") :])
     (series,) = scan(path).series
-    assert series.problems == ("transfer_syntax_assumed",)
+    assert irregularities(series) == ("transfer_syntax_assumed",)
 
 
 def test_a_file_cut_in_its_pixels_and_one_cut_in_its_header_are_errors(tmp_path):
@@ -243,7 +250,7 @@ def test_slices_say_where_they_come_from(tmp_path):
     changes = {"ImageType": ["DERIVED", "PRIMARY", "AXIAL"], "LossyImageCompression": "01", "PixelSpacing": None}
     save_series(tmp_path, **changes)
     (series,) = scan(tmp_path).series
-    assert series.problems == ("already_derived", "lossy_source", "pixel_spacing_missing")
+    assert irregularities(series) == ("already_derived", "lossy_source", "pixel_spacing_missing")
     assert series.facts["ConvolutionKernel"] == "B30"
     assert series.facts["KVP"] == "120"
 
@@ -252,7 +259,7 @@ def test_an_invalid_uid_is_noted_and_used(tmp_path):
     path = save(make_ct_dataset(), tmp_path / "slice")
     path.write_bytes(path.read_bytes().replace(b"1.2.826.0.1.3680043.8.498.1.1", b"x.2.826.0.1.3680043.8.498.1.1"))
     (series,) = scan(path).series
-    assert series.problems == ("invalid_uid",)
+    assert irregularities(series) == ("invalid_uid",)
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
@@ -282,9 +289,10 @@ def test_every_file_has_one_record_in_path_order_and_progress_is_told(tmp_path):
     result = scan(tmp_path, lambda *progress: told.append(progress))
     paths = [record.path for record in result.records]
     assert paths == sorted(set(paths))
-    assert len(paths) == 7
+    assert len(paths) == 8
     assert [series.directory.name for series in result.series] == ["a", "b"]
     assert told[-1] == (7, 7, "reading headers")
+    assert [record.path.name for record in result.records if record.reason == "linked_folder"] == ["loop"]
 
 
 def test_the_result_does_not_depend_on_the_order_of_the_folder(tmp_path, monkeypatch):
@@ -328,7 +336,4 @@ def test_one_image_in_many_encodings_is_one_image(shared_data: Path):
     found = {record.path.name: record.reason for record in scan(shared_data / "formats").records}
     assert found["CTImage.dcm"] == ""
     assert found["CTImage.dcm_RLELosslessTransferSyntax_1.2.840.10008.1.2.5.dcm"] == "duplicate"
-    assert found["eCT_Supplemental.dcm"] == "enhanced_ct_unsupported"
-    assert found["CTImage.dcm_JPEGProcess6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm"] == (
-        "unsupported_transfer_syntax"
-    )
+    assert found["eCT_Supplemental.dcm"] == "not_grayscale"

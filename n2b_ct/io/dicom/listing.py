@@ -1,0 +1,65 @@
+"""Which files a scan looks at: everything below a folder, each file once, however many links lead to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from n2b_ct.errors import DataError, explain
+from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX
+from n2b_ct.io.series import FileRecord
+
+_OURS = (PARTIAL_PREFIX, REPLACED_PREFIX)
+
+
+def list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
+    """List everything that is no folder.
+
+    Links to folders are not followed, so that no loop can trap the scan. A file that links reach too is listed once:
+    under its own path if that lies below ``root``, else under the first link.
+
+    Returns:
+        The paths, sorted; and a record of each folder that cannot be listed and of each link that was left out.
+
+    Raises:
+        DataError: The root does not exist.
+    """
+    if not os.path.lexists(root):
+        raise DataError(explain(str(root), "must exist", "nothing", "check the path"))
+    if not root.is_dir():
+        return [root], []
+    records: list[FileRecord] = []
+    found: list[Path] = []
+
+    def note(error: OSError) -> None:
+        records.append(FileRecord(Path(error.filename), "error", "unreadable", "the folder cannot be listed"))
+
+    for folder, folders, names in os.walk(root, followlinks=False, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(_OURS)]
+        records += [_linked_folder(Path(folder, name)) for name in folders if Path(folder, name).is_symlink()]
+        found += [Path(folder, name) for name in names]
+    paths, repeated = _each_once(sorted(found))
+    return paths, records + repeated
+
+
+def _each_once(paths: Sequence[Path]) -> tuple[list[Path], list[FileRecord]]:
+    """Leave out links to files that are listed already."""
+    links = [path for path in paths if path.is_symlink()]
+    if not links:
+        return list(paths), []
+    chosen: dict[str, Path] = {}
+    for path in sorted(paths, key=Path.is_symlink):
+        chosen.setdefault(os.path.realpath(path), path)
+    kept = set(chosen.values())
+    repeated = [
+        FileRecord(link, "skipped", "duplicate", f"a link to {chosen[os.path.realpath(link)].name}")
+        for link in links
+        if link not in kept
+    ]
+    return [path for path in paths if path in kept], repeated
+
+
+def _linked_folder(path: Path) -> FileRecord:
+    detail = explain(path.name, "must be a folder itself", "a link to one", "name the folder that it leads to")
+    return FileRecord(path, "skipped", "linked_folder", detail)
