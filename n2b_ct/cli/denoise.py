@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,56 +13,141 @@ from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from n2b_ct.inference.outcomes import Outcome, TreeResult
+    from n2b_ct.io.dicom.options import ContentQualification
     from n2b_ct.io.series import FileRecord
+
+_Source = Annotated[Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume.")]
+_Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
+_Strength = Annotated[
+    float | None, typer.Option(min=0.0, max=1.0, help="Share of the found noise to remove; the model's if not given.")
+]
+_Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise as series too.")]
+_Select = Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Keep outputs that are there, do the others.")]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
+_Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series here.")]
+_Repair = Annotated[
+    bool,
+    typer.Option("--repair", "--repair-uids", help="Take files with blank UIDs; add type 2 elements that are missing."),
+]
+_AssumeHu = Annotated[bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")]
+_VolumeOffset = Annotated[float, typer.Option(help="Added to the values of NIfTI, NRRD and MetaImage to get HU.")]
+_SkipBad = Annotated[bool, typer.Option("--skip-bad-slices", help="Leave bad slices out instead of their series.")]
+_Force = Annotated[bool, typer.Option("--force", help="Denoise even what n2b-ct has derived.")]
+_KeepPrivate = Annotated[bool, typer.Option("--keep-private", help="Copy private elements; they go by default.")]
+_Equipment = Annotated[Literal["scanner", "n2b"], typer.Option(help="Whom the series names as its equipment.")]
+_Widen = Annotated[bool, typer.Option("--widen-bits", help="Store 16 bits, so that nothing is clipped.")]
+_Compress = Annotated[
+    Literal["none", "jpeg-ls", "jpeg2000", "rle"], typer.Option("--compress", help="Lossless transfer syntax.")
+]
+_Qualification = Annotated[
+    Literal["research", "product", "service"], typer.Option(help="ContentQualification of the series.")
+]
+_QUALIFICATIONS: dict[str, ContentQualification] = {
+    "research": "RESEARCH",
+    "product": "PRODUCT",
+    "service": "SERVICE",
+}
+_NumberOffset = Annotated[int, typer.Option(help="Added to SeriesNumber.")]
+_Created = Annotated[
+    str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
+]
 
 
 def denoise(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or NIfTI.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")],
+    source: _Source,
+    output: _Output,
     model: Annotated[Path, typer.Option(help="A run folder or a model file.")],
-    strength: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="Share of the found noise to remove; the model's if not given."),
-    ] = None,
-    residual: Annotated[bool, typer.Option("--residual", help="Write the removed noise as series too.")] = False,
+    strength: _Strength = None,
+    residual: _Residual = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    select: Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")] = None,
-    repair_uids: Annotated[bool, typer.Option("--repair-uids", help="Take files with blank UIDs too.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep outputs that are there, do the others.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
-    json_path: Annotated[Path | None, typer.Option("--json", help="Write one status per series here.")] = None,
+    select: _Select = None,
+    resume: _Resume = False,
+    overwrite: _Overwrite = False,
+    json_path: _Json = None,
+    repair: _Repair = False,
+    assume_hu: _AssumeHu = False,
+    volume_offset_hu: _VolumeOffset = 0.0,
+    skip_bad_slices: _SkipBad = False,
+    force: _Force = False,
+    keep_private: _KeepPrivate = False,
+    equipment: _Equipment = "scanner",
+    widen_bits: _Widen = False,
+    compress: _Compress = "none",
+    content_qualification: _Qualification = "research",
+    series_number_offset: _NumberOffset = 1000,
+    created: _Created = None,
 ) -> None:
     """Denoise CT: HU in, HU out, derived DICOM series with new UIDs; every series appears whole or not at all.
 
-    Example: n2b-ct denoise /data/low_dose /data/denoised --model runs/piglet
+    Example: n2b-ct denoise /data/low_dose /data/denoised --model runs/piglet --json status.json
     """
     from n2b_ct import api
-    from n2b_ct.errors import ConfigError, OutputError, explain
     from n2b_ct.inference.outcomes import DenoiseOptions
-    from n2b_ct.io.atomic import write_atomically
+    from n2b_ct.io.dicom.options import WriteOptions
 
-    if resume and overwrite:
-        raise ConfigError(explain("--resume and --overwrite", "only one can be given", "both", "choose one"))
+    _require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
     options = DenoiseOptions(
         strength=strength,
         residual=residual,
-        select=select,
-        repair_uids=repair_uids,
         if_present="skip" if resume else "replace" if overwrite else "refuse",
+        repair_uids=repair,
+        assume_hu=assume_hu,
+        volume_offset_hu=volume_offset_hu,
+        skip_bad_slices=skip_bad_slices,
+        allow_own_output=force,
+        select=select,
+        created=_time(created),
+        write=WriteOptions(
+            keep_private=keep_private,
+            equipment=equipment,
+            widen_bits=widen_bits,
+            fill_type_2=repair,
+            content_qualification=_QUALIFICATIONS[content_qualification],
+            series_number_offset=series_number_offset,
+            compression=compress,
+        ),
     )
-    if json_path is not None and not json_path.parent.is_dir():
-        raise OutputError(explain(f"--json {json_path}", "must lie in a folder", "no such folder", "make it first"))
     with progress_bar("denoising") as progress:
         result = api.denoise(source, output, model, options=options, device=device, progress=progress)
+    _tell(result, json_path)
+    raise typer.Exit(_exit_code(result))
+
+
+def _require_usable(*, resume: bool, overwrite: bool, json_path: Path | None) -> None:
+    """Find out before the work what would stop it at the end."""
+    from n2b_ct.errors import ConfigError, OutputError, explain
+
+    if resume and overwrite:
+        raise ConfigError(explain("--resume and --overwrite", "only one can be given", "both", "choose one"))
+    if json_path is not None and not json_path.parent.is_dir():
+        raise OutputError(explain(f"--json {json_path}", "must lie in a folder", "no such folder", "make it first"))
+
+
+def _time(iso: str | None) -> datetime | None:
+    from n2b_ct.errors import ConfigError, explain
+
+    try:
+        return None if iso is None else datetime.fromisoformat(iso)
+    except ValueError as error:
+        raise ConfigError(explain("--created", "must be an ISO 8601 time", iso, "write 2026-03-04T05:06:07")) from error
+
+
+def _tell(result: TreeResult, json_path: Path | None) -> None:
+    """Print what was done, what to look at, and what went wrong; all of it goes into the JSON."""
+    from n2b_ct.io.atomic import remove_partials, write_atomically
+
     if json_path is not None:
+        remove_partials(json_path)
         content = json.dumps(_plain(result), indent=2) + "\n"
         write_atomically(json_path, lambda file: file.write(content.encode()))
     for outcome in result.outcomes:
         if outcome.status != "failed":
             typer.echo(_line(outcome))
+        for line in outcome.warnings:
+            typer.echo(f"warning: {line}", err=True)
     for line in _complaints(result):
         typer.echo(f"error: {line}", err=True)
-    raise typer.Exit(_exit_code(result))
 
 
 def _line(outcome: Outcome) -> str:
@@ -71,12 +157,16 @@ def _line(outcome: Outcome) -> str:
 
 def _complaints(result: TreeResult) -> list[str]:
     """One line for every series that failed, and for every folder and reason of refused files."""
-    lines = [f"{outcome.source}: {outcome.detail}" for outcome in result.outcomes if outcome.status == "failed"]
+    failed = [outcome for outcome in result.outcomes if outcome.status == "failed"]
+    lines = [f"{outcome.source}: {outcome.detail}" for outcome in failed]
+    told = {(outcome.source, outcome.reason) for outcome in failed}
     refused: dict[tuple[Path, str], list[FileRecord]] = {}
     for record in result.records:
         if record.action == "error":
             refused.setdefault((record.path.parent, record.reason), []).append(record)
     for (folder, reason), records in refused.items():
+        if (folder, reason) in told:
+            continue
         others = f" (and {len(records) - 1} more)" if len(records) > 1 else ""
         lines.append(f"{folder}: {records[0].detail or reason}{others}")
     return lines
@@ -99,6 +189,6 @@ def _plain(result: TreeResult) -> dict[str, Any]:
     return {
         "format": 1,
         "n2b_ct": n2b_ct.__version__,
-        "series": [plain(outcome) for outcome in result.outcomes],
+        "series": [{**plain(outcome), "warnings": outcome.warnings} for outcome in result.outcomes],
         "files": [plain(record) for record in result.records],
     }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.series import SeriesRef
+from n2b_ct.io.volumes import ENDINGS
 
 
 def refuse_overlap(source: Path, output: Path) -> None:
@@ -34,16 +36,18 @@ def refuse_overlap(source: Path, output: Path) -> None:
 def mirrored_dirs(series: Sequence[SeriesRef], source: Path, output: Path, volumes: Sequence[Path] = ()) -> list[Path]:
     """Give every series a folder of its own below ``output``, mirroring where it lies below ``source``.
 
-    A series that shares its folder with another or with a NIfTI volume, or has one below it, gets a subfolder named
-    after a digest of its UID: no path is ever made of a tag's text.
+    A series that shares its folder with another or with a volume, or has one below it, gets a subfolder named after a
+    digest of its UID: no path is ever made of a tag's text.
     """
     root = source if source.is_dir() else source.parent
-    folders = [one.directory for one in series]
+    folders = [_shared_dir(one) for one in series]
+    uids = [one.series_instance_uid for one in series]
     targets = []
     for one, folder in zip(series, folders, strict=True):
         target = output / folder.relative_to(root)
         crowded = folders.count(folder) > 1 or any(folder in other.parents for other in (*folders, *volumes))
-        targets.append(target / _subfolder(one) if crowded else target)
+        is_part = uids.count(one.series_instance_uid) > 1
+        targets.append(target / _subfolder(one, is_part) if crowded else target)
     return targets
 
 
@@ -56,7 +60,7 @@ def residual_place(target: Path) -> Path:
     """Name the place of the removed noise, beside the denoised series or volume."""
     target = target if target.name not in ("", "..") else target.resolve()
     stem = target.name
-    for ending in (".nii.gz", ".nii"):
+    for ending in ENDINGS:
         if stem.lower().endswith(ending):
             stem = stem[: -len(ending)]
             break
@@ -74,5 +78,13 @@ def remove_if_empty(target: Path) -> None:
         target.rmdir()
 
 
-def _subfolder(series: SeriesRef) -> str:
-    return f"series-{hashlib.sha256(series.series_instance_uid.encode()).hexdigest()[:8]}"
+def _shared_dir(series: SeriesRef) -> Path:
+    """The lowest folder that holds all slices of a series."""
+    return Path(os.path.commonpath([one.path.parent for one in series.instances]))
+
+
+def _subfolder(series: SeriesRef, is_part: bool) -> str:
+    """Name a folder after the series' UID, and after its first slice or frame where the series fell into parts."""
+    first = series.instances[0]
+    mark = series.series_instance_uid + (f"/{first.sop_instance_uid}/{first.frame_number}" if is_part else "")
+    return f"series-{hashlib.sha256(mark.encode()).hexdigest()[:8]}"

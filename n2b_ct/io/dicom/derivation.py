@@ -1,7 +1,7 @@
 """What was done to a series: the part of provenance that is the same for all of its slices.
 
-Everything here except ``created`` decides the UIDs, because a receiver that knows a UID keeps the copy
-it has: whatever can change a pixel or a word of the header must change the UID.
+Everything here except ``created`` and the compression decides the UIDs, because a receiver that knows a UID keeps
+the copy it has: whatever can change a pixel or a word of the header must change the UID.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from n2b_ct import __version__
+from n2b_ct.io.dicom.options import WriteOptions
 from n2b_ct.io.dicom.uids import stable_uid
 from n2b_ct.io.series import SeriesRef
 
@@ -32,8 +33,7 @@ class Derivation:
         suffix: ASCII text appended to SeriesDescription.
         created: Time of the run, one for the whole series; not part of any UID.
         description: What was done, the first words of DerivationDescription.
-        content_qualification: ContentQualification (PS3.3 C.12.1).
-        series_number_offset: Added to SeriesNumber.
+        options: How to write where the Standard leaves a choice.
     """
 
     model_name: str
@@ -44,8 +44,7 @@ class Derivation:
     suffix: str
     created: datetime
     description: str = "Noise reduction"
-    content_qualification: Literal["RESEARCH", "PRODUCT", "SERVICE"] = "RESEARCH"
-    series_number_offset: int = 1000
+    options: WriteOptions = field(default_factory=WriteOptions)
 
     @property
     def text(self) -> str:
@@ -69,8 +68,7 @@ class Derivation:
             str(self.learned),
             self.suffix,
             self.description,
-            self.content_qualification,
-            str(self.series_number_offset),
+            self.options.identity,
             __version__,
         )
         return stable_uid(kind, *own, *source_uids)

@@ -11,26 +11,30 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, LegacyConvertedEnhancedCTImageStorage
 
-from n2b_ct.errors import SeriesError, explain
+from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.io.dicom import provenance
 from n2b_ct.io.dicom.checks import CT_IMAGE_STORAGE
+from n2b_ct.io.dicom.compress import compress
 from n2b_ct.io.dicom.copying import copy_header
 from n2b_ct.io.dicom.derivation import Derivation, SeriesContext, ascii_text
 from n2b_ct.io.dicom.elements import put, put_bytes, put_copied, raw_bytes
 from n2b_ct.io.dicom.pixels import word_format
+from n2b_ct.io.dicom.provenance import SourceImage
 from n2b_ct.io.dicom.syntaxes import lossy_method
+from n2b_ct.io.dicom.type2 import fill_type_2
 from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, INSTANCE_CREATOR_UID
 from n2b_ct.io.dicom.values import integer, lenient_integer, quiet_pydicom, text
 from n2b_ct.io.dicom.words import StoredWords, stored_words
-from n2b_ct.io.series import CTSlice
+from n2b_ct.io.series import CTSlice, InstanceRef
 
 __all__ = ["Derivation", "DerivedSlice", "SeriesContext", "derive_slice"]
 
 _N_LO_CHARACTERS = 64
-_N_IS_CHARACTERS = 12
+_LARGEST_IS = 2**31 - 1
 _PIXEL_DATA = 0x7FE00010
+_ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,14 @@ class DerivedSlice:
     """A derived instance, ready to be written.
 
     Attributes:
-        dataset: With file meta information and pixels, Explicit VR Little Endian.
+        dataset: With file meta information and pixels, Explicit VR Little Endian or as the options say.
         n_clipped: Pixels that BitsStored could not hold.
+        dropped_creators: Private creators whose elements were left out, as far as they may be named.
     """
 
     dataset: Dataset
     n_clipped: int
+    dropped_creators: frozenset[str] = frozenset()
 
 
 def derive_slice(
@@ -51,7 +57,7 @@ def derive_slice(
     denoised_hu: np.ndarray,
     derivation: Derivation,
     series_context: SeriesContext,
-    neighbour_uids: Sequence[str] = (),
+    neighbours: Sequence[InstanceRef] = (),
 ) -> DerivedSlice:
     """Make the derived instance of one slice.
 
@@ -60,52 +66,82 @@ def derive_slice(
         denoised_hu: Its new HU, float ``[rows, cols]``. HU equal to the source's give the source's words.
         derivation: What was done.
         series_context: Where the slice belongs.
-        neighbour_uids: SOPInstanceUIDs of other slices that influenced this one.
+        neighbours: Other slices of the series that influenced this one.
 
     Raises:
-        SeriesError: ``not_finite`` or ``bad_shape`` HU.
+        SeriesError: ``not_finite`` or ``bad_shape`` HU; ``header_unwritable``, the source's header holds what cannot
+            be copied.
+        OutputError: The pixels cannot be compressed.
     """
-    with quiet_pydicom():
-        pixels = stored_words(ct_slice, denoised_hu)
-        source_uid = _source_uid(ct_slice.dataset, series_context)
-        derived = copy_header(ct_slice.dataset)
-        _put_identity(derived, source_uid, derivation, series_context, neighbour_uids)
-        _put_times(derived, derivation)
-        _put_image_type(derived)
-        _put_pixels(derived, pixels)
-        _put_lossy_history(derived, text(ct_slice.dataset.file_meta, "TransferSyntaxUID"))
-        provenance.put_provenance(derived, derivation)
-        if not series_context.has_repaired_uids:
-            provenance.put_references(derived, series_context, (source_uid, *neighbour_uids))
+    try:
+        with quiet_pydicom():
+            return _derived(ct_slice, denoised_hu, derivation, series_context, neighbours)
+    except N2BError:
+        raise
+    except Exception as error:  # pydicom parses values late, and a hostile header makes it raise anything
+        message = explain("slice", "header must be valid DICOM", type(error).__name__, "correct the source")
+        raise SeriesError("header_unwritable", message) from error
+
+
+def _derived(
+    ct_slice: CTSlice,
+    denoised_hu: np.ndarray,
+    derivation: Derivation,
+    context: SeriesContext,
+    neighbours: Sequence[InstanceRef],
+) -> DerivedSlice:
+    options = derivation.options
+    pixels = stored_words(ct_slice, denoised_hu, widen=options.widen_bits)
+    sources = _sources(ct_slice, context, neighbours)
+    header = copy_header(ct_slice.dataset, keep_private=options.keep_private)
+    derived = header.dataset
+    _put_identity(derived, derivation, context, sources)
+    _put_times(derived, derivation)
+    _put_image_type(derived)
+    _put_pixels(derived, pixels)
+    _put_lossy_history(derived, text(ct_slice.dataset.file_meta, "TransferSyntaxUID"))
+    provenance.put_provenance(derived, derivation)
+    if not context.has_repaired_uids:
+        provenance.put_references(derived, context, sources)
+    if options.fill_type_2:
+        fill_type_2(derived)
     derived.file_meta = _file_meta(derived)
-    return DerivedSlice(derived, pixels.n_clipped)
+    compress(derived, pixels.words, options.compression)
+    return DerivedSlice(derived, pixels.n_clipped, header.dropped_creators)
 
 
-def _source_uid(source: Dataset, context: SeriesContext) -> str:
-    """The source's SOPInstanceUID, or the one that the scan gave it."""
+def _sources(ct_slice: CTSlice, context: SeriesContext, neighbours: Sequence[InstanceRef]) -> list[SourceImage]:
+    """The slice itself first, then its neighbours; all of a series have one SOP class."""
+    source = ct_slice.dataset
     found = text(source, "SOPInstanceUID") or context.instance_uids.get(str(source.filename), "")
     if not found:
         message = explain("slice", "must have a SOPInstanceUID", "none", "scan it with repaired UIDs")
         raise SeriesError("missing_uid", message)
-    return found
+    sop_class = CT_IMAGE_STORAGE if ct_slice.frame_number is None else _enhanced_class(source)
+    others = [SourceImage(sop_class, one.sop_instance_uid, one.frame_number) for one in neighbours]
+    return [SourceImage(sop_class, found, ct_slice.frame_number), *others]
+
+
+def _enhanced_class(source: Dataset) -> str:
+    """The SOP class of the file that a frame comes from; its data set may be that of a single slice by now."""
+    named = (text(source, "SOPClassUID"), text(source.file_meta, "MediaStorageSOPClassUID"))
+    return next((one for one in named if one in _ENHANCED), str(EnhancedCTImageStorage))
 
 
 def _put_identity(
-    derived: Dataset,
-    source_uid: str,
-    derivation: Derivation,
-    context: SeriesContext,
-    neighbour_uids: Sequence[str],
+    derived: Dataset, derivation: Derivation, context: SeriesContext, sources: Sequence[SourceImage]
 ) -> None:
     """New instance and series in the old study (C.7.6.1.1.2: changed pixels shall have a new UID)."""
+    options = derivation.options
+    marks = [mark for source in sources for mark in source.identity]
     put(derived, "SOPClassUID", CT_IMAGE_STORAGE)
-    put(derived, "SOPInstanceUID", derivation.uid("instance", source_uid, *neighbour_uids))
+    put(derived, "SOPInstanceUID", derivation.uid("instance", *marks))
     put(derived, "SeriesInstanceUID", context.derived_series_uid)
     put(derived, "InstanceCreatorUID", INSTANCE_CREATOR_UID)
-    put(derived, "ContentQualification", derivation.content_qualification)
+    put(derived, "ContentQualification", options.content_qualification)
     if not text(derived, "StudyInstanceUID"):
         put_copied(derived, "StudyInstanceUID", context.study_instance_uid)
-    _put_series_number(derived, derivation.series_number_offset)
+    _put_series_number(derived, options.series_number_offset)
     _put_series_description(derived, derivation.suffix)
 
 
@@ -114,8 +150,8 @@ def _put_series_number(derived: Dataset, offset: int) -> None:
     if "SeriesNumber" not in derived:
         return
     found = lenient_integer(derived, "SeriesNumber")
-    shifted = "" if found is None else str(found + offset)
-    put(derived, "SeriesNumber", shifted if len(shifted) <= _N_IS_CHARACTERS else "")
+    fits = found is not None and abs(found + offset) <= _LARGEST_IS
+    put(derived, "SeriesNumber", str((found or 0) + offset) if fits else "")
 
 
 def _put_series_description(derived: Dataset, suffix: str) -> None:
@@ -144,10 +180,13 @@ def _put_times(derived: Dataset, derivation: Derivation) -> None:
 
 
 def _put_image_type(derived: Dataset) -> None:
-    """Value 1 becomes DERIVED; the rest speaks of the examination and stays (C.7.6.1.1.2, C.8.2.1.1.1)."""
-    found = [part.strip() for part in text(derived, "ImageType").split("\\")]
-    rest = found[1:] + ["PRIMARY", "AXIAL"][max(len(found) - 1, 0) :]
-    put(derived, "ImageType", ["DERIVED", *rest])
+    """Value 1 becomes DERIVED; the rest speaks of the examination and stays (C.7.6.1.1.2, C.8.2.1.1.1).
+
+    The kept values are copied as they are, valid or not; two that a CT image must have are added where it ends early.
+    """
+    kept = [part.strip() for part in text(derived, "ImageType").split("\\")[1:]]
+    missing = ["PRIMARY", "AXIAL"][len(kept) :]
+    put_copied(derived, "ImageType", ["DERIVED", *kept, *missing])
 
 
 def _put_pixels(derived: Dataset, pixels: StoredWords) -> None:

@@ -21,6 +21,7 @@ SMOOTHING = ("113087", "Smoothing")  # CID 7203: no code says noise reduction
 ARTIFICIAL_INTELLIGENCE = ("123110", "Artificial Intelligence")  # CID 7162
 SOURCE_IMAGE = ("121322", "Source image for image processing operation")  # CID 7202
 SOURCE_SERIES = ("121323", "Source series for image processing operation")  # CID 7210
+ACQUISITION_EQUIPMENT = ("109101", "Acquisition Equipment")  # CID 7005
 PROCESSING_EQUIPMENT = ("109102", "Processing Equipment")  # CID 7005
 
 
@@ -37,7 +38,7 @@ def put(dataset: Dataset, keyword: str, value: Any, vr: str | None = None) -> No
     dataset[tag] = DataElement(tag, vr or dictionary_VR(tag), value, validation_mode=config.RAISE)
 
 
-def put_copied(dataset: Dataset, keyword: str, value: str) -> None:
+def put_copied(dataset: Dataset, keyword: str, value: str | list[str]) -> None:
     """Set an element whose value is the source's: copied as it is, valid or not."""
     tag = _tag(keyword)
     dataset[tag] = DataElement(tag, dictionary_VR(tag), value, validation_mode=config.IGNORE)

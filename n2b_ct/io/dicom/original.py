@@ -143,6 +143,7 @@ def _study_and_series(series: OriginalSeries) -> dict[str, object]:
         "SeriesTime": EPOCH_TIME,
         "SeriesDescription": series.description,
         "PatientPosition": "HFS",
+        "BodyPartExamined": "WHOLEBODY",  # unpaired, so that Laterality (type 2C) need not be there
         "FrameOfReferenceUID": stable_uid("frame", series.study_key),
         "PositionReferenceIndicator": "",
     }

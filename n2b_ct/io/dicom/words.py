@@ -27,7 +27,7 @@ class StoredWords:
     n_clipped: int
 
 
-def stored_words(ct_slice: CTSlice, hu: np.ndarray) -> StoredWords:
+def stored_words(ct_slice: CTSlice, hu: np.ndarray, *, widen: bool = False) -> StoredWords:
     """Turn a slice's new HU into words of its own layout and rescale.
 
     Pixels whose HU is unchanged, and padded ones, keep their word. Others are rounded to nearest, clipped
@@ -37,20 +37,20 @@ def stored_words(ct_slice: CTSlice, hu: np.ndarray) -> StoredWords:
     Args:
         ct_slice: The source slice.
         hu: Its new HU, float ``[rows, cols]``.
+        widen: Use all 16 bits, whatever BitsStored the source has.
 
     Raises:
         SeriesError: ``bad_shape``, or ``not_finite`` outside the padding.
     """
     _require_hu(ct_slice, hu)
-    source = ct_slice.stored
-    layout = _written_layout(word_format(ct_slice.dataset))
+    layout = _written_layout(word_format(ct_slice.dataset), widen)
     is_kept = ct_slice.is_padding | (hu == ct_slice.hu)
-    rounded = hu_to_stored(np.where(is_kept, ct_slice.hu, hu), *rescale_of(ct_slice.dataset))
-    clipped = np.clip(rounded, layout.lowest, layout.highest)
-    n_clipped = int(np.count_nonzero((clipped != rounded) & ~is_kept))
-    native = _off_padding(clipped, padding_range(ct_slice.dataset, word_format(ct_slice.dataset)), layout)
-    words = np.where(is_kept, source, native).astype(layout.dtype)
-    return StoredWords(words, layout, n_clipped)
+    wanted = hu_to_stored(np.where(is_kept, ct_slice.hu, hu), *rescale_of(ct_slice.dataset))
+    is_clipped = ((wanted < layout.lowest) | (wanted > layout.highest)) & ~is_kept
+    native = np.clip(wanted, layout.lowest, layout.highest, out=wanted).astype(layout.dtype)
+    words = _off_padding(native, padding_range(ct_slice.dataset, word_format(ct_slice.dataset)), layout)
+    np.copyto(words, ct_slice.stored, where=is_kept, casting="unsafe")
+    return StoredWords(words, layout, int(np.count_nonzero(is_clipped)))
 
 
 def _require_hu(ct_slice: CTSlice, hu: np.ndarray) -> None:
@@ -63,9 +63,9 @@ def _require_hu(ct_slice: CTSlice, hu: np.ndarray) -> None:
         raise SeriesError("not_finite", message)
 
 
-def _written_layout(source: WordFormat) -> WordFormat:
+def _written_layout(source: WordFormat, widen: bool) -> WordFormat:
     """The CT image module allows 16 allocated bits only; an 8-bit source gets all of them."""
-    if source.n_bits_allocated == 16:
+    if source.n_bits_allocated == 16 and not widen:
         return source
     return WordFormat(16, 16, source.is_signed)
 
@@ -78,7 +78,7 @@ def _off_padding(words: np.ndarray, padding: tuple[int, int] | None, layout: Wor
     if not is_padding_word.any():
         return words
     below, above = padding[0] - 1, padding[1] + 1
-    caught = words[is_padding_word]
+    caught = words[is_padding_word].astype(np.int64)
     goes_below = caught - below < above - caught
     if below < layout.lowest or above > layout.highest:
         goes_below = np.full(caught.shape, above > layout.highest)

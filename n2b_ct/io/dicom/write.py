@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,19 +14,33 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from n2b_ct.errors import OutputError, SeriesError, explain
-from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, sync_folder, write_atomically
+from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.atomic_folder import FolderInTheMaking, unwritable
+from n2b_ct.io.dicom.compress import require_encoder
 from n2b_ct.io.dicom.derive import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.dicom.values import quiet_pydicom
-from n2b_ct.io.series import CTSlice, SeriesRef
+from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.series import CTSlice, InstanceRef, SeriesRef
 
-_N_DIGEST_CHARACTERS = 16
+_N_HEADER_BYTES = 8 * 1024
+_N_WORD_BYTES = 2
+_COMPRESSED_SHARE = 0.5  # lossless coding of CT noise rarely does worse
+
+SliceKey = tuple[str, int | None]
+"""A slice of a series: its file, and the frame where the file holds many."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteStats:
-    """What writing one slice did; ``n_clipped`` pixels did not fit in BitsStored."""
+    """What writing one slice did.
+
+    Attributes:
+        n_clipped: Pixels that did not fit in BitsStored.
+        dropped_creators: Private creators whose elements were left out, as far as they may be named.
+    """
 
     n_clipped: int
+    dropped_creators: frozenset[str] = frozenset()
 
 
 class DerivedSeriesWriter:
@@ -38,7 +51,8 @@ class DerivedSeriesWriter:
 
     Args:
         source: The source series.
-        target_dir: Folder of the derived series; files keep the names of their sources.
+        target_dir: Folder of the derived series. Files keep the names of their sources; the frames of ``x.dcm`` become
+            ``x/frame-0001.dcm`` and so on.
         derivation: What was done.
         overwrite: Replace an existing target.
 
@@ -51,54 +65,48 @@ class DerivedSeriesWriter:
     """
 
     def __init__(self, source: SeriesRef, target_dir: Path, derivation: Derivation, overwrite: bool = False) -> None:
-        self._target_dir = Path(target_dir)
         self._derivation = derivation
-        self._overwrite = overwrite
         self._context = SeriesContext.of(source, derivation)
-        self._names = _relative_names(source)
-        self._partial_dir = self._beside(PARTIAL_PREFIX)
+        self._names = slice_names(source)
+        self._folder = FolderInTheMaking(Path(target_dir), overwrite)
         self._written: set[Path] = set()
-        _require_apart(source, self._target_dir)
+        self.n_bytes_expected = _n_bytes_expected(source, derivation)
+        _require_apart(source, Path(target_dir))
 
     def __enter__(self) -> DerivedSeriesWriter:
         """Make the hidden folder; one that an interrupted run left is replaced.
 
         Raises:
-            OutputError: The target exists and may not be replaced, or cannot be made.
+            OutputError: The target exists and may not be replaced, cannot be made, or does not fit on the disk; or the
+                encoder asked for is not installed.
         """
-        if self._target_dir.exists() and not self._overwrite:
-            raise OutputError(
-                explain(str(self._target_dir), "must not exist yet", "a folder", "skip it or pass overwrite")
-            )
-        try:
-            shutil.rmtree(self._partial_dir, ignore_errors=True)
-            self._partial_dir.mkdir(parents=True)
-        except OSError as error:
-            raise _unwritable(self._target_dir, error) from error
+        require_encoder(self._derivation.options.compression)
+        require_free_space(self._folder.target, self.n_bytes_expected)
+        self._folder.begin()
         return self
 
-    def add(self, ct_slice: CTSlice, hu: np.ndarray, neighbour_uids: Sequence[str] = ()) -> WriteStats:
+    def add(self, ct_slice: CTSlice, hu: np.ndarray, neighbours: Sequence[InstanceRef] = ()) -> WriteStats:
         """Write one derived slice.
 
         Args:
             ct_slice: A slice of the source series.
             hu: Its new HU, float ``[rows, cols]``.
-            neighbour_uids: SOPInstanceUIDs of other slices that influenced this one.
+            neighbours: Other slices of the series that influenced this one.
 
         Raises:
-            SeriesError: The HU are not finite or have another shape.
+            SeriesError: The HU are not finite or have another shape, or the header cannot be copied.
             OutputError: The slice is not of this series, comes twice, or cannot be written.
         """
-        name = self._names.get(str(ct_slice.dataset.filename))
+        name = self._names.get((str(ct_slice.dataset.filename), ct_slice.frame_number))
         if name is None or name in self._written:
             got = "a slice of another one" if name is None else "a slice twice"
             raise OutputError(explain("derived series", "takes each slice of its source once", got, "check the loop"))
-        derived = derive_slice(ct_slice, hu, self._derivation, self._context, neighbour_uids)
-        path = self._partial_dir / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        derived = derive_slice(ct_slice, hu, self._derivation, self._context, neighbours)
+        path = self._folder.partial / name
+        _make_folder(path.parent)
         write_dataset_atomically(derived.dataset, path)
         self._written.add(name)
-        return WriteStats(derived.n_clipped)
+        return WriteStats(derived.n_clipped, derived.dropped_creators)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -112,30 +120,17 @@ class DerivedSeriesWriter:
             if kind is None:
                 self._finish()
         finally:
-            shutil.rmtree(self._partial_dir, ignore_errors=True)
+            self._folder.discard()
 
     def _finish(self) -> None:
         if not self._written:
             requirement = "must get at least one slice"
-            raise OutputError(explain(str(self._target_dir), requirement, "none", "add slices before leaving"))
-        replaced_dir = self._beside(REPLACED_PREFIX)
-        try:
-            if self._target_dir.exists():
-                shutil.rmtree(replaced_dir, ignore_errors=True)
-                self._target_dir.replace(replaced_dir)
-            self._partial_dir.replace(self._target_dir)
-            sync_folder(self._target_dir.parent)
-        except OSError as error:
-            if replaced_dir.exists() and not self._target_dir.exists():
-                replaced_dir.replace(self._target_dir)
-            raise _unwritable(self._target_dir, error) from error
-        shutil.rmtree(replaced_dir, ignore_errors=True)
-
-    def _beside(self, prefix: str) -> Path:
-        """A hidden sibling of the target, named after what is made of which series."""
-        mark = f"{self._target_dir.name}/{self._context.derived_series_uid}"
-        digest = hashlib.sha256(mark.encode()).hexdigest()[:_N_DIGEST_CHARACTERS]
-        return self._target_dir.parent / f"{prefix}{digest}"
+            raise OutputError(explain(str(self._folder.target), requirement, "none", "add slices before leaving"))
+        n_gone = sum(not (self._folder.partial / name).is_file() for name in self._written)
+        if n_gone:
+            got, remedy = f"{n_gone} files gone", "let one run at a time write there"
+            raise OutputError(explain(str(self._folder.target), "must not change while it is made", got, remedy))
+        self._folder.finish()
 
 
 def write_dataset_atomically(dataset: Dataset, path: Path) -> None:
@@ -156,10 +151,33 @@ def write_dataset_atomically(dataset: Dataset, path: Path) -> None:
     write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
-def _relative_names(source: SeriesRef) -> dict[str, Path]:
-    """Names of the source's files below the folder that they share."""
-    shared_dir = os.path.commonpath([instance.path.parent for instance in source.instances])
-    return {str(one.path): one.path.relative_to(shared_dir) for one in source.instances}
+def slice_names(source: SeriesRef) -> dict[SliceKey, Path]:
+    """Name the derived file of every slice, relative to the folder that all of the series share.
+
+    Names are made of the sources' file names and of frame numbers, never of a tag's text.
+    """
+    shared_dir = os.path.commonpath([one.path.parent for one in source.instances])
+    stems = Counter(path.with_suffix("") for path in {one.path for one in source.instances})
+    names: dict[SliceKey, Path] = {}
+    for one in source.instances:
+        name = one.path.relative_to(shared_dir)
+        if one.frame_number is not None:
+            is_alone = stems[one.path.with_suffix("")] == 1
+            name = (name.with_suffix("") if is_alone else name) / f"frame-{one.frame_number:04d}.dcm"
+        names[str(one.path), one.frame_number] = name
+    return names
+
+
+def _n_bytes_expected(source: SeriesRef, derivation: Derivation) -> int:
+    share = 1.0 if derivation.options.compression == "none" else _COMPRESSED_SHARE
+    return len(source) * (int(source.rows * source.cols * _N_WORD_BYTES * share) + _N_HEADER_BYTES)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def _require_apart(source: SeriesRef, target_dir: Path) -> None:
@@ -168,7 +186,3 @@ def _require_apart(source: SeriesRef, target_dir: Path) -> None:
     if any(target in instance.path.resolve().parents for instance in source.instances):
         remedy = "choose a folder apart from the input"
         raise OutputError(explain(str(target_dir), "must not hold the source", "its folder", remedy))
-
-
-def _unwritable(place: Path, error: OSError) -> OutputError:
-    return OutputError(explain(str(place), "must be writable", error.strerror, "choose another place"))

@@ -30,7 +30,7 @@ class Limits:
         n_memory_bytes: Address space of the worker; about a tenth of it is the interpreter with its libraries.
     """
 
-    seconds: float = 30.0
+    seconds: float = 20.0
     n_memory_bytes: int = 3 * 2**29
 
 
@@ -74,7 +74,8 @@ class WorkerProcess:
             WorkerDiedError: At the first item that has no outcome; nothing is known of those behind it.
         """
         try:
-            send(self._requests, {"task": task, "items": list(items)})
+            # paths may be relative, and the parent may have gone elsewhere since the worker started
+            send(self._requests, {"task": task, "items": list(items), "folder": _working_folder()})
         except OSError as error:
             raise WorkerDiedError(self._cause()) from error
         for _ in items:
@@ -106,6 +107,14 @@ class WorkerProcess:
         if status == -getattr(signal, "SIGALRM", 0):
             return "time_limit"
         return "memory_limit" if status == -getattr(signal, "SIGKILL", 0) else "reader_crashed"
+
+
+def _working_folder() -> str:
+    """Where relative paths start; from a folder that was removed meanwhile they lead nowhere."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return os.sep
 
 
 def _cannot_start(got: str | None) -> DataError:

@@ -31,6 +31,7 @@ def main() -> None:
     _limit_resources(n_memory_bytes)
     send(answers, {"ready": True})
     while (request := receive(requests)) is not None:
+        os.chdir(str(request.note["folder"]))
         for arguments in request.note["items"]:
             _set_alarm(seconds)
             note, payload = _answer(str(request.note["task"]), arguments)

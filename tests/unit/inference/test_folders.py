@@ -10,13 +10,17 @@ import numpy as np
 import pydicom
 import pytest
 
-from n2b_ct.errors import DataError, OutputError
-from n2b_ct.inference import folders
+from n2b_ct.errors import DataError, OutputError, SeriesError
+from n2b_ct.inference import series_job
 from n2b_ct.inference.folders import DenoiseOptions, TreeResult, denoise_tree
 from n2b_ct.inference.model import Model, load_model
+from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_place, new_partial
+from n2b_ct.io.dicom.options import WriteOptions
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.scan import scan
-from tests.helpers import save
+from n2b_ct.io.dicom.write import slice_names
+from n2b_ct.io.series import InstanceRef, SeriesRef
+from tests.helpers import make_ct_dataset, save
 from tests.integration.scenes import biased_model, tissue_hu, tree_of, write_series
 
 BIAS_HU = 40.0  # 0.1 of the window's 400 HU
@@ -134,7 +138,7 @@ def test_what_fails_leaves_nothing_and_stops_nobody(tree, model, monkeypatch):
 
     mean_of_b = hu_of(tree / "b" / "slice002.dcm").mean()
     write_series(tree / "c", tissue_hu(5, size_px=33), uid=5)
-    monkeypatch.setattr(folders, "noise_hu", failing)
+    monkeypatch.setattr(series_job, "noise_hu", failing)
     result = denoise(tree, model, residual=True)
     assert [one.status for one in result.outcomes] == ["done", "failed", "done"]
     assert (result.outcomes[1].reason, result.outcomes[1].detail) == ("DataError", "slice: must be x, got y; do z")
@@ -187,7 +191,7 @@ def test_progress_runs_to_the_end_whatever_is_there_already(tree, model):
     told: list[tuple[int, int]] = []
     options = DenoiseOptions(if_present="skip")
     denoise_tree(tree, tree.parent / "out", model, options, lambda done, total, what: told.append((done, total)))
-    assert told[-1] == (7, 7)
+    assert told[-1] == (9, 9)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
@@ -212,3 +216,179 @@ def test_every_slice_is_rescaled_by_its_own_slope(tmp_path, model):
     after = hu_of(tmp_path / "out" / "a" / first.name)
     moved = (before > -160) & (before < 240)
     np.testing.assert_array_equal(after, np.where(moved, before + BIAS_HU, before))
+
+
+# ── slices and series that are not as they should be ──
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def test_a_series_with_a_bad_slice_fails_whole(tree, model):
+    spoil(tree / "b" / "slice001.dcm")
+    result = denoise(tree, model)
+    assert [(one.status, one.reason) for one in result.outcomes] == [("done", ""), ("failed", "pixel_truncated")]
+    assert not (tree.parent / "out" / "b").exists()
+
+
+def test_bad_slices_can_be_left_out_and_are_counted(tree, model):
+    spoil(tree / "b" / "slice001.dcm")
+    result = denoise(tree, model, skip_bad_slices=True, residual=True)
+    outcome = result.outcomes[1]
+    assert (outcome.status, outcome.n_slices, outcome.n_skipped_slices) == ("done", 2, 1)
+    assert "missing_slices" in outcome.problems
+    assert result.failed
+    assert outcome.warnings == [
+        f"{outcome.output}: should hold every slice, got 1 left out; replace the files that were refused"
+    ]
+    assert tree_of(tree.parent / "out" / "b") == tree_of(tree.parent / "out" / "b-residual")
+    assert tree_of(tree.parent / "out" / "b") == ["slice000.dcm", "slice002.dcm"]
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_a_slice_that_only_reading_refuses_is_treated_alike(tree, model, monkeypatch, skip):
+    bad = tree / "b" / "slice001.dcm"
+
+    def read(instances):
+        for one in instances:
+            yield SeriesError("pixel_undecodable", "x: must y, got z; w") if one.path == bad else read_slice(one)
+
+    monkeypatch.setattr(series_job, "read_slices", read)
+    told: list[tuple[int, int]] = []
+    options = DenoiseOptions(skip_bad_slices=skip)
+    result = denoise_tree(tree, tree.parent / "out", model, options, lambda done, total, _: told.append((done, total)))
+    outcome = result.outcomes[1]
+    assert (outcome.status, outcome.n_slices) == (("done", 2) if skip else ("failed", 0))
+    (record,) = [record for record in result.records if record.path == bad]
+    assert (record.action, record.reason) == ("error", "pixel_undecodable")
+    assert len(result.records) == 6
+    assert result.failed
+    assert told[-1] == (6, 6)
+    assert (tree.parent / "out" / "b").exists() is skip
+
+
+def test_a_series_without_a_single_good_slice_fails_although_slices_may_be_skipped(tree, model, monkeypatch):
+    def read(instances):
+        return (SeriesError("pixel_undecodable", "x: must y, got z; w") for _ in instances)
+
+    monkeypatch.setattr(series_job, "read_slices", read)
+    result = denoise(tree, model, skip_bad_slices=True)
+    assert [(one.status, one.reason) for one in result.outcomes] == [("failed", "pixel_undecodable")] * 2
+    assert not (tree.parent / "out").exists()
+
+
+def test_our_own_output_is_refused_unless_forced(tree, model):
+    denoise(tree, model)
+    result = denoise(tree.parent / "out", model, "again")
+    assert [(one.status, one.reason) for one in result.outcomes] == [("failed", "own_output")] * 2
+    assert "must not be n2b-ct's own, got its output; denoise its source, or pass --force" in result.outcomes[0].detail
+    assert not (tree.parent / "again").exists()
+    forced = denoise(tree.parent / "out", model, "again", allow_own_output=True)
+    assert [one.status for one in forced.outcomes] == ["done"] * 2
+    assert {"own_output", "already_derived"} <= set(forced.outcomes[0].problems)
+
+
+def test_a_derived_series_of_others_is_done_and_warned_of(tmp_path, model):
+    write_series(tmp_path / "in", tissue_hu(1, size_px=33), uid=1, ImageType=["DERIVED", "SECONDARY", "AXIAL"])
+    (outcome,) = denoise(tmp_path / "in", model).outcomes
+    assert (outcome.status, "already_derived" in outcome.problems) == ("done", True)
+    assert outcome.warnings == [
+        f"{tmp_path / 'in'}: should be original images, got derived ones; denoise the originals if they exist"
+    ]
+
+
+def test_clipped_pixels_are_a_problem_from_one_in_ten_thousand_on(tmp_path, model):
+    words = np.full((100, 100), 3000)
+    words[0, :2] = 4090  # 195 HU, which becomes 235 HU, word 4130 of 4095
+    for name, n_words in (("one", 1), ("two", 2)):
+        some = words.copy()
+        some[0, n_words:] = 3000
+        save(make_ct_dataset(stored=some, intercept="-3895", series_uid=f"1.2.{n_words}"), tmp_path / "in" / name / "x")
+    one, two = denoise(tmp_path / "in", model).outcomes
+    assert (one.n_clipped_pixels, two.n_clipped_pixels, one.n_pixels) == (1, 2, 10_000)
+    assert "clipped_pixels" not in one.problems
+    assert "clipped_pixels" in two.problems
+    assert two.warnings == [
+        f"{two.output}: should clip at most 0.01% of its pixels, got 0.02%; look at it, or pass --widen-bits"
+    ]
+    widened = denoise(tmp_path / "in", model, "wide", write=WriteOptions(widen_bits=True)).outcomes
+    assert [outcome.n_clipped_pixels for outcome in widened] == [0, 0]
+
+
+def test_dropped_private_creators_are_listed_once(tmp_path, model):
+    for path in write_series(tmp_path / "in", tissue_hu(1, size_px=33), uid=1):
+        dataset = pydicom.dcmread(path)
+        for group, creator in ((0x0043, "GEMS_PARM_01"), (0x0099, "Müller Jörg"), (0x009B, "someone")):
+            dataset.private_block(group, creator, create=True).add_new(1, "LO", "x")
+        save(dataset, path)
+    (outcome,) = denoise(tmp_path / "in", model).outcomes
+    assert outcome.dropped_private == ("GEMS_PARM_01", "unknown")
+    (kept,) = denoise(tmp_path / "in", model, "kept", write=WriteOptions(keep_private=True)).outcomes
+    assert kept.dropped_private == ()
+
+
+# ── interruptions ──
+
+
+def test_an_interruption_in_mid_series_leaves_the_finished_ones_and_nothing_else(tree, model, monkeypatch):
+    n_calls = 0
+
+    def interrupted(model, hu, is_padding=None):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 5:
+            raise KeyboardInterrupt
+        return np.zeros_like(hu)
+
+    monkeypatch.setattr(series_job, "noise_hu", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        denoise(tree, model, residual=True)
+    assert sorted(path.name for path in (tree.parent / "out").iterdir()) == ["a"]
+    assert sorted(path.name for path in (tree.parent / "out" / "a").iterdir()) == ["deep", "deep-residual"]
+
+
+@pytest.mark.parametrize("policy", ["refuse", "skip", "replace"])
+def test_what_a_kill_between_two_renames_moved_away_is_back(tree, model, policy):
+    out = tree.parent / "out"
+    denoise(tree, model)
+    marked = out / "b" / "slice001.dcm"
+    marked.write_bytes(b"old")
+    (out / "b").rename(hidden_place(out / "b", REPLACED_PREFIX))
+    new_partial(out / "b").mkdir()
+    if policy == "refuse":
+        with pytest.raises(OutputError, match="must not be there yet"):
+            denoise(tree, model)
+    else:
+        assert not denoise(tree, model, if_present=policy).failed
+    assert (marked.read_bytes() == b"old") is (policy != "replace")
+    assert sorted(path.name for path in out.iterdir()) == ["a", "b"]
+
+
+def test_a_volume_that_a_kill_left_half_written_is_cleaned_up(tree, model):
+    write_volume(tree / "v.nii")
+    (tree.parent / "out").mkdir()
+    new_partial(tree.parent / "out" / "v.nii").write_bytes(b"half")
+    denoise(tree, model)
+    assert sorted(path.name for path in (tree.parent / "out").iterdir()) == ["a", "b", "v.nii"]
+
+
+# ── what is written ──
+
+
+def test_frames_of_one_file_become_slices_of_their_own(tmp_path):
+    series = SeriesRef(
+        *("1.2", "1.3", "p", "", 8, 8, None, ()),
+        instances=tuple(
+            InstanceRef(tmp_path / name, "1.4", 0.0, frame_number=number)
+            for name, number in (("x.dcm", 1), ("x.dcm", 12), ("y.dcm", 1), ("y.ima", 1), ("z", 1), ("w.dcm", None))
+        ),
+    )
+    assert [str(name) for name in slice_names(series).values()] == [
+        "x/frame-0001.dcm",
+        "x/frame-0012.dcm",
+        "y.dcm/frame-0001.dcm",
+        "y.ima/frame-0001.dcm",
+        "z/frame-0001.dcm",
+        "w.dcm",
+    ]

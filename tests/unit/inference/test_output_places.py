@@ -58,6 +58,22 @@ def test_a_series_beside_or_above_a_volume_gets_a_subfolder(tmp_path, volume):
     assert target.parent == Path("out/a")
 
 
+def test_parts_of_one_series_get_folders_of_their_own(tmp_path):
+    parts = [
+        SeriesRef("1.2.3", "1.2", "p", "", 8, 8, None, (), (InstanceRef(tmp_path / "a" / name, uid, 0.0),))
+        for name, uid in (("x", "1"), ("y", "2"))
+    ]
+    one, two = mirrored_dirs(parts, tmp_path, Path("out"))
+    assert one != two
+    assert one.parent == two.parent == Path("out/a")
+
+
+def test_a_series_spread_over_folders_is_mirrored_from_what_they_share(tmp_path):
+    instances = tuple(InstanceRef(tmp_path / "s" / name / "x", name, 0.0) for name in ("a", "b"))
+    spread = SeriesRef("1.2.3", "1.2", "p", "", 8, 8, None, (), instances)
+    assert mirrored_dirs([spread], tmp_path, Path("out")) == [Path("out/s")]
+
+
 def test_no_place_is_made_of_a_uids_text(tmp_path):
     found = [series(tmp_path / "x", "../../evil"), series(tmp_path / "y", "..")]
     assert all(

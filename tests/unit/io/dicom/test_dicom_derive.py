@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -23,9 +24,11 @@ from n2b_ct import __version__
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.derive import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.dicom.elements import put
+from n2b_ct.io.dicom.options import WriteOptions
 from n2b_ct.io.dicom.read import read_slice, stored_values
 from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, INSTANCE_CREATOR_UID
 from n2b_ct.io.dicom.write import write_dataset_atomically
+from n2b_ct.io.series import InstanceRef
 from tests.helpers import (
     SERIES_UID,
     STUDY_UID,
@@ -45,6 +48,10 @@ def derived_of(tmp_path):
         return derive_file(save(make_ct_dataset(**options), tmp_path / "source"), tmp_path / "derived")
 
     return derive
+
+
+def neighbour(uid: str) -> InstanceRef:
+    return InstanceRef(Path("neighbour"), uid, 2.0)
 
 
 LAYOUTS = {
@@ -201,7 +208,7 @@ def test_sources_are_referenced_the_own_slice_first(tmp_path):
     source = make_ct_dataset()
     ct_slice = read_slice(save(source, tmp_path / "source"))
     derivation = make_derivation()
-    derived = derive_slice(ct_slice, ct_slice.hu, derivation, make_context(derivation), ("1.2.77",)).dataset
+    derived = derive_slice(ct_slice, ct_slice.hu, derivation, make_context(derivation), [neighbour("1.2.77")]).dataset
     assert [item.ReferencedSOPInstanceUID for item in derived.SourceImageSequence] == [
         source.SOPInstanceUID,
         "1.2.77",
@@ -328,10 +335,10 @@ def test_once_lossy_always_lossy(tmp_path, derived_of):
     assert "LossyImageCompression" not in derived_of()
 
 
-def uids(derivation: Derivation, tmp_path, neighbour_uids=()) -> tuple[str, str]:
+def uids(derivation: Derivation, tmp_path, *neighbours: InstanceRef) -> tuple[str, str]:
     ct_slice = read_slice(save(make_ct_dataset(), tmp_path / "source"))
     context = make_context(derivation)
-    derived = derive_slice(ct_slice, ct_slice.hu, derivation, context, neighbour_uids).dataset
+    derived = derive_slice(ct_slice, ct_slice.hu, derivation, context, neighbours).dataset
     return derived.SOPInstanceUID, derived.SeriesInstanceUID
 
 
@@ -346,7 +353,12 @@ def uids(derivation: Derivation, tmp_path, neighbour_uids=()) -> tuple[str, str]
         {"learned": False},
         {"suffix": " N2C"},
         {"description": "Smoothing"},
-        {"content_qualification": "PRODUCT"},
+        {"options": WriteOptions(content_qualification="PRODUCT")},
+        {"options": WriteOptions(series_number_offset=500)},
+        {"options": WriteOptions(keep_private=True)},
+        {"options": WriteOptions(equipment="n2b")},
+        {"options": WriteOptions(widen_bits=True)},
+        {"options": WriteOptions(fill_type_2=True)},
     ],
 )
 def test_whatever_changes_changes_both_uids(tmp_path, change):
@@ -356,7 +368,7 @@ def test_whatever_changes_changes_both_uids(tmp_path, change):
 
 
 def test_a_neighbour_changes_the_instance_and_not_the_series(tmp_path):
-    before, after = uids(make_derivation(), tmp_path), uids(make_derivation(), tmp_path, ("1.2.3",))
+    before, after = uids(make_derivation(), tmp_path), uids(make_derivation(), tmp_path, neighbour("1.2.3"))
     assert before[0] != after[0]
     assert before[1] == after[1]
 
@@ -453,7 +465,8 @@ def test_every_real_slice_comes_back_bit_for_bit(shared_data, tmp_path, folder):
             continue
         assert_hu_roundtrip(path, tmp_path / "derived")
         n_held += 1
-    assert n_held == {"formats": 18, "ct_noisy": 25, "ct_head": 28, "ct_clean": 60, "ct_phantom": 28}.get(folder, 44)
+    n_known = {"formats": 18, "ct_noisy": 25, "ct_head": 28, "ct_clean": 60, "ct_phantom": 28}.get(folder, 44)
+    assert n_held >= n_known if folder == "formats" else n_held == n_known
 
 
 @pytest.mark.real_data

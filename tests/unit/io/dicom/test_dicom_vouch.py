@@ -1,0 +1,31 @@
+"""What somebody vouches for is filled in, and what the file says stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from n2b_ct.io.dicom.parse import parse_file
+from n2b_ct.io.dicom.vouch import with_assumed_hu
+from tests.helpers import make_ct_dataset, save
+
+
+@pytest.mark.parametrize(
+    ("changes", "slope", "intercept", "rescale_type"),
+    [
+        ({"RescaleSlope": None, "RescaleIntercept": None}, 1, 0, None),
+        ({"RescaleIntercept": None}, 2, 0, None),
+        ({"RescaleSlope": ""}, 1, -1024, None),
+        ({"RescaleType": "US"}, 2, -1024, "HU"),
+    ],
+)
+def test_only_what_is_missing_or_vouched_for_changes(tmp_path, changes, slope, intercept, rescale_type):
+    path = save(make_ct_dataset(slope="2", **changes), tmp_path / "slice")
+    vouched = with_assumed_hu(parse_file(path, with_pixels=False))
+    assert vouched.notes == ("assumed_hu",)
+    assert (vouched.dataset.RescaleSlope, vouched.dataset.RescaleIntercept) == (slope, intercept)
+    assert vouched.dataset.get("RescaleType") == rescale_type
+
+
+def test_a_file_that_says_it_itself_is_left_alone(tmp_path):
+    parsed = parse_file(save(make_ct_dataset(RescaleType="HU"), tmp_path / "slice"), with_pixels=False)
+    assert with_assumed_hu(parsed) is parsed
