@@ -106,7 +106,7 @@ def denoise(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> TreeResult:
-    """Denoise a DICOM file, a series folder, a tree of series, or NIfTI volumes, to a mirrored place.
+    """Denoise a DICOM file, a series folder, a tree of series, or volumes, to a mirrored place.
 
     Args:
         source: What to denoise.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import asdict
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,18 +12,28 @@ import typer
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from n2b_ct.io.dicom.scan import ScanResult
+    from n2b_ct.data.inventory import Inventory
+    from n2b_ct.io.series import FileRecord, SeriesRef
+    from n2b_ct.io.volumes import VolumeInfo
 
-_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with DICOM somewhere in it.")]
+_WIDTH_ELSEWHERE = 100
+_EXIT_SOME_REFUSED, _EXIT_NOTHING_USABLE = 1, 2
+
+_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with DICOM or volumes somewhere in it.")]
 _Repair = Annotated[bool, typer.Option("--repair-uids", help="Take files with blank UIDs too.")]
+_Assume = Annotated[bool, typer.Option("--assume-hu", help="Take values for HU where DICOM files do not say so.")]
+_Offset = Annotated[
+    float, typer.Option("--volume-offset-hu", help="Added to the values of NIfTI, NRRD and MetaImage to get HU.")
+]
 
 
 def index(
     folder: _Folder,
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
+    repair_uids: _Repair = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there.")] = False,
 ) -> None:
-    """Find the CT series of a folder and write a manifest with proposed roles, to be read and corrected.
+    """Find the CT of a folder and write a manifest with proposed roles, to be read and corrected.
 
     Example: n2b-ct index /data/scanner --out scanner.yaml
     """
@@ -36,76 +45,108 @@ def index(
         raise DataError(explain(f"input {folder}", "must be a folder", "a file", "name the folder that holds it"))
     if out.exists() and not overwrite:
         raise OutputError(explain(f"manifest {out}", "must not be there yet", "a file", "pass --overwrite"))
-    result = _scanned(folder, repair_uids=False)
-    write_yaml(manifest_for(result.series, folder, out.stem), out)
-    _print_table(result)
+    found = _inventory(folder, repair_uids=repair_uids)
+    write_yaml(manifest_for(found.series, folder, out.stem, found.volumes), out)
+    _print(found, folder, all_files=False)
     typer.echo(f"manifest: {out}; read it and set roles, doses and shared_patient")
 
 
 def inspect(
     folder: _Folder,
     repair_uids: _Repair = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    assume_hu: _Assume = False,
+    volume_offset_hu: _Offset = 0.0,
+    all_files: Annotated[bool, typer.Option("--files", help="List every file that is not used, and why.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead: series, volumes, every file.")] = False,
 ) -> None:
-    """Print the CT series of a folder, and the files that are not used with reasons.
+    """Print the CT of a folder with its problems, and the files that are not used with reasons.
+
+    Exit code: 0 all that looks like CT can be used; 1 some of it cannot; 2 nothing can.
 
     Example: n2b-ct inspect /data/scanner
     """
-    result = _scanned(folder, repair_uids=repair_uids)
+    found = _inventory(folder, repair_uids=repair_uids, assume_hu=assume_hu, hu_offset=volume_offset_hu)
     if as_json:
-        typer.echo(json.dumps(_plain(result), indent=2, default=str))
+        typer.echo(json.dumps(_plain(found), indent=2))
     else:
-        _print_table(result)
+        _print(found, folder, all_files=all_files)
+    raise typer.Exit(_exit_code(found))
 
 
-def _scanned(folder: Path, *, repair_uids: bool) -> ScanResult:
-    from n2b_ct.io.dicom.scan import scan
+def _inventory(folder: Path, **rules: Any) -> Inventory:
+    from n2b_ct.data.inventory import take_inventory
 
     with progress_bar("reading headers") as progress:
-        return scan(folder, progress, repair_uids=repair_uids)
+        return take_inventory(folder, progress, **rules)
 
 
-def _print_table(result: ScanResult) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _print(found: Inventory, folder: Path, *, all_files: bool) -> None:
+    from n2b_ct.cli.inventory_text import inventory_lines
 
-    table = Table(box=None, pad_edge=False)
-    for heading in (
-        "series",
-        "description",
-        "slices",
-        "size",
-        "spacing mm",
-        "kernel",
-        "kVp",
-        "problems",
-        "folder",
-    ):
-        table.add_column(heading, overflow="fold")
-    for one in result.series:
-        spacing = "x".join(f"{mm:g}" for mm in one.pixel_spacing_mm) if one.pixel_spacing_mm else "?"
-        cells = (
-            one.short_uid,
-            one.description,
-            str(len(one)),
-            f"{one.rows}x{one.cols}",
-            spacing,
-            one.facts.get("ConvolutionKernel", ""),
-            one.facts.get("KVP", ""),
-            ", ".join(one.problems),
-            str(one.directory),
-        )
-        table.add_row(*map(Text, cells))
-    Console(width=None if result.series else 80).print(table)
-    unused = Counter((record.action, record.reason) for record in result.records if record.action != "used")
-    for (action, reason), count in sorted(unused.items()):
-        typer.echo(f"{action}: {count} files, {reason}")
+    width = shutil.get_terminal_size((_WIDTH_ELSEWHERE, 24)).columns
+    typer.echo("\n".join(inventory_lines(found, folder, width, all_files=all_files)))
 
 
-def _plain(result: ScanResult) -> dict[str, Any]:
+def _exit_code(found: Inventory) -> int:
+    if not found.series and not found.volumes:
+        return _EXIT_NOTHING_USABLE
+    return _EXIT_SOME_REFUSED if found.n_errors else 0
+
+
+def _plain(found: Inventory) -> dict[str, Any]:
+    """Everything that is known, as JSON values."""
+    patients = list(dict.fromkeys(one.patient_key for one in found.series))
     return {
         "format": 1,
-        "series": [{**asdict(one), "instances": [str(i.path) for i in one.instances]} for one in result.series],
-        "files": [asdict(record) for record in result.records],
+        "series": [_plain_series(one, patients.index(one.patient_key) + 1) for one in found.series],
+        "volumes": [_plain_volume(one) for one in found.volumes],
+        "files": [_plain_record(record) for record in found.records],
+    }
+
+
+def _plain_series(one: SeriesRef, patient: int) -> dict[str, Any]:
+    """Tell a series; patients are only counted, in the order in which they are met."""
+    from n2b_ct.data.inventory import dose_hints
+    from n2b_ct.io.series import public_uid
+
+    return {
+        "series_instance_uid": one.public_uid,
+        "short_uid": one.short_uid,
+        "study_instance_uid": public_uid(one.study_instance_uid),
+        "patient": patient,
+        "description": one.description,
+        "directory": str(one.directory),
+        "n_slices": len(one),
+        "rows": one.rows,
+        "cols": one.cols,
+        "pixel_spacing_mm": one.pixel_spacing_mm,
+        "orientation": one.orientation,
+        "positions_mm": [instance.position_mm for instance in one.instances],
+        "problems": one.problems,
+        "dose_hints": dose_hints(one),
+        "facts": one.facts,
+        "instances": [str(instance.path) for instance in one.instances],
+    }
+
+
+def _plain_volume(one: VolumeInfo) -> dict[str, Any]:
+    return {
+        "path": str(one.path),
+        "form": one.form,
+        "shape": one.shape,
+        "spacing_mm": one.spacing_mm,
+        "word_type": one.word_type,
+        "is_compressed": one.is_compressed,
+        "data_paths": [str(path) for path in one.data_paths],
+        "problems": one.problems,
+    }
+
+
+def _plain_record(record: FileRecord) -> dict[str, str]:
+    return {
+        "path": str(record.path),
+        "action": record.action,
+        "reason": record.reason,
+        "detail": record.detail,
+        "series": record.series,
     }

@@ -13,9 +13,9 @@ from n2b_ct.data.manifest import Manifest, SeriesEntry
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import ScanResult, scan
-from n2b_ct.io.nifti import is_nifti, read_nifti
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import InstanceRef, SeriesRef
+from n2b_ct.io.volumes import describe_volume, is_volume, read_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,11 @@ class FoundSeries:
     Attributes:
         name: Its name in the manifest.
         dose: Dose fraction, if known.
-        source: The DICOM series or the NIfTI file.
-        positions_mm: Position of every slice along the normal (index for NIfTI).
+        source: The DICOM series or the volume.
+        positions_mm: Position of every slice along the normal (index for volumes).
         patient_key: Digest that slices of one patient share.
         size_px: (rows, cols).
+        hu_offset: What must be added to a volume's values to get HU.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FoundSeries:
     positions_mm: tuple[float, ...]
     patient_key: str
     size_px: tuple[int, int]
+    hu_offset: float = 0.0
 
     def __len__(self) -> int:
         return len(self.positions_mm)
@@ -44,7 +46,7 @@ class FoundSeries:
     def read_hu(self, indices: Sequence[int], progress: Progress | None = None) -> np.ndarray:
         """Read some slices, HU float32 ``[len(indices), rows, cols]``; padding becomes air."""
         if isinstance(self.source, Path):
-            return read_nifti(self.source).hu[list(indices)]
+            return read_volume(self.source, hu_offset=self.hu_offset).hu[list(indices)]
         series = read_series(self.source, list(indices), progress)
         lowest = series.hu[~series.is_padding].min(initial=0.0)
         return np.where(series.is_padding, lowest, series.hu)
@@ -78,8 +80,8 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: dict[tuple[str, 
         raise DataError(
             explain(f"series {name}", f"must lie in {path}", "nothing there", "check --data-root and the manifest")
         )
-    if is_nifti(path):
-        return _found_nifti(name, entry, path)
+    if is_volume(path):
+        return _found_volume(name, entry, path)
     key = (entry.path, entry.repair_uids)
     if key not in scans:
         scans[key] = scan(path, repair_uids=entry.repair_uids)
@@ -133,8 +135,7 @@ def _found_dicom(name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[Ins
     )
 
 
-def _found_nifti(name: str, entry: SeriesEntry, path: Path) -> FoundSeries:
-    volume = read_nifti(path)
-    n_slices, rows, cols = volume.hu.shape
+def _found_volume(name: str, entry: SeriesEntry, path: Path) -> FoundSeries:
+    n_slices, rows, cols = describe_volume(path).shape
     positions = tuple(float(index) for index in range(n_slices))
-    return FoundSeries(name, entry.dose, path, positions, f"nifti:{path.name}", (rows, cols))
+    return FoundSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), entry.hu_offset)

@@ -9,6 +9,7 @@ from typing import Any
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.series import SeriesRef
+from n2b_ct.io.volumes import VolumeInfo
 
 _DOSE_WORDS = (
     (re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d+)?)\s*(?:%|percent|pct)", re.IGNORECASE), None),
@@ -18,19 +19,22 @@ _DOSE_WORDS = (
 )
 
 
-def manifest_for(series: Sequence[SeriesRef], root: Path, name: str) -> dict[str, Any]:
-    """Describe found series as a manifest, ready for YAML.
+def manifest_for(
+    series: Sequence[SeriesRef], root: Path, name: str, volumes: Sequence[VolumeInfo] = ()
+) -> dict[str, Any]:
+    """Describe found series and volumes as a manifest, ready for YAML.
 
     A series is known again by its folder, and by its SeriesInstanceUID where it shares the folder. Doses are read
     from SeriesDescription and folder names, never from tube current; series with a dose below 1 are proposed as noisy,
-    the others as clean.
+    the others as clean. A volume whose values cannot be HU gets an ``hu_offset`` to be filled in.
 
     Raises:
-        DataError: There is no series.
+        DataError: There is neither series nor volume.
     """
-    if not series:
+    if not series and not volumes:
         raise DataError(explain(f"folder {root}", "must hold at least one CT series", 0, "see n2b-ct inspect"))
     entries = {f"series_{number}": _entry(one, series, root) for number, one in enumerate(series, start=1)}
+    entries |= {f"volume_{number}": _volume_entry(one, root) for number, one in enumerate(volumes, start=1)}
     noisy = [key for key, entry in entries.items() if (entry.get("dose") or 1.0) < 1.0]
     return {
         "format": 1,
@@ -78,4 +82,17 @@ def _entry(one: SeriesRef, every: Sequence[SeriesRef], root: Path) -> dict[str, 
         dose = dose_hint(folder.name)
     if dose is not None:
         entry["dose"] = dose
+    if "repaired_uids" in one.problems:
+        entry["repair_uids"] = True
+    return entry
+
+
+def _volume_entry(one: VolumeInfo, root: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": one.path.relative_to(root).as_posix()}
+    hints = (dose_hint(one.path.name.split(".")[0]), dose_hint(one.path.parent.name))
+    dose = next((hint for hint in hints if hint is not None), None)
+    if dose is not None:
+        entry["dose"] = dose
+    if "maybe_not_hu" in one.problems:
+        entry["hu_offset"] = 0.0
     return entry

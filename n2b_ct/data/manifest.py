@@ -24,6 +24,8 @@ class SeriesEntry(Section):
     """Dose fraction, 1 = full. Headers do not tell it: quarter-dose series often carry the full tube current."""
     repair_uids: bool = False
     """Accept files with blank UIDs; their identity is then a digest of their content."""
+    hu_offset: float = Field(0.0, allow_inf_nan=False)
+    """What must be added to the values of a NIfTI, NRRD or MetaImage volume to get HU; DICOM says it itself."""
 
     @field_validator("where")
     @classmethod

@@ -1,4 +1,4 @@
-"""One CT series, or one NIfTI volume, for ``monai.transforms.LoadImaged``.
+"""One CT series, or one NIfTI, NRRD or MetaImage volume, for ``monai.transforms.LoadImaged``.
 
 MONAI's own DICOM reader joins every file of a folder into one volume, whichever series it belongs to,
 and sorts by InstanceNumber. This one reads through :mod:`n2b_ct.io`: sorted by position, padding and
@@ -19,8 +19,8 @@ from monai.utils import MetaKeys, SpaceKeys
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.nifti import is_nifti, read_nifti
 from n2b_ct.io.series import CTSeries, SeriesRef
+from n2b_ct.io.volumes import hu_problems, is_volume, read_volume
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -43,16 +43,17 @@ class CTSeriesReader(ImageReader):
 
     The metadata holds ``affine`` and ``original_affine`` (voxel index to RAS, mm), ``spacing`` (mm along
     slices, rows and columns), ``spatial_shape``, ``space``, ``original_channel_dim`` (none),
-    ``series_instance_uid`` (empty for NIfTI) and ``problems`` (codes such as ``missing_slices``, joined
+    ``series_instance_uid`` (empty for volumes) and ``problems`` (codes such as ``missing_slices``, joined
     by spaces).
 
     Args:
         series_uid: SeriesInstanceUID to read where a folder holds several.
+        hu_offset: What must be added to a volume's values to get HU; DICOM says it itself.
     """
 
-    def __init__(self, series_uid: str | None = None) -> None:
+    def __init__(self, series_uid: str | None = None, hu_offset: float = 0.0) -> None:
         super().__init__()
-        self.series_uid = series_uid
+        self.series_uid, self.hu_offset = series_uid, hu_offset
 
     def verify_suffix(self, filename: Paths) -> bool:  # noqa: ARG002  (MONAI's signature)
         """Accept any name: DICOM files often have none that tells."""
@@ -65,7 +66,7 @@ class CTSeriesReader(ImageReader):
         would mix two series without a word. It does not swallow what ``get_data`` raises.
 
         Args:
-            data: A folder, a DICOM or NIfTI file, or several DICOM files of one folder.
+            data: A folder, a DICOM file or a volume, or several DICOM files of one folder.
         """
         paths = [data] if isinstance(data, str | Path) else data
         return _Wanted(tuple(Path(path) for path in paths))
@@ -87,8 +88,8 @@ class CTSeriesReader(ImageReader):
         return series.hu, _metadata(series)
 
     def _read(self, paths: tuple[Path, ...]) -> CTSeries:
-        if any(is_nifti(path) for path in paths):
-            return read_nifti(_only_one(paths))
+        if any(is_volume(path) for path in paths):
+            return read_volume(_only_one(paths), hu_offset=self.hu_offset)
         offered = _find_series(paths)
         if self.series_uid is not None:
             offered = [found for found in offered if found.series.series_instance_uid == self.series_uid]
@@ -106,7 +107,7 @@ class _Found:
 
 def _only_one(paths: tuple[Path, ...]) -> Path:
     if len(paths) > 1:
-        message = explain("image", "must be one NIfTI volume", f"{len(paths)} files", "load them one by one")
+        message = explain("image", "must be one volume", f"{len(paths)} files", "load them one by one")
         raise DataError(message)
     return paths[0]
 
@@ -135,13 +136,14 @@ def _the_one(offered: list[_Found], place: str, series_uid: str | None) -> _Foun
     if not offered:
         asked = "a CT series" if series_uid is None else f"the series {series_uid}"
         raise DataError(explain(place, f"must hold {asked}", "none", "look at it with n2b-ct inspect"))
-    listed = ", ".join(f"{found.series.series_instance_uid} ({len(found.indices)} slices)" for found in offered)
+    listed = ", ".join(f"{found.series.public_uid} ({len(found.indices)} slices)" for found in offered)
     raise DataError(explain(place, "must hold one CT series", listed, "choose one with series_uid= or give its files"))
 
 
 def _metadata(series: CTSeries) -> dict[str, Any]:
     affine_ras_mm = _LPS_TO_RAS @ series.affine_lps_mm
     source = series.source if isinstance(series.source, SeriesRef) else None
+    problems = source.problems if source else hu_problems(series.hu)
     return {
         MetaKeys.AFFINE: affine_ras_mm,
         MetaKeys.ORIGINAL_AFFINE: affine_ras_mm.copy(),
@@ -150,5 +152,5 @@ def _metadata(series: CTSeries) -> dict[str, Any]:
         MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
         "spacing": np.linalg.norm(affine_ras_mm[:3, :3], axis=0),
         "series_instance_uid": source.series_instance_uid if source else "",
-        "problems": " ".join(source.problems) if source else "",
+        "problems": " ".join(problems),
     }

@@ -1,195 +1,145 @@
-"""NIfTI volumes as HU, and HU back into the same file form.
-
-A NIfTI array is ``[i, j, k]`` with an affine to RAS+ millimetres; which of i, j, k runs across, down or
-along the patient differs from file to file. Here every volume becomes ``[slices, rows, cols]`` as DICOM
-shows an axial slice: columns run to the patient's Left, rows to the Posterior, slices to the Superior.
-Axes are only swapped and flipped, never resampled, so the way back is exact.
-"""
+"""NIfTI volumes (``.nii``, ``.nii.gz``): their header, understood and written back byte for byte."""
 
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+import zlib
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import nibabel
 import numpy as np
-from nibabel import orientations
+from nibabel.spatialimages import HeaderDataError
 
-from n2b_ct.errors import OutputError, SeriesError, explain
-from n2b_ct.hu import hu_to_stored, stored_to_hu
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.series import CTSeries
+from n2b_ct.io.voxel_files import MAX_HEADER_BYTES, VoxelFile, encoded, file_size, refused, require_size
+from n2b_ct.io.voxels import Scale
 
-_DISPLAY_AXES = ("L", "P", "S")  # array [cols, rows, slices] before the transpose
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_REVERSED_AXES = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
-_GZIP_LEVEL = 6
+SUFFIXES = (".nii", ".nii.gz")
+
+_FORMS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
+_BYTE_ORDERS: tuple[tuple[Literal["little", "big"], str], ...] = (("little", "<"), ("big", ">"))
+_N_AXES = range(2, 8)
+_MAX_WORD_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class _Volume:
-    """A NIfTI file as stored.
+def understand(path: Path) -> VoxelFile:
+    """Read a file's header; scl_slope and scl_inter are its scale.
 
-    Attributes:
-        words: Stored values in the file's type and byte order ``[i, j, k]``.
-        shape: The file's own shape, with any axes of length 1 behind the third.
-        slope, intercept: scl_slope and scl_inter.
-        affine_ras_mm: ``[4, 4]``.
-        n_bytes_ahead: Length of the header and its extensions.
+    Raises:
+        SeriesError: ``unreadable``, ``bad_value``, ``not_3d`` or ``too_large``.
+    """
+    is_compressed = path.name.lower().endswith(".gz")
+    n_file_bytes = file_size(path, path)
+    header = _header(path, is_compressed)
+    n_ahead = _n_bytes_ahead(path, header, MAX_HEADER_BYTES if is_compressed else n_file_bytes)
+    return VoxelFile(
+        path=path,
+        form="NIfTI",
+        head=_leading_bytes(path, is_compressed, n_ahead),
+        dtype=_dtype(path, header),
+        shape=_shape(path, header),
+        affine_ras_mm=_affine(path, header),
+        scale=_scale(path, header),
+        parts=(path,),
+        encoding="gzip" if is_compressed else "raw",
+        skip=n_ahead,
+    )
+
+
+def save_like(volume: VoxelFile, words: np.ndarray, out: Path) -> None:
+    """Write words under a volume's header; the name says whether they are compressed.
+
+    Raises:
+        OutputError: The file cannot be written.
     """
 
-    words: np.ndarray
-    shape: tuple[int, ...]
-    slope: float
-    intercept: float
-    affine_ras_mm: np.ndarray
-    n_bytes_ahead: int
+    def write(file: BinaryIO) -> None:
+        content = volume.head + words.tobytes(order="F")
+        is_compressed = out.name.lower().endswith(".gz")
+        file.write(encoded(np.frombuffer(content, np.uint8), "gzip") if is_compressed else content)
 
-    @property
-    def to_display(self) -> np.ndarray:
-        """nibabel's transform from the file's axes to (L, P, S)."""
-        own = orientations.io_orientation(self.affine_ras_mm)
-        return np.asarray(orientations.ornt_transform(own, orientations.axcodes2ornt(_DISPLAY_AXES)))
+    write_atomically(out, write)
+
+
+def _header(path: Path, is_compressed: bool) -> Any:
+    """Parse the fixed part of the header, NIfTI-1 or NIfTI-2 in either byte order."""
+    start = _leading_bytes(path, is_compressed, max(_FORMS))
+    for order, mark in _BYTE_ORDERS:
+        size = int.from_bytes(start[:4], order)
+        if size in _FORMS and len(start) >= size:
+            header: Any = _FORMS[size](start[:size], mark, check=False)
+            if header["magic"].item() == header.single_magic:
+                return header
+    raise refused("unreadable", path, "must be a readable NIfTI file", "another header", "replace the file")
+
+
+def _leading_bytes(path: Path, is_compressed: bool, n_bytes: int) -> bytes:
+    """The header and its extensions, byte for byte."""
+    try:
+        with ExitStack() as stack:
+            file = stack.enter_context(path.open("rb"))
+            stream = stack.enter_context(gzip.GzipFile(fileobj=file)) if is_compressed else file
+            return stream.read(n_bytes)
+    except (OSError, EOFError, zlib.error) as error:
+        got = type(error).__name__
+        raise refused("unreadable", path, "must be a readable NIfTI file", got, "replace the file") from error
+
+
+def _n_bytes_ahead(path: Path, header: Any, limit: int) -> int:
+    offset = float(header["vox_offset"])
+    if not (header.single_vox_offset <= offset <= limit and offset.is_integer()):
+        raise refused("bad_value", path, "must have a vox_offset behind its header", f"{offset:g}", "replace the file")
+    return int(offset)
+
+
+def _dtype(path: Path, header: Any) -> np.dtype:
+    try:
+        dtype = np.dtype(header.get_data_dtype())
+    except (KeyError, HeaderDataError) as error:
+        raise refused(
+            "bad_value", path, "must hold plain numbers", "an unknown datatype", "convert it first"
+        ) from error
+    if dtype.kind not in "iuf" or dtype.itemsize > _MAX_WORD_BYTES:
+        raise refused("bad_value", path, "must hold plain numbers", dtype, "convert it first")
+    if int(header["bitpix"]) != 8 * dtype.itemsize:
+        got = f"bitpix {int(header['bitpix'])} for {dtype}"
+        raise refused("bad_value", path, "must agree with itself about its words", got, "replace the file")
+    return dtype
+
+
+def _shape(path: Path, header: Any) -> tuple[int, int, int]:
+    """Take dim as ``(i, j, k)``: a plane gets a third axis, trailing axes of length 1 go."""
+    n_axes, *lengths = (int(length) for length in header["dim"])
+    if n_axes not in _N_AXES:
+        requirement = "must have two to seven axes"
+        raise refused("not_3d" if n_axes == 1 else "bad_value", path, requirement, n_axes, "replace the file")
+    shape = tuple(lengths[:n_axes])
+    require_size(path, shape)
+    if any(length != 1 for length in shape[3:]):
+        raise refused("not_3d", path, "must be one volume", f"shape {shape}", "split it first")
+    return (*shape, 1)[:3]  # type: ignore[return-value]
+
+
+def _scale(path: Path, header: Any) -> Scale:
+    try:
+        slope, intercept = header.get_slope_inter()
+    except HeaderDataError as error:
+        got = "a scl_slope or scl_inter that is no number"
+        raise refused("bad_rescale", path, "must say how words become HU", got, "correct its header") from error
+    return Scale() if slope is None else Scale(float(slope), float(intercept))
+
+
+def _affine(path: Path, header: Any) -> np.ndarray:
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(header.get_best_affine(), dtype=np.float64)
+    except (ValueError, HeaderDataError) as error:
+        message = "must place its voxels in space"
+        raise refused("bad_value", path, message, "a degenerate geometry", "correct its header") from error
 
 
 def is_nifti(path: Path) -> bool:
     """Say whether a file's name is a single-file NIfTI's."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
-
-
-def read_nifti(path: Path) -> CTSeries:
-    """Read a CT volume; scl_slope and scl_inter are honoured.
-
-    Returns:
-        HU float32 ``[slices, rows, cols]`` and the affine from (slice, row, col) to LPS millimetres.
-
-    Raises:
-        SeriesError: ``unreadable``, ``not_3d`` or ``not_finite``.
-    """
-    volume = _load(Path(path))
-    hu = _to_display(stored_to_hu(volume.words, volume.slope, volume.intercept), volume)
-    if not np.isfinite(hu).all():
-        raise SeriesError("not_finite", explain(path.name, "must hold finite HU", "NaN or infinity", "fill the gaps"))
-    return CTSeries(hu, np.zeros(hu.shape, dtype=bool), _affine_lps(volume), Path(path))
-
-
-def write_nifti_like(source_path: Path, hu: np.ndarray, out_path: Path, *, overwrite: bool = False) -> int:
-    """Write HU in the form of their source: same header, axes, type and rescale.
-
-    Voxels whose HU equal the source's keep their stored word; others are rounded to nearest and clipped
-    to the type.
-
-    Args:
-        source_path: The file that :func:`read_nifti` read.
-        hu: New HU ``[slices, rows, cols]``.
-        out_path: ``.nii`` or ``.nii.gz``; the name says whether it is compressed.
-        overwrite: Replace an existing file.
-
-    Returns:
-        How many voxels the type could not hold.
-
-    Raises:
-        SeriesError: ``bad_shape`` or ``not_finite`` HU, or the source cannot be read.
-        OutputError: The file exists, is the source, or cannot be written.
-    """
-    _require_free(Path(source_path), Path(out_path), overwrite)
-    volume = _load(Path(source_path))
-    _require_hu(hu, _to_display(volume.words, volume).shape)
-    words, n_clipped = _words(_from_display(hu, volume), volume)
-    header = _leading_bytes(Path(source_path), volume.n_bytes_ahead)
-    content = header + words.tobytes(order="F")
-    write_atomically(Path(out_path), lambda file: _write_bytes(file, content, out_path.name.endswith(".gz")))
-    return n_clipped
-
-
-def _load(path: Path) -> _Volume:
-    """Read a file's words and description; nibabel's errors become ours."""
-    try:
-        image: Any = nibabel.load(path)
-        proxy = image.dataobj
-        words = np.asanyarray(proxy.get_unscaled())
-        volume = _Volume(
-            words=_three_axes(path, words),
-            shape=words.shape,
-            slope=float(proxy.slope),
-            intercept=float(proxy.inter),
-            affine_ras_mm=np.asarray(image.affine),
-            n_bytes_ahead=int(proxy.offset),
-        )
-    except SeriesError:
-        raise
-    except Exception as error:
-        message = explain(path.name, "must be a readable NIfTI file", type(error).__name__, "replace the file")
-        raise SeriesError("unreadable", message) from error
-    if words.dtype.kind not in "iuf":
-        raise SeriesError("bad_value", explain(path.name, "must hold plain numbers", words.dtype, "convert it first"))
-    return volume
-
-
-def _three_axes(path: Path, words: np.ndarray) -> np.ndarray:
-    """View the words as ``[i, j, k]``: a plane gets a third axis, trailing axes of length 1 go."""
-    if words.ndim < 2 or any(length != 1 for length in words.shape[3:]):
-        raise SeriesError("not_3d", explain(path.name, "must be one volume", f"shape {words.shape}", "split it first"))
-    return words.reshape((*words.shape, 1)[:3], order="F")
-
-
-def _to_display(array: np.ndarray, volume: _Volume) -> np.ndarray:
-    """``[i, j, k]`` to ``[slices, rows, cols]``."""
-    turned = orientations.apply_orientation(array, volume.to_display)
-    return np.ascontiguousarray(turned.transpose(2, 1, 0))
-
-
-def _from_display(array: np.ndarray, volume: _Volume) -> np.ndarray:
-    """``[slices, rows, cols]`` to ``[i, j, k]``."""
-    display = orientations.axcodes2ornt(_DISPLAY_AXES)
-    own = orientations.io_orientation(volume.affine_ras_mm)
-    back = orientations.ornt_transform(display, own)
-    return np.asarray(orientations.apply_orientation(array.transpose(2, 1, 0), back))
-
-
-def _affine_lps(volume: _Volume) -> np.ndarray:
-    """(slice, row, col) to LPS millimetres: undo the turn, flip the signs of x and y, swap the columns."""
-    undo = orientations.inv_ornt_aff(volume.to_display, volume.words.shape)
-    return np.asarray(_RAS_TO_LPS @ volume.affine_ras_mm @ undo @ _REVERSED_AXES)
-
-
-def _words(hu: np.ndarray, volume: _Volume) -> tuple[np.ndarray, int]:
-    """HU ``[i, j, k]`` to words of the file's type, and how many had to be clipped."""
-    is_kept = hu == stored_to_hu(volume.words, volume.slope, volume.intercept)
-    if volume.words.dtype.kind == "f":
-        words = (hu.astype(np.float64) - volume.intercept) / volume.slope
-        return np.where(is_kept, volume.words, words).astype(volume.words.dtype), 0
-    limits = np.iinfo(volume.words.dtype)
-    rounded = hu_to_stored(hu, volume.slope, volume.intercept)
-    clipped = np.clip(rounded, limits.min, limits.max)
-    n_clipped = int(np.count_nonzero((clipped != rounded) & ~is_kept))
-    return np.where(is_kept, volume.words, clipped.astype(volume.words.dtype)).astype(volume.words.dtype), n_clipped
-
-
-def _leading_bytes(path: Path, n_bytes: int) -> bytes:
-    """The header and its extensions, byte for byte."""
-    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-        return file.read(n_bytes)
-
-
-def _write_bytes(file: BinaryIO, content: bytes, is_compressed: bool) -> None:
-    """Compress without a time stamp: the same volume twice is the same file."""
-    file.write(gzip.compress(content, _GZIP_LEVEL, mtime=0) if is_compressed else content)
-
-
-def _require_hu(hu: np.ndarray, shape: tuple[int, ...]) -> None:
-    if hu.shape != shape:
-        raise SeriesError("bad_shape", explain("denoised volume", f"must be {shape}", hu.shape, "keep the size"))
-    if not np.isfinite(hu).all():
-        raise SeriesError("not_finite", explain("denoised volume", "must be finite HU", "NaN", "check the model"))
-
-
-def _require_free(source: Path, out: Path, overwrite: bool) -> None:
-    if not is_nifti(out):
-        raise OutputError(explain(str(out), "must end in .nii or .nii.gz", out.name, "rename it"))
-    if out.resolve() == source.resolve():
-        raise OutputError(explain(str(out), "must not be the source", "the same file", "choose another name"))
-    if out.exists() and not overwrite:
-        raise OutputError(explain(str(out), "must not exist yet", "a file", "skip it or pass overwrite"))
+    return path.name.lower().endswith(SUFFIXES)

@@ -8,6 +8,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
 from n2b_ct.data.found import find_series
 from n2b_ct.data.manifest import Manifest
@@ -106,6 +107,21 @@ def test_a_nifti_volume_is_a_series_too(tmp_path):
     found = find_series(manifest_of({"v": {"path": "v.nii.gz", "dose": 0.1}}), tmp_path, ["v"])["v"]
     assert (len(found), found.size_px, found.dose) == (3, (5, 4), 0.1)
     np.testing.assert_array_equal(found.read_hu([1])[0], hu[:, :, 1].T)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nrrd", ".nhdr", ".mha", ".mhd"])
+def test_a_volumes_offset_to_hu_is_told_by_the_manifest(tmp_path, ending):
+    words = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(words), str(tmp_path / f"v{ending}"))
+    entry = {"path": f"v{ending}", "hu_offset": -1000}
+    found = find_series(manifest_of({"v": entry}), tmp_path, ["v"])["v"]
+    np.testing.assert_array_equal(found.read_hu([2, 0]), words[[2, 0]] - 1000.0)
+
+
+def test_a_volume_that_cannot_be_trusted_is_told_when_it_is_looked_for(tmp_path):
+    (tmp_path / "v.nrrd").write_text("NRRD0004\n")
+    with pytest.raises(DataError, match=r"v\.nrrd: must be a readable NRRD file"):
+        find_series(manifest_of({"v": {"path": "v.nrrd"}}), tmp_path, ["v"])
 
 
 def test_blank_uids_are_accepted_only_where_the_manifest_says_so(tmp_path):

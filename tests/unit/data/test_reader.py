@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from monai.data import PydicomReader
 from monai.transforms import Compose, LoadImage, LoadImaged, Orientationd
@@ -57,7 +58,7 @@ def test_the_metadata_tells_geometry_and_identity(series_dir):
     assert tuple(meta["spatial_shape"]) == (3, 24, 32)
     assert meta["space"] == "RAS"
     assert meta["series_instance_uid"] == SERIES_UID
-    assert meta["problems"] == ""
+    assert meta["problems"] == "non_square_pixels"
     assert tuple(meta["spacing"]) == pytest.approx((2.0, 0.5, 0.75))
 
 
@@ -143,8 +144,18 @@ def test_files_of_several_folders_are_refused(tmp_path):
         load(paths)
 
 
+def test_a_metaimage_off_by_a_constant_is_read_as_hu(tmp_path):
+    words = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(words), str(tmp_path / "v.mha"))
+    told, silent = CTSeriesReader(hu_offset=-1000), CTSeriesReader()
+    hu, meta = told.get_data(told.read(tmp_path / "v.mha"))
+    np.testing.assert_array_equal(hu, words - 1000.0)
+    assert meta["problems"] == ""
+    assert silent.get_data(silent.read(tmp_path / "v.mha"))[1]["problems"] == "maybe_not_hu"
+
+
 def test_several_niftis_are_no_series(tmp_path):
-    with pytest.raises(DataError, match="image: must be one NIfTI volume, got 2 files; load them one by one"):
+    with pytest.raises(DataError, match="image: must be one volume, got 2 files; load them one by one"):
         load([tmp_path / "a.nii", tmp_path / "b.nii"])
 
 

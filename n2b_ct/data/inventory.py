@@ -1,0 +1,118 @@
+"""What lies in a folder: CT series, volumes, and one record for every file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2b_ct.data.indexing import dose_hint
+from n2b_ct.errors import SeriesError
+from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.progress import Progress
+from n2b_ct.io.series import FileRecord, SeriesRef
+from n2b_ct.io.volume_records import volumes_among, with_volumes
+from n2b_ct.io.volumes import VolumeInfo, describe_volume
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a folder holds.
+
+    Attributes:
+        series: The DICOM CT series.
+        volumes: The NIfTI, NRRD and MetaImage volumes.
+        records: One per file, in the order of the paths.
+    """
+
+    series: tuple[SeriesRef, ...]
+    volumes: tuple[VolumeInfo, ...]
+    records: tuple[FileRecord, ...]
+
+    @property
+    def n_errors(self) -> int:
+        """How many files look like CT and cannot be trusted."""
+        return sum(record.action == "error" for record in self.records)
+
+
+def take_inventory(
+    root: Path,
+    progress: Progress | None = None,
+    *,
+    repair_uids: bool = False,
+    assume_hu: bool = False,
+    hu_offset: float = 0.0,
+) -> Inventory:
+    """Look at every file at or below a place: headers, and the first voxels of volumes.
+
+    Args:
+        root: A file or a folder.
+        progress: Called with (done, total, what).
+        repair_uids: Name slices without UIDs after their content instead of refusing them.
+        assume_hu: Take the values for HU where a DICOM file does not say so.
+        hu_offset: What must be added to the values of volumes to get HU.
+
+    Raises:
+        DataError: The root does not exist.
+    """
+    found = scan(root, progress, repair_uids=repair_uids, assume_hu=assume_hu)
+    candidates = volumes_among(found.records)
+    volumes, refused = _look_at(candidates, hu_offset)
+    records = with_volumes(found.records, candidates)
+    return Inventory(found.series, tuple(volumes), tuple(refused.get(record.path, record) for record in records))
+
+
+def dose_hints(series: SeriesRef) -> tuple[str, ...]:
+    """Word what a series' header and name say about its dose: for people, never a number to compute with.
+
+    Simulated low-dose series often carry the tube current of the full dose.
+    """
+    facts = series.facts
+    found = (
+        f"CTDIvol {short_number(facts['CTDIvol'])} mGy" if facts.get("CTDIvol") else "",
+        _milliampere_seconds(facts),
+        f"modulation {facts['ExposureModulationType']}" if facts.get("ExposureModulationType") else "",
+        *(
+            _fraction(what, text)
+            for what, text in (("description", series.description), ("folder", series.directory.name))
+        ),
+    )
+    return tuple(hint for hint in found if hint)
+
+
+def _fraction(what: str, text: str) -> str:
+    """Word a dose that stands in a name, with the name: a person sees at once where it was misread."""
+    fraction = dose_hint(text)
+    return "" if fraction is None else f"{100 * fraction:g} % dose ({what} {text!r})"
+
+
+def short_number(number: str) -> str:
+    """Leave four digits of a number; a text that is none stays."""
+    try:
+        return f"{float(number):.4g}"
+    except ValueError:
+        return number
+
+
+def _milliampere_seconds(facts: dict[str, str]) -> str:
+    """Exposure, or tube current times ExposureTime (ms)."""
+    if facts.get("Exposure"):
+        return f"{short_number(facts['Exposure'])} mAs"
+    try:
+        product_mas = float(facts["XRayTubeCurrent"]) * float(facts["ExposureTime"]) / 1000
+    except (KeyError, ValueError):
+        current = facts.get("XRayTubeCurrent")
+        return f"{short_number(current)} mA" if current else ""
+    return f"{product_mas:.4g} mAs"
+
+
+def _look_at(paths: Sequence[Path], hu_offset: float) -> tuple[list[VolumeInfo], dict[Path, FileRecord]]:
+    """Describe volumes, and record those that cannot be trusted."""
+    volumes: list[VolumeInfo] = []
+    refused: dict[Path, FileRecord] = {}
+    for path in paths:
+        try:
+            volumes.append(describe_volume(path, hu_offset=hu_offset))
+        except SeriesError as error:
+            refused[path] = FileRecord(path, "error", error.reason, str(error))
+    return volumes, refused

@@ -1,0 +1,193 @@
+"""MetaImage volumes (``.mha``; ``.mhd`` with data files): their header, understood and written back line for line.
+
+The header is text, ``Key = value``, and ends with ElementDataFile. It is read here rather than by ITK because a header
+is untrusted: it may name any file of the machine and any size. ITK's reading of it is the standard that tests compare
+with; what ITK leaves unread stays in the header.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.text_headers import (
+    ENCODING,
+    affine_ras,
+    data_files,
+    leading_lines,
+    real_numbers,
+    require_same_ending,
+    shown,
+    tail_start,
+    three_axes,
+    whole_numbers,
+    write_pair,
+)
+from n2b_ct.io.voxel_files import VoxelFile, encoded, refused
+from n2b_ct.io.voxels import Scale
+
+SUFFIXES = (".mha", ".mhd")
+
+_END = re.compile(rb"^[ \t]*ElementDataFile[ \t]*[=:][^\n]*(\n|\Z)", re.MULTILINE)
+_TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG": "i4",
+    "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}
+_BIG_ENDIAN = ("ElementByteOrderMSB", "BinaryDataByteOrderMSB")
+_DIRECTIONS = ("TransformMatrix", "Rotation", "Orientation")
+_ORIGINS = ("Offset", "Position", "Origin")
+_SPACINGS = ("ElementSpacing", "ElementSize")
+
+
+def understand(path: Path) -> VoxelFile:
+    """Read a header.
+
+    Raises:
+        SeriesError: ``unreadable``, ``bad_value``, ``bad_rescale``, ``not_3d``, ``too_large`` or ``data_file_refused``.
+    """
+    lines, n_header_bytes = leading_lines(path, _END)
+    fields = _fields(path, lines)
+    _require_plain(path, fields)
+    shape = whole_numbers(path, "DimSize", fields["DimSize"])
+    dtype = _dtype(path, fields)
+    name = fields["ElementDataFile"]
+    is_local = name.upper() == "LOCAL"
+    parts = (path,) if is_local else data_files(path, name)
+    is_compressed = _is_true(fields, "CompressedData")
+    volume_shape = three_axes(path, shape)
+    n_bytes = int(np.prod(volume_shape, dtype=object)) * dtype.itemsize
+    return VoxelFile(
+        path=path,
+        form="MetaImage",
+        head="\n".join(lines).encode(ENCODING),
+        dtype=dtype,
+        shape=volume_shape,
+        affine_ras_mm=_affine(path, fields, len(shape)),
+        scale=_scale(path, fields),
+        parts=parts,
+        encoding="zlib" if is_compressed else "raw",
+        start=n_header_bytes if is_local else _header_size(path, fields, parts, n_bytes),
+    )
+
+
+def save_like(volume: VoxelFile, words: np.ndarray, out: Path) -> None:
+    """Write words under a volume's header; ``.mhd`` gets one data file of its own name.
+
+    Raises:
+        OutputError: The name ends otherwise than the source's, or a file cannot be written.
+    """
+    require_same_ending(volume, out)
+    data = encoded(words, volume.encoding)
+    if out.suffix.lower() == ".mha":
+        content = _header(volume, len(data), "LOCAL").encode(ENCODING) + data
+        write_atomically(out, lambda file: file.write(content))
+    else:
+        data_path = data_place(out, volume)
+        write_pair(out, _header(volume, len(data), data_path.name), data_path, data)
+
+
+def data_place(out: Path, volume: VoxelFile) -> Path:
+    """Name the data file of an ``.mhd``, as ITK does."""
+    return out.with_suffix(".zraw" if volume.encoding == "zlib" else ".raw")
+
+
+def _fields(path: Path, lines: list[str]) -> dict[str, str]:
+    if damaged := [line for line in lines if line.strip() and not re.search(r"[=:]", line)]:
+        got = f"a line {shown(damaged[0])}"  # ITK would forget all that follows it
+        raise refused("unreadable", path, "must be a readable MetaImage file", got, "replace the file")
+    fields = dict(_key_and_value(line) for line in lines if line.strip())
+    for key in ("NDims", "DimSize", "ElementType", "ElementDataFile"):
+        if not fields.get(key):
+            raise refused("unreadable", path, "must be a readable MetaImage file", f"no {key}", "replace the file")
+    n_axes = whole_numbers(path, "NDims", fields["NDims"])
+    if n_axes != (len(fields["DimSize"].split()),):
+        got = f"NDims {shown(fields['NDims'])}, DimSize {shown(fields['DimSize'])}"
+        raise refused("bad_value", path, "must agree with itself about its axes", got, "correct its header")
+    return fields
+
+
+def _key_and_value(line: str) -> tuple[str, str]:
+    """Part a line at its first ``=`` or ``:``."""
+    key = re.split(r"[=:]", line, maxsplit=1)[0]
+    return key.strip(), line[len(key) + 1 :].strip()
+
+
+def _require_plain(path: Path, fields: dict[str, str]) -> None:
+    """Refuse what is no volume of plain binary numbers."""
+    if fields.get("ElementNumberOfChannels", "1") != "1":
+        got = f"{shown(fields['ElementNumberOfChannels'])} channels"
+        raise refused("not_3d", path, "must hold one number a voxel", got, "split it first")
+    if not _is_true(fields, "BinaryData", "True"):
+        raise refused("bad_value", path, "must hold binary words", "text", "convert it first")
+    if _is_true(fields, "CompressedData") and "%" in fields["ElementDataFile"]:
+        raise refused("bad_value", path, "must have one compressed data file", "many", "convert it first")
+
+
+def _is_true(fields: dict[str, str], key: str, default: str = "False") -> bool:
+    return fields.get(key, default)[:1].upper() in ("T", "1", "Y")
+
+
+def _dtype(path: Path, fields: dict[str, str]) -> np.dtype:
+    element = fields["ElementType"]
+    if element not in _TYPES:
+        raise refused("bad_value", path, "must hold plain numbers", shown(element), "convert it first")
+    is_big = any(_is_true(fields, key) for key in _BIG_ENDIAN)
+    return np.dtype((">" if is_big else "<") + _TYPES[element])
+
+
+def _scale(path: Path, fields: dict[str, str]) -> Scale:
+    """Readers disagree about the intensity function: some apply it, ITK does not."""
+    slope = real_numbers(path, "slope", fields.get("ElementToIntensityFunctionSlope", "1"), 1)
+    offset = real_numbers(path, "offset", fields.get("ElementToIntensityFunctionOffset", "0"), 1)
+    if (slope, offset) != ([1.0], [0.0]):
+        requirement = "must hold HU without ElementToIntensityFunction"
+        raise refused("bad_rescale", path, requirement, f"slope {slope[0]:g}", "apply it first")
+    return Scale()
+
+
+def _affine(path: Path, fields: dict[str, str], n_axes: int) -> np.ndarray:
+    """Rows of TransformMatrix are the directions of the axes; positions are LPS, as ITK takes them."""
+    identity = " ".join(str(value) for value in np.eye(n_axes).ravel())
+    directions = real_numbers(path, "TransformMatrix", _first(fields, _DIRECTIONS, identity), n_axes**2)
+    spacing_mm = real_numbers(path, "ElementSpacing", _first(fields, _SPACINGS, "1 " * n_axes), n_axes)
+    origin_mm = real_numbers(path, "Offset", _first(fields, _ORIGINS, "0 " * n_axes), n_axes)
+    columns = np.asarray(directions).reshape(n_axes, n_axes).T * spacing_mm
+    return affine_ras(columns, np.asarray(origin_mm))
+
+
+def _first(fields: dict[str, str], keys: tuple[str, ...], default: str) -> str:
+    return next((fields[key] for key in keys if key in fields), default)
+
+
+def _header_size(path: Path, fields: dict[str, str], parts: tuple[Path, ...], n_bytes: int) -> int:
+    """Bytes ahead of the data in their files; -1: the data end with the file."""
+    (size,) = whole_numbers(path, "HeaderSize", fields.get("HeaderSize", "0"))
+    return size if size >= 0 else tail_start(path, parts, n_bytes)
+
+
+def _header(volume: VoxelFile, n_data_bytes: int, data_name: str) -> str:
+    """Keep the source's lines but for those that speak of the file's layout.
+
+    ITK takes compressed bytes for voxels where CompressedDataSize is absent, so it is always written.
+    """
+    new = {"CompressedDataSize": str(n_data_bytes), "ElementDataFile": data_name, "HeaderSize": "0"}
+    lines = volume.head.decode(ENCODING).split("\n")
+    keys = [_key_and_value(line)[0] for line in lines]
+    if volume.encoding == "zlib" and "CompressedDataSize" not in keys:
+        place = keys.index("ElementDataFile")
+        keys.insert(place, "CompressedDataSize")
+        lines.insert(place, "")
+    return "\n".join(f"{key} = {new[key]}" if key in new else line for key, line in zip(keys, lines, strict=True))

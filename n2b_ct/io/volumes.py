@@ -1,0 +1,205 @@
+"""Volumes that are no DICOM: NIfTI, NRRD and MetaImage in, the same form, geometry and type out.
+
+Stored values are HU after the file's own slope and intercept; NRRD and MetaImage have none. Where a volume's values are
+off by a constant (HU + 1000, say), only a person knows: ``hu_offset`` is added to what is stored, and taken off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from n2b_ct.errors import OutputError, SeriesError, explain
+from n2b_ct.io import metaimage, nifti, nrrd
+from n2b_ct.io.series import CTSeries
+from n2b_ct.io.voxel_files import VoxelFile, check_lengths, peek_words, read_words, refused
+from n2b_ct.io.voxels import (
+    Scale,
+    display_affine_lps,
+    display_shape,
+    from_display,
+    require_directions,
+    to_display,
+)
+
+_FORMS: tuple[ModuleType, ...] = (nifti, nrrd, metaimage)
+ENDINGS: tuple[str, ...] = (".nii.gz", ".nii", *nrrd.SUFFIXES, *metaimage.SUFFIXES)
+_N_PEEKED_WORDS = 2**20
+_SURELY_GAS_HU = -300.0
+_LEAST_GAS_SHARE = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeInfo:
+    """What a volume's header tells.
+
+    Attributes:
+        path: The file with the header.
+        form: ``NIfTI``, ``NRRD`` or ``MetaImage``.
+        shape: ``(slices, rows, cols)``.
+        spacing_mm: Between slices, rows and columns.
+        word_type: Type of a stored value, such as ``int16``.
+        is_compressed: Whether its data are.
+        data_paths: Data files beside the header.
+        problems: Codes such as ``maybe_not_hu``: used, but worth knowing.
+    """
+
+    path: Path
+    form: str
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    word_type: str
+    is_compressed: bool
+    data_paths: tuple[Path, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def is_volume(path: Path) -> bool:
+    """Say whether a file's name is a volume's."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def describe_volume(path: Path, *, hu_offset: float = 0.0) -> VolumeInfo:
+    """Read a volume's header, and the first of its words to see whether they can be HU.
+
+    Raises:
+        SeriesError: The header cannot be trusted, or its data are not there whole.
+    """
+    volume = _understood(path, hu_offset)
+    peeked = volume.scale.to_hu(peek_words(volume, _N_PEEKED_WORDS).reshape(-1, 1, 1))
+    affine_lps_mm = display_affine_lps(volume.shape, volume.affine_ras_mm)
+    spacing_mm = [float(mm) for mm in np.linalg.norm(affine_lps_mm[:3, :3], axis=0)]
+    return VolumeInfo(
+        path=path,
+        form=volume.form,
+        shape=display_shape(volume.shape, volume.affine_ras_mm),
+        spacing_mm=(spacing_mm[0], spacing_mm[1], spacing_mm[2]),
+        word_type=volume.dtype.name,
+        is_compressed=volume.encoding != "raw",
+        data_paths=tuple(part for part in volume.parts if part != path),
+        problems=hu_problems(peeked),
+    )
+
+
+def read_volume(path: Path, *, hu_offset: float = 0.0) -> CTSeries:
+    """Read a CT volume.
+
+    Args:
+        path: ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``.
+        hu_offset: What must be added to the file's values to get HU.
+
+    Returns:
+        HU float32 ``[slices, rows, cols]`` and the affine from (slice, row, col) to LPS millimetres.
+
+    Raises:
+        SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``not_finite``, ``too_large``, ``pixel_truncated`` and
+            the like.
+    """
+    volume = _understood(Path(path), hu_offset)
+    hu = _hu(volume, read_words(volume))
+    if not np.isfinite(hu).all():
+        raise refused("not_finite", volume.path, "must hold finite HU", "NaN or infinity", "fill the gaps")
+    affine_lps_mm = display_affine_lps(volume.shape, volume.affine_ras_mm)
+    return CTSeries(hu, np.zeros(hu.shape, dtype=bool), affine_lps_mm, volume.path)
+
+
+def write_volume_like(
+    source: Path, hu: np.ndarray, out: Path, *, overwrite: bool = False, hu_offset: float = 0.0
+) -> int:
+    """Write HU in the form of their source: same header, axes, type, byte order, compression and scale.
+
+    Voxels whose HU equal the source's keep their stored word; others are rounded to nearest and clipped to the type.
+
+    Args:
+        source: The file that :func:`read_volume` read.
+        hu: New HU ``[slices, rows, cols]``.
+        out: Ends as the source does; NIfTI may be compressed or not, as the name says.
+        overwrite: Replace an existing file.
+        hu_offset: As it was for reading.
+
+    Returns:
+        How many voxels the type could not hold.
+
+    Raises:
+        SeriesError: ``bad_shape`` or ``not_finite`` HU, or the source cannot be read.
+        OutputError: The file exists, is the source, or cannot be written.
+    """
+    source, out = Path(source), Path(out)
+    form = _form(source)
+    _require_ending(source, out)
+    volume = _understood(source, hu_offset)
+    _require_free(volume, out, overwrite)
+    _require_hu(hu, display_shape(volume.shape, volume.affine_ras_mm))
+    words, n_clipped = volume.scale.to_words(from_display(hu, volume.affine_ras_mm), read_words(volume))
+    form.save_like(volume, words, out)
+    return n_clipped
+
+
+def hu_problems(hu: np.ndarray) -> tuple[str, ...]:
+    """Say what is odd about values that should be HU: around every patient there is air.
+
+    Noise around an offset of 1000 reaches below 0 HU too, so it takes more than single voxels.
+    """
+    share = np.count_nonzero(hu < _SURELY_GAS_HU) / max(hu.size, 1)
+    return ("maybe_not_hu",) if share < _LEAST_GAS_SHARE else ()
+
+
+def data_paths(path: Path) -> tuple[Path, ...]:
+    """List the data files that a volume's header names; none where the header cannot be trusted."""
+    try:
+        return tuple(part for part in _form(path).understand(path).parts if part != path)
+    except SeriesError:
+        return ()
+
+
+def _form(path: Path) -> ModuleType:
+    for form in _FORMS:
+        if path.name.lower().endswith(form.SUFFIXES):
+            return form
+    raise refused("unreadable", path, f"must end in one of {', '.join(ENDINGS)}", path.suffix or "none", "rename it")
+
+
+def _understood(path: Path, hu_offset: float) -> VoxelFile:
+    understand: Callable[[Path], VoxelFile] = _form(path).understand
+    volume = understand(path)
+    require_directions(volume.affine_ras_mm, path.name)
+    check_lengths(volume)
+    scale = Scale(volume.scale.slope, volume.scale.intercept + hu_offset)
+    return replace(volume, scale=scale)
+
+
+def _hu(volume: VoxelFile, words: np.ndarray) -> np.ndarray:
+    return to_display(volume.scale.to_hu(words), volume.affine_ras_mm)
+
+
+def _require_hu(hu: np.ndarray, shape: tuple[int, ...]) -> None:
+    if hu.shape != shape:
+        raise SeriesError("bad_shape", explain("denoised volume", f"must be {shape}", hu.shape, "keep the size"))
+    if not np.isfinite(hu).all():
+        raise SeriesError("not_finite", explain("denoised volume", "must be finite HU", "NaN", "check the model"))
+
+
+def _require_ending(source: Path, out: Path) -> None:
+    endings = nifti.SUFFIXES if nifti.is_nifti(source) else (source.suffix.lower(),)
+    if not out.name.lower().endswith(endings):
+        raise OutputError(explain(str(out), f"must end in {' or '.join(endings)}", out.name, "rename it"))
+
+
+def _require_free(volume: VoxelFile, out: Path, overwrite: bool) -> None:
+    """Neither the header nor its data file may be the source's; both must be free unless they may be replaced."""
+    sources = {path.resolve() for path in (volume.path, *volume.parts)}
+    for place in (out, *_data_place(volume, out)):
+        if place.resolve() in sources:
+            raise OutputError(explain(str(place), "must not be the source", "the same file", "choose another name"))
+        if place.exists() and not overwrite:
+            raise OutputError(explain(str(place), "must not exist yet", "a file", "skip it or pass overwrite"))
+
+
+def _data_place(volume: VoxelFile, out: Path) -> tuple[Path, ...]:
+    if out.suffix.lower() not in (".mhd", ".nhdr"):
+        return ()
+    return (_form(out).data_place(out, volume),)

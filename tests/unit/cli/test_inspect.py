@@ -1,0 +1,114 @@
+"""``n2b-ct inspect``: what a person reads and what a script gets."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from n2b_ct.cli import run
+from tests.helpers import make_ct_dataset, save, save_series
+
+FIELDS = {"path", "action", "reason", "detail", "series"}
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """A series with a gap and dose facts, a volume off by 1000, and files that are none of ours."""
+    folder = tmp_path / "messy"
+    save_series(folder / "QD", [0.0, 2.0, 4.0, 8.0], SeriesDescription="Thorax [red]B30[/red]\x1b[31m", Exposure="288")
+    image = SimpleITK.GetImageFromArray(np.full((3, 4, 5), 1040, np.int16))
+    SimpleITK.WriteImage(image, str(folder / "phantom.mhd"))
+    for number in range(5):
+        (folder / f"notes{number}.txt").write_text("notes")
+    return folder
+
+
+def told(capsys, *arguments) -> tuple[int, str]:
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    return code, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_text_holds_everything_and_fits(messy, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, text = told(capsys, "inspect", messy)
+    assert code == 0
+    assert max(map(len, text.splitlines())) <= width
+    words = " ".join(text.split())
+    for expected in (
+        "4 24x32 0.5x0.75x2..4 B30 120",
+        "Thorax [red]B30[/red]?[31m, 2 mm thick, Explicit VR Little Endian",
+        "dose hint 288 mAs, 25 % dose (folder 'QD')",
+        "missing_slices (after 4 mm)",
+        "missing_slices: gaps where whole slices are absent",
+        "MetaImage 3 4x5 1x1x1 int16",
+        "maybe_not_hu:",
+        "file phantom.mhd",
+        "skipped: not_dicom, 5 files: the content is not DICOM, whatever the name says",
+        "notes0.txt, notes1.txt, notes2.txt, …",
+        "1 series with 4 slices, 1 volume; 11 files, 5 skipped, 0 errors",
+    ):
+        assert expected in words
+    assert "notes4.txt" not in text
+
+
+def test_on_request_every_unused_file_is_listed(messy, capsys):
+    _, text = told(capsys, "inspect", messy, "--files")
+    assert all(f"notes{number}.txt" in text for number in range(5))
+
+
+def test_the_json_holds_everything(messy, capsys):
+    code, text = told(capsys, "inspect", messy, "--json")
+    values = json.loads(text)
+    assert (code, values["format"], set(values)) == (0, 1, {"format", "series", "volumes", "files"})
+    (series,) = values["series"]
+    assert series["positions_mm"] == [0, 2, 4, 8]
+    assert (series["n_slices"], series["rows"], series["cols"]) == (4, 24, 32)
+    assert series["dose_hints"] == ["288 mAs", "25 % dose (folder 'QD')"]
+    assert series["facts"]["ConvolutionKernel"] == "B30"
+    assert "missing_slices" in series["problems"]
+    assert len(series["instances"]) == 4
+    (volume,) = values["volumes"]
+    assert (volume["shape"], volume["problems"]) == ([3, 4, 5], ["maybe_not_hu"])
+    assert len(values["files"]) == 11
+    assert all(set(record) == FIELDS for record in values["files"])
+    assert "patient-7" not in text
+    assert "Müller" not in text
+
+
+def test_the_offset_of_volumes_may_be_told(messy, capsys):
+    _, text = told(capsys, "inspect", messy, "--volume-offset-hu", "-2040", "--json")
+    assert json.loads(text)["volumes"][0]["problems"] == []
+
+
+def test_the_exit_code_tells_usable_from_broken_from_nothing(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("notes")
+    assert told(capsys, "inspect", tmp_path)[0] == 2
+    save_series(tmp_path / "a")
+    assert told(capsys, "inspect", tmp_path)[0] == 0
+    save(make_ct_dataset(RescaleSlope="0"), tmp_path / "bad.dcm")
+    code, text = told(capsys, "inspect", tmp_path)
+    assert code == 1
+    assert "error: bad_rescale, 1 file" in text
+
+
+def test_repaired_uids_are_offered_by_both_commands(tmp_path, capsys):
+    save_series(tmp_path / "a", SOPInstanceUID="")
+    assert told(capsys, "inspect", tmp_path / "a")[0] == 2
+    assert told(capsys, "inspect", tmp_path / "a", "--repair-uids")[0] == 0
+    out = tmp_path / "found.yaml"
+    assert told(capsys, "index", tmp_path / "a", "--out", out, "--repair-uids")[0] == 0
+    assert "repair_uids: true" in out.read_text()
+
+
+def test_names_that_no_encoding_knows_are_told_without_breaking(tmp_path, capsys):
+    save_series(tmp_path / "a", [0.0])
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.txt", "wb") as file:  # noqa: PTH123 (a name that is no text)
+        file.write(b"notes")
+    assert "caf?.txt" in told(capsys, "inspect", tmp_path)[1]
+    assert json.loads(told(capsys, "inspect", tmp_path, "--json")[1])["files"]
