@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import n2b_ct
 from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.sandbox.frames import Answer, as_outcome, receive, send
 
-_PACKAGE_PARENT = Path(n2b_ct.__file__).parents[1]
-_ENTRY = "import sys; sys.path.append(sys.argv[1]); from n2b_ct.io.sandbox.worker import main; main()"
+_ENTRY = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from n2b_ct.io.sandbox.worker import main; main()"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _CLOSING_SECONDS = 1.0
 
@@ -50,7 +49,7 @@ class WorkerProcess:
     """
 
     def __init__(self, limits: Limits) -> None:
-        settings = [str(_PACKAGE_PARENT), str(limits.seconds), str(limits.n_memory_bytes)]
+        settings = [_import_path(), str(limits.seconds), str(limits.n_memory_bytes)]
         try:
             self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
                 [sys.executable, "-P", "-c", _ENTRY, *settings],
@@ -107,6 +106,11 @@ class WorkerProcess:
         if status == -getattr(signal, "SIGALRM", 0):
             return "time_limit"
         return "memory_limit" if status == -getattr(signal, "SIGKILL", 0) else "reader_crashed"
+
+
+def _import_path() -> str:
+    """Where this process finds modules, as JSON: a worker must run the very same package."""
+    return json.dumps([folder or _working_folder() for folder in sys.path])
 
 
 def _working_folder() -> str:

@@ -1,4 +1,4 @@
-"""The worker process, started by :mod:`.process` with the arguments PACKAGE_PARENT SECONDS MEMORY_BYTES.
+"""The worker process, started by :mod:`.process` with the arguments IMPORT_PATH SECONDS MEMORY_BYTES.
 
 It reads requests from standard input and answers on standard output, until its input ends. Its limits are
 the kernel's: address space, no core file, no file may be written, and an alarm that ends the process when

@@ -19,8 +19,8 @@ from n2b_ct.io.sandbox.pool import Sandbox, shared_sandbox
 from n2b_ct.io.sandbox.process import Limits
 
 _ENTRY_WITH_HAZARDS = f"""
-import sys
-sys.path[:0] = [sys.argv[1], {str(Path(__file__).parent)!r}]
+import json, sys
+sys.path[:] = [*json.loads(sys.argv[1]), {str(Path(__file__).parent)!r}]
 import sandbox_hazards
 sys.modules["n2b_ct.io.hazards"] = sandbox_hazards
 from n2b_ct.io.sandbox.worker import main
