@@ -1,0 +1,117 @@
+"""Detectability of a known low-contrast signal: what d′ means, its interval and its link to AUC.
+
+d′ is the distance between an observer's mean scores for signal present and absent, in standard deviations.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special, stats
+
+from n2b_ct.errors import DataError, explain
+
+CONFIDENCE = 0.95
+
+DEFINITIONS: dict[str, str] = {
+    "d_prime": (
+        "Detectability index: (mean score present − mean score absent) / √(mean of the two variances), of the "
+        "observer named."
+    ),
+    "d_prime_interval": (
+        f"{100 * CONFIDENCE:g} % interval from the jackknife: each region (or pair of regions that share their noise) "
+        "is left out in turn; normal deviates of Student's t."
+    ),
+    "auc": "Area under the ROC curve of normal scores: Φ(d′ / √2).",
+    "cnr": (
+        "|mean inside the insert − mean of its surroundings| / standard deviation of the surroundings, mean over "
+        "regions. It knows nothing of noise texture: a blur raises it."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Detectability:
+    """How well one observer detects one signal.
+
+    Attributes:
+        observer: ``"npw"`` or ``"cho"``.
+        d_prime: Estimate, free of the bias of testing on the training regions.
+        d_prime_low, d_prime_high: 95 % jackknife interval.
+        d_prime_resubstitution: Trained and tested on the same regions, biased upwards; for comparison only.
+        d_prime_held_out: Each region scored by a template it took no part in; biased slightly downwards.
+        n_present, n_absent: Regions.
+    """
+
+    observer: str
+    d_prime: float
+    d_prime_low: float
+    d_prime_high: float
+    d_prime_resubstitution: float
+    d_prime_held_out: float
+    n_present: int
+    n_absent: int
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve."""
+        return auc_of_d_prime(self.d_prime)
+
+
+def auc_of_d_prime(d_prime: float) -> float:
+    """Φ(d′ / √2)."""
+    return float(special.ndtr(d_prime / math.sqrt(2.0)))
+
+
+def d_prime_of_auc(auc: float) -> float:
+    """√2 · Φ⁻¹(AUC), for an AUC between 0 and 1 exclusive."""
+    return float(math.sqrt(2.0) * special.ndtri(auc))
+
+
+def d_prime_of_scores(present: np.ndarray, absent: np.ndarray) -> float:
+    """d′ of two sets of scores, corrected for the bias of a standard deviation from few scores (Hedges' factor).
+
+    Raises:
+        DataError: The scores do not vary.
+    """
+    variance = 0.5 * (np.var(present, ddof=1) + np.var(absent, ddof=1))
+    if variance <= 0.0:
+        raise DataError(explain("scores", "must vary between regions", "one constant", "use noisy realisations"))
+    n_free = len(present) + len(absent) - 2
+    return float((present.mean() - absent.mean()) / np.sqrt(variance) * (1.0 - 3.0 / (4.0 * n_free - 1.0)))
+
+
+def measure_cnr(regions_hu: np.ndarray, insert: np.ndarray, surroundings: np.ndarray) -> float | None:
+    """Contrast-to-noise ratio; see ``DEFINITIONS["cnr"]``.
+
+    Args:
+        regions_hu: ``[regions, rows, cols]``, HU.
+        insert: Bool ``[rows, cols]``, the inside of the insert, away from its edge.
+        surroundings: Bool ``[rows, cols]``, flat background.
+
+    Returns:
+        None where a background is constant.
+
+    Raises:
+        DataError: A mask marks fewer than 2 pixels.
+    """
+    if min(np.count_nonzero(insert), np.count_nonzero(surroundings)) < 2:
+        raise DataError(explain("CNR", "each mask needs 2 pixels", "fewer", "use a larger insert or region"))
+    regions = regions_hu.astype(np.float64)
+    contrast = np.abs(regions[:, insert].mean(axis=1) - regions[:, surroundings].mean(axis=1))
+    noise = np.std(regions[:, surroundings], axis=1, ddof=1)
+    return float(np.mean(contrast / noise)) if np.all(noise > 0.0) else None
+
+
+def jackknife_error(without: list[np.ndarray]) -> float:
+    """Standard error from leave-one-out values, one array per independent sample."""
+    spread = sum((v.size - 1) / v.size * float(np.sum((v - v.mean()) ** 2)) for v in without)
+    return math.sqrt(spread)
+
+
+def interval_around(value: float, error: float, n_free: int) -> tuple[float, float]:
+    """95 % interval of an estimate with a standard error."""
+    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, n_free)) * error
+    return value - reach, value + reach

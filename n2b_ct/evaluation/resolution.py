@@ -1,0 +1,282 @@
+"""Resolution: the task transfer function (TTF) of a disk insert or a straight edge.
+
+::
+
+    pixels around the edge -> edge spread function in bins of 1/10 px -> difference = line spread function (LSF)
+    TTF(f) = |Σ LSF(r) · taper(r) · exp(−2πi f r)| / |Σ LSF(r) · taper(r)| / sinc²(f · bin)
+
+A non-linear denoiser has no single transfer function: it depends on contrast and noise, so it is measured at several
+contrasts, on noisy images, and averaged over realisations.
+
+References:
+    Richard et al. 2012, Med. Phys. 39(7): the task-based transfer function of a disk, its radial edge spread function.
+    Yu et al. 2015, Med. Phys. 42(5): the TTF at low contrast from the average of repeated images.
+    AAPM Report 233 (2019): 50 % and 10 % frequencies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+from scipy.signal import windows
+
+from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.disks import Disk, distance_mm
+
+BINS_PER_PX = 10
+MAX_HALF_WIDTH_MM = 8.0
+REACH_OF_RADIUS = 0.8
+MIN_HALF_WIDTH_PX = 3.0
+TAPER = 0.5
+N_SECTORS = 12
+FREQUENCY_STEP_PER_MM = 0.005
+MIN_TOTAL_CNR = 15.0
+"""Below this the 50 % frequency of a 25 mm disk in white noise scatters by more than about 4 %."""
+
+DEFINITIONS: dict[str, str] = {
+    "ttf": (
+        f"Task transfer function: pixels within ±{REACH_OF_RADIUS:g} radius (at most {MAX_HALF_WIDTH_MM:g} mm) of the "
+        f"edge are averaged over realisations, then in bins of 1/{BINS_PER_PX} pixel by their distance from the fitted "
+        "centre (least squares, sub-pixel); the difference of neighbouring bins is the line spread function; a Tukey "
+        f"taper (flat inner {100 * (1 - TAPER):g} %) limits it; the modulus of its Fourier transform is 1 at zero "
+        "frequency and divided by sinc² for the bins. Up to one cycle per pixel."
+    ),
+    "ttf_f50_per_mm": "First frequency at which the TTF falls to 0.5, 1/mm (times 10: 1/cm).",
+    "ttf_f10_per_mm": "First frequency at which the TTF falls to 0.1, 1/mm.",
+    "ttf_standard_error": (
+        f"Jackknife over {N_SECTORS} sectors around the disk (or pieces along the straight edge), so that correlated "
+        "noise counts as what it is."
+    ),
+    "ttf_noise_criterion": (
+        f"f50 and f10 are given only where |contrast| is at least {MIN_TOTAL_CNR:g} times the noise of the averaged "
+        "image and where the TTF's standard error at that frequency is at most half its value there."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ttf:
+    """A task transfer function.
+
+    Attributes:
+        frequency_per_mm, ttf, standard_error: Samples from zero frequency on, ``[frequencies]``.
+        f50_per_mm, f10_per_mm: None where the noise does not allow them or the TTF does not fall that far.
+        contrast_hu: Fitted, inside minus outside (for an edge: behind minus before).
+        total_cnr: |Contrast| over the noise of the averaged image; None where no noise could be seen.
+        radius_mm: Fitted radius; None for a straight edge.
+        n_images: Realisations averaged.
+    """
+
+    frequency_per_mm: np.ndarray
+    ttf: np.ndarray
+    standard_error: np.ndarray
+    f50_per_mm: float | None
+    f10_per_mm: float | None
+    contrast_hu: float
+    total_cnr: float | None
+    radius_mm: float | None
+    n_images: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _EdgePixels:
+    """Pixels near an edge: signed distance (mm, outside positive), HU and which piece of the edge they lie at."""
+
+    distance_mm: np.ndarray
+    hu: np.ndarray
+    piece: np.ndarray
+
+
+def disk_ttf(images_hu: np.ndarray, disk: Disk, pixel_mm: tuple[float, float]) -> Ttf:
+    """Measure the TTF of a disk insert; see :data:`DEFINITIONS`.
+
+    Args:
+        images_hu: One image ``[rows, cols]`` or realisations ``[images, rows, cols]``, HU, with a flat background for
+            0.8 radius (at most 8 mm) around the disk.
+        disk: Where it is, within a pixel or two, its radius and contrast; the exact values are fitted.
+        pixel_mm: (row spacing, column spacing).
+
+    Raises:
+        DataError: The images hold NaN, the disk with its surroundings does not lie inside them, or it is smaller than
+            4 px in radius or shows no contrast at all.
+    """
+    mean_hu, n_images = _mean_image(images_hu)
+    half_mm = min(REACH_OF_RADIUS * disk.radius_mm, MAX_HALF_WIDTH_MM)
+    _require_inside(mean_hu.shape, disk, pixel_mm, half_mm)
+    fitted = fit_disk(mean_hu, disk, pixel_mm)
+    from_edge = distance_mm(mean_hu.shape, fitted.centre_px, pixel_mm) - fitted.radius_mm
+    row, col = np.mgrid[: mean_hu.shape[0], : mean_hu.shape[1]]
+    angle = np.arctan2((row - fitted.centre_px[0]) * pixel_mm[0], (col - fitted.centre_px[1]) * pixel_mm[1])
+    near = np.abs(from_edge) <= half_mm + max(pixel_mm)
+    piece = np.floor((angle[near] / (2.0 * np.pi) + 0.5) * N_SECTORS).astype(int) % N_SECTORS
+    pixels = _EdgePixels(from_edge[near], mean_hu[near], piece)
+    return _ttf(pixels, half_mm, pixel_mm, fitted.contrast_hu, fitted.radius_mm, n_images)
+
+
+def edge_ttf(
+    images_hu: np.ndarray, point_px: tuple[float, float], normal_degrees: float, pixel_mm: tuple[float, float]
+) -> Ttf:
+    """Measure the TTF of a straight edge that crosses a region.
+
+    Args:
+        images_hu: The region, ``[rows, cols]`` or ``[images, rows, cols]``, HU, flat on both sides of the edge. The
+            edge should run some degrees off the pixel grid, so that the bins of 1/10 px are filled.
+        point_px: (row, col) near the edge.
+        normal_degrees: Direction across the edge, 0 along the columns' index, 90 along the rows' index; fitted.
+        pixel_mm: (row spacing, column spacing).
+
+    Raises:
+        DataError: The images hold NaN, fewer than 3 px lie on either side of the edge, or there is none.
+    """
+    mean_hu, n_images = _mean_image(images_hu)
+    row, col = np.mgrid[: mean_hu.shape[0], : mean_hu.shape[1]]
+    y_mm, x_mm = (row - point_px[0]) * pixel_mm[0], (col - point_px[1]) * pixel_mm[1]
+    across, along, contrast_hu = _fit_line(mean_hu, y_mm, x_mm, np.deg2rad(normal_degrees))
+    half_mm = min(float(across.max()), float(-across.min()), MAX_HALF_WIDTH_MM)
+    near = np.abs(across) <= half_mm
+    order = np.argsort(np.argsort(along[near], kind="stable"), kind="stable")
+    pixels = _EdgePixels(across[near], mean_hu[near], order * N_SECTORS // order.size)
+    return _ttf(pixels, half_mm, pixel_mm, contrast_hu, None, n_images)
+
+
+def fit_disk(image_hu: np.ndarray, disk: Disk, pixel_mm: tuple[float, float]) -> Disk:
+    """Fit centre, radius, contrast and blur of a disk by least squares, starting from what is known.
+
+    Only pixels within 0.8 radius of the edge take part; the edge is modelled by the error function.
+    """
+    reach_mm = REACH_OF_RADIUS * disk.radius_mm
+    near = np.nonzero(np.abs(distance_mm(image_hu.shape, disk.centre_px, pixel_mm) - disk.radius_mm) <= reach_mm)
+    values = image_hu[near]
+    scale_hu = max(abs(disk.contrast_hu), 1e-6)
+
+    def misfit(p: np.ndarray) -> np.ndarray:
+        r_mm = np.hypot((near[0] - p[0]) * pixel_mm[0], (near[1] - p[1]) * pixel_mm[1])
+        edge = 0.5 * special.erfc((r_mm - p[2]) / (np.sqrt(2.0) * np.exp(p[3])))
+        return np.asarray((p[4] + p[5] * edge - values) / scale_hu)
+
+    start_sigma_mm = disk.blur_sigma_mm or max(pixel_mm)
+    start = [*disk.centre_px, disk.radius_mm, np.log(start_sigma_mm), np.median(values), disk.contrast_hu]
+    row, col, radius_mm, log_sigma, _, contrast_hu = optimize.least_squares(misfit, start, x_scale="jac").x
+    return Disk((float(row), float(col)), float(radius_mm), float(contrast_hu), float(np.exp(log_sigma)))
+
+
+def frequency_at(frequency_per_mm: np.ndarray, ttf: np.ndarray, level: float) -> float | None:
+    """First frequency at which a TTF falls to a level, by linear interpolation; None where it does not."""
+    below = np.nonzero(ttf <= level)[0]
+    if below.size == 0 or below[0] == 0:
+        return None
+    k = int(below[0])
+    share = (ttf[k - 1] - level) / (ttf[k - 1] - ttf[k])
+    return float(frequency_per_mm[k - 1] + share * (frequency_per_mm[k] - frequency_per_mm[k - 1]))
+
+
+def change_percent(reference: float | None, candidate: float | None) -> float | None:
+    """100 · (candidate / reference − 1); None where either is missing or the reference is 0."""
+    return None if candidate is None or not reference else 100.0 * (candidate / reference - 1.0)
+
+
+def _ttf(
+    pixels: _EdgePixels,
+    half_mm: float,
+    pixel_mm: tuple[float, float],
+    contrast_hu: float,
+    radius_mm: float | None,
+    n_images: int,
+) -> Ttf:
+    if half_mm < MIN_HALF_WIDTH_PX * max(pixel_mm):
+        need = f"needs {MIN_HALF_WIDTH_PX:g} px of image on both sides"
+        raise DataError(explain("edge", need, f"{half_mm:.1f} mm", "measure a larger disk, or centre the region"))
+    frequency = np.arange(0.0, 1.0 / max(pixel_mm) + 1e-9, FREQUENCY_STEP_PER_MM)
+    bin_mm = min(pixel_mm) / BINS_PER_PX
+    curves = _curves(pixels, half_mm, bin_mm, frequency)
+    whole, without = curves[0], curves[1:]
+    spread = np.sum((without - without.mean(axis=0)) ** 2, axis=0)
+    error = np.sqrt((N_SECTORS - 1) / N_SECTORS * spread)
+    total_cnr = _total_cnr(pixels, half_mm, contrast_hu)
+    allowed = total_cnr is None or total_cnr >= MIN_TOTAL_CNR
+    f50, f10 = (_trusted(frequency, whole, error, level) if allowed else None for level in (0.5, 0.1))
+    return Ttf(frequency, whole, error, f50, f10, contrast_hu, total_cnr, radius_mm, n_images)
+
+
+def _trusted(frequency: np.ndarray, ttf: np.ndarray, error: np.ndarray, level: float) -> float | None:
+    """The crossing, unless the noise could have made it."""
+    crossing = frequency_at(frequency, ttf, level)
+    if crossing is None or float(np.interp(crossing, frequency, error)) > 0.5 * level:
+        return None
+    return crossing
+
+
+def _curves(pixels: _EdgePixels, half_mm: float, bin_mm: float, frequency: np.ndarray) -> np.ndarray:
+    """TTF of all pixels, then without each piece of the edge, ``[1 + pieces, frequencies]``."""
+    n_bins = 2 * int(half_mm / bin_mm)
+    k = np.floor(pixels.distance_mm / bin_mm).astype(int) + n_bins // 2
+    inside = (k >= 0) & (k < n_bins)
+    cell = pixels.piece[inside] * n_bins + k[inside]
+    n = np.bincount(cell, minlength=N_SECTORS * n_bins).reshape(N_SECTORS, n_bins)
+    sums = np.bincount(cell, pixels.hu[inside], minlength=N_SECTORS * n_bins).reshape(N_SECTORS, n_bins)
+    kept_n = np.concatenate([n.sum(axis=0)[None], n.sum(axis=0) - n])
+    kept_sums = np.concatenate([sums.sum(axis=0)[None], sums.sum(axis=0) - sums])
+    profiles = np.stack([_filled(s, c) for s, c in zip(kept_sums, kept_n, strict=True)])
+    lsf = np.diff(profiles, axis=1) * windows.tukey(n_bins - 1, TAPER)
+    wave = np.exp(-2j * np.pi * np.outer(np.arange(n_bins - 1) * bin_mm, frequency))
+    spectrum = np.abs(lsf @ wave)
+    if not spectrum[:, 0].all():
+        remedy = "leave this insert out: the method may have wiped it away"
+        raise DataError(explain("edge", "needs a contrast to be measured", "none", remedy))
+    return np.asarray(spectrum / spectrum[:, :1] / np.sinc(frequency * bin_mm) ** 2)
+
+
+def _filled(sums: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Mean of every bin; empty bins are interpolated."""
+    full = np.nonzero(n)[0]
+    return np.interp(np.arange(n.size), full, sums[full] / n[full])
+
+
+def _total_cnr(pixels: _EdgePixels, half_mm: float, contrast_hu: float) -> float | None:
+    """|Contrast| over the deviation from a straight line of the pixels well outside the edge."""
+    outside = pixels.distance_mm > 0.5 * half_mm
+    r, hu = pixels.distance_mm[outside], pixels.hu[outside]
+    if hu.size < 3 * BINS_PER_PX:
+        return None
+    noise_hu = float(np.std(hu - np.polyval(np.polyfit(r, hu, 1), r), ddof=2))
+    return abs(contrast_hu) / noise_hu if noise_hu > 1e-9 * abs(contrast_hu) else None
+
+
+def _mean_image(images_hu: np.ndarray) -> tuple[np.ndarray, int]:
+    stack = images_hu[None] if images_hu.ndim == 2 else images_hu
+    if stack.ndim != 3 or len(stack) == 0:
+        got = f"{images_hu.ndim} axes"
+        raise DataError(explain("images", "are [rows, cols] or [images, rows, cols]", got, "stack realisations"))
+    if not np.isfinite(stack).all():
+        raise DataError(explain("images", "HU must be finite", "NaN or infinite pixels", "look for a diverged model"))
+    return stack.mean(axis=0, dtype=np.float64), len(stack)
+
+
+def _require_inside(shape: tuple[int, ...], disk: Disk, pixel_mm: tuple[float, float], half_mm: float) -> None:
+    for axis in (0, 1):
+        reach_px = (disk.radius_mm + half_mm) / pixel_mm[axis]
+        if disk.centre_px[axis] - reach_px < -0.5 or disk.centre_px[axis] + reach_px > shape[axis] - 0.5:
+            need = f"needs {half_mm:.1f} mm of image around it"
+            got = f"centre {disk.centre_px[axis]:.1f} px of {shape[axis]} px"
+            raise DataError(explain("disk", need, got, "measure a smaller disk, or one further inside"))
+
+
+def _fit_line(
+    image_hu: np.ndarray, y_mm: np.ndarray, x_mm: np.ndarray, angle: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Fit a straight edge: distance across (contrast side negative), distance along, contrast."""
+    first = x_mm * np.cos(angle) + y_mm * np.sin(angle) <= 0.0
+    start_hu = float(image_hu[first].mean()), float(image_hu[~first].mean())
+    scale_hu = max(abs(start_hu[0] - start_hu[1]), 1e-6)
+
+    def misfit(p: np.ndarray) -> np.ndarray:
+        across = x_mm * np.cos(p[0]) + y_mm * np.sin(p[0]) - p[1]
+        edge = 0.5 * special.erfc(across / (np.sqrt(2.0) * np.exp(p[2])))
+        return np.asarray((p[3] + p[4] * edge - image_hu) / scale_hu).ravel()
+
+    start = [angle, 0.0, np.log(abs(x_mm[0, 1] - x_mm[0, 0])), start_hu[1], start_hu[0] - start_hu[1]]
+    angle, offset_mm, _, _, contrast_hu = optimize.least_squares(misfit, start, x_scale="jac").x
+    across = x_mm * np.cos(angle) + y_mm * np.sin(angle) - offset_mm
+    return across, y_mm * np.cos(angle) - x_mm * np.sin(angle), float(contrast_hu)
