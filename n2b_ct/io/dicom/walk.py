@@ -105,7 +105,7 @@ class _Walk:
     def __init__(self, name: str, stream: BinaryIO, start: int, *, is_little_endian: bool) -> None:
         self._name, self._stream, self._start = name, stream, start
         self._n_bytes = stream.seek(0, os.SEEK_END)
-        self._buffer, self._buffer_place = b"", 0
+        self._buffer, self._buffer_place, self._n_safe_bytes = b"", 0, -1
         self._n_elements, self._depth = 0, 0
         self._open: list[_Open] = []
         self.place = start
@@ -135,10 +135,10 @@ class _Walk:
 
     def _pass_plain_elements(self) -> None:
         """Pass top-level elements that hold no others, the great majority, without further ado."""
-        n_buffered = len(self._head()) - _N_LONGEST_HEAD_BYTES
+        self._head()
         length_of = self._plain_implicit if self.is_implicit else self._plain_explicit
         offset = self.place - self._buffer_place
-        while offset <= n_buffered and (length := length_of(self._buffer, offset)):
+        while offset <= self._n_safe_bytes and (length := length_of(self._buffer, offset)):
             offset += length
             self._n_elements += 1
         self.place = self._buffer_place + offset
@@ -255,19 +255,24 @@ class _Walk:
     def _head(self) -> bytes:
         """A buffer that holds the longest head of an element at the current place."""
         offset = self.place - self._buffer_place
-        if not 0 <= offset <= len(self._buffer) - _N_LONGEST_HEAD_BYTES:
+        if not 0 <= offset <= self._n_safe_bytes:
             self._fill(self.place)
         return self._buffer
 
     def _bytes_at(self, place: int, n: int) -> bytes:
         offset = place - self._buffer_place
-        if not 0 <= offset <= len(self._buffer) - _N_LONGEST_HEAD_BYTES - n:
+        if not 0 <= offset <= self._n_safe_bytes - n:
             self._fill(place)
             offset = 0
         return self._buffer[offset : offset + n]
 
     def _fill(self, place: int) -> None:
-        """Read ahead from a place; zeros behind the end spare every reader a look at the length."""
+        """Read ahead from a place; zeros behind the end of the file spare every reader a look at the length.
+
+        Where the file goes on, no head may be read that lies across the end of what was read ahead.
+        """
         self._stream.seek(place)
         content = self._stream.read(_N_BUFFER_BYTES)
         self._buffer, self._buffer_place = content + bytes(_N_LONGEST_HEAD_BYTES), place
+        is_whole = place + len(content) >= self._n_bytes
+        self._n_safe_bytes = len(content) - (0 if is_whole else _N_LONGEST_HEAD_BYTES)

@@ -70,6 +70,22 @@ def test_the_walk_ends_at_the_pixels_of_any_header(syntax, seed):
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
+def test_elements_may_lie_across_the_end_of_what_was_read_ahead(syntax, monkeypatch):
+    monkeypatch.setattr(walk, "_N_BUFFER_BYTES", 256)
+    rng = np.random.default_rng(5)
+    for n_ahead in range(64):
+        dataset = random_item(rng, 2)
+        dataset.add_new(0x00081030, "LO", "x" * n_ahead)
+        for element in range(40):
+            dataset.add_new(0x00191001 + element, "LO", "x" * int(rng.integers(6)))
+            dataset.add_new(0x00211001 + element, "UN", rng.bytes(2 * rng.integers(6)))
+        dataset.add_new(0x7FE00010, "OW", bytes(64))
+        content = encoded(dataset, syntax)
+        layout = walk_header("x", BytesIO(content), 0, syntax)
+        assert (layout.place, layout.is_cut) == (content.rindex(head_of_pixels(syntax)), False)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
 def test_a_header_that_ends_anywhere_but_between_elements_is_cut(syntax):
     dataset = random_item(np.random.default_rng(3), 2)
     dataset.pop(0x7FE00010, None)
