@@ -31,7 +31,7 @@ def main() -> None:
     _limit_resources(n_memory_bytes)
     send(answers, {"ready": True})
     while (request := receive(requests)) is not None:
-        os.chdir(str(request.note["folder"]))
+        _go_to(str(request.note["folder"]))
         for arguments in request.note["items"]:
             _set_alarm(seconds)
             note, payload = _answer(str(request.note["task"]), arguments)
@@ -47,6 +47,14 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     for standard in (0, 1):
         os.dup2(nowhere, standard)
     return requests, answers
+
+
+def _go_to(folder: str) -> None:
+    """Stand where the parent stands, so that relative paths mean the same; nowhere, if that folder is gone."""
+    try:
+        os.chdir(folder)
+    except OSError:
+        os.chdir(os.sep)
 
 
 def _limit_resources(n_memory_bytes: int) -> None:

@@ -61,6 +61,20 @@ def test_workers_run_beside_this_process_and_stay_for_the_next_item(sandbox):
     assert first == second != os.getpid()
 
 
+def test_relative_paths_mean_the_same_in_a_worker_wherever_this_process_goes(sandbox, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert sandbox.ask(hazard("where")).note == {"folder": str(tmp_path / name)}
+
+
+def test_a_folder_that_is_gone_ends_no_worker(sandbox, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert sandbox.ask(hazard("where")).note == {"folder": os.sep}
+
+
 def test_outcomes_keep_the_order_of_the_items(sandbox):
     outcomes = sandbox.ask_each(hazard("echo"), [{"value": n} for n in range(100)], n_together=7)
     assert [outcome.note["value"] for outcome in outcomes] == list(range(100))
