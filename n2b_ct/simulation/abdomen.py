@@ -15,17 +15,17 @@ from n2b_ct.simulation.texture import smooth_field
 from n2b_ct.simulation.thorax import AORTA, BLOOD, CAVAL_VEIN, dome_mm
 from n2b_ct.simulation.vessels import grow_tree
 
-LIVER = Tissue(62.0, 5.0)
-LIVER_VESSEL = Tissue(42.0, 3.0)
+LIVER = Tissue(62.0, 5.0, 3.5)
+LIVER_VESSEL = Tissue(41.0, 3.0, 1.0)
 BILE = Tissue(10.0, 2.0)
-SPLEEN = Tissue(50.0, 4.0)
-PANCREAS = Tissue(40.0, 12.0)
-RENAL_CORTEX = Tissue(41.0, 4.0)
-RENAL_MEDULLA = Tissue(31.0, 4.0)
-GUT_WALL = Tissue(46.0, 5.0)
-GUT_CONTENT = Tissue(22.0, 9.0)
-STOMACH_CONTENT = Tissue(34.0, 24.0)
-FAECES = Tissue(38.0, 42.0)
+SPLEEN = Tissue(50.0, 4.0, 3.0)
+PANCREAS = Tissue(36.0, 14.0, 12.0)
+RENAL_CORTEX = Tissue(41.0, 4.0, 3.0)
+RENAL_MEDULLA = Tissue(31.0, 4.0, 3.0)
+GUT_WALL = Tissue(46.0, 5.0, 3.0)
+GUT_CONTENT = Tissue(22.0, 9.0, 4.0)
+STOMACH_CONTENT = Tissue(34.0, 24.0, 14.0)
+FAECES = Tissue(38.0, 42.0, 22.0)
 FAECAL_GAS = Tissue(-620.0, 90.0)
 GAS = Tissue(-990.0)
 URINE = Tissue(6.0, 2.0)
@@ -69,11 +69,11 @@ class Viscera:
 
 def grow_viscera(rng: np.random.Generator) -> Viscera:
     """Lay the bowel and grow the vessels of liver and mesentery."""
-    liver_points = rng.uniform((-58.0, -52.0, 352.0), (34.0, 44.0, 428.0), (170, 3))
-    mesentery_points = rng.uniform((-46.0, -46.0, 415.0), (46.0, 18.0, 492.0), (110, 3))
+    liver_points = rng.uniform((-58.0, -52.0, 352.0), (34.0, 44.0, 428.0), (420, 3))
+    mesentery_points = rng.uniform((-46.0, -46.0, 415.0), (46.0, 18.0, 492.0), (260, 3))
     return Viscera(
-        liver_vessels=grow_tree(rng, np.array([-10.0, 10.0, 402.0]), liver_points, 0.75),
-        mesentery=grow_tree(rng, np.array([-2.0, 24.0, 425.0]), mesentery_points, 0.55),
+        liver_vessels=grow_tree(rng, np.array([-10.0, 10.0, 402.0]), liver_points, 0.6),
+        mesentery=grow_tree(rng, np.array([-2.0, 24.0, 425.0]), mesentery_points, 0.5),
         small_bowel=tuple(_small_bowel(rng, k) for k in range(6)),
         colon=_colon(rng),
     )

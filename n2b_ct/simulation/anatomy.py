@@ -17,7 +17,8 @@ z from nose   region                                 module
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from n2b_ct.simulation.thorax import LungTrees, grow_lungs, paint_thorax
 __all__ = ["LENGTH_MM", "Animal", "grow_animal", "slice_hu"]
 
 TEXTURE_LATTICES_MM = (14.0, 7.0, 3.5, 1.75)
+GRAIN_LATTICES_MM = (1.4, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Animal:
 def grow_animal(seed: int) -> Animal:
     """Draw an individual; the same seed gives the same animal."""
     lungs, viscera, lesions = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
-    return Animal(seed, grow_lungs(lungs), grow_viscera(viscera), place_lesions(lesions, seed))
+    healthy = Animal(seed, grow_lungs(lungs), grow_viscera(viscera), ())
+    return replace(healthy, lesions=place_lesions(lesions, seed, partial(_healthy_canvas_hu, healthy)))
 
 
 def slice_hu(animal: Animal, z_mm: float, size_px: int, field_of_view_mm: float) -> np.ndarray:
@@ -70,13 +73,24 @@ def slice_hu(animal: Animal, z_mm: float, size_px: int, field_of_view_mm: float)
         HU, float32 ``[size_px, size_px]``; air is -1000.
     """
     axis = (np.arange(size_px) - (size_px - 1) / 2) * (field_of_view_mm / size_px)
-    plane = warped_plane(animal.seed, z_mm, axis, axis)
-    canvas = Canvas(plane, AIR)
-    paint_table(canvas)
-    body = paint_body(canvas, animal.seed)
-    paint_thorax(canvas, body, animal.lungs)
-    paint_abdomen(canvas, body, animal.viscera, animal.seed)
-    paint_skeleton(canvas, animal.seed)
-    canvas.hu += canvas.texture_hu * fractal_field((animal.seed, 10), z_mm, axis, axis, TEXTURE_LATTICES_MM)
+    canvas = _healthy_canvas(animal, z_mm, axis, axis)
     add_lesions(canvas, animal.lesions)
     return np.maximum(canvas.hu, np.float32(AIR.hu))
+
+
+def _healthy_canvas(animal: Animal, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray) -> Canvas:
+    """Paint everything but the lesions, from the outside to the inside, then fill it with texture."""
+    canvas, seed = Canvas(warped_plane(animal.seed, z_mm, row_mm, column_mm), AIR), animal.seed
+    paint_table(canvas)
+    body = paint_body(canvas, seed)
+    paint_thorax(canvas, body, animal.lungs, seed)
+    paint_abdomen(canvas, body, animal.viscera, seed)
+    paint_skeleton(canvas, body, seed)
+    canvas.hu += canvas.texture_hu * fractal_field((seed, 10), z_mm, row_mm, column_mm, TEXTURE_LATTICES_MM)
+    canvas.hu += canvas.grain_hu * fractal_field((seed, 13), z_mm, row_mm, column_mm, GRAIN_LATTICES_MM)
+    return canvas
+
+
+def _healthy_canvas_hu(animal: Animal, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray) -> np.ndarray:
+    """HU without lesions on any grid."""
+    return _healthy_canvas(animal, z_mm, row_mm, column_mm).hu

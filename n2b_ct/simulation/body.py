@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from n2b_ct.simulation.build import build_of
 from n2b_ct.simulation.shapes import Canvas, Plane, Tissue, Tubes, ellipse_distance, smooth_union
 from n2b_ct.simulation.texture import smooth_field
 
@@ -18,17 +19,20 @@ LENGTH_MM = 566.25
 """Nose to tail: 906 slices of 0.625 mm, as the real piglet's scan."""
 
 AIR = Tissue(-1000.0)
-SKIN = Tissue(30.0, 8.0)
-FAT = Tissue(-102.0, 9.0)
-MUSCLE = Tissue(56.0, 8.0)
-MEDIASTINUM = Tissue(-20.0, 18.0)
+SKIN = Tissue(30.0, 8.0, 4.0)
+FAT = Tissue(-104.0, 6.0, 4.0)
+MUSCLE = Tissue(57.0, 6.0, 6.0)
+MEDIASTINUM = Tissue(-20.0, 18.0, 6.0)
+FASCIA = Tissue(30.0, 8.0)
 TABLE_SHELL = Tissue(-90.0)
 TABLE_CORE = Tissue(-930.0)
+FOAM = Tissue(-965.0, 3.0)
 
 SKIN_MM = 1.6
 TABLE_TOP_MM = 92.0
 TABLE_THICKNESS_MM = 9.0
 TABLE_HALF_WIDTH_MM = 104.0
+FOAM_HALF_WIDTH_MM = 62.0
 
 
 class Profile:
@@ -70,6 +74,9 @@ TORSO = Profile(
     ]
 )
 
+# z, height of the foam above the table
+FOAM_TOP = Profile([(0.0, 60.0), (60.0, 56.0), (100.0, 44.0), (150.0, 30.0), (200.0, 22.0), (245.0, 8.0), (262.0, 0.0)])
+
 # z, half width, half height, centre y
 CAVITY = Profile(
     [
@@ -102,14 +109,18 @@ class Body:
 
 
 def warped_plane(seed: int, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray) -> Plane:
-    """Bend the pixel grid by up to a few millimetres, the same way in neighbouring slices."""
+    """Fit the grid to the animal's build and bend it by up to a few millimetres, alike in neighbouring slices.
+
+    The animal keeps lying on the table, whatever its build.
+    """
+    build = build_of(seed)
     shifts = []
     for axis in (0, 1):
         broad = smooth_field((seed, 1, axis), z_mm, row_mm, column_mm, 32.0)
         narrow = smooth_field((seed, 2, axis), z_mm, row_mm, column_mm, 10.0)
         shifts.append(np.clip(2.2 * broad + 0.7 * narrow, -6.0, 6.0))
-    x_mm = column_mm[None].astype(np.float32) + shifts[0]
-    y_mm = row_mm[:, None].astype(np.float32) + shifts[1]
+    x_mm = (column_mm / build.width)[None].astype(np.float32) + shifts[0]
+    y_mm = (TABLE_TOP_MM - (TABLE_TOP_MM - row_mm) / build.height)[:, None].astype(np.float32) + shifts[1]
     return Plane(z_mm, row_mm, column_mm, x_mm, y_mm)
 
 
@@ -127,6 +138,17 @@ def paint_table(canvas: Canvas) -> None:
     distance = np.maximum(depth, np.abs(x) - TABLE_HALF_WIDTH_MM).astype(np.float32)
     canvas.paint(plane.cover(distance), TABLE_SHELL)
     canvas.paint(plane.cover(distance + np.float32(1.4)), TABLE_CORE)
+    _paint_foam(canvas)
+
+
+def _paint_foam(canvas: Canvas) -> None:
+    """Bed the head and the neck, which are thinner than the trunk, on a foam wedge."""
+    plane = canvas.plane
+    x, y = plane.column_mm[None], plane.row_mm[:, None]
+    rise = FOAM_TOP.at(plane.z_mm)[0]
+    hollow = TABLE_TOP_MM - rise * (0.75 + 0.25 * (x / FOAM_HALF_WIDTH_MM) ** 2)
+    distance = np.maximum(np.maximum(hollow - y, y - TABLE_TOP_MM + 3.5), np.abs(x) - FOAM_HALF_WIDTH_MM)
+    canvas.paint(plane.cover(distance.astype(np.float32)), FOAM)
 
 
 def paint_body(canvas: Canvas, seed: int) -> Body:
@@ -134,8 +156,12 @@ def paint_body(canvas: Canvas, seed: int) -> Body:
     plane = canvas.plane
     depth = _outline(plane)
     fat_mm = _fat_thickness(plane, seed)
+    strands = _strands(plane, seed)
     canvas.paint(plane.cover(depth), SKIN)
-    canvas.paint(plane.cover(depth + SKIN_MM), FAT)
+    under_skin = plane.cover(depth + SKIN_MM)
+    canvas.paint(under_skin, FAT)
+    canvas.paint(under_skin * strands, FASCIA)
+    canvas.paint(np.float32(0.4) * plane.cover(np.abs(depth + SKIN_MM + 0.5 * fat_mm) - np.float32(0.25)), FASCIA)
     muscle = plane.cover(depth + SKIN_MM + fat_mm)
     canvas.paint(muscle, MUSCLE)
     canvas.paint(muscle * _septa(plane, seed), FAT)
@@ -145,8 +171,10 @@ def paint_body(canvas: Canvas, seed: int) -> Body:
     base = Tissue(
         MEDIASTINUM.hu + abdomen * (FAT.hu - MEDIASTINUM.hu),
         MEDIASTINUM.texture_hu + abdomen * (FAT.texture_hu - MEDIASTINUM.texture_hu),
+        FAT.grain_hu,
     )
     canvas.paint(cavity, base)
+    canvas.paint(cavity * strands, FASCIA)
     return Body(muscle, cavity, distance)
 
 
@@ -167,18 +195,28 @@ def _outline(plane: Plane) -> np.ndarray:
 
 def _fat_thickness(plane: Plane, seed: int) -> np.ndarray:
     """Vary the subcutaneous fat by a third around its profile, thicker along the back."""
-    fat_mm = float(TORSO.at(plane.z_mm)[3])
+    fat_mm = float(TORSO.at(plane.z_mm)[3]) * build_of(seed).fatness
     waves = smooth_field((seed, 3), plane.z_mm, plane.row_mm, plane.column_mm, 24.0)
     back = np.clip(plane.row_mm / 90.0, -0.3, 1.0)[:, None]
     return np.asarray(fat_mm * np.clip(1.0 + 0.3 * waves + 0.5 * back, 0.3, 2.2), np.float32)
 
 
 def _septa(plane: Plane, seed: int) -> np.ndarray:
-    """Lay thin fat planes between muscles: the zero lines of two smooth fields, coverage below 0.75."""
+    """Lay fat planes between muscles and, finer and fainter, between their bundles."""
+    return _sheets(plane, (seed, 4), ((15.0, 0.11, 0.75), (8.0, 0.10, 0.4), (3.6, 0.16, 0.25)))
+
+
+def _strands(plane: Plane, seed: int) -> np.ndarray:
+    """Lay the connective tissue's sheets through the fat."""
+    return _sheets(plane, (seed, 12), ((9.0, 0.08, 0.35), (4.5, 0.10, 0.2)))
+
+
+def _sheets(plane: Plane, key: tuple[int, int], scales: tuple[tuple[float, float, float], ...]) -> np.ndarray:
+    """Draw thin sheets with gaps, the zero lines of smooth fields; (lattice, width, most coverage) of each scale."""
     total = np.zeros(plane.x_mm.shape, np.float32)
-    for number, (lattice_mm, width, strength) in enumerate(((15.0, 0.11, 0.75), (8.0, 0.10, 0.4))):
-        field = smooth_field((seed, 4, number), plane.z_mm, plane.row_mm, plane.column_mm, lattice_mm)
-        gaps = smooth_field((seed, 5, number), plane.z_mm, plane.row_mm, plane.column_mm, 1.4 * lattice_mm)
+    for number, (lattice_mm, width, strength) in enumerate(scales):
+        field = smooth_field((*key, number), plane.z_mm, plane.row_mm, plane.column_mm, lattice_mm)
+        gaps = smooth_field((*key, number, 1), plane.z_mm, plane.row_mm, plane.column_mm, 1.4 * lattice_mm)
         line = np.exp(-((field / np.float32(width)) ** 2)) * np.clip(0.5 + gaps, 0.0, 1.0)
         total = np.maximum(total, np.float32(strength) * line)
     return total

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import convolve
 
-from n2b_ct.simulation.body import warped_plane
+from n2b_ct.simulation.body import MUSCLE, warped_plane
 from n2b_ct.simulation.shapes import Canvas
 
 
@@ -36,23 +38,44 @@ _SITES = (
     Lesion("liver", (-40.0, 16.0, 414.0), 4.0, -40.0),
     Lesion("spleen", (62.0, 8.0, 420.0), 4.0, -20.0),
     Lesion("kidney", (-43.0, 28.0, 446.0), 4.0, -25.0),
-    Lesion("back muscle", (26.0, 68.0, 436.0), 5.0, -20.0),
-    Lesion("back muscle", (-40.0, 64.0, 466.0), 4.0, 25.0),
-    Lesion("thigh muscle", (62.0, 26.0, 512.0), 6.0, -20.0),
-    Lesion("thigh muscle", (-62.0, 24.0, 509.0), 5.0, 20.0),
+    Lesion("back muscle", (42.0, 60.0, 436.0), 5.0, -20.0),
+    Lesion("back muscle", (-38.0, 57.0, 466.0), 4.0, 25.0),
+    Lesion("thigh muscle", (49.0, 38.0, 514.0), 6.0, -20.0),
+    Lesion("thigh muscle", (-51.0, 36.0, 509.0), 5.0, 20.0),
 )
 
+_HOST_HU = {"liver": 62.0, "spleen": 50.0, "kidney": 38.0}
+_REACH_MM = 4.0
+"""A lesion may move this far to lie in its organ and beside vessels, fat and walls."""
 
-def place_lesions(rng: np.random.Generator, seed: int) -> tuple[Lesion, ...]:
-    """Move every lesion a little, so that two animals differ, and then as the animal's warp moves its organ."""
+HealthyHU = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
+"""HU without lesions at (z, rows, columns), mm; float32 ``[rows, cols]``."""
+
+
+def place_lesions(rng: np.random.Generator, seed: int, healthy_hu: HealthyHU) -> tuple[Lesion, ...]:
+    """Move every lesion a little, for animals differ, then as the warp moves its organ, then fully into it."""
     shifts = rng.uniform(-1.5, 1.5, (len(_SITES), 3))
     placed = []
     for site, shift in zip(_SITES, shifts, strict=True):
         x, y, z = (float(c + s) for c, s in zip(site.centre_mm, shift, strict=True))
-        x, y = _unwarped(seed, x, y, z)
+        x, y = _settled(site, (*_unwarped(seed, x, y, z), z), healthy_hu)
         centre = (round(x, 3), round(y, 3), round(z, 3))
         placed.append(Lesion(site.organ, centre, site.radius_mm, site.contrast_hu))
     return tuple(placed)
+
+
+def _settled(site: Lesion, centre_mm: tuple[float, float, float], healthy_hu: HealthyHU) -> tuple[float, float]:
+    """Find the place near (x, y) where the sphere meets the least of anything but its organ."""
+    x, y, z = centre_mm
+    n_reach, n_radius = round(_REACH_MM), round(site.radius_mm)
+    offsets = np.arange(-n_reach - n_radius, n_reach + n_radius + 1.0)
+    depths = (z - 0.6 * site.radius_mm, z, z + 0.6 * site.radius_mm)
+    host_hu = _HOST_HU.get(site.organ, MUSCLE.hu)
+    strange = sum(np.abs(healthy_hu(depth, y + offsets, x + offsets) - host_hu) for depth in depths)
+    ball = np.hypot(*np.mgrid[-n_radius : n_radius + 1, -n_radius : n_radius + 1]) <= site.radius_mm
+    met = convolve(np.asarray(strange), ball / ball.sum())[n_radius:-n_radius, n_radius:-n_radius]
+    row, column = np.unravel_index(int(np.argmin(met)), met.shape)
+    return x + float(column) - n_reach, y + float(row) - n_reach
 
 
 def _unwarped(seed: int, x_mm: float, y_mm: float, z_mm: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 ::
 
     <output_dir>/piglet.json                  what is true: lesions, parameters, measured noise
+    <output_dir>/lesions.npz                  where the lesions are: their numbers on the slices' grid
     <output_dir>/DICOM/PA0/ST0/SE<k>/IM<j>    one folder per series; no extension
 
 As in the real set, folder numbers say nothing, file numbers are not the slices' order (sort by
@@ -15,14 +16,16 @@ References:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -30,10 +33,12 @@ from scipy.ndimage import gaussian_filter
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.dicom.original import original_dataset, write_original
 from n2b_ct.io.progress import Progress
-from n2b_ct.simulation.anatomy import LENGTH_MM, Animal, grow_animal, slice_hu
+from n2b_ct.simulation.anatomy import Animal, grow_animal, slice_hu
 from n2b_ct.simulation.dose import STANDARD, kernel_blur, scan
-from n2b_ct.simulation.piglet_folder import new_folder, require_space
-from n2b_ct.simulation.piglet_plan import FIELD_OF_VIEW_MM, PigletPlan
+from n2b_ct.simulation.piglet_folder import Growth, require_space, resumable_folder
+from n2b_ct.simulation.piglet_journal import Journal
+from n2b_ct.simulation.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
+from n2b_ct.simulation.piglet_plan import FIELD_OF_VIEW_MM, SLICE_THICKNESS_MM, PigletPlan
 from n2b_ct.simulation.piglet_truth import TRUTH_FILE, NoiseTally, write_truth
 
 SERIES_ROOT = Path("DICOM/PA0/ST0")
@@ -73,6 +78,8 @@ def write_piglet(
 ) -> PigletSummary:
     """Write a digital piglet; the folder is there whole or not at all, and equal calls give equal bytes.
 
+    A call that was killed or failed is taken up by the next equal one; the bytes do not tell.
+
     Args:
         output_dir: The new folder.
         n_slices: Slices of every series, spread evenly over the animal; 906 are 0.625 mm apart.
@@ -90,14 +97,15 @@ def write_piglet(
         OutputError: The folder is there already, or cannot be written, or a worker died.
     """
     plan = PigletPlan(n_slices, size_px, float(field_of_view_mm), tuple(map(float, doses)), seed, decoy)
-    with new_folder(Path(output_dir), TRUTH_FILE, overwrite=overwrite) as partial_dir:
-        folders = _make_series_folders(plan, partial_dir)
-        tally = _make_slices(plan, folders, n_workers, progress)
+    output_dir = Path(output_dir)
+    with resumable_folder(output_dir, TRUTH_FILE, plan.made_of, overwrite=overwrite) as growth:
+        folders = _make_series_folders(plan, growth.tree_dir)
+        tally = _make_slices(plan, folders, Journal(growth.journal_dir), n_workers, progress)
         noise_hu = {s.description: sigma for s, sigma in zip(plan.series, tally.sigma_hu(), strict=False)}
-        series_dirs = {s.description: f.relative_to(partial_dir) for s, f in zip(plan.series, folders, strict=True)}
-        write_truth(partial_dir / TRUTH_FILE, plan.facts(), _lesion_facts(_animal(seed)), series_dirs, noise_hu)
-    final_dirs = {description: Path(output_dir) / folder for description, folder in series_dirs.items()}
-    return PigletSummary(Path(output_dir), Path(output_dir) / TRUTH_FILE, n_slices, final_dirs, noise_hu)
+        series_dirs = {s.description: f.relative_to(growth.tree_dir) for s, f in zip(plan.series, folders, strict=True)}
+        _write_truths(plan, growth, series_dirs, noise_hu)
+    final_dirs = {description: output_dir / folder for description, folder in series_dirs.items()}
+    return PigletSummary(output_dir, output_dir / TRUTH_FILE, n_slices, final_dirs, noise_hu)
 
 
 def simulate_slice(plan: PigletPlan, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +115,7 @@ def simulate_slice(plan: PigletPlan, index: int) -> tuple[np.ndarray, np.ndarray
         The noise-free image as the kernel shows it, HU float32 ``[rows, cols]``, and all series' images,
         HU float32 ``[series, rows, cols]``, the decoy last.
     """
-    phantom = slice_hu(_animal(plan.seed), plan.distance_mm(index), plan.size_px, plan.field_of_view_mm)
+    phantom = thick_slice_hu(plan, index)
     images = scan(
         phantom,
         plan.doses,
@@ -122,19 +130,30 @@ def simulate_slice(plan: PigletPlan, index: int) -> tuple[np.ndarray, np.ndarray
     return kernel_blur(phantom, STANDARD), images
 
 
+def thick_slice_hu(plan: PigletPlan, index: int) -> np.ndarray:
+    """Average two planes within the slice's thickness: slanting surfaces are as soft as a scanner shows them."""
+    planes = [
+        slice_hu(_animal(plan.seed), plan.distance_mm(index) + offset, plan.size_px, plan.field_of_view_mm)
+        for offset in (-SLICE_THICKNESS_MM / 4, SLICE_THICKNESS_MM / 4)
+    ]
+    return np.asarray((planes[0] + planes[1]) / 2, np.float32)
+
+
 def _make_series_folders(plan: PigletPlan, root: Path) -> list[Path]:
     """Make the series' folders, the decoy's first, so that nobody may take the first one for FBP."""
     require_space(root, plan.n_slices * len(plan.series) * plan.size_px**2 * 2)
     names = [*range(1, len(plan.series)), 0] if plan.decoy else list(range(len(plan.series)))
     folders = [root / SERIES_ROOT / f"SE{name}" for name in names]
     for folder in folders:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     return folders
 
 
-def _make_slices(plan: PigletPlan, folders: Sequence[Path], n_workers: int, progress: Progress | None) -> NoiseTally:
+def _make_slices(
+    plan: PigletPlan, folders: Sequence[Path], journal: Journal, n_workers: int, progress: Progress | None
+) -> NoiseTally:
     """Make all slices here or in other processes, and add up their noise in the slices' order."""
-    make = partial(_make_slice, plan, folders)
+    make = partial(_make_slice, plan, folders, journal)
     tallies: list[NoiseTally] = []
     with _mapper(n_workers) as run:
         for tally in run(make, range(plan.n_slices)):
@@ -150,7 +169,7 @@ def _mapper(n_workers: int) -> Iterator[Callable[..., Iterator[NoiseTally]]]:
     if n_workers <= 1:
         yield map
         return
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_die_with_parent)
     try:
         yield pool.map
     except BrokenProcessPool as error:
@@ -160,32 +179,43 @@ def _mapper(n_workers: int) -> Iterator[Callable[..., Iterator[NoiseTally]]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _make_slice(plan: PigletPlan, folders: Sequence[Path], index: int) -> NoiseTally:
-    """Simulate one slice and write it into every series."""
+def _die_with_parent() -> None:
+    """End this worker when its parent is killed; it would wait for work for ever."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def _make_slice(plan: PigletPlan, folders: Sequence[Path], journal: Journal, index: int) -> NoiseTally:
+    """Simulate one slice and write it into every series, unless a run before this one has done so."""
+    paths = [folder / f"IM{plan.file_number(index)}" for folder in folders]
+    tally = journal.recall(index, paths)
+    if tally is not None:
+        return tally
     truth, images = simulate_slice(plan, index)
-    for series, folder, image in zip(plan.series, folders, images, strict=True):
+    for series, path, image in zip(plan.series, paths, images, strict=True):
+        path.unlink(missing_ok=True)
         dataset = original_dataset(series, image, instance_number=index + 1, position_mm=plan.position_mm(index))
-        write_original(folder / f"IM{plan.file_number(index)}", dataset)
-    return NoiseTally.of(truth, images[: len(plan.doses)])
+        write_original(path, dataset)
+    tally = NoiseTally.of(truth, images[: len(plan.doses)])
+    journal.record(index, paths, tally)
+    return tally
+
+
+def _write_truths(plan: PigletPlan, growth: Growth, series_dirs: dict[str, Path], noise_hu: dict[str, float]) -> None:
+    """Write beside the images what is true of them."""
+    lesions = _animal(plan.seed).lesions
+    labels = lesion_labels(plan, lesions)
+    write_lesion_labels(growth.tree_dir, plan, labels)
+    write_truth(growth.tree_dir / TRUTH_FILE, plan.facts(), lesion_facts(lesions, labels), series_dirs, noise_hu)
 
 
 @lru_cache(maxsize=1)
 def _animal(seed: int) -> Animal:
     """Grow the animal once in every process."""
     return grow_animal(seed)
-
-
-def _lesion_facts(animal: Animal) -> list[dict[str, object]]:
-    """Give the lesions in the patient coordinate system of the images."""
-    facts: list[dict[str, object]] = []
-    for lesion in animal.lesions:
-        x, y, distance = lesion.centre_mm
-        facts.append(
-            {
-                "organ": lesion.organ,
-                "centre_mm": [x, y, round(LENGTH_MM / 2 - distance, 3)],
-                "radius_mm": lesion.radius_mm,
-                "contrast_hu": lesion.contrast_hu,
-            }
-        )
-    return facts

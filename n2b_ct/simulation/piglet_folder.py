@@ -1,4 +1,11 @@
-"""A folder that appears whole or not at all, and replaces nothing but its own kind."""
+"""A folder that appears whole or not at all, replaces nothing but its own kind, and goes on where a killed run stopped.
+
+What is being made lies beside the target, under a hidden name that follows from the target's::
+
+    .partial-<digest>/made_of.txt   what is being made; another text there means another folder, which starts afresh
+    .partial-<digest>/journal/      one file for each finished part
+    .partial-<digest>/tree/         what becomes the target, by one rename
+"""
 
 from __future__ import annotations
 
@@ -6,43 +13,68 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.atomic import PARTIAL_PREFIX, sync_folder
+from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_place, sync_folder
+
+_GO_ON = "make room or choose another place; the same call again goes on where this one stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A folder in the making.
+
+    Attributes:
+        tree_dir: Fill this one; it becomes the target.
+        journal_dir: Note here what is finished; it goes when the target is there.
+    """
+
+    tree_dir: Path
+    journal_dir: Path
 
 
 @contextmanager
-def new_folder(target_dir: Path, mark: str, *, overwrite: bool) -> Iterator[Path]:
-    """Give a hidden folder to fill; leaving the block renames it to the target, an exception removes it.
+def resumable_folder(target_dir: Path, mark: str, made_of: str, *, overwrite: bool) -> Iterator[Growth]:
+    """Give a hidden folder to fill; leaving the block renames it to the target.
+
+    After an exception or a kill it stays, if its journal notes anything, for the next call that makes the same.
 
     Args:
         target_dir: The final folder; an empty one may be there.
         mark: Name of the file by which an older folder of the same kind is known.
+        made_of: Says what is being made, so that only equal calls go on with each other's work.
         overwrite: Replace an older folder of the same kind.
 
     Raises:
-        OutputError: Something else is there, or the place cannot be written.
+        OutputError: Something else is there, another run is making it, or the place cannot be written.
     """
     _require_free(target_dir, mark, overwrite)
-    partial_dir = target_dir.parent / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
+    target_dir = target_dir.absolute()
+    partial_dir = hidden_place(target_dir, PARTIAL_PREFIX)
     try:
-        partial_dir.mkdir(parents=True)
-        yield partial_dir
-        _replace(partial_dir, target_dir)
+        partial_dir.mkdir(parents=True, exist_ok=True)
+        with _alone(partial_dir, target_dir):
+            try:
+                growth = _continued(partial_dir, made_of)
+                yield growth
+                _replace(growth.tree_dir, target_dir)
+                shutil.rmtree(partial_dir, ignore_errors=True)
+            finally:
+                _forget_unless_begun(partial_dir)
     except OSError as error:
-        message = explain(str(target_dir), "must be writable", error.strerror, "choose another place")
+        message = explain(str(target_dir), "must be writable", error.strerror, _GO_ON)
         raise OutputError(message) from error
-    finally:
-        shutil.rmtree(partial_dir, ignore_errors=True)
 
 
 def require_space(folder: Path, n_bytes: int) -> None:
-    """Refuse early what the disk cannot hold.
+    """Refuse early what the disk cannot hold beside what ``folder`` holds already.
 
     Raises:
         OutputError: Less than ``n_bytes`` are free.
     """
+    n_bytes -= sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         got = f"{free / 1e9:.1f} GB free"
@@ -63,14 +95,49 @@ def _require_free(target_dir: Path, mark: str, overwrite: bool) -> None:
         raise OutputError(explain(str(target_dir), "must not exist yet", "a folder", "choose another or overwrite"))
 
 
-def _replace(partial_dir: Path, target_dir: Path) -> None:
+@contextmanager
+def _alone(partial_dir: Path, target_dir: Path) -> Iterator[None]:
+    """Keep other runs out; the system takes the lock back from a killed one. Without ``fcntl`` nothing is locked."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (partial_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            remedy = "wait for it or choose another folder"
+            raise OutputError(explain(str(target_dir), "must be made by one run", "two", remedy)) from error
+        yield
+
+
+def _continued(partial_dir: Path, made_of: str) -> Growth:
+    """Keep what an equal call has left, and nothing else."""
+    growth, note = Growth(partial_dir / "tree", partial_dir / "journal"), partial_dir / "made_of.txt"
+    if not note.is_file() or note.read_text(encoding="utf-8") != made_of or not growth.tree_dir.is_dir():
+        for folder in (growth.journal_dir, growth.tree_dir):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        note.write_text(made_of, encoding="utf-8")
+    return growth
+
+
+def _forget_unless_begun(partial_dir: Path) -> None:
+    """Leave nothing behind where nothing is worth keeping."""
+    journal_dir = partial_dir / "journal"
+    if not journal_dir.is_dir() or not any(journal_dir.iterdir()):
+        shutil.rmtree(partial_dir, ignore_errors=True)
+
+
+def _replace(tree_dir: Path, target_dir: Path) -> None:
     """Rename into place; what was there goes only after that, and returns if that fails."""
-    replaced_dir = target_dir.parent / f".replaced-{secrets.token_hex(8)}"
+    replaced_dir = target_dir.parent / f"{REPLACED_PREFIX}{secrets.token_hex(8)}"
     was_there = target_dir.exists()
     if was_there:
         target_dir.rename(replaced_dir)
     try:
-        partial_dir.rename(target_dir)
+        tree_dir.rename(target_dir)
     except OSError:
         if was_there:
             replaced_dir.rename(target_dir)

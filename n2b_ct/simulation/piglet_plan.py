@@ -19,6 +19,8 @@ SLICE_THICKNESS_MM = 0.625
 MAX_SLICES = 9060
 ELECTRONIC_SHARE = 2e-4
 """Electronic variance over photons of an unattenuated ray: 30 photons² for 150,000 photons."""
+ANATOMY = 2
+"""Counts how often the animal has changed: another animal gets other UIDs and goes on with no older one's slices."""
 DECOY_DESCRIPTION = "ASIR 40 FULL"
 
 _PHOTONS_PER_MM2_VIEW = 4.8e7
@@ -88,6 +90,11 @@ class PigletPlan:
         described += [(DECOY_DESCRIPTION, 1.0)] if self.decoy else []
         return tuple(self._series(k, description, dose) for k, (description, dose) in enumerate(described, 1))
 
+    @property
+    def made_of(self) -> str:
+        """All that the bytes depend on: two plans that say the same here make the same tree."""
+        return f"n2b-ct {__version__} anatomy {ANATOMY} {self!r}"
+
     def distance_mm(self, index: int) -> float:
         """Distance of a slice from the nose, mm."""
         return (index + 0.5) * self.spacing_mm
@@ -120,7 +127,7 @@ class PigletPlan:
     def _series(self, number: int, description: str, dose: float) -> OriginalSeries:
         settings = (self.n_slices, self.size_px, self.field_of_view_mm, self.doses, self.seed)
         return OriginalSeries(
-            study_key=f"piglet {__version__} {settings}",
+            study_key=f"piglet {ANATOMY} {__version__} {settings}",
             series_key=description,
             number=number,
             description=description,

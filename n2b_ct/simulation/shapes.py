@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WARP_LIMIT_MM = 8.0
-"""No warp moves a point further than this; bounding boxes allow for it."""
+WARP_LIMIT_MM = 12.0
+"""Nothing moves a point further than this, neither warp nor build; bounding boxes allow for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Tissue:
     Attributes:
         hu: Its mean, HU.
         texture_hu: Standard deviation of its texture, HU.
+        grain_hu: Standard deviation of its finest texture, HU, of about a millimetre: trabeculae, lobules, fibres.
     """
 
     hu: float
     texture_hu: float = 0.0
+    grain_hu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,19 @@ class Plane:
 
 
 class Canvas:
-    """An image in the making: mean HU and how much texture each pixel will carry."""
+    """An image in the making: mean HU and how much texture and grain each pixel will carry."""
 
     def __init__(self, plane: Plane, background: Tissue) -> None:
         self.plane = plane
         self.hu = np.full(plane.x_mm.shape, background.hu, np.float32)
         self.texture_hu = np.full(plane.x_mm.shape, background.texture_hu, np.float32)
+        self.grain_hu = np.full(plane.x_mm.shape, background.grain_hu, np.float32)
 
     def paint(self, cover: np.ndarray, tissue: Tissue, where: tuple[slice, slice] | None = None) -> None:
         """Lay a tissue over what is there; ``cover`` is ``[rows, cols]`` of the window ``where``."""
         where = where or (slice(None), slice(None))
-        for layer, value in ((self.hu, tissue.hu), (self.texture_hu, tissue.texture_hu)):
+        layers = ((self.hu, tissue.hu), (self.texture_hu, tissue.texture_hu), (self.grain_hu, tissue.grain_hu))
+        for layer, value in layers:
             view = layer[where]
             view += cover * (np.float32(value) - view)
 

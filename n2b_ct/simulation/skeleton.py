@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from n2b_ct.simulation.body import CAVITY, FORELEG, HINDLEG, Profile, mirrored
+from n2b_ct.simulation.body import CAVITY, FORELEG, HINDLEG, Body, Profile, mirrored
 from n2b_ct.simulation.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes, ellipse_distance
 from n2b_ct.simulation.texture import smooth_field
 
-CORTEX = Tissue(960.0, 60.0)
-THIN_CORTEX = Tissue(640.0, 50.0)
-SPONGIOSA = Tissue(280.0, 55.0)
-MARROW = Tissue(-20.0, 15.0)
+CORTEX = Tissue(960.0, 60.0, 40.0)
+THIN_CORTEX = Tissue(640.0, 50.0, 50.0)
+SPONGIOSA = Tissue(260.0, 50.0, 85.0)
+MARROW = Tissue(-20.0, 15.0, 10.0)
 DISC = Tissue(95.0, 8.0)
 CARTILAGE = Tissue(150.0, 15.0)
 CORD = Tissue(34.0, 4.0)
 EPIDURAL_FAT = Tissue(-70.0, 8.0)
 ENAMEL = Tissue(2100.0, 40.0)
-BRAIN = Tissue(34.0, 4.0)
+GREY_MATTER = Tissue(38.0, 2.0, 1.5)
+WHITE_MATTER = Tissue(29.0, 2.0, 1.5)
+BRAIN_FLUID = Tissue(6.0, 1.5)
 TURBINATE = Tissue(160.0, 60.0)
 NASAL_AIR = Tissue(-970.0)
 EYE = Tissue(12.0, 2.0)
@@ -59,9 +61,9 @@ _LIMBS = (
 edges, ilium, ischium, pubis."""
 
 
-def paint_skeleton(canvas: Canvas, seed: int) -> None:
+def paint_skeleton(canvas: Canvas, body: Body, seed: int) -> None:
     """Paint every bone that the slice cuts."""
-    _paint_spine(canvas)
+    _paint_spine(canvas, body)
     _paint_ribs(canvas)
     for path, radii, cortex_mm in _LIMBS:
         for side in (path, mirrored(path)):
@@ -77,7 +79,7 @@ def _paint_bone(canvas: Canvas, bone: Tubes, cortex_mm: float) -> None:
     canvas.draw(bone, MARROW, grow_mm=-1.5 * cortex_mm)
 
 
-def _paint_spine(canvas: Canvas) -> None:
+def _paint_spine(canvas: Canvas, body: Body) -> None:
     """Paint vertebral body or disc, canal with cord, and the arch with its processes."""
     plane = canvas.plane
     if not SPINE.z_range[0] < plane.z_mm < SPINE.z_range[1]:
@@ -85,21 +87,21 @@ def _paint_spine(canvas: Canvas) -> None:
     centre_y, radius = (float(v) for v in SPINE.at(plane.z_mm))
     y = plane.y_mm - np.float32(centre_y)
     phase = (plane.z_mm / VERTEBRA_MM) % 1.0
-    body = ellipse_distance(plane.x_mm, y, 1.12 * radius, 0.95 * radius)
+    block = ellipse_distance(plane.x_mm, y, 1.12 * radius, 0.95 * radius)
     canal_y = np.float32(1.62 * radius)
     canal = ellipse_distance(plane.x_mm, y - canal_y, 0.62 * radius, 0.52 * radius)
-    _paint_processes(canvas, centre_y, radius, phase)
+    _paint_processes(canvas, body, centre_y, radius, phase)
     canvas.paint(plane.cover(canal - np.float32(0.26 * radius)), THIN_CORTEX)
     is_disc = phase < 0.17
-    canvas.paint(plane.cover(body), DISC if is_disc else CORTEX)
+    canvas.paint(plane.cover(block), DISC if is_disc else CORTEX)
     if not is_disc:
-        canvas.paint(plane.cover(body + 1.3), SPONGIOSA)
+        canvas.paint(plane.cover(block + np.float32(1.3)), SPONGIOSA)
     canvas.paint(plane.cover(canal), EPIDURAL_FAT)
     canvas.paint(plane.cover(canal + np.float32(0.14 * radius)), CORD)
 
 
-def _paint_processes(canvas: Canvas, centre_y: float, radius: float, phase: float) -> None:
-    """Paint spinous and transverse processes, long at mid-vertebra and absent between two."""
+def _paint_processes(canvas: Canvas, body: Body, centre_y: float, radius: float, phase: float) -> None:
+    """Paint spinous and transverse processes within the back's muscle, long at mid-vertebra, absent between two."""
     reach = max(0.0, 1.0 - ((phase - 0.58) / 0.34) ** 2)
     if reach <= 0.05:
         return
@@ -111,8 +113,8 @@ def _paint_processes(canvas: Canvas, centre_y: float, radius: float, phase: floa
         paths.append([root, (side * (1.0 + 1.3 * reach) * radius, centre_y + 0.95 * radius, z)])
     for path in paths:
         process = Tubes.along(path, thick)
-        canvas.draw(process, THIN_CORTEX)
-        canvas.draw(process, SPONGIOSA, grow_mm=-1.0)
+        canvas.draw(process, THIN_CORTEX, within=body.muscle)
+        canvas.draw(process, SPONGIOSA, grow_mm=-1.0, within=body.muscle)
 
 
 def _paint_ribs(canvas: Canvas) -> None:
@@ -169,17 +171,38 @@ def _paint_head(canvas: Canvas, seed: int) -> None:
     canvas.draw(skull, CORTEX)
     canvas.draw(skull, SPONGIOSA, grow_mm=-1.6)
     canvas.draw(skull, THIN_CORTEX, grow_mm=-3.4)
-    canvas.draw(skull, BRAIN, grow_mm=-4.6)
+    _paint_brain(canvas, skull, seed)
     for side in (-1.0, 1.0):
         _paint_eye(canvas, side)
-        jaw = Tubes.along([(side * 5.0, -12.0, 22.0), (side * 15.0, -20.0, 80.0), (side * 33.0, -12.0, 132.0)], 4.6)
+        jaw = Tubes.along(
+            [(side * 4.5, -5.0, 24.0), (side * 14.0, -11.0, 80.0), (side * 33.0, -9.0, 132.0)], (3.4, 4.6, 4.6)
+        )
         _paint_bone(canvas, jaw, 1.5)
         cheek = Tubes.along([(side * 26.0, 6.0, 78.0), (side * 41.0, 8.0, 108.0), (side * 36.0, 12.0, 140.0)], 3.0)
         _paint_bone(canvas, cheek, 1.3)
         for tooth in range(7):
             z, x = 30.0 + 9.0 * tooth, side * (6.5 + 1.4 * tooth)
-            canvas.draw(Tubes.along([(x, -9.0, z), (x, -1.5, z)], 2.5), ENAMEL)
+            canvas.draw(Tubes.along([(x, -5.5 - 0.05 * z, z), (x, 1.0 - 0.05 * z, z)], 2.4), ENAMEL)
     _paint_nose(canvas, seed)
+
+
+def _paint_brain(canvas: Canvas, skull: Ellipsoid, seed: int) -> None:
+    """Paint fluid, grey matter with its folds, white matter and the ventricles."""
+    plane, cut = canvas.plane, skull.cut(canvas.plane)
+    if cut is None:
+        return
+    fold = smooth_field((seed, 15), plane.z_mm, plane.row_mm, plane.column_mm, 5.0)[cut.where]
+    depth = -(cut.distance_mm + np.float32(4.6))
+    outwards = np.clip(1.5 - depth / 8.0, 0.0, 1.0)
+    furrow = np.exp(-((fold / 0.22) ** 2)) * outwards
+    canvas.paint(plane.cover(-depth), BRAIN_FLUID, cut.where)
+    brain = plane.cover(np.float32(0.7) - depth)
+    canvas.paint(brain * (1.0 - np.float32(0.75) * furrow), GREY_MATTER, cut.where)
+    ribbon = np.maximum(np.float32(2.4) - depth, np.float32(4.0) * (np.float32(0.6) * outwards - np.abs(fold)))
+    canvas.paint(brain * plane.cover(ribbon), WHITE_MATTER, cut.where)
+    for side in (-1.0, 1.0):
+        canvas.draw(Ellipsoid((side * 5.5, 26.0, 130.0), (2.0, 6.5, 15.0), side * 18.0), BRAIN_FLUID)
+        canvas.draw(Ellipsoid((side * 7.5, 33.0, 126.0), (4.5, 5.0, 9.0)), GREY_MATTER)
 
 
 def _paint_eye(canvas: Canvas, side: float) -> None:

@@ -5,20 +5,23 @@ Coordinates as in :mod:`n2b_ct.simulation.body`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from n2b_ct.simulation.body import CAVITY, FAT, MUSCLE, Body
+from n2b_ct.simulation.build import build_of
 from n2b_ct.simulation.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
+from n2b_ct.simulation.texture import smooth_field
 from n2b_ct.simulation.vessels import grow_tree
 
-LUNG = Tissue(-810.0, 28.0)
+LUNG = Tissue(-815.0, 24.0, 30.0)
 AIRWAY_LUMEN = Tissue(-985.0)
 AIRWAY_WALL = Tissue(-60.0, 10.0)
-BLOOD = Tissue(44.0, 3.0)
-MYOCARDIUM = Tissue(54.0, 5.0)
-PERICARDIAL_FAT = Tissue(-75.0, 15.0)
+FISSURE = Tissue(-560.0)
+BLOOD = Tissue(44.0, 3.0, 1.0)
+MYOCARDIUM = Tissue(54.0, 5.0, 4.0)
+PERICARDIAL_FAT = Tissue(-75.0, 15.0, 6.0)
 
 LUNG_START_MM = 259.0
 DOME_TOP_MM = 338.0
@@ -55,9 +58,9 @@ def grow_lungs(rng: np.random.Generator) -> LungTrees:
     vessels, airways = [], []
     for side in (-1.0, 1.0):
         hilum = np.array([side * 10.0, 6.0, 304.0])
-        vessels.append(grow_tree(rng, hilum, _lung_points(rng, side, 480), 0.6))
+        vessels.append(grow_tree(rng, hilum, _lung_points(rng, side, 2000), 0.45))
         carina = np.array([side * 2.0 - 3.0, 11.0, 288.0])
-        airways.append(grow_tree(rng, carina, _lung_points(rng, side, 34), 1.25))
+        airways.append(grow_tree(rng, carina, _lung_points(rng, side, 60), 1.0))
     return LungTrees(tuple(vessels), tuple(airways))
 
 
@@ -67,13 +70,14 @@ def dome_mm(x_mm: np.ndarray, y_mm: np.ndarray) -> np.ndarray:
     return DOME_TOP_MM + DOME_DROP_MM * bulge + 0.05 * x_mm + 0.25 * y_mm
 
 
-def paint_thorax(canvas: Canvas, body: Body, trees: LungTrees) -> None:
+def paint_thorax(canvas: Canvas, body: Body, trees: LungTrees, seed: int) -> None:
     """Paint the chest's contents, then the tubes that pass through it to head and abdomen."""
     plane = canvas.plane
     if LUNG_START_MM < plane.z_mm < DOME_TOP_MM + 90.0:
         _paint_diaphragm(canvas, body)
         lung = body.cavity * plane.cover(_lung_distance(plane, body))
-        canvas.paint(lung, LUNG)
+        canvas.paint(lung, replace(LUNG, hu=LUNG.hu + build_of(seed).lung_hu))
+        canvas.paint(np.float32(0.6) * lung * _fissures(plane, seed), FISSURE)
         for tree in trees.vessels:
             canvas.draw(tree, BLOOD, within=lung)
         _paint_airways(canvas, trees.airways, lung)
@@ -109,6 +113,14 @@ def _lung_distance(plane: Plane, body: Body) -> np.ndarray:
     middle = half_width - np.abs(plane.x_mm + 1.0)
     parts = [body.cavity_distance_mm + np.float32(1.2), behind, middle]
     return np.asarray(np.maximum(np.maximum.reduce(parts), before), np.float32)
+
+
+def _fissures(plane: Plane, seed: int) -> np.ndarray:
+    """Cover the clefts between the lobes: one oblique sheet in either lung."""
+    waves = smooth_field((seed, 14), plane.z_mm, plane.row_mm, plane.column_mm, 22.0)
+    along = np.float32(plane.z_mm - 318.0) + np.float32(0.75) * plane.y_mm + np.float32(5.0) * waves
+    along += np.where(plane.x_mm > 0, np.float32(9.0), np.float32(-4.0))
+    return plane.cover(np.abs(np.float32(0.7) * along) - np.float32(0.3))
 
 
 def _paint_diaphragm(canvas: Canvas, body: Body) -> None:

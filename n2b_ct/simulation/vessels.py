@@ -24,29 +24,25 @@ def grow_tree(rng: np.random.Generator, root_mm: np.ndarray, targets_mm: np.ndar
         The tree's segments.
     """
     order = np.argsort(np.linalg.norm(targets_mm - root_mm, axis=1), kind="stable")
-    nodes, parents = [np.asarray(root_mm, float)], [0]
+    points, parents = np.asarray(root_mm, float)[None], np.zeros(1, int)
     for target in targets_mm[order]:
-        nearest = int(np.argmin(np.linalg.norm(np.asarray(nodes) - target, axis=1)))
-        _extend(rng, nodes, parents, nearest, target)
-    radii = _murray_radii(np.asarray(parents), tip_radius_mm)
-    points, child = np.asarray(nodes), np.arange(1, len(nodes))
-    parent = np.asarray(parents)[1:]
+        nearest = int(np.argmin(((points - target) ** 2).sum(axis=1)))
+        branch = _branch(rng, points[nearest], target)
+        numbers = np.arange(len(points), len(points) + len(branch))
+        points = np.concatenate([points, branch])
+        parents = np.concatenate([parents, [nearest], numbers[:-1]])
+    radii = _murray_radii(parents, tip_radius_mm)
+    child, parent = np.arange(1, len(points)), parents[1:]
     start_radius = np.minimum(radii[parent], 1.35 * radii[child])
     return Tubes(points[parent], points[child], start_radius, radii[child])
 
 
-def _extend(
-    rng: np.random.Generator, nodes: list[np.ndarray], parents: list[int], nearest: int, target: np.ndarray
-) -> None:
-    """Append a slightly bent branch from node ``nearest`` to ``target``."""
-    start = nodes[nearest]
-    n_steps = max(1, round(float(np.linalg.norm(target - start)) / _STEP_MM))
-    parent = nearest
-    for step in range(1, n_steps + 1):
-        bend = rng.normal(0.0, 0.9, 3) if step < n_steps else np.zeros(3)
-        nodes.append(start + (target - start) * step / n_steps + bend)
-        parents.append(parent)
-        parent = len(nodes) - 1
+def _branch(rng: np.random.Generator, start_mm: np.ndarray, target_mm: np.ndarray) -> np.ndarray:
+    """Walk from a point to a target, slightly bent on the way, ``[steps, 3]``."""
+    n_steps = max(1, round(float(np.linalg.norm(target_mm - start_mm)) / _STEP_MM))
+    shares = np.arange(1, n_steps + 1)[:, None] / n_steps
+    bends = rng.normal(0.0, 0.9, (n_steps, 3)) * (shares < 1.0)
+    return np.asarray(start_mm + (target_mm - start_mm) * shares + bends)
 
 
 def _murray_radii(parents: np.ndarray, tip_radius_mm: float) -> np.ndarray:

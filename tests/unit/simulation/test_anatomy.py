@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from n2b_ct.simulation.anatomy import LENGTH_MM, Animal, grow_animal, slice_hu
+from n2b_ct.simulation.build import build_of
 
 VIEW_MM = 240.0
 
@@ -40,7 +42,7 @@ def test_every_slice_shows_an_animal_on_a_table_in_air(animal: Animal) -> None:
         (320.0, 48.0, 15.0, -900.0, -700.0),  # left lung
         (320.0, 5.0, -27.0, 35.0, 65.0),  # heart
         (385.0, -45.0, 0.0, 45.0, 80.0),  # liver
-        (446.0, -44.0, 30.0, 20.0, 50.0),  # right kidney
+        (460.0, 44.0, 33.0, 20.0, 50.0),  # left kidney
         (440.0, 0.0, 52.0, 90.0, 600.0),  # vertebral body
         (504.0, 0.0, -20.0, 0.0, 15.0),  # bladder
     ],
@@ -62,6 +64,38 @@ def test_a_coarse_grid_shows_the_same_animal_as_a_fine_one(animal: Animal) -> No
     pooled = fine.reshape(96, 2, 96, 2).mean(axis=(1, 3))
     assert np.corrcoef(pooled.ravel(), coarse.ravel())[0, 1] > 0.995
     assert abs(pooled.mean() - coarse.mean()) < 2.0
+
+
+def outside(image: np.ndarray) -> np.ndarray:
+    """Mark the air around the animal, the table's foam included."""
+    numbers, _ = label(image < -400)
+    return np.isin(numbers, np.unique(numbers[0]))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_every_bone_is_covered_by_flesh(seed: int) -> None:
+    animal = grow_animal(seed)
+    for z in np.arange(4.0, LENGTH_MM, 12.5):
+        image = slice_hu(animal, float(z), 192, VIEW_MM)
+        assert not (binary_dilation(outside(image)) & (image > 350.0)).any(), z
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_lungs_and_bowel_gas_lie_inside_the_body(seed: int) -> None:
+    animal = grow_animal(seed)
+    for z in np.arange(270.0, 500.0, 12.5):
+        image = slice_hu(animal, float(z), 192, VIEW_MM)
+        surroundings = outside(image)
+        body = binary_fill_holes(~surroundings)
+        assert not (surroundings & body).any(), z
+        assert 10_000 < (body * 1.25**2).sum() < 32_000, z
+
+
+def test_two_animals_differ_in_girth_fat_and_breath() -> None:
+    builds = [build_of(seed) for seed in range(20)]
+    for name, least in (("width", 0.04), ("height", 0.04), ("fatness", 0.25), ("lung_hu", 40.0)):
+        values = [getattr(build, name) for build in builds]
+        assert max(values) - min(values) > least, name
 
 
 def test_edges_are_soft_over_a_pixel(animal: Animal) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pydicom
 import pytest
 
 from n2b_ct.errors import DataError, OutputError
+from n2b_ct.io.dicom.original import write_original
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.simulation.piglet import PigletSummary, simulate_slice, write_piglet
@@ -41,7 +45,7 @@ def test_the_tree_is_the_real_sets(piglet: PigletSummary) -> None:
     assert sorted(path.name for path in study_dir.iterdir()) == [f"SE{k}" for k in range(6)]
     for folder in study_dir.iterdir():
         assert sorted(path.name for path in folder.iterdir()) == sorted(f"IM{k}" for k in range(N_SLICES))
-    assert sorted(path.name for path in piglet.output_dir.iterdir()) == ["DICOM", "piglet.json"]
+    assert sorted(path.name for path in piglet.output_dir.iterdir()) == ["DICOM", "lesions.npz", "piglet.json"]
 
 
 def test_descriptions_name_reconstruction_and_dose_and_the_first_folder_is_no_fbp(piglet: PigletSummary) -> None:
@@ -106,6 +110,14 @@ def test_the_truth_beside_the_tree_names_lesions_that_the_images_show(piglet: Pi
         assert abs(z) < 566.25 / 2
         assert 3.0 <= lesion["radius_mm"] <= 8.0
         assert 10.0 <= abs(lesion["contrast_hu"]) <= 50.0
+
+
+def test_the_labels_beside_the_tree_lie_on_the_slices(piglet: PigletSummary) -> None:
+    with np.load(piglet.output_dir / "lesions.npz") as truth:
+        labels, locations_mm = truth["labels"], truth["slice_location_mm"]
+    headers_here = headers(piglet.series_dirs["FBP FULL"]).values()
+    np.testing.assert_allclose(locations_mm, sorted(float(h.SliceLocation) for h in headers_here), atol=1e-6)
+    assert labels.shape == (N_SLICES, 64, 64)
 
 
 def test_the_same_call_gives_the_same_bytes_whatever_the_workers(piglet: PigletSummary, tmp_path: Path) -> None:
@@ -193,19 +205,95 @@ def test_an_empty_folder_may_be_there(tmp_path: Path) -> None:
     assert (tmp_path / "p" / "piglet.json").is_file()
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_after(n_files: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full after some files, the last of which is half there."""
     written: list[Path] = []
 
     def break_down(path: Path, dataset: pydicom.Dataset) -> None:
-        written.append(path)
-        if len(written) > 9:
+        if len(written) == n_files:
+            path.write_bytes(b"half a file")
             raise OSError(28, "No space left on device")
-        path.write_bytes(b"")
+        written.append(path)
+        write_original(path, dataset)
 
     monkeypatch.setattr("n2b_ct.simulation.piglet.write_original", break_down)
+
+
+def test_a_failure_before_the_first_slice_is_whole_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_after(5, monkeypatch)
     with pytest.raises(OutputError, match="must be writable, got No space left on device"):
         write_piglet(tmp_path / "p", **SMALL)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_run_is_taken_up_where_it_stopped_and_the_bytes_do_not_tell(
+    piglet: PigletSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        fail_after(6 * 4 + 3, patch)
+        with pytest.raises(OutputError, match="the same call again goes on where this one stopped"):
+            write_piglet(tmp_path / "p", **SMALL)
+    assert [path.name.startswith(".partial-") for path in tmp_path.iterdir()] == [True]
+    made: list[int] = []
+    monkeypatch.setattr(
+        "n2b_ct.simulation.piglet.simulate_slice", lambda plan, k: made.append(k) or simulate_slice(plan, k)
+    )
+    assert write_piglet(tmp_path / "p", **SMALL).noise_hu == piglet.noise_hu
+    assert made == [4, 5, 6, 7, 8, 9]
+    assert contents(tmp_path / "p") == contents(piglet.output_dir)
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]
+
+
+def test_a_slice_whose_file_was_spoilt_meanwhile_is_made_again(
+    piglet: PigletSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        fail_after(6 * 4, patch)
+        with pytest.raises(OutputError, match="must be writable"):
+            write_piglet(tmp_path / "p", **SMALL)
+    one = next(tmp_path.rglob(f"SE2/IM{PigletPlan(**SMALL).file_number(1)}"))
+    one.write_bytes(one.read_bytes()[:-1] + b"?")
+    write_piglet(tmp_path / "p", **SMALL)
+    assert contents(tmp_path / "p") == contents(piglet.output_dir)
+
+
+def test_another_animal_goes_on_with_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few: dict[str, Any] = {"n_slices": 8, "size_px": 64, "doses": (1.0,), "decoy": False, "seed": 1}
+    with monkeypatch.context() as patch:
+        fail_after(6 * 4, patch)
+        with pytest.raises(OutputError, match="must be writable"):
+            write_piglet(tmp_path / "p", **SMALL)
+    write_piglet(tmp_path / "p", **few)
+    write_piglet(tmp_path / "q", **few)
+    assert contents(tmp_path / "p") == contents(tmp_path / "q")
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+from n2b_ct.simulation.piglet import write_piglet
+if __name__ == "__main__":
+    write_piglet(Path(sys.argv[1]), n_slices=10, size_px=64, n_workers=2,
+                 progress=lambda done, total, what: print(done, flush=True))
+"""
+
+
+def test_a_killed_run_is_taken_up_and_its_workers_die_with_it(piglet: PigletSummary, tmp_path: Path) -> None:
+    script = tmp_path / "make.py"
+    script.write_text(_KILLED)
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, str(script), str(tmp_path / "out" / "p")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
+        process.kill()
+        process.stdout.read()  # ends when the last process that holds the pipe has ended
+    assert [path.name.startswith(".partial-") for path in (tmp_path / "out").iterdir()] == [True]
+    write_piglet(tmp_path / "out" / "p", **SMALL)
+    assert contents(tmp_path / "out" / "p") == contents(piglet.output_dir)
 
 
 def test_a_disk_too_small_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

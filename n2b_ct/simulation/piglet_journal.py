@@ -1,0 +1,56 @@
+"""Which slices of a digital piglet are finished, and how noisy each came out: what a killed run leaves to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.io.atomic import write_atomically
+from n2b_ct.simulation.piglet_truth import NoiseTally
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One small file for each finished slice: its noise and the digests of its files.
+
+    Attributes:
+        folder: Where.
+    """
+
+    folder: Path
+
+    def record(self, index: int, paths: Sequence[Path], tally: NoiseTally) -> None:
+        """Note that a slice's files are written.
+
+        Raises:
+            OutputError: The journal cannot be written.
+        """
+        note = {
+            "sha256": [_digest(path) for path in paths],
+            "count": tally.count,
+            "sums": tally.sums.tolist(),
+            "squares": tally.squares.tolist(),
+        }
+        write_atomically(self._place(index), lambda file: file.write(json.dumps(note).encode()))
+
+    def recall(self, index: int, paths: Sequence[Path]) -> NoiseTally | None:
+        """Give a finished slice's noise; ``None`` where a file is missing or is not what was written."""
+        try:
+            note = json.loads(self._place(index).read_bytes())
+            if note["sha256"] != [_digest(path) for path in paths]:
+                return None
+        except FileNotFoundError:
+            return None
+        return NoiseTally(note["count"], np.array(note["sums"]), np.array(note["squares"]))
+
+    def _place(self, index: int) -> Path:
+        return self.folder / f"{index}.json"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
