@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
 if TYPE_CHECKING:
-    from n2b_ct.inference.outcomes import Outcome, TreeResult
     from n2b_ct.io.dicom.options import ContentQualification
-    from n2b_ct.io.series import FileRecord
 
 _Source = Annotated[Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume.")]
 _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
@@ -86,7 +83,7 @@ def denoise(
     from n2b_ct.inference.outcomes import DenoiseOptions
     from n2b_ct.io.dicom.options import WriteOptions
 
-    _require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
+    require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
     options = DenoiseOptions(
         strength=strength,
         residual=residual,
@@ -97,7 +94,7 @@ def denoise(
         skip_bad_slices=skip_bad_slices,
         allow_own_output=force,
         select=select,
-        created=_time(created),
+        created=time_of(created),
         write=WriteOptions(
             keep_private=keep_private,
             equipment=equipment,
@@ -110,85 +107,5 @@ def denoise(
     )
     with progress_bar("denoising") as progress:
         result = api.denoise(source, output, model, options=options, device=device, progress=progress)
-    _tell(result, json_path)
-    raise typer.Exit(_exit_code(result))
-
-
-def _require_usable(*, resume: bool, overwrite: bool, json_path: Path | None) -> None:
-    """Find out before the work what would stop it at the end."""
-    from n2b_ct.errors import ConfigError, OutputError, explain
-
-    if resume and overwrite:
-        raise ConfigError(explain("--resume and --overwrite", "only one can be given", "both", "choose one"))
-    if json_path is not None and not json_path.parent.is_dir():
-        raise OutputError(explain(f"--json {json_path}", "must lie in a folder", "no such folder", "make it first"))
-
-
-def _time(iso: str | None) -> datetime | None:
-    from n2b_ct.errors import ConfigError, explain
-
-    try:
-        return None if iso is None else datetime.fromisoformat(iso)
-    except ValueError as error:
-        raise ConfigError(explain("--created", "must be an ISO 8601 time", iso, "write 2026-03-04T05:06:07")) from error
-
-
-def _tell(result: TreeResult, json_path: Path | None) -> None:
-    """Print what was done, what to look at, and what went wrong; all of it goes into the JSON."""
-    from n2b_ct.io.atomic import remove_partials, write_atomically
-
-    if json_path is not None:
-        remove_partials(json_path)
-        content = json.dumps(_plain(result), indent=2) + "\n"
-        write_atomically(json_path, lambda file: file.write(content.encode()))
-    for outcome in result.outcomes:
-        if outcome.status != "failed":
-            typer.echo(_line(outcome))
-        for line in outcome.warnings:
-            typer.echo(f"warning: {line}", err=True)
-    for line in _complaints(result):
-        typer.echo(f"error: {line}", err=True)
-
-
-def _line(outcome: Outcome) -> str:
-    removed = "" if outcome.removed_std_hu is None else f", removed noise {outcome.removed_std_hu:.1f} HU"
-    return f"{outcome.status:<7} {outcome.output}: {outcome.n_slices} slices{removed}"
-
-
-def _complaints(result: TreeResult) -> list[str]:
-    """One line for every series that failed, and for every folder and reason of refused files."""
-    failed = [outcome for outcome in result.outcomes if outcome.status == "failed"]
-    lines = [f"{outcome.source}: {outcome.detail}" for outcome in failed]
-    told = {(outcome.source, outcome.reason) for outcome in failed}
-    refused: dict[tuple[Path, str], list[FileRecord]] = {}
-    for record in result.records:
-        if record.action == "error":
-            refused.setdefault((record.path.parent, record.reason), []).append(record)
-    for (folder, reason), records in refused.items():
-        if (folder, reason) in told:
-            continue
-        others = f" (and {len(records) - 1} more)" if len(records) > 1 else ""
-        lines.append(f"{folder}: {records[0].detail or reason}{others}")
-    return lines
-
-
-def _exit_code(result: TreeResult) -> int:
-    if not result.failed:
-        return 0
-    return 1 if any(outcome.status != "failed" for outcome in result.outcomes) else 2
-
-
-def _plain(result: TreeResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    import n2b_ct
-
-    def plain(record: Any) -> dict[str, Any]:
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(record).items()}
-
-    return {
-        "format": 1,
-        "n2b_ct": n2b_ct.__version__,
-        "series": [{**plain(outcome), "warnings": outcome.warnings} for outcome in result.outcomes],
-        "files": [plain(record) for record in result.records],
-    }
+    tell(result, json_path)
+    raise typer.Exit(exit_code(result))

@@ -12,6 +12,7 @@ from n2b_ct.io.dicom.options import WriteOptions
 from n2b_ct.io.series import FileRecord
 
 Status = Literal["done", "present", "failed"]
+IfPresent = Literal["refuse", "skip", "replace"]
 
 CLIPPED_SHARE_MAX = 1e-4
 """Share of clipped pixels above which a series is warned of."""
@@ -105,7 +106,7 @@ class DenoiseOptions:
 
     strength: float | None = None
     residual: bool = False
-    if_present: Literal["refuse", "skip", "replace"] = "refuse"
+    if_present: IfPresent = "refuse"
     repair_uids: bool = False
     assume_hu: bool = False
     skip_bad_slices: bool = False

@@ -117,8 +117,8 @@ def simulate_doses(
     Raises:
         DataError: As :func:`simulate_dose`.
     """
-    _check(image_hu, doses, pixel_mm, photons, electronic_variance)
-    square = _pad_to_square(image_hu)
+    require_simulable(image_hu, doses, pixel_mm, photons, electronic_variance)
+    square = pad_to_square(image_hu)
     beam = ParallelBeam.for_image(len(square), pixel_mm)
     integrals = forward_project(attenuation_per_mm(square), beam)
     noises = np.stack(
@@ -161,7 +161,7 @@ def scan(
     Raises:
         DataError: As :func:`simulate_dose`.
     """
-    _check(noise_free_hu, doses, pixel_mm, photons, electronic_variance)
+    require_simulable(noise_free_hu, doses, pixel_mm, photons, electronic_variance)
     beam = ParallelBeam.for_image(len(noise_free_hu), pixel_mm)
     clean = forward_project(attenuation_per_mm(noise_free_hu), beam)
     noises = _scan_noises(clean, doses, photons, electronic_variance, rng)
@@ -224,17 +224,21 @@ def _normal(rng: np.random.Generator, like: np.ndarray) -> np.ndarray:
     return rng.standard_normal(like.shape, dtype=np.float32)
 
 
-def _pad_to_square(image_hu: np.ndarray) -> np.ndarray:
+def pad_to_square(image_hu: np.ndarray) -> np.ndarray:
     """Add air below or at the right until the image is square."""
     rows, cols = image_hu.shape
     side = max(rows, cols)
     return np.pad(image_hu, ((0, side - rows), (0, side - cols)), constant_values=AIR_HU)
 
 
-def _check(
+def require_simulable(
     image_hu: np.ndarray, doses: Sequence[float], pixel_mm: float, photons: float, electronic_variance: float
 ) -> None:
-    """Refuse what no scanner could do."""
+    """Refuse what no scanner could do.
+
+    Raises:
+        DataError: The image is not a finite slice, or a number is outside its range.
+    """
     if image_hu.ndim != 2 or min(image_hu.shape) < 2 or not np.isfinite(image_hu).all():
         raise DataError(explain("image", "must be a finite 2-D slice", image_hu.shape, "pass one slice in HU"))
     for dose in doses:

@@ -13,11 +13,14 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import fft
+
+Apodisation = Callable[[np.ndarray], np.ndarray]
+"""Factor of a kernel's frequency response, by frequency in cycles per pixel."""
 
 N_FACES = 4
 _SUBPIXELS = 4
@@ -88,28 +91,69 @@ def forward_project(image: np.ndarray, beam: ParallelBeam) -> np.ndarray:
     return sinogram
 
 
-def filtered_back_project(sinograms: np.ndarray, beam: ParallelBeam, *, blur_px: float = 0.0) -> np.ndarray:
+def filtered_back_project(
+    sinograms: np.ndarray,
+    beam: ParallelBeam,
+    *,
+    blur_px: float = 0.0,
+    apodisation: Apodisation | None = None,
+    bins_per_px: int = 1,
+) -> np.ndarray:
     """Reconstruct images from line integrals; linear in the sinogram.
 
     The kernel is the ramp times ``exp(−2π²·blur²·f²)``: exactly the ramp followed by a Gaussian blur of
-    the image, so the kernel's point spread is known in closed form.
+    the image, so the kernel's point spread is known in closed form. Another apodisation may follow.
 
     Args:
         sinograms: ``[n, views, bins]``; all ``n`` share one pass.
         beam: The scan.
         blur_px: Standard deviation of the kernel's point spread, pixels.
+        apodisation: Further factor of the frequency response, by frequency in cycles per pixel.
+        bins_per_px: 1 or 2; with 2 the sinograms have twice the beam's bins, each half a pixel wide, and the kernel
+            may reach up to one cycle per pixel.
 
     Returns:
         Images, sinogram unit per mm, float32 ``[n, rows, cols]``.
     """
-    tables = _bin_tables(_filter(sinograms, beam, blur_px), beam)
+    response = kernel_response(beam, blur_px=blur_px, apodisation=apodisation, bins_per_px=bins_per_px)
+    return _smear(_bin_tables(_filter(sinograms, beam, response, bins_per_px), beam), beam, math.pi)
+
+
+def mean_over_views(sinogram: np.ndarray, beam: ParallelBeam) -> np.ndarray:
+    """Average, at every pixel, over the rays through it; float32 ``[n, rows, cols]``.
+
+    Args:
+        sinogram: ``[n, views, bins]``.
+        beam: The scan.
+    """
+    return _smear(_bin_tables(np.repeat(sinogram.astype(np.float32), _SUBPIXELS, axis=-1), beam), beam, 1.0)
+
+
+def kernel_response(
+    beam: ParallelBeam, *, blur_px: float = 0.0, apodisation: Apodisation | None = None, bins_per_px: int = 1
+) -> np.ndarray:
+    """Sample the kernel that :func:`filtered_back_project` convolves padded views with.
+
+    Returns:
+        Response per mm, float64 ``[padded bins // 2 + 1]``, from zero to half a cycle per bin.
+    """
+    n_padded = fft.next_fast_len(2 * beam.n_bins * bins_per_px, real=True)
+    n_padded += n_padded % 2
+    response = ramp_response(n_padded, beam.pixel_mm / bins_per_px, blur_px * bins_per_px)
+    if apodisation is not None:
+        response *= apodisation(np.linspace(0.0, 0.5 * bins_per_px, len(response)))
+    return response
+
+
+def _smear(tables: np.ndarray, beam: ParallelBeam, scale: float) -> np.ndarray:
+    """Average tabulated views at every pixel, times ``scale``, float32 ``[n, rows, cols]``."""
     size, n_channels = beam.size_px, tables.shape[-1]
     total = np.zeros((size, size, n_channels), np.float32)
     n_rows = max(1, _BLOCK_VALUES // (size * n_channels))
     for first in range(0, size, n_rows):
         _add_views(tables, beam, slice(first, min(first + n_rows, size)), total)
     faces = total.reshape(size, size, N_FACES, -1).transpose(2, 3, 0, 1)
-    return _unfold(faces) * np.float32(math.pi / beam.n_views)
+    return _unfold(faces) * np.float32(scale / beam.n_views)
 
 
 def ramp_response(n_samples: int, bin_mm: float, blur_px: float) -> np.ndarray:
@@ -136,15 +180,17 @@ def ramp_response(n_samples: int, bin_mm: float, blur_px: float) -> np.ndarray:
     return np.asarray(fft.rfft(impulse).real * bin_mm * apodisation)
 
 
-def _filter(sinograms: np.ndarray, beam: ParallelBeam, blur_px: float) -> np.ndarray:
-    """Convolve with the kernel and interpolate to subpixel bins, float32 ``[n, views, bins · 4]``."""
-    n_padded = fft.next_fast_len(2 * beam.n_bins, real=True)
-    n_padded += n_padded % 2
-    response = ramp_response(n_padded, beam.pixel_mm, blur_px) * _SUBPIXELS
+def _filter(sinograms: np.ndarray, beam: ParallelBeam, response: np.ndarray, bins_per_px: int) -> np.ndarray:
+    """Convolve with the kernel and interpolate to subpixel bins, float32 ``[n, views, bins · 4]``.
+
+    The first of several bins per pixel lies before the pixel's middle, where the table begins.
+    """
+    n_padded, n_fine = 2 * (len(response) - 1), _SUBPIXELS // bins_per_px
     spectrum = fft.rfft(sinograms.astype(np.float32, copy=False), n_padded, axis=-1)
-    spectrum *= response.astype(np.float32)
-    fine = fft.irfft(spectrum, n_padded * _SUBPIXELS, axis=-1)
-    return np.asarray(fine[..., : beam.n_bins * _SUBPIXELS], np.float32)
+    spectrum *= (response * n_fine).astype(np.float32)
+    fine = fft.irfft(spectrum, n_padded * n_fine, axis=-1)
+    first = _SUBPIXELS * (bins_per_px - 1) // (2 * bins_per_px)
+    return np.asarray(fine[..., first : first + beam.n_bins * _SUBPIXELS], np.float32)
 
 
 def _bin_tables(filtered: np.ndarray, beam: ParallelBeam) -> np.ndarray:

@@ -12,12 +12,32 @@ from datetime import datetime
 from typing import Any
 
 from n2b_ct import __version__
+from n2b_ct.io.dicom.elements import ADDITION, SMOOTHING
 from n2b_ct.io.dicom.options import WriteOptions
-from n2b_ct.io.dicom.uids import stable_uid
+from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID, stable_uid
 from n2b_ct.io.series import SeriesRef
 
 _N_DIGEST_SHOWN = 12
 _N_ST_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What kind of step a derivation is.
+
+    Attributes:
+        code: CodeValue and CodeMeaning of the step, CID 7203.
+        creator_uid: InstanceCreatorUID; the scan knows by it which series were denoised already.
+        is_synthetic: Part of the content was made up, so SyntheticData says YES (PS3.3 C.12.1).
+    """
+
+    code: tuple[str, str]
+    creator_uid: str
+    is_synthetic: bool = False
+
+
+NOISE_REDUCTION = Operation(SMOOTHING, INSTANCE_CREATOR_UID)
+DOSE_SIMULATION = Operation(ADDITION, SIMULATION_CREATOR_UID, is_synthetic=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +54,7 @@ class Derivation:
         created: Time of the run, one for the whole series; not part of any UID.
         description: What was done, the first words of DerivationDescription.
         options: How to write where the Standard leaves a choice.
+        operation: What kind of step it is.
     """
 
     model_name: str
@@ -45,6 +66,7 @@ class Derivation:
     created: datetime
     description: str = "Noise reduction"
     options: WriteOptions = field(default_factory=WriteOptions)
+    operation: Operation = NOISE_REDUCTION
 
     @property
     def text(self) -> str:
@@ -69,6 +91,7 @@ class Derivation:
             self.suffix,
             self.description,
             self.options.identity,
+            self.operation.creator_uid,
             __version__,
         )
         return stable_uid(kind, *own, *source_uids)

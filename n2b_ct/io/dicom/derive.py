@@ -24,7 +24,7 @@ from n2b_ct.io.dicom.pixels import word_format
 from n2b_ct.io.dicom.provenance import SourceImage
 from n2b_ct.io.dicom.syntaxes import lossy_method
 from n2b_ct.io.dicom.type2 import fill_type_2
-from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, INSTANCE_CREATOR_UID
+from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from n2b_ct.io.dicom.values import integer, lenient_integer, quiet_pydicom, text
 from n2b_ct.io.dicom.words import StoredWords, stored_words
 from n2b_ct.io.series import CTSlice, InstanceRef
@@ -137,7 +137,7 @@ def _put_identity(
     put(derived, "SOPClassUID", CT_IMAGE_STORAGE)
     put(derived, "SOPInstanceUID", derivation.uid("instance", *marks))
     put(derived, "SeriesInstanceUID", context.derived_series_uid)
-    put(derived, "InstanceCreatorUID", INSTANCE_CREATOR_UID)
+    put(derived, "InstanceCreatorUID", derivation.operation.creator_uid)
     put(derived, "ContentQualification", options.content_qualification)
     if not text(derived, "StudyInstanceUID"):
         put_copied(derived, "StudyInstanceUID", context.study_instance_uid)

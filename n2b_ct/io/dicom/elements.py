@@ -18,6 +18,7 @@ from pydicom.tag import Tag
 
 # (CodeValue, CodeMeaning) of coding scheme DCM, PS3.16
 SMOOTHING = ("113087", "Smoothing")  # CID 7203: no code says noise reduction
+ADDITION = ("113042", "Pixel by pixel addition")  # CID 7203
 ARTIFICIAL_INTELLIGENCE = ("123110", "Artificial Intelligence")  # CID 7162
 SOURCE_IMAGE = ("121322", "Source image for image processing operation")  # CID 7202
 SOURCE_SERIES = ("121323", "Source series for image processing operation")  # CID 7210

@@ -13,7 +13,6 @@ from n2b_ct.io.dicom.derivation import Derivation, SeriesContext
 from n2b_ct.io.dicom.elements import (
     ARTIFICIAL_INTELLIGENCE,
     PROCESSING_EQUIPMENT,
-    SMOOTHING,
     SOURCE_IMAGE,
     SOURCE_SERIES,
     code_item,
@@ -52,10 +51,13 @@ def put_provenance(derived: Dataset, derivation: Derivation) -> None:
     The words and codes replace the source's: they speak of the step from the source image to this one.
     Equipment is appended: it contributed as well.
     """
-    codes = (SMOOTHING, ARTIFICIAL_INTELLIGENCE) if derivation.learned else (SMOOTHING,)
+    code = derivation.operation.code
+    codes = (code, ARTIFICIAL_INTELLIGENCE) if derivation.learned else (code,)
     put(derived, "DerivationDescription", derivation.text)
     put_sequence(derived, "DerivationCodeSequence", map(code_item, codes))
     derived.pop("SourceImageSequence", None)
+    if derivation.operation.is_synthetic:
+        put(derived, "SyntheticData", "YES")
     _put_equipment(derived, derivation)
 
 

@@ -1,0 +1,96 @@
+"""What commands over a tree of series share: their options' checks, what they print, their JSON, their exit code."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from n2b_ct.inference.outcomes import Outcome, TreeResult
+    from n2b_ct.io.series import FileRecord
+
+
+def require_usable(*, resume: bool, overwrite: bool, json_path: Path | None) -> None:
+    """Find out before the work what would stop it at the end."""
+    from n2b_ct.errors import ConfigError, OutputError, explain
+
+    if resume and overwrite:
+        raise ConfigError(explain("--resume and --overwrite", "only one can be given", "both", "choose one"))
+    if json_path is not None and not json_path.parent.is_dir():
+        raise OutputError(explain(f"--json {json_path}", "must lie in a folder", "no such folder", "make it first"))
+
+
+def time_of(iso: str | None) -> datetime | None:
+    """Read ``--created``."""
+    from n2b_ct.errors import ConfigError, explain
+
+    try:
+        return None if iso is None else datetime.fromisoformat(iso)
+    except ValueError as error:
+        raise ConfigError(explain("--created", "must be an ISO 8601 time", iso, "write 2026-03-04T05:06:07")) from error
+
+
+def tell(result: TreeResult, json_path: Path | None) -> None:
+    """Print what was done, what to look at, and what went wrong; all of it goes into the JSON."""
+    from n2b_ct.io.atomic import remove_partials, write_atomically
+
+    if json_path is not None:
+        remove_partials(json_path)
+        content = json.dumps(_plain(result), indent=2) + "\n"
+        write_atomically(json_path, lambda file: file.write(content.encode()))
+    for outcome in result.outcomes:
+        if outcome.status != "failed":
+            typer.echo(_line(outcome))
+        for line in outcome.warnings:
+            typer.echo(f"warning: {line}", err=True)
+    for line in _complaints(result):
+        typer.echo(f"error: {line}", err=True)
+
+
+def _line(outcome: Outcome) -> str:
+    removed = "" if outcome.removed_std_hu is None else f", removed noise {outcome.removed_std_hu:.1f} HU"
+    return f"{outcome.status:<7} {outcome.output}: {outcome.n_slices} slices{removed}"
+
+
+def _complaints(result: TreeResult) -> list[str]:
+    """One line for every series that failed, and for every folder and reason of refused files."""
+    failed = [outcome for outcome in result.outcomes if outcome.status == "failed"]
+    lines = [f"{outcome.source}: {outcome.detail}" for outcome in failed]
+    told = {(outcome.source, outcome.reason) for outcome in failed}
+    refused: dict[tuple[Path, str], list[FileRecord]] = {}
+    for record in result.records:
+        if record.action == "error":
+            refused.setdefault((record.path.parent, record.reason), []).append(record)
+    for (folder, reason), records in refused.items():
+        if (folder, reason) in told:
+            continue
+        others = f" (and {len(records) - 1} more)" if len(records) > 1 else ""
+        lines.append(f"{folder}: {records[0].detail or reason}{others}")
+    return list(dict.fromkeys(lines))
+
+
+def exit_code(result: TreeResult) -> int:
+    """0 all done, 1 some failed, 2 nothing could be done."""
+    if not result.failed:
+        return 0
+    return 1 if any(outcome.status != "failed" for outcome in result.outcomes) else 2
+
+
+def _plain(result: TreeResult) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    import n2b_ct
+
+    def plain(record: Any) -> dict[str, Any]:
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(record).items()}
+
+    return {
+        "format": 1,
+        "n2b_ct": n2b_ct.__version__,
+        "series": [{**plain(outcome), "warnings": outcome.warnings} for outcome in result.outcomes],
+        "files": [plain(record) for record in result.records],
+    }
