@@ -1,4 +1,4 @@
-"""What notebooks and the command line share: train, denoise, report, index, simulate.
+"""What notebooks and the command line share: train, denoise, report, evaluate, index, simulate.
 
 Every function takes plain paths and values, raises :class:`n2b_ct.errors.N2BError` with one clear line, prints
 nothing, and tells its progress to a callback ``(done, all, what)``.
@@ -16,13 +16,19 @@ from n2b_ct.config import Pipeline, load_pipeline
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.roles import Roles, assign_roles
 from n2b_ct.errors import ConfigError, DataError, explain
-from n2b_ct.evaluation.cases import measure_slices
-from n2b_ct.evaluation.controls import CONTROLS, Control
+from n2b_ct.evaluation.assemble import assemble
+from n2b_ct.evaluation.cases import reference_dose, role_sources
+from n2b_ct.evaluation.controls import chosen_controls
+from n2b_ct.evaluation.folder_report import evaluate as evaluate
+from n2b_ct.evaluation.measuring import Measuring, measure_sources
+from n2b_ct.evaluation.report.lesions import read_lesion_truth
 from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import Summary, summarise
+from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
 from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.folders import denoise_tree
+from n2b_ct.inference.low_dose_options import LowDoseOptions
+from n2b_ct.inference.low_dose_tree import simulate_tree
 from n2b_ct.inference.model import MODEL_FILE, Model, load_model
 from n2b_ct.inference.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.inference.slices import denoise_hu
@@ -133,6 +139,8 @@ def report(
     data_root: Path | None = None,
     controls: Sequence[str] | None = None,
     device: str = "auto",
+    noise_free_reference: bool = False,
+    insert_blur_mm: float = 0.0,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     command: str = "",
@@ -147,6 +155,8 @@ def report(
         data_root: The data's folder; None: the pipeline's ``data.root``, else where the first model was trained.
         controls: Denoisers without training; None: the pipeline's.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        noise_free_reference: The references are simulated truth without noise.
+        insert_blur_mm: σ of the system's blur, taken as a round Gaussian, for the disks that are inserted.
         overwrite: Replace a report that is there.
         overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
         command: The command line, to be printed in the report.
@@ -160,19 +170,24 @@ def report(
     loaded = _loaded(pipeline, overrides)
     require_free_place(out, overwrite)
     manifest = load_manifest(loaded.data.manifest)
-    test = roles_of(loaded, data_root or loaded.data.root or recorded_data_root(models.values())).test
+    root = data_root or loaded.data.root or recorded_data_root(models.values())
+    test = roles_of(loaded, root).test
     if not test:
         raise DataError(
             explain("role test", "must hold at least one slice", 0, "see the manifest's split and data.doses")
         )
     opened = {name: load_model(path, choose_device(device)) for name, path in models.items()}
-    chosen = _controls(loaded.report.controls if controls is None else controls, opened)
+    chosen = chosen_controls(loaded.report.controls if controls is None else controls, opened)
     denoisers = {name: control.apply for name, control in chosen.items()}
     denoisers |= {name: partial(denoise_hu, model) for name, model in opened.items()}
     windows = {name: WINDOWS[name] for name in loaded.report.windows}
-    rows, panels = measure_slices(test, denoisers, windows, loaded.report.panels_per_dose, progress)
-    summary = summarise(rows, windows, chosen)
-    write_report(out, summary, rows, panels, _provenance(loaded, manifest, opened, command), overwrite)
+    lesions = read_lesion_truth(root) if root else None
+    contrasts = lesions.contrast_hu if lesions else {}
+    how = Measuring(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
+    measured = measure_sources(role_sources(test, lesions), denoisers, how, progress)
+    summary = assemble(measured, how, chosen, reference_dose=reference_dose(test))
+    provenance = _provenance(loaded, manifest, opened, command)
+    write_report(out, summary, measured.rows, measured.panels, provenance, overwrite)
     return summary
 
 
@@ -205,7 +220,7 @@ def simulate(
         OutputError: The folder is in use or cannot be written.
     """
     if source != "piglet":
-        raise ConfigError(explain("simulate", "INPUT must be piglet", source, "write n2b-ct simulate piglet OUTPUT"))
+        raise ConfigError(explain("simulate", "INPUT must be piglet", source, "call simulate_doses for real series"))
     return write_piglet(
         output,
         n_slices=n_slices,
@@ -217,16 +232,22 @@ def simulate(
     )
 
 
-def _controls(names: Sequence[str], models: Mapping[str, Model]) -> dict[str, Control]:
-    if unknown := [name for name in names if name not in CONTROLS]:
-        raise ConfigError(
-            explain("--baseline", f"must be among {', '.join(CONTROLS)}", ", ".join(unknown), "choose one of them")
-        )
-    if doubled := set(names) & set(models):
-        raise ConfigError(
-            explain("--model", "must not bear a control's name", ", ".join(sorted(doubled)), "name it otherwise")
-        )
-    return {name: CONTROLS[name] for name in names}
+def simulate_doses(
+    source: Path, output: Path, options: LowDoseOptions, *, progress: Progress | None = None
+) -> TreeResult:
+    """Simulate lower doses of real normal-dose DICOM series, in ``output/<dose>/`` and the source's tree.
+
+    Args:
+        source: A DICOM file, a series folder or a tree of series.
+        output: Where to; outside the source.
+        options: Doses, seed, what to do with outputs that are there.
+        progress: Called with (slices done, all slices, series).
+
+    Raises:
+        DataError: There is no series, or an option is out of range.
+        OutputError: The output overlaps the input, or is there already.
+    """
+    return simulate_tree(source, output, options, progress)
 
 
 def _provenance(pipeline: Pipeline, manifest: Manifest, models: Mapping[str, Model], command: str) -> Provenance:
@@ -273,13 +294,7 @@ def roles_of(pipeline: Pipeline, data_root: Path | None = None) -> Roles:
     """
     root = data_root or pipeline.data.root
     if root is None:
-        raise ConfigError(
-            explain(
-                f"pipeline {pipeline.name}",
-                "needs to know where the data lies",
-                "no folder",
-                "pass --data-root DIR",
-            )
-        )
+        need = "needs to know where the data lies"
+        raise ConfigError(explain(f"pipeline {pipeline.name}", need, "no folder", "pass --data-root DIR"))
     manifest = load_manifest(pipeline.data.manifest)
     return assign_roles(manifest, root, pipeline.data.split, pipeline.data.doses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from n2b_ct.cli.denoise import denoise
+from n2b_ct.cli.evaluate import evaluate
 from n2b_ct.cli.index import index, inspect
 from n2b_ct.cli.report import report
 from n2b_ct.cli.simulate import simulate
@@ -38,5 +39,5 @@ def _options(
     pass
 
 
-for command in (train, denoise, report, simulate, index, inspect):
+for command in (train, denoise, report, evaluate, simulate, index, inspect):
     app.command()(command)

@@ -21,15 +21,21 @@ def report(
     out: Annotated[Path, typer.Option(help="The report's folder.")],
     data_root: Annotated[Path | None, typer.Option(help="Where the data lies.")] = None,
     baselines: Annotated[
-        list[str] | None, typer.Option("--baseline", help="gaussian or nlm; the pipeline's if not given.")
+        list[str] | None, typer.Option("--baseline", help="gaussian, nlm or tv; the pipeline's if not given.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    noise_free: Annotated[
+        bool, typer.Option("--noise-free-reference", help="The references are simulated truth without noise.")
+    ] = False,
+    insert_blur_mm: Annotated[
+        float, typer.Option("--insert-blur", min=0.0, help="σ of the scanner's blur, mm, for inserted disks.")
+    ] = 0.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the pipeline.")
     ] = None,
 ) -> None:
-    """Report SSIM, PSNR, noise and HU bias by dose, beside honest controls: HTML, JSON, CSV, figures.
+    """Report fidelity, noise texture, resolution, d′ and HU bias by dose, beside honest controls.
 
     Example: n2b-ct report piglet.yaml --data-root /data/piglet --model n2b=runs/piglet --out report
     """
@@ -38,30 +44,48 @@ def report(
     with progress_bar("measuring") as progress:
         summary = api.report(
             pipeline,
-            _named(models),
+            named_paths(models, "--model"),
             out,
             data_root=data_root,
             controls=baselines,
             device=device,
+            noise_free_reference=noise_free,
+            insert_blur_mm=insert_blur_mm,
             overwrite=overwrite,
             overrides=settings or (),
             command=shlex.join(["n2b-ct", *sys.argv[1:]]),
             progress=progress,
         )
+    finish(summary, out)
+
+
+def finish(summary: Summary, out: Path) -> None:
+    """Print the table and what was left out; exit 1 where an input could not be used."""
+    from n2b_ct.cli import EXIT_SOME_FAILED
+
     _print_table(summary)
+    for sentence in summary.physics.dropped:
+        typer.echo(f"note: {sentence}")
     typer.echo(f"report: {out / 'report.html'}")
+    for line in summary.physics.problems:
+        typer.echo(f"warning: {line}", err=True)
+    if summary.physics.problems:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _named(models: list[str]) -> dict[str, Path]:
+def named_paths(texts: list[str], option: str) -> dict[str, Path]:
+    """Split ``NAME=DIR`` texts.
+
+    Raises:
+        ConfigError: A text has another form, or a name comes twice.
+    """
     from n2b_ct.errors import ConfigError, explain
 
     named: dict[str, Path] = {}
-    for text in models:
+    for text in texts:
         name, equals, path = text.partition("=")
         if not (name and equals and path) or name in named:
-            raise ConfigError(
-                explain("--model", "must be NAME=RUN_DIR with a name of its own", text, "write n2b=runs/piglet")
-            )
+            raise ConfigError(explain(option, "must be NAME=DIR with a name of its own", text, "write n2b=runs/piglet"))
         named[name] = Path(path)
     return named
 
@@ -71,8 +95,7 @@ def _print_table(summary: Summary) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    window = next(iter(summary.windows))
-    levels = [*summary.levels, summary.overall] if len(summary.levels) > 1 else [*summary.levels]
+    window, levels = summary.primary_window, summary.columns
     table = Table("method", *(f"{level.label} ({level.n_slices})" for level in levels), box=None, pad_edge=False)
     for method in summary.roles:
         cells = [summary.results.get((level.label, method, window)) for level in levels]

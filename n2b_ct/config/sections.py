@@ -264,9 +264,9 @@ class DenoisingSection(Section):
 class ReportSection(Section):
     """What the report compares and shows."""
 
-    windows: tuple[str, ...] = ("abdomen",)
+    windows: tuple[str, ...] = ("abdomen", "lung", "bone", "brain", "full")
     """Names of the windows that PSNR and SSIM are measured in; the first one leads."""
-    controls: tuple[Literal["gaussian", "nlm"], ...] = ("gaussian", "nlm")
+    controls: tuple[Literal["gaussian", "nlm", "tv"], ...] = ("gaussian", "nlm", "tv")
     """Denoisers without training that stand beside every model."""
     panels_per_dose: int = Field(1, ge=0)
     """Slices shown as pictures, per dose."""

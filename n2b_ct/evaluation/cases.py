@@ -1,78 +1,114 @@
-"""Test slices as cases to measure: read, denoised by every method, one at a time."""
+"""Slices to measure, each with the way to read it: which series, which place, which dose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
-
+from n2b_ct.data.found import FoundSeries
 from n2b_ct.data.roles import RoleSlice
-from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
-from n2b_ct.evaluation.report.pictures import Panel
-from n2b_ct.hu import Window
-from n2b_ct.io.progress import Progress
+from n2b_ct.errors import DataError
+from n2b_ct.evaluation.faults import Fault
+from n2b_ct.evaluation.report.lesions import LesionTruth
+from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
+from n2b_ct.io.series import SeriesRef
+from n2b_ct.io.volumes import describe_volume
 
-Denoiser = Callable[[np.ndarray], np.ndarray]
+Reading = tuple[SliceCase, list[Fault]]
 
 
-def slice_cases(
-    slices: Sequence[RoleSlice], denoisers: Mapping[str, Denoiser], progress: Progress | None = None
-) -> Iterator[SliceCase]:
-    """Read each test slice and its reference, and let every method denoise it.
+@dataclass(frozen=True, slots=True)
+class CaseSource:
+    """One slice that can be read.
 
-    Args:
-        slices: Of the test role.
-        denoisers: Method name to a function from HU ``[rows, cols]`` to HU.
-        progress: Called with (slices done, all slices, series name).
+    Attributes:
+        series: A label for people; no patient data.
+        slice_index: Index in the series, by position.
+        dose: Dose fraction, if known.
+        pixel_mm: (row spacing, column spacing), if known.
+        read: Reads the slice, its reference and what exists of the candidates, and tells what of them could not be
+            read; called once, on one thread.
     """
-    for number, role in enumerate(slices, start=1):
-        input_hu = role.series.read_hu([role.index])[0]
-        reference_hu = None
-        if role.reference is not None and role.reference_index is not None:
-            reference_hu = role.reference.read_hu([role.reference_index])[0]
-        yield SliceCase(
+
+    series: str
+    slice_index: int
+    dose: float | None
+    pixel_mm: tuple[float, float] | None
+    read: Callable[[], Reading]
+
+
+def role_sources(slices: Sequence[RoleSlice], lesions: LesionTruth | None = None) -> list[CaseSource]:
+    """Make sources of the slices of a role, with their references and the lesions that are known to be there."""
+    pixels = {role.series.name: _pixel_mm(role.series) for role in _one_each(slices)}
+    return [
+        CaseSource(
             series=role.series.name,
-            dose=role.series.dose,
             slice_index=role.index,
-            position_mm=role.series.positions_mm[role.index],
-            input_hu=input_hu,
-            reference_hu=reference_hu,
-            candidates={name: denoiser(input_hu) for name, denoiser in denoisers.items()},
+            dose=role.series.dose,
+            pixel_mm=pixels[role.series.name],
+            read=partial(_read_role, role, pixels[role.series.name], lesions),
         )
-        if progress is not None:
-            progress(number, len(slices), role.series.name)
+        for role in slices
+    ]
 
 
-def measure_slices(
-    slices: Sequence[RoleSlice],
-    denoisers: Mapping[str, Denoiser],
-    windows: Mapping[str, Window],
-    panels_per_dose: int,
-    progress: Progress | None = None,
-) -> tuple[list[SliceMeasure], list[Panel]]:
-    """Measure every method on every test slice, and keep some slices to be shown.
-
-    Returns:
-        All rows, and the panels in the order of the slices.
-    """
-    shown = shown_slices(slices, panels_per_dose)
-    rows: list[SliceMeasure] = []
-    panels: list[Panel] = []
-    for case in slice_cases(slices, denoisers, progress):
-        rows += measure_slice(case, windows)
-        if (case.series, case.slice_index) in shown:
-            panels.append(Panel(case, tuple(denoisers)))
-    return rows, panels
+def reference_dose(slices: Sequence[RoleSlice]) -> float | None:
+    """The one dose of all references; None where they differ or nobody knows it."""
+    doses = {role.reference.dose for role in slices if role.reference is not None}
+    return doses.pop() if len(doses) == 1 else None
 
 
-def shown_slices(slices: Sequence[RoleSlice], per_series: int) -> set[tuple[str, int]]:
+def shown_slices(slices: Sequence[CaseSource], per_series: int) -> set[tuple[str, int]]:
     """Choose which slices become pictures: spread evenly over each series, as (series name, slice index)."""
     by_series: dict[str, list[int]] = {}
-    for role in slices:
-        by_series.setdefault(role.series.name, []).append(role.index)
+    for source in slices:
+        by_series.setdefault(source.series, []).append(source.slice_index)
     return {
         (name, indices[int((number + 0.5) * len(indices) / shown)])
         for name, indices in by_series.items()
         for shown in [min(per_series, len(indices))]
         for number in range(shown)
     }
+
+
+def _one_each(slices: Sequence[RoleSlice]) -> list[RoleSlice]:
+    return list({role.series.name: role for role in slices}.values())
+
+
+def _pixel_mm(series: FoundSeries) -> tuple[float, float] | None:
+    if isinstance(series.source, SeriesRef):
+        return series.source.pixel_spacing_mm
+    try:
+        _, row_mm, col_mm = describe_volume(series.source).spacing_mm
+    except DataError:
+        return None
+    return row_mm, col_mm
+
+
+def _read_role(role: RoleSlice, pixel_mm: tuple[float, float] | None, lesions: LesionTruth | None) -> Reading:
+    faults: list[Fault] = []
+    reference_hu = None
+    if role.reference is not None and role.reference_index is not None:
+        try:
+            reference_hu = role.reference.read_hu([role.reference_index])[0]
+        except DataError as error:
+            name = role.series.name
+            faults.append(Fault(name, role.index, REFERENCE, "must be readable", str(error), "left out"))
+    case = SliceCase(
+        series=role.series.name,
+        dose=role.series.dose,
+        slice_index=role.index,
+        position_mm=role.series.positions_mm[role.index],
+        input_hu=role.series.read_hu([role.index])[0],
+        reference_hu=reference_hu,
+        candidates={},
+        pixel_mm=pixel_mm,
+        lesion_labels=None if lesions is None else lesions.at(_location_mm(role), role.series.size_px),
+    )
+    return case, faults
+
+
+def _location_mm(role: RoleSlice) -> float | None:
+    source = role.series.source
+    return source.instances[role.index].slice_location_mm if isinstance(source, SeriesRef) else None

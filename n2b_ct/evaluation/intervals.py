@@ -42,7 +42,8 @@ DEFINITIONS: dict[str, str] = {
     "paired_test": (
         "Mean of the slice-by-slice differences with its bootstrap interval, and the two-sided p of the Wilcoxon "
         f"signed-rank test on the same units: means of series where there are at least {MIN_SERIES}, else slices, "
-        "whose p is too small where neighbouring slices resemble each other."
+        "whose p is too small where neighbouring slices resemble each other. With ties or zeros its normal "
+        "approximation is taken."
     ),
 }
 
@@ -157,7 +158,7 @@ def _by_slices(values: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float
     mean, n = float(values.mean()), np.bincount(labels)
     order = np.argsort(labels, kind="stable")
     own_means = np.bincount(labels, values) / n
-    resampled = _drawn(tuple(n), seed) @ (values[order] - mean) / values.size
+    resampled = _drawn(tuple(n), seed) @ (values[order] - mean).astype(np.float32) / values.size
     low, high = _bca(resampled, values - own_means[labels], values.size - n.size)
     return mean + low, mean + high
 
@@ -193,4 +194,9 @@ def _wilcoxon(differences: np.ndarray, labels: np.ndarray, unit: Unit) -> float 
     units = np.bincount(labels, differences) / np.bincount(labels) if unit == "series" else differences
     if not units.any():
         return 1.0
-    return float(stats.wilcoxon(units).pvalue)
+    return float(stats.wilcoxon(units, method="auto" if _are_distinct(units) else "asymptotic").pvalue)
+
+
+def _are_distinct(differences: np.ndarray) -> bool:
+    """Without ties the exact test is quick; with ties SciPy would enumerate all signs of up to 13 differences."""
+    return bool(np.all(differences != 0.0) and np.unique(np.abs(differences)).size == differences.size)

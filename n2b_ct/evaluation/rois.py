@@ -129,6 +129,31 @@ def find_flat_rois(noisy_hu: np.ndarray, sizes_px: Sequence[int] = ROI_SIZES_PX)
     return fallback
 
 
+def flat_squares(noisy_hu: np.ndarray, size_px: int, flatness: float = FLATNESS_FACTOR) -> tuple[tuple[int, int], ...]:
+    """Upper left corners of the squares of one size that are flat soft tissue, by row, without overlap.
+
+    Not the flattest first: among squares of nothing but noise that would choose those with the least noise, and
+    whatever is then measured in them would look too good.
+
+    Args:
+        noisy_hu: HU, ``[rows, cols]``, as it was measured.
+        size_px: Rows and columns of a square.
+        flatness: How much steeper than the flattest tenth of the small blocks a square may be.
+
+    Raises:
+        DataError: The slice is not 2-D or holds NaN.
+    """
+    hu = require_slice(noisy_hu, "input")
+    slope = ndimage.gaussian_gradient_magnitude(hu, FLATNESS_SIGMA_PX) ** 2
+    tissue = _soft_tissue(hu)
+    stride = size_px // 4
+    if min(slope.shape) < size_px or stride == 0:
+        return ()
+    allowed = _square_means(slope, size_px, stride) <= flatness * _noise_slope(slope, tissue)
+    rows, cols = np.nonzero(_inside(tissue, size_px, stride) & allowed)
+    return _without_overlap(rows * stride, cols * stride, size_px)
+
+
 def _soft_tissue(hu: np.ndarray) -> np.ndarray:
     smooth_hu = ndimage.gaussian_filter(hu, FLATNESS_SIGMA_PX)
     tissue = (smooth_hu > SOFT_TISSUE_HU[0]) & (smooth_hu < SOFT_TISSUE_HU[1])
@@ -150,11 +175,16 @@ def _flat_corners(slope: np.ndarray, tissue: np.ndarray, size_px: int, limit: fl
     inside, steepness = _inside(tissue, size_px, stride), _square_means(slope, size_px, stride)
     rows, cols = np.nonzero(inside & (steepness <= limit))
     order = np.argsort(steepness[rows, cols], kind="stable")
+    return _without_overlap(rows[order] * stride, cols[order] * stride, size_px)[:MAX_ROIS]
+
+
+def _without_overlap(rows: np.ndarray, cols: np.ndarray, size_px: int) -> tuple[tuple[int, int], ...]:
+    """Take squares in the given order, but none that overlaps one taken before."""
     taken: list[tuple[int, int]] = []
-    for row, col in zip(rows[order] * stride, cols[order] * stride, strict=True):
+    for row, col in zip(rows, cols, strict=True):
         if all(abs(row - r) >= size_px or abs(col - c) >= size_px for r, c in taken):
             taken.append((int(row), int(col)))
-    return tuple(taken[:MAX_ROIS])
+    return tuple(taken)
 
 
 def _inside(tissue: np.ndarray, size_px: int, stride_px: int) -> np.ndarray:

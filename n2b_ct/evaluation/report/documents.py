@@ -1,17 +1,29 @@
-"""The same numbers for machines: ``report.json`` and ``per_slice.csv``."""
+"""The same numbers for machines: ``report.json``, whose form ``report.schema.json`` states."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from n2b_ct.evaluation import fidelity, flat_regions
+from n2b_ct.evaluation import (
+    detectability,
+    dose_potential,
+    fidelity,
+    flat_regions,
+    hallucination,
+    intervals,
+    observers,
+    residual,
+    resolution,
+    rois,
+    texture,
+)
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
+from n2b_ct.evaluation.report import certainty as certainty_module
+from n2b_ct.evaluation.report import lesions, noise_results, probes
 from n2b_ct.evaluation.report import summary as summary_module
-from n2b_ct.evaluation.report.measures import SliceMeasure
+from n2b_ct.evaluation.report.physics import Certainty, Physics
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.summary import Result, Summary
@@ -19,17 +31,31 @@ from n2b_ct.evaluation.report.tables import method_descriptions
 from n2b_ct.hu import Window
 
 SCHEMA = "n2b-ct/report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DISCLAIMER = "Research software, not a medical device: these numbers and pictures are not for diagnosis."
 
+_DEFINED_IN = (
+    fidelity,
+    flat_regions,
+    summary_module,
+    intervals,
+    certainty_module,
+    rois,
+    texture,
+    noise_results,
+    probes,
+    resolution,
+    detectability,
+    observers,
+    dose_potential,
+    residual,
+    hallucination,
+    lesions,
+)
+_NOT_USED = {"pair_noise"}
 DEFINITIONS: dict[str, str] = {
-    **fidelity.DEFINITIONS,
-    **flat_regions.DEFINITIONS,
-    **summary_module.DEFINITIONS,
+    name: text for module in _DEFINED_IN for name, text in module.DEFINITIONS.items() if name not in _NOT_USED
 }
-
-_CSV_COLUMNS = ("dose", "series", "slice_index", "position_mm", "method", "role", "window")
-_CSV_MEASURES = ("psnr_db", "ssim", "rmse_hu", "identical", "noise_std_hu", "hu_bias_hu")
 
 
 def report_document(summary: Summary, provenance: Provenance, figures: Sequence[str]) -> dict[str, Any]:
@@ -58,30 +84,14 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
         ],
         "dose_levels": [asdict(level) for level in summary.levels],
         "overall": asdict(summary.overall),
+        "anchor": summary.anchor,
+        "dropped": list(summary.physics.dropped),
+        "problems": list(summary.physics.problems),
         "results": [_result_entry(result, summary) for result in summary.results.values()],
+        "certainty": _certainty_entry(summary.certainty),
+        "physics": _physics_entry(summary.physics),
         "figures": list(figures),
     }
-
-
-def csv_text(rows: Sequence[SliceMeasure], summary: Summary) -> str:
-    """Write one line per slice, method and window; an empty field is a value that does not exist."""
-    buffer = io.StringIO()
-    bias_columns = [f"hu_bias_{name}_hu" for name in TISSUE_CLASSES_HU]
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*_CSV_COLUMNS, *_CSV_MEASURES, *bias_columns])
-    for row in rows:
-        values: Mapping[str, Any] = asdict(row) | {"role": summary.roles[row.method]}
-        bias = [row.class_bias_hu.get(name) for name in TISSUE_CLASSES_HU]
-        writer.writerow([_field(value) for value in (*(values[c] for c in (*_CSV_COLUMNS, *_CSV_MEASURES)), *bias)])
-    return buffer.getvalue()
-
-
-def _field(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
-        return f"'{value}"  # a spreadsheet would run it as a formula
-    return "" if value is None else value
 
 
 def _window_entry(name: str, window: Window) -> dict[str, Any]:
@@ -97,3 +107,26 @@ def _result_entry(result: Result, summary: Summary) -> dict[str, Any]:
     """One result with its dose, so that a reader needs no join; ``asdict`` gives the statistics."""
     doses = {level.label: level.dose for level in summary.levels}
     return {"dose": doses.get(result.level), "role": summary.roles[result.method], **asdict(result)}
+
+
+def _certainty_entry(certainty: Certainty) -> dict[str, Any]:
+    keys = ("level", "method", "window", "measure")
+    return {
+        "intervals": [dict(zip(keys, key, strict=True)) | asdict(one) for key, one in certainty.intervals.items()],
+        "comparisons": [asdict(one) for one in certainty.comparisons],
+        "best_controls": [asdict(one) for one in certainty.best_controls.values()],
+        "per_series": [asdict(one) for one in certainty.per_series],
+    }
+
+
+def _physics_entry(physics: Physics) -> dict[str, Any]:
+    return {
+        "texture": [asdict(one) for one in physics.texture.values()],
+        "tasks": [asdict(one) for one in physics.tasks],
+        "resolution": [asdict(one) for one in physics.resolution],
+        "detectability": [asdict(one) for one in physics.detectability],
+        "potential": [asdict(one) for one in physics.potential],
+        "residual": [asdict(one) for one in physics.residual.values()],
+        "hallucination": [asdict(one) for one in physics.hallucination],
+        "lesions": [asdict(one) for one in physics.lesions],
+    }

@@ -36,6 +36,10 @@ class SliceCase:
         candidates: Method name to its slice, HU, same shape.
         reference_hu: The normal-dose slice, same shape, or None.
         position_mm: Position along the slice normal, if known.
+        pixel_mm: (row spacing, column spacing), if known.
+        anchor: What ``input_hu`` is: the input, or, where nobody has it, the reference or a method's slice that
+            stands in its place. Regions are found in it and shifts are measured against it.
+        lesion_labels: Number of the true lesion at each pixel, 0 outside, same shape, where such truth exists.
     """
 
     series: str
@@ -45,11 +49,20 @@ class SliceCase:
     candidates: Mapping[str, np.ndarray]
     reference_hu: np.ndarray | None = None
     position_mm: float | None = None
+    pixel_mm: tuple[float, float] | None = None
+    anchor: str = INPUT
+    lesion_labels: np.ndarray | None = None
 
     @property
     def subject(self) -> str:
         """How messages and captions name this slice."""
         return f"{self.series}, slice {self.slice_index}"
+
+    @property
+    def methods(self) -> dict[str, np.ndarray]:
+        """Input, where there is one, and candidates: what is judged."""
+        own = {INPUT: self.input_hu} if self.anchor == INPUT else {}
+        return {**own, **self.candidates}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +74,8 @@ class SliceMeasure:
         psnr_db: None without a reference, and for a slice identical to its reference.
         identical: True where the method's slice equals the reference inside the window.
         noise_std_hu: Noise in flat soft tissue; the same in every window.
-        hu_bias_hu: Mean shift against the input in flat soft tissue; the same in every window.
-        class_bias_hu: Mean shift against the input per tissue class; None where the class is too small.
+        hu_bias_hu: Mean shift against the anchor (the input) in flat soft tissue; the same in every window.
+        class_bias_hu: Mean shift against the anchor per tissue class; None where the class is too small.
     """
 
     dose: float | None
@@ -103,8 +116,7 @@ def measure_slice(case: SliceCase, windows: Mapping[str, Window]) -> list[SliceM
     """
     _check(case)
     regions = _find_regions(case.input_hu)
-    named = {INPUT: case.input_hu, **case.candidates}
-    rows = [row for name, hu in named.items() for row in _measure_method(case, name, hu, regions, windows)]
+    rows = [row for name, hu in case.methods.items() for row in _measure_method(case, name, hu, regions, windows)]
     if case.reference_hu is not None:
         rows.append(_row(case, REFERENCE, case.reference_hu, regions, next(iter(windows))))
     return rows

@@ -1,114 +1,150 @@
-"""``report.html``: one file that opens from disk and fetches nothing."""
+"""``report.html``: one file that opens from disk and fetches nothing; its content security policy forbids it, too."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
+from n2b_ct.evaluation.report.charts import inline_svg
 from n2b_ct.evaluation.report.documents import DEFINITIONS, DISCLAIMER
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
-from n2b_ct.evaluation.report.pictures import PanelPictures, PictureColumn
-from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.sentences import PSNR_DECIMALS, SSIM_DECIMALS, notes, summary_sentences
-from n2b_ct.evaluation.report.summary import Summary, dose_label
-from n2b_ct.evaluation.report.tables import (
-    bias_table,
-    error_table,
-    fidelity_table,
-    method_descriptions,
-    noise_table,
+from n2b_ct.evaluation.report.measures import SliceMeasure
+from n2b_ct.evaluation.report.page_parts import Absent, Section, data_uri
+from n2b_ct.evaluation.report.physics_sections import (
+    detection_section,
+    removal_section,
+    resolution_section,
+    texture_section,
 )
-from n2b_ct.evaluation.report.wording import number
+from n2b_ct.evaluation.report.pictures import Panel
+from n2b_ct.evaluation.report.provenance import Provenance
+from n2b_ct.evaluation.report.sections import curves_section, dose_table, fidelity_section, noise_section
+from n2b_ct.evaluation.report.sentences import notes, summary_sentences
+from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.report.tables import method_descriptions
+from n2b_ct.evaluation.report.theme import line_styles, theme_css
+from n2b_ct.evaluation.report.viewer_data import MAX_BYTES, ViewerSlice, viewer_slices, viewer_view
 
-_SHOWN_AS = {INPUT: "low dose", REFERENCE: "normal dose"}
+_SCRIPTS = ("page.js", "viewer_planes.js", "viewer_pictures.js", "viewer.js")
+_STYLES = ("report.css", "viewer.css")
+_MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv"}
 
 
 def render_page(
     summary: Summary,
     rows: Sequence[SliceMeasure],
-    pictures: Sequence[PanelPictures],
-    curves: Mapping[str, bytes],
+    panels: Sequence[Panel],
     provenance: Provenance,
+    contents: Mapping[str, bytes],
 ) -> str:
     """Lay out the page.
 
     Args:
         summary: All means.
-        rows: For the captions of the pictures.
-        pictures: Rendered panels.
-        curves: The dose figure as SVG for ``light`` and ``dark``; empty without a reference.
+        rows: For the captions of the viewer.
+        panels: Slices of the viewer; as many as fit into a page are shown.
         provenance: Printed as it is, escaped.
+        contents: The report's other files by name; JSON and CSV among them can be downloaded from the page.
+
+    Raises:
+        DataError: A panel's slice holds NaN, or a method has no slice there.
     """
-    template = _environment().get_template("report.html.j2")
-    return template.render(
-        provenance=provenance,
-        summary=summary,
-        sentences=summary_sentences(summary),
-        notes=notes(summary),
-        windows=list(summary.windows.items()) if summary.has_reference else [],
-        fidelity={name: fidelity_table(summary, name) for name in summary.windows},
-        errors={name: error_table(summary, name) for name in summary.windows},
-        noise=noise_table(summary),
-        biases=[(level, bias_table(summary, level)) for level in (summary.columns[-1], *summary.columns[:-1])],
-        curves={mode: data_uri(svg, "image/svg+xml") for mode, svg in curves.items()},
-        panels=[_panel_view(panel, rows, summary) for panel in pictures],
-        methods=method_descriptions(summary, provenance),
-        definitions=DEFINITIONS,
-        disclaimer=DISCLAIMER,
+    sections, absent = _sections(summary)
+    downloads = _downloads(contents)
+    room = MAX_BYTES - sum(len(link) for _, link, _ in downloads)
+    script = "\n".join(_text(name) for name in _SCRIPTS)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            provenance=provenance,
+            policy=_policy(script),
+            style=Markup(theme_css() + "".join(_text(name) for name in _STYLES)),  # noqa: S704, our own files
+            script=Markup(script),  # noqa: S704, our own files
+            sentences=summary_sentences(summary),
+            notes=notes(summary),
+            problems=summary.physics.problems,
+            dropped=(*summary.physics.dropped, *(f"{part.title}: {part.reason}." for part in absent)),
+            first_table=dose_table(summary),
+            sections=sections,
+            viewer=_viewer(summary, rows, viewer_slices(panels, room), len(panels)),
+            downloads=downloads,
+            methods=method_descriptions(summary, provenance),
+            inks={method: style.ink for method, style in line_styles(summary.roles).items()},
+            overall=summary.overall.label,
+            definitions=DEFINITIONS,
+            disclaimer=DISCLAIMER,
+        )
     )
 
 
-def data_uri(content: bytes, media_type: str) -> str:
-    """Put bytes into the page itself."""
-    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
+def _sections(summary: Summary) -> tuple[list[Section], list[Absent]]:
+    found = [
+        curves_section(summary),
+        fidelity_section(summary),
+        noise_section(summary),
+        texture_section(summary),
+        resolution_section(summary),
+        detection_section(summary),
+        removal_section(summary),
+    ]
+    return [s for s in found if isinstance(s, Section)], [s for s in found if isinstance(s, Absent)]
+
+
+def _viewer(
+    summary: Summary, rows: Sequence[SliceMeasure], slices: Sequence[ViewerSlice], n_panels: int
+) -> dict[str, Any] | None:
+    """What the template needs of the viewer, and the JSON that its script reads; None without slices."""
+    if not slices:
+        return None
+    view = viewer_view(slices, summary, rows)
+    planes = {own: packed for k, entry in enumerate(slices) for own, packed in entry.blocks(k).items()}
+    return view | {"planes": planes, "json": _script_json(view), "n_left_out": n_panels - len(slices)}
+
+
+def _downloads(contents: Mapping[str, bytes]) -> list[tuple[str, str, int]]:
+    """Name, data: link and size in kB of every file with numbers."""
+    found = []
+    for name, content in contents.items():
+        media_type = _MEDIA_TYPES.get(name[name.rfind(".") :])
+        if media_type:
+            found.append((name, data_uri(content, media_type), max(1, round(len(content) / 1000))))
+    return found
+
+
+def _policy(script: str) -> str:
+    """Forbid every fetch and every script but the page's own."""
+    digest = b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    rules = (
+        "default-src 'none'",
+        f"script-src 'sha256-{digest}'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return "; ".join(rules)
+
+
+def _script_json(value: object) -> Markup:
+    """JSON that no value in it can break out of a script element with."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))  # noqa: S704
+
+
+def _text(name: str) -> str:
+    return files("n2b_ct.evaluation.report").joinpath(name).read_text("utf-8")
 
 
 def _environment() -> Environment:
-    folder = files("n2b_ct.evaluation.report")
-    return Environment(
-        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    environment = Environment(
+        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-
-
-def _panel_view(drawn: PanelPictures, rows: Sequence[SliceMeasure], summary: Summary) -> dict[str, Any]:
-    case = drawn.panel.case
-    place = (case.dose, case.series, case.slice_index, summary.primary_window)
-    measured = {row.method: row for row in rows if (row.dose, row.series, row.slice_index, row.window) == place}
-    position = "" if case.position_mm is None else f", {number(case.position_mm, 1)} mm"
-    return {
-        "title": dose_label(case.dose),
-        "subject": f"{case.subject}{position}",
-        "caption": drawn.panel.caption,
-        "columns": [_column_view(column, measured.get(column.method)) for column in drawn.columns],
-        "zoom": {side: f"{percent:.2f}%" for side, percent in drawn.zoom_place.items()},
-        "residual_limit": number(drawn.residual_limit_hu, 0),
-    }
-
-
-def _column_view(column: PictureColumn, measured: SliceMeasure | None) -> dict[str, Any]:
-    return {
-        "name": _SHOWN_AS.get(column.method, column.method),
-        "measures": "" if measured is None else _caption(measured),
-        "slice": data_uri(column.slice_png, "image/png"),
-        "zoom": data_uri(column.zoom_png, "image/png"),
-        "residual": None if column.residual_png is None else data_uri(column.residual_png, "image/png"),
-    }
-
-
-def _caption(row: SliceMeasure) -> str:
-    parts = []
-    if row.psnr_db is not None:
-        parts.append(f"{number(row.psnr_db, PSNR_DECIMALS)} dB")
-    if row.ssim is not None:
-        parts.append(f"SSIM {number(row.ssim, SSIM_DECIMALS)}")
-    if row.noise_std_hu is not None:
-        parts.append(f"noise {number(row.noise_std_hu, 1)} HU")
-    return " · ".join(parts)
+    environment.filters["svg"] = lambda chart: Markup(inline_svg(chart))  # noqa: S704, its labels are escaped
+    return environment

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.checks import require_slice
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceCase
+from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
 from n2b_ct.hu import Window
 
 ZOOM_PX = 96
@@ -56,7 +56,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class PictureColumn:
-    """One method's PNGs: the slice, its magnified part and, but for the input, what it took from the input."""
+    """One method's PNGs: the slice, its magnified part and, but for the anchor, what it took from the anchor."""
 
     method: str
     slice_png: bytes
@@ -80,24 +80,27 @@ def draw_panel(panel: Panel, window: Window) -> PanelPictures:
     Raises:
         DataError: A slice holds NaN or differs in size, or a method has no slice here.
     """
-    shown = _shown_slices(panel)
-    input_hu = shown[INPUT]
+    shown = shown_slices(panel)
+    input_hu = shown[panel.case.anchor]
     body = find_body(input_hu)
     zoom = find_detail(input_hu, body, window)
     limit_hu = residual_limit_hu([input_hu - shown[name] for name in panel.methods], body)
-    columns = tuple(_column(name, hu, input_hu, body, zoom, window, limit_hu) for name, hu in shown.items())
+    columns = tuple(
+        _column(name, hu, None if name == panel.case.anchor else input_hu - hu, body, zoom, window, limit_hu)
+        for name, hu in shown.items()
+    )
     return PanelPictures(panel, columns, zoom.within(body), limit_hu)
 
 
-def _shown_slices(panel: Panel) -> dict[str, np.ndarray]:
-    """Input, the panel's methods and the reference, each checked, in the order of the columns."""
+def shown_slices(panel: Panel) -> dict[str, np.ndarray]:
+    """Input (or its anchor), the panel's methods and the reference, each checked, in the order of the columns."""
     case = panel.case
     missing = [name for name in panel.methods if name not in case.candidates]
     if missing:
         remedy = f"choose among {', '.join(case.candidates) or 'none'}"
         raise DataError(explain(case.subject, "a panel shows methods that were run", ", ".join(missing), remedy))
     shape = case.input_hu.shape
-    slices = {INPUT: case.input_hu} | {name: case.candidates[name] for name in panel.methods}
+    slices = {case.anchor: case.input_hu} | {name: case.candidates[name] for name in panel.methods}
     if case.reference_hu is not None:
         slices[REFERENCE] = case.reference_hu
     return {name: require_slice(hu, f"{case.subject}, {name}", shape) for name, hu in slices.items()}
@@ -142,16 +145,16 @@ def residual_limit_hu(residuals_hu: list[np.ndarray], body: Box) -> float:
 
 
 def _column(
-    name: str, hu: np.ndarray, input_hu: np.ndarray, body: Box, zoom: Box, window: Window, limit_hu: float
+    name: str, hu: np.ndarray, removed: np.ndarray | None, body: Box, zoom: Box, window: Window, limit_hu: float
 ) -> PictureColumn:
     magnified = ndimage.zoom(zoom.cut(hu).astype(np.float64), ZOOM_FACTOR, order=1, grid_mode=True, mode="nearest")
     symmetric = Window(-limit_hu, limit_hu)
-    residual = None if name == INPUT else _grey_png(body.cut(input_hu - hu), symmetric)
+    residual = None if removed is None else _grey_png(body.cut(removed), symmetric)
     return PictureColumn(name, _grey_png(body.cut(hu), window), _grey_png(magnified, window), residual)
 
 
 def _grey_png(hu: np.ndarray, window: Window) -> bytes:
     grey = np.rint(255.0 * window.normalise(hu)).astype(np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(grey).save(buffer, format="PNG", optimize=True)
+    Image.fromarray(grey).save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()

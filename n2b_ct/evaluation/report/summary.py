@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.controls import CONTROLS
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
+from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
+from n2b_ct.evaluation.report.physics import Certainty, Physics
 from n2b_ct.hu import Window
 
 Role = Literal["input", "control", "model", "reference"]
@@ -88,6 +90,9 @@ class Summary:
         results: By level label (or ``overall.label``), method, window.
         n_identical: (Slice, method) pairs without a PSNR because they equal the reference.
         has_reference: Whether any slice had one.
+        anchor: What shifts are measured against: the input, or what stands in its place.
+        physics: Texture, resolution, detectability and residual; empty where nobody measured them.
+        certainty: Intervals and paired tests; empty where nobody asked.
     """
 
     levels: tuple[DoseLevel, ...]
@@ -97,6 +102,9 @@ class Summary:
     results: Mapping[tuple[str, str, str], Result]
     n_identical: int
     has_reference: bool
+    anchor: str = INPUT
+    physics: Physics = field(default_factory=Physics)
+    certainty: Certainty = field(default_factory=Certainty)
 
     @property
     def primary_window(self) -> str:
@@ -115,6 +123,10 @@ class Summary:
     def result(self, level: DoseLevel, method: str, window: str | None = None) -> Result:
         """One method at one level, in the primary window unless told otherwise."""
         return self.results[level.label, method, window or self.primary_window]
+
+    def interval(self, level: DoseLevel, method: str, measure: str, window: str | None = None) -> MeanInterval | None:
+        """Mean with its interval; None where nobody asked or nothing was measured."""
+        return self.certainty.intervals.get((level.label, method, window or self.primary_window, measure))
 
 
 def dose_label(dose: float | None) -> str:
@@ -207,7 +219,9 @@ def _result(level: str, method: str, window: str, rows: Sequence[SliceMeasure]) 
         delta_psnr_db=_paired(own, inputs, lambda row: row.psnr_db),
         delta_ssim=_paired(own, inputs, lambda row: row.ssim),
         noise_std_hu=statistic(row.noise_std_hu for row in regions),
-        noise_reduction_percent=statistic(_reduction(row.noise_std_hu, input_noise[_slice_of(row)]) for row in regions),
+        noise_reduction_percent=statistic(
+            _reduction(row.noise_std_hu, input_noise.get(_slice_of(row))) for row in regions
+        ),
         hu_bias_hu=statistic(row.hu_bias_hu for row in regions),
         class_bias_hu={name: statistic(row.class_bias_hu.get(name) for row in regions) for name in TISSUE_CLASSES_HU},
     )

@@ -9,9 +9,16 @@ from n2b_ct.evaluation.controls import CONTROLS
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.report.measures import INPUT
 from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.sentences import PSNR_DECIMALS, SSIM_DECIMALS
 from n2b_ct.evaluation.report.summary import DoseLevel, Result, Statistic, Summary
-from n2b_ct.evaluation.report.wording import MISSING, counted, mean_sd, number
+from n2b_ct.evaluation.report.wording import (
+    MISSING,
+    PSNR_DECIMALS,
+    SSIM_DECIMALS,
+    counted,
+    mean_interval,
+    mean_sd,
+    number,
+)
 
 HU_DECIMALS = 1
 
@@ -53,8 +60,8 @@ def fidelity_table(summary: Summary, window: str) -> Table:
             summary.roles[method],
             tuple(
                 (
-                    _line(column[method].psnr_db, PSNR_DECIMALS, best_psnr[level]),
-                    _line(column[method].ssim, SSIM_DECIMALS, best_ssim[level]),
+                    _line(summary, column[method], "psnr_db", PSNR_DECIMALS, best_psnr[level]),
+                    _line(summary, column[method], "ssim", SSIM_DECIMALS, best_ssim[level]),
                 )
                 for level, column in columns.items()
             ),
@@ -66,12 +73,16 @@ def fidelity_table(summary: Summary, window: str) -> Table:
 
 def error_table(summary: Summary, window: str) -> Table:
     """RMSE in HU, methods by dose."""
-    return _by_dose(summary, window, lambda result: (Line(mean_sd(result.rmse_hu, HU_DECIMALS)),), reference=False)
+
+    def lines(result: Result) -> tuple[Line, ...]:
+        return (Line(_mean(summary, result, "rmse_hu", result.rmse_hu, HU_DECIMALS)),)
+
+    return _by_dose(summary, window, lines, reference=False)
 
 
 def noise_table(summary: Summary) -> Table:
     """Noise in flat soft tissue over its reduction, methods by dose, the reference too."""
-    return _by_dose(summary, summary.primary_window, _noise_lines, reference=True)
+    return _by_dose(summary, summary.primary_window, lambda result: _noise_lines(summary, result), reference=True)
 
 
 def bias_table(summary: Summary, level: DoseLevel) -> Table:
@@ -81,8 +92,9 @@ def bias_table(summary: Summary, level: DoseLevel) -> Table:
     rows = []
     for method in summary.of_role("control", "model", "reference"):
         result = summary.result(level, method)
-        shifts = [result.hu_bias_hu, *result.class_bias_hu.values()]
-        cells = tuple((Line(mean_sd(shift, HU_DECIMALS, signed=True)),) for shift in shifts)
+        shifts = {"hu_bias_hu": result.hu_bias_hu}
+        shifts |= {f"hu_bias_{name}_hu": shift for name, shift in result.class_bias_hu.items()}
+        cells = tuple(_mean_over_bounds(summary, result, *shift) for shift in shifts.items())
         rows.append(Row(method, summary.roles[method], cells))
     return Table(tuple(heads), tuple(rows))
 
@@ -110,10 +122,11 @@ def _by_dose(summary: Summary, window: str, lines: Callable[[Result], tuple[Line
     return Table(_heads(summary), rows)
 
 
-def _noise_lines(result: Result) -> tuple[Line, ...]:
+def _noise_lines(summary: Summary, result: Result) -> tuple[Line, ...]:
     reduction = result.noise_reduction_percent.mean
     change = MISSING if reduction is None else f"{number(-reduction, 0, signed=True)} %"
-    return Line(mean_sd(result.noise_std_hu, HU_DECIMALS)), Line("" if result.method == INPUT else change)
+    noise = _mean(summary, result, "noise_std_hu", result.noise_std_hu, HU_DECIMALS)
+    return Line(noise), Line("" if result.method == INPUT else change)
 
 
 def _heads(summary: Summary) -> tuple[tuple[str, str], ...]:
@@ -125,6 +138,24 @@ def _best(statistics: list[Statistic], decimals: int) -> float | None:
     return max(means) if means else None
 
 
-def _line(statistic: Statistic, decimals: int, best: float | None) -> Line:
+def _line(summary: Summary, result: Result, measure: str, decimals: int, best: float | None) -> Line:
+    statistic: Statistic = getattr(result, measure)
     is_best = statistic.mean is not None and round(statistic.mean, decimals) == best
-    return Line(mean_sd(statistic, decimals), is_best)
+    return Line(_mean(summary, result, measure, statistic, decimals), is_best)
+
+
+def _mean(
+    summary: Summary, result: Result, measure: str, statistic: Statistic, decimals: int, signed: bool = False
+) -> str:
+    """The mean with its 95 % interval, or with ± s.d. where nobody made intervals."""
+    if not summary.certainty.intervals:
+        return mean_sd(statistic, decimals, signed)
+    interval = summary.certainty.intervals.get((result.level, result.method, result.window, measure))
+    return mean_interval(interval, decimals, signed)
+
+
+def _mean_over_bounds(summary: Summary, result: Result, measure: str, statistic: Statistic) -> tuple[Line, ...]:
+    """The same on two lines, for tables of many columns."""
+    text = _mean(summary, result, measure, statistic, HU_DECIMALS, signed=True)
+    mean, *bounds = text.split(" [")
+    return (Line(mean), *(Line(f"[{part}") for part in bounds))

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.evaluation.report.documents import csv_text, report_document
-from n2b_ct.evaluation.report.figures import DARK, LIGHT, dose_figure, png_bytes, svg_bytes
+from n2b_ct.evaluation.report.csv_files import csv_files
+from n2b_ct.evaluation.report.documents import report_document
+from n2b_ct.evaluation.report.figure_files import figure_files
 from n2b_ct.evaluation.report.measures import SliceMeasure
 from n2b_ct.evaluation.report.page import render_page
 from n2b_ct.evaluation.report.pictures import Panel, PanelPictures, draw_panel
@@ -21,8 +22,6 @@ from n2b_ct.io.atomic import PARTIAL_PREFIX
 
 HTML_NAME = "report.html"
 JSON_NAME = "report.json"
-CSV_NAME = "per_slice.csv"
-CURVES_NAME = "figures/dose_curves.png"
 
 
 def write_report(
@@ -33,7 +32,7 @@ def write_report(
     provenance: Provenance | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write ``report.html``, ``report.json``, ``per_slice.csv`` and ``figures/*.png``.
+    """Write ``report.html``, ``report.json``, ``*.csv`` and ``figures/*.png``.
 
     Everything is made first, written into a hidden folder beside ``out_dir`` and then moved, so that a folder
     never holds half a report. The page needs none of the files beside it.
@@ -86,19 +85,11 @@ def report_contents(
 ) -> dict[str, bytes]:
     """Make every file of a report in memory, relative path to bytes; the page comes last."""
     pictures = [draw_panel(panel, summary.windows[summary.primary_window]) for panel in panels]
-    contents = _picture_files(pictures)
-    curves: dict[str, bytes] = {}
-    for mode, palette in (("light", LIGHT), ("dark", DARK)):
-        figure = dose_figure(summary, rows, palette)
-        if figure is None:
-            continue
-        curves[mode] = svg_bytes(figure)
-        if mode == "light":
-            contents[CURVES_NAME] = png_bytes(figure)
+    contents = _picture_files(pictures) | figure_files(summary)
     document = report_document(summary, provenance, sorted(contents))
     contents[JSON_NAME] = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    contents[CSV_NAME] = csv_text(rows, summary).encode("utf-8")
-    contents[HTML_NAME] = render_page(summary, rows, pictures, curves, provenance).encode("utf-8")
+    contents |= {name: text.encode("utf-8") for name, text in csv_files(rows, summary).items()}
+    contents[HTML_NAME] = render_page(summary, rows, panels, provenance, contents).encode("utf-8")
     return contents
 
 

@@ -1,18 +1,15 @@
-"""Test slices as cases: read by role, denoised by every method, some of them shown."""
+"""Slices of a role as sources: read with their references, some of them shown."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from n2b_ct.data.found import FoundSeries
 from n2b_ct.data.roles import RoleSlice
-from n2b_ct.evaluation.cases import measure_slices, shown_slices, slice_cases
-from n2b_ct.hu import Window
-
-WINDOWS = {"abdomen": Window(-160.0, 240.0)}
+from n2b_ct.errors import DataError
+from n2b_ct.evaluation.cases import reference_dose, role_sources, shown_slices
 
 
 class Numbered(FoundSeries):
@@ -23,37 +20,43 @@ class Numbered(FoundSeries):
         return np.stack([noise + index for index in indices]).astype(np.float32)
 
 
-def numbered(name: str, dose: float, n_slices: int = 4) -> FoundSeries:
-    return Numbered(name, dose, Path("nowhere"), tuple(2.0 * k for k in range(n_slices)), "p", (64, 64))
+class Broken(FoundSeries):
+    """A series that cannot be read."""
+
+    def read_hu(self, indices, progress=None):
+        raise DataError("slice: must be whole, got half; copy it again")
 
 
-def test_a_case_holds_the_slice_its_reference_and_every_method():
+def numbered(name: str, dose: float, n_slices: int = 4, kind: type[FoundSeries] = Numbered) -> FoundSeries:
+    return kind(name, dose, Path("nowhere"), tuple(2.0 * k for k in range(n_slices)), "p", (64, 64))
+
+
+def test_a_source_reads_the_slice_and_its_reference():
     low, full = numbered("low", 0.25), numbered("full", 1.0)
-    (case,) = slice_cases([RoleSlice(low, 1, full, 3)], {"minus one": lambda hu: hu - 1})
+    (source,) = role_sources([RoleSlice(low, 1, full, 3)])
+    case, faults = source.read()
     assert (case.series, case.dose, case.slice_index, case.position_mm) == ("low", 0.25, 1, 2.0)
     np.testing.assert_allclose(case.reference_hu - case.input_hu, 2.0, atol=1e-4)
-    np.testing.assert_allclose(case.candidates["minus one"], case.input_hu - 1)
+    assert (source.pixel_mm, case.pixel_mm, faults) == (None, None, [])
 
 
-def test_a_slice_without_reference_is_a_case_too():
-    (case,) = slice_cases([RoleSlice(numbered("low", 0.25), 0)], {})
+def test_a_reference_that_cannot_be_read_is_a_fault_and_the_slice_stays():
+    full = numbered("full", 1.0, kind=Broken)
+    (source,) = role_sources([RoleSlice(numbered("low", 0.25), 0, full, 0)])
+    case, (fault,) = source.read()
     assert case.reference_hu is None
+    assert (fault.method, fault.requirement) == ("reference", "must be readable")
 
 
 def test_shown_slices_are_spread_over_every_series():
-    slices = [RoleSlice(numbered(name, 0.1, 10), k) for name in ("a", "b") for k in range(10)]
-    assert shown_slices(slices, 1) == {("a", 5), ("b", 5)}
-    assert shown_slices(slices, 2) == {("a", 2), ("a", 7), ("b", 2), ("b", 7)}
-    assert shown_slices(slices, 0) == set()
+    sources = role_sources([RoleSlice(numbered(name, 0.1, 10), k) for name in ("a", "b") for k in range(10)])
+    assert shown_slices(sources, 1) == {("a", 5), ("b", 5)}
+    assert shown_slices(sources, 2) == {("a", 2), ("a", 7), ("b", 2), ("b", 7)}
+    assert shown_slices(sources, 0) == set()
 
 
-def test_rows_and_panels_come_from_one_pass_with_progress():
-    low, full = numbered("low", 0.25), numbered("full", 1.0)
-    told: list[tuple[int, int, str]] = []
-    slices = [RoleSlice(low, k, full, k) for k in range(3)]
-    rows, panels = measure_slices(slices, {"same": lambda hu: hu}, WINDOWS, 1, lambda *step: told.append(step))
-    assert {row.method for row in rows} == {"input", "same", "reference"}
-    assert [panel.case.slice_index for panel in panels] == [1]
-    assert told[-1] == (3, 3, "low")
-    shifted = [row.rmse_hu for row in rows if row.method == "same"]
-    assert shifted == pytest.approx([0.0] * 3)
+def test_the_references_dose_is_known_only_where_all_share_it():
+    low, full, half = numbered("low", 0.25), numbered("full", 1.0), numbered("half", 0.5)
+    assert reference_dose([RoleSlice(low, 0, full, 0), RoleSlice(low, 1, full, 1)]) == 1.0
+    assert reference_dose([RoleSlice(low, 0, full, 0), RoleSlice(low, 1, half, 1)]) is None
+    assert reference_dose([RoleSlice(low, 0)]) is None

@@ -1,14 +1,14 @@
-"""Gaussian blur and NLM: what they are, and that they never see a reference."""
+"""Gaussian blur, NLM and total variation: what they are, and that they never see a reference."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from scipy import ndimage
-from skimage.restoration import denoise_nl_means
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from n2b_ct.errors import DataError
-from n2b_ct.evaluation.controls import CONTROLS, gaussian_blur, nlm
+from n2b_ct.errors import ConfigError, DataError
+from n2b_ct.evaluation.controls import CONTROLS, chosen_controls, gaussian_blur, nlm, tv
 
 
 @pytest.fixture
@@ -52,6 +52,30 @@ def test_nlm_finds_its_own_noise_level_and_keeps_the_edge(noisy: np.ndarray) -> 
 def test_nlm_leaves_a_slice_without_noise_as_it_is() -> None:
     constant = np.full((32, 32), 40.0, dtype=np.float32)
     np.testing.assert_array_equal(nlm(constant), constant)
+
+
+def test_tv_equals_scikit_image_with_a_weight_of_one_sigma(noisy: np.ndarray) -> None:
+    expected = denoise_tv_chambolle(noisy.astype(np.float64), weight=20.0)
+    np.testing.assert_allclose(tv(noisy, sigma_hu=20.0), expected, rtol=1e-6)
+
+
+def test_tv_scales_with_hu_and_keeps_the_mean(noisy: np.ndarray) -> None:
+    np.testing.assert_allclose(tv(3.0 * noisy), 3.0 * tv(noisy), rtol=0.01)
+    assert tv(noisy).mean() == pytest.approx(float(noisy.mean()), abs=0.01)
+    assert noisy[:, 10:40].std() / tv(noisy)[:, 10:40].std() > 4.0
+
+
+def test_tv_leaves_a_slice_without_noise_as_it_is() -> None:
+    constant = np.full((32, 32), 40.0, dtype=np.float32)
+    np.testing.assert_array_equal(tv(constant), constant)
+
+
+def test_controls_are_chosen_by_name_and_never_share_one() -> None:
+    assert list(chosen_controls(["nlm", "tv"], {"n2b"})) == ["nlm", "tv"]
+    with pytest.raises(ConfigError, match="--baseline: must be among gaussian, nlm, tv, got median"):
+        chosen_controls(["median"], ())
+    with pytest.raises(ConfigError, match="must not bear a control's name, got nlm"):
+        chosen_controls(["nlm"], {"nlm"})
 
 
 @pytest.mark.parametrize("name", CONTROLS)

@@ -1,0 +1,64 @@
+"""``n2b-ct evaluate``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.report import finish, named_paths
+
+
+def evaluate(
+    candidates: Annotated[
+        list[str],
+        typer.Option("--candidate", metavar="NAME=DIR", help="What is judged: DICOM, NIfTI, NRRD, MetaImage."),
+    ],
+    out: Annotated[Path, typer.Option(help="The report's folder.")],
+    reference: Annotated[Path | None, typer.Option(metavar="DIR", help="The normal-dose folder or file.")] = None,
+    noisy_input: Annotated[
+        Path | None, typer.Option("--input", metavar="DIR", help="The low-dose folder that candidates were made from.")
+    ] = None,
+    windows: Annotated[
+        list[str] | None, typer.Option("--window", help="abdomen, lung, bone, brain or full; all if not given.")
+    ] = None,
+    baselines: Annotated[
+        list[str] | None, typer.Option("--baseline", help="gaussian, nlm or tv, of --input; all if not given.")
+    ] = None,
+    dose: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Dose of the input, 0.25 for 25 %.")] = None,
+    noise_free: Annotated[
+        bool, typer.Option("--noise-free-reference", help="The reference is simulated truth without noise.")
+    ] = False,
+    volume_offset: Annotated[float, typer.Option(help="Added to the values of volumes to get HU.")] = 0.0,
+    assume_hu: Annotated[
+        bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+) -> None:
+    """Compare folders that exist, whoever made them: fidelity, noise texture, HU bias, residual, tests.
+
+    Example: n2b-ct evaluate --reference full --input low --candidate n2b=denoised --candidate vendor=ir --out report
+    """
+    from n2b_ct import api
+
+    with progress_bar("measuring") as progress:
+        summary = api.evaluate(
+            named_paths(candidates, "--candidate"),
+            out,
+            reference=reference,
+            noisy_input=noisy_input,
+            windows=windows,
+            controls=baselines,
+            dose=dose or None,
+            hu_offset=volume_offset,
+            assume_hu=assume_hu,
+            noise_free_reference=noise_free,
+            overwrite=overwrite,
+            command=shlex.join(["n2b-ct", *sys.argv[1:]]),
+            progress=progress,
+        )
+    finish(summary, out)

@@ -1,0 +1,185 @@
+"""Series that lie in folders, whoever made them: DICOM or volumes, as slices at positions in the patient."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.data.found import FoundSeries
+from n2b_ct.errors import DataError, SeriesError, explain
+from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
+from n2b_ct.io.volume_records import volumes_among, with_volumes
+from n2b_ct.io.volumes import read_volume
+
+_REMEDIES = {"not_hu": "pass --assume-hu to vouch for their values"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FolderSeries:
+    """One series or volume of a folder.
+
+    Attributes:
+        name: A label that names no patient: a shortened UID, or ``volume 1``.
+        place: Its folder (or file without ending) below the folder that was given: trees that mirror each other share
+            it.
+        study_uid: StudyInstanceUID; empty for volumes.
+        positions_mm: Of every slice along the normal.
+        size_px: (rows, cols).
+        pixel_mm: (row spacing, column spacing).
+        normal: Unit vector across the slices, LPS.
+        corner_mm: Where the first pixel lies within its slice, along rows and columns, mm.
+        read: Slice index to HU, float32 ``[rows, cols]``.
+    """
+
+    name: str
+    place: str
+    study_uid: str
+    positions_mm: tuple[float, ...]
+    size_px: tuple[int, int]
+    pixel_mm: tuple[float, float]
+    normal: np.ndarray
+    corner_mm: np.ndarray
+    read: Callable[[int], np.ndarray]
+
+
+class VolumeShelf:
+    """Keeps the volumes that were read last: every slice of one is asked for on its own.
+
+    Args:
+        n_kept: How many; as many as are compared at once.
+        hu_offset: What must be added to volumes' values to get HU.
+    """
+
+    def __init__(self, n_kept: int, hu_offset: float = 0.0) -> None:
+        self.n_kept, self.hu_offset = n_kept, hu_offset
+        self._kept: OrderedDict[Path, CTSeries] = OrderedDict()
+
+    def volume(self, path: Path) -> CTSeries:
+        """The volume, read now or before."""
+        if path not in self._kept:
+            self._kept[path] = read_volume(path, hu_offset=self.hu_offset)
+        self._kept.move_to_end(path)
+        while len(self._kept) > self.n_kept:
+            self._kept.popitem(last=False)
+        return self._kept[path]
+
+    def read(self, path: Path, index: int) -> np.ndarray:
+        """One slice."""
+        return np.asarray(self.volume(path).hu[index])
+
+
+def find_folder(
+    label: str, folder: Path, shelf: VolumeShelf, *, assume_hu: bool = False
+) -> tuple[list[FolderSeries], list[str]]:
+    """Find the series and volumes in a folder (or in one file).
+
+    Args:
+        label: How messages name the folder: ``reference``, or a candidate's name.
+        folder: Where to look.
+        shelf: Keeps volumes.
+        assume_hu: Take DICOM values for HU where a file does not say so.
+
+    Returns:
+        What was found, and a line for each reason why files were refused.
+
+    Raises:
+        DataError: There is nothing at that place, or nothing that can be used.
+    """
+    if not folder.exists():
+        raise DataError(explain(label, "must be a folder or a file", f"nothing at {folder}", "check the path"))
+    result = scan(folder, assume_hu=assume_hu)
+    volumes = volumes_among(result.records)
+    lines = _refusals(label, with_volumes(result.records, volumes))
+    found: list[FolderSeries] = []
+    makers = [partial(_of_dicom, series, folder) for series in result.series]
+    makers += [partial(_of_volume, path, folder, number, shelf) for number, path in enumerate(volumes, start=1)]
+    for make in makers:
+        try:
+            found.append(make())
+        except SeriesError as error:
+            lines.append(f"{label}: {error}")
+    if not found:
+        need = "must hold a CT series or a volume"
+        raise DataError("\n".join(lines) or explain(label, need, "none", "look at it with n2b-ct inspect"))
+    return found, lines
+
+
+def _of_dicom(series: SeriesRef, root: Path) -> FolderSeries:
+    first = read_series(series, [0])
+    found = FoundSeries(
+        series.short_uid,
+        None,
+        series,
+        tuple(one.position_mm for one in series.instances),
+        series.patient_key,
+        (series.rows, series.cols),
+    )
+    return _placed(
+        series.short_uid, _below(series.directory, root), series.study_instance_uid, first.affine_lps_mm, found
+    )
+
+
+def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, found: FoundSeries) -> FolderSeries:
+    pixel_mm, normal, corner_mm = _plane(affine_lps_mm)
+    return FolderSeries(
+        name=name,
+        place=place,
+        study_uid=study_uid,
+        positions_mm=found.positions_mm,
+        size_px=found.size_px,
+        pixel_mm=pixel_mm,
+        normal=normal,
+        corner_mm=corner_mm,
+        read=lambda index: np.asarray(found.read_hu([index])[0]),
+    )
+
+
+def _of_volume(path: Path, root: Path, number: int, shelf: VolumeShelf) -> FolderSeries:
+    volume = shelf.volume(path)
+    pixel_mm, normal, corner_mm = _plane(volume.affine_lps_mm)
+    n_slices, rows, cols = volume.hu.shape
+    first_mm, step_mm = volume.affine_lps_mm[:3, 3] @ normal, volume.affine_lps_mm[:3, 0] @ normal
+    stem = path.with_name(path.name.split(".", 1)[0])
+    return FolderSeries(
+        name=f"volume {number}",
+        place=_below(stem, root),
+        study_uid="",
+        positions_mm=tuple(float(first_mm + k * step_mm) for k in range(n_slices)),
+        size_px=(rows, cols),
+        pixel_mm=pixel_mm,
+        normal=normal,
+        corner_mm=corner_mm,
+        read=partial(shelf.read, path),
+    )
+
+
+def _plane(affine_lps_mm: np.ndarray) -> tuple[tuple[float, float], np.ndarray, np.ndarray]:
+    """Pixel size, normal and in-plane corner of slices from their affine (slice, row, col) to LPS mm."""
+    down, across = affine_lps_mm[:3, 1], affine_lps_mm[:3, 2]
+    row_mm, col_mm = float(np.linalg.norm(down)), float(np.linalg.norm(across))
+    down, across = down / row_mm, across / col_mm
+    corner = affine_lps_mm[:3, 3]
+    return (row_mm, col_mm), np.cross(across, down), np.array([corner @ down, corner @ across])
+
+
+def _below(path: Path, root: Path) -> str:
+    base = root if root.is_dir() else root.parent
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+
+
+def _refusals(label: str, records: Sequence[FileRecord]) -> list[str]:
+    """One line for each reason why files were refused."""
+    reasons = Counter(record.reason for record in records if record.action == "error")
+    return [
+        explain(
+            label, "files must be readable", f"{n} refused as {reason}", _REMEDIES.get(reason, "see n2b-ct inspect")
+        )
+        for reason, n in reasons.items()
+    ]

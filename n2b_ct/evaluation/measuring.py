@@ -1,0 +1,212 @@
+"""Every slice through every measure: read one after the other, measured by several threads at once.
+
+NumPy, SciPy and scikit-image release the interpreter while they compute, so threads are enough: two of them measure
+twice as fast as one, and models need not be copied.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.cases import CaseSource, shown_slices
+from n2b_ct.evaluation.faults import Fault, fault_lines, sound_case
+from n2b_ct.evaluation.report.lesions import LesionMeasure, measure_lesions
+from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
+from n2b_ct.evaluation.report.pictures import Panel
+from n2b_ct.evaluation.report.probes import (
+    N_PROBED_SLICES,
+    Denoiser,
+    Probe,
+    ProbePlan,
+    n_rounds,
+    plan_probes,
+    probe_slice,
+)
+from n2b_ct.evaluation.report.slice_noise import SliceNoise, measure_noise
+from n2b_ct.hu import Window
+from n2b_ct.io.progress import Progress
+
+Work = Callable[[int, SliceCase, list[Fault]], "Measured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What is measured, and how.
+
+    Attributes:
+        windows: Name to window, the primary one first.
+        panels_per_series: Slices of each series that are shown.
+        noise_free_reference: The references hold no noise.
+        insert_blur_mm: σ of the system's blur, for inserted disks.
+        lesion_contrast_hu: Number of a true lesion to the contrast that it adds.
+        n_workers: Threads; one per core where None.
+    """
+
+    windows: Mapping[str, Window]
+    panels_per_series: int = 1
+    noise_free_reference: bool = False
+    insert_blur_mm: float = 0.0
+    lesion_contrast_hu: Mapping[int, float] = field(default_factory=dict)
+    n_workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Everything that was found out, slice by slice, in the order of the slices."""
+
+    rows: list[SliceMeasure] = field(default_factory=list)
+    noises: list[SliceNoise] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    lesions: list[LesionMeasure] = field(default_factory=list)
+    panels: list[Panel] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    plan: ProbePlan | None = None
+    n_other_pixels: int = 0
+
+    def take(self, other: Measured) -> None:
+        """Append what was found out about one slice."""
+        for own, new in (
+            (self.rows, other.rows),
+            (self.noises, other.noises),
+            (self.probes, other.probes),
+            (self.lesions, other.lesions),
+            (self.panels, other.panels),
+            (self.faults, other.faults),
+        ):
+            own.extend(new)  # type: ignore[arg-type]
+
+
+def measure_sources(
+    sources: Sequence[CaseSource],
+    denoisers: Mapping[str, Denoiser],
+    how: Measuring,
+    progress: Progress | None = None,
+    *,
+    probing: bool = True,
+) -> Measured:
+    """Read, denoise and measure slices.
+
+    Args:
+        sources: The slices.
+        denoisers: Method name to a function from HU ``[rows, cols]`` to HU; used by several threads.
+        how: What is measured.
+        progress: Called with (slices done, all slices, series name).
+        probing: Insert disks and denoise them; needs methods that can be run.
+
+    Raises:
+        DataError: No slice could be measured; one line for each reason.
+    """
+    plan, probed, n_other = _probes(sources, how) if probing and denoisers else (None, {}, 0)
+    shown = shown_slices(sources, how.panels_per_series)
+    measured = Measured(plan=plan, n_other_pixels=n_other)
+
+    def work(number: int, case: SliceCase, faults: list[Fault]) -> Measured:
+        place = (case.series, case.slice_index)
+        rounds = probed.get(number, 0)
+        found = _measure(case, denoisers, how, place in shown, plan if rounds else None, rounds, number)
+        return replace(found, faults=faults + found.faults)
+
+    for done, (source, outcome) in enumerate(_in_threads(sources, work, how.n_workers), start=1):
+        measured.take(outcome)
+        if progress is not None:
+            progress(done, len(sources), source.series)
+    if not measured.rows:
+        lines = fault_lines(measured.faults)
+        raise DataError("\n".join(lines) or explain("report", "at least one slice is needed", "none", "check the data"))
+    return measured
+
+
+def _probes(sources: Sequence[CaseSource], how: Measuring) -> tuple[ProbePlan | None, dict[int, int], int]:
+    """The disks, how often each chosen slice is probed, and how many slices have another pixel size."""
+    known = [source.pixel_mm for source in sources if source.pixel_mm is not None]
+    if not known:
+        return None, {}, 0
+    plan = plan_probes(max(max(pixel) for pixel in known), how.insert_blur_mm)
+    probed: dict[int, int] = {}
+    n_other = 0
+    for dose in dict.fromkeys(source.dose for source in sources):
+        own = [k for k, source in enumerate(sources) if source.dose == dose and source.pixel_mm is not None]
+        usual = Counter(sources[k].pixel_mm for k in own).most_common(1)
+        alike = [k for k in own if usual and sources[k].pixel_mm == usual[0][0]]
+        n_other += len(own) - len(alike)
+        chosen = _spread(alike, N_PROBED_SLICES)
+        probed |= dict.fromkeys(chosen, n_rounds(len(chosen)))
+    return plan, probed, n_other
+
+
+def _spread(numbers: Sequence[int], n: int) -> list[int]:
+    """At most ``n`` of them, spread evenly."""
+    if len(numbers) <= n:
+        return list(numbers)
+    return [numbers[int((k + 0.5) * len(numbers) / n)] for k in range(n)]
+
+
+def _measure(
+    case: SliceCase,
+    denoisers: Mapping[str, Denoiser],
+    how: Measuring,
+    is_shown: bool,
+    plan: ProbePlan | None,
+    rounds: int,
+    number: int,
+) -> Measured:
+    """One slice, wholly in one thread."""
+    readable, faults = sound_case(case)
+    if readable is None:
+        return Measured(faults=faults)
+    made = {name: denoise(readable.input_hu) for name, denoise in denoisers.items()}
+    sound, more = sound_case(replace(readable, candidates=made))
+    if sound is None:
+        return Measured(faults=faults)
+    whole = replace(sound, candidates={**readable.candidates, **sound.candidates})
+    faults += [fault for fault in more if fault.method in made]
+    probes = probe_slice(whole, denoisers, plan, rounds, number, how.noise_free_reference) if plan else []
+    return Measured(
+        rows=measure_slice(whole, how.windows),
+        noises=measure_noise(whole, how.noise_free_reference),
+        probes=[probe for probe in probes if _is_finite(probe)],
+        lesions=measure_lesions(whole, how.lesion_contrast_hu),
+        panels=[Panel(whole, tuple(whole.candidates))] if is_shown else [],
+        faults=faults,
+    )
+
+
+def _is_finite(probe: Probe) -> bool:
+    return all(np.isfinite(region).all() for region in probe.present.values())
+
+
+def _in_threads(
+    sources: Sequence[CaseSource], work: Work, n_workers: int | None
+) -> Iterator[tuple[CaseSource, Measured]]:
+    """Read ahead by no more than the threads need, and give results in the order of the slices."""
+    n_threads = n_workers or len(os.sched_getaffinity(0))
+    waiting: deque[tuple[CaseSource, Future[Measured]]] = deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            for number, source in enumerate(sources):
+                waiting.append((source, _submitted(pool, work, number, source)))
+                if len(waiting) > n_threads:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for source, future in waiting:
+                yield source, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _submitted(pool: ThreadPoolExecutor, work: Work, number: int, source: CaseSource) -> Future[Measured]:
+    """Read a slice here and hand it to a thread; what cannot be read becomes a fault."""
+    try:
+        case, faults = source.read()
+    except DataError as error:
+        fault = Fault(source.series, source.slice_index, "slice", "must be readable", str(error), "left out")
+        return pool.submit(Measured, faults=[fault])
+    return pool.submit(work, number, case, faults)

@@ -1,0 +1,124 @@
+"""The same numbers for spreadsheets: one line a value, an empty field for what does not exist."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
+from n2b_ct.evaluation.intervals import MeanInterval
+from n2b_ct.evaluation.report.measures import SliceMeasure
+from n2b_ct.evaluation.report.physics import Task
+from n2b_ct.evaluation.report.summary import Summary
+
+SLICES_NAME = "per_slice.csv"
+_PLACE = ("dose", "series", "slice_index", "position_mm", "method", "role", "window")
+_MEASURES = ("psnr_db", "ssim", "rmse_hu", "identical", "noise_std_hu", "hu_bias_hu")
+_INTERVAL = ("mean", "low", "high", "n", "n_excluded")
+_TASK = ("task", "contrast_hu", "radius_mm", "blur_sigma_mm")
+
+
+def csv_files(rows: Sequence[SliceMeasure], summary: Summary) -> dict[str, str]:
+    """Write every table of numbers; a table without a line is left out, but never ``per_slice.csv``."""
+    tables = {
+        "per_series.csv": _per_series(summary),
+        "nps.csv": _spectra(summary),
+        "ttf.csv": _transfers(summary),
+        "detectability.csv": _detectability(summary),
+        "comparisons.csv": _comparisons(summary),
+    }
+    return {SLICES_NAME: csv_text(rows, summary)} | {name: text for name, text in tables.items() if text}
+
+
+def csv_text(rows: Sequence[SliceMeasure], summary: Summary) -> str:
+    """Write one line per slice, method and window."""
+    bias_columns = [f"hu_bias_{name}_hu" for name in TISSUE_CLASSES_HU]
+    lines = []
+    for row in rows:
+        values: Mapping[str, Any] = asdict(row) | {"role": summary.roles[row.method]}
+        bias = [row.class_bias_hu.get(name) for name in TISSUE_CLASSES_HU]
+        lines.append([*(values[column] for column in (*_PLACE, *_MEASURES)), *bias])
+    return _table((*_PLACE, *_MEASURES, *bias_columns), lines, keep_empty=True)
+
+
+def _per_series(summary: Summary) -> str:
+    lines = [
+        (one.dose, one.series, one.method, summary.roles[one.method], one.window, one.n_slices, measure, *_interval(m))
+        for one in summary.certainty.per_series
+        for measure, m in one.measures.items()
+    ]
+    return _table(("dose", "series", "method", "role", "window", "n_slices", "measure", *_INTERVAL), lines)
+
+
+def _spectra(summary: Summary) -> str:
+    lines = [
+        (level, method, summary.roles[method], frequency, power, one.n_rois, one.source)
+        for (level, method), one in summary.physics.texture.items()
+        for frequency, power in zip(one.frequency_per_mm, one.power_hu2_mm2, strict=True)
+    ]
+    return _table(("level", "method", "role", "frequency_per_mm", "nps_hu2_mm2", "n_rois", "source"), lines)
+
+
+def _transfers(summary: Summary) -> str:
+    lines = [
+        (one.level, one.method, summary.roles[one.method], *_task(one.task), *sample)
+        for one in summary.physics.resolution
+        for sample in zip(one.frequency_per_mm, one.ttf, one.standard_error, strict=True)
+    ]
+    return _table(("level", "method", "role", *_TASK, "frequency_per_mm", "ttf", "standard_error"), lines)
+
+
+def _detectability(summary: Summary) -> str:
+    columns = ("observer", "d_prime", "low", "high", "auc", "cnr", "n_pairs", "remark")
+    lines = [
+        (
+            one.level,
+            one.dose,
+            one.method,
+            summary.roles[one.method],
+            *_task(one.task),
+            *(getattr(one, c) for c in columns),
+        )
+        for one in summary.physics.detectability
+    ]
+    return _table(("level", "dose", "method", "role", *_TASK, *columns), lines)
+
+
+def _comparisons(summary: Summary) -> str:
+    columns = ("level", "method", "window", "measure", "against", "against_role")
+    lines = [
+        (*(getattr(one, column) for column in columns), *_interval(one.difference), one.p_value, one.better)
+        for one in summary.certainty.comparisons
+    ]
+    return _table((*columns, *_INTERVAL, "p_value", "better"), lines)
+
+
+def _interval(interval: MeanInterval) -> tuple[float | int | None, ...]:
+    return tuple(getattr(interval, name) for name in _INTERVAL)
+
+
+def _task(task: Task) -> tuple[str, float, float, float]:
+    return task.name, task.contrast_hu, task.radius_mm, task.blur_sigma_mm
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[object]], *, keep_empty: bool = False) -> str:
+    """The table's text; empty where it has no line."""
+    listed = list(lines)
+    if not listed and not keep_empty:
+        return ""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([_field(value) for value in line] for line in listed)
+    return buffer.getvalue()
+
+
+def _field(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
+        return f"'{value}"  # a spreadsheet would run it as a formula
+    return "" if value is None else value

@@ -1,0 +1,137 @@
+"""True lesions: how much of their known contrast a method leaves, and how far it stands out of the noise.
+
+A digital piglet's tree says voxel by voxel where its lesions are and what they add.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from scipy import ndimage
+
+from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.intervals import mean_interval
+from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
+from n2b_ct.evaluation.report.physics import LesionResult
+from n2b_ct.simulation.piglet_lesions import LABELS_FILE
+from n2b_ct.simulation.piglet_truth import TRUTH_FILE
+
+RIM_PX = 1
+RING_FROM_PX = 2
+RING_TO_PX = 6
+MIN_INSIDE_PX = 9
+MIN_RING_PX = 30
+TOLERANCE_MM = 0.1
+
+DEFINITIONS: dict[str, str] = {
+    "lesion_contrast_recovery_percent": (
+        f"100 · (mean inside − mean of a ring around) / the true contrast, in each slice of a true lesion: inside "
+        f"without a rim of {RIM_PX} px, the ring from {RING_FROM_PX} to {RING_TO_PX} px outside. The organ's own "
+        "texture takes part, so the reference's row, not 100 %, is what a method can reach."
+    ),
+    "lesion_cnr": "|Mean inside − mean of the ring| / standard deviation of the ring.",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LesionTruth:
+    """Where the lesions of a data set are.
+
+    Attributes:
+        labels: Lesion number by voxel, 0 outside, ``[slices, rows, cols]``.
+        slice_location_mm: SliceLocation of every slice.
+        contrast_hu: Lesion number to what it adds.
+    """
+
+    labels: np.ndarray
+    slice_location_mm: np.ndarray
+    contrast_hu: Mapping[int, float]
+
+    def at(self, slice_location_mm: float | None, size_px: tuple[int, int]) -> np.ndarray | None:
+        """Labels of the slice at a location, ``[rows, cols]``; None where there is no lesion or no such slice."""
+        if slice_location_mm is None or self.labels.shape[1:] != size_px:
+            return None
+        distance = np.abs(self.slice_location_mm - slice_location_mm)
+        nearest = int(distance.argmin())
+        found = self.labels[nearest]
+        return found if distance[nearest] <= TOLERANCE_MM and found.any() else None
+
+
+@dataclass(frozen=True, slots=True)
+class LesionMeasure:
+    """One lesion in one slice as one method shows it."""
+
+    dose: float | None
+    method: str
+    label: int
+    recovery_percent: float
+    cnr: float | None
+
+
+def read_lesion_truth(root: Path) -> LesionTruth | None:
+    """Read a digital piglet's lesions; None where the folder holds no such truth.
+
+    Raises:
+        DataError: The truth is there and cannot be read.
+    """
+    if not ((root / TRUTH_FILE).is_file() and (root / LABELS_FILE).is_file()):
+        return None
+    try:
+        facts = json.loads((root / TRUTH_FILE).read_text("utf-8"))["lesions"]
+        with np.load(root / LABELS_FILE, allow_pickle=False) as stored:
+            labels, locations = stored["labels"], stored["slice_location_mm"]
+        contrasts = {int(fact["label"]): float(fact["contrast_hu"]) for fact in facts}
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        remedy = "make the digital piglet again, or take the files away"
+        raise DataError(explain(f"{TRUTH_FILE}, {LABELS_FILE}", "must hold lesions", "damage", remedy)) from error
+    return LesionTruth(labels, locations, contrasts)
+
+
+def measure_lesions(case: SliceCase, contrast_hu: Mapping[int, float]) -> list[LesionMeasure]:
+    """Measure every lesion of a slice in the input, every method and the reference."""
+    if case.lesion_labels is None:
+        return []
+    slices = case.methods | ({} if case.reference_hu is None else {REFERENCE: case.reference_hu})
+    found: list[LesionMeasure] = []
+    for label in np.unique(case.lesion_labels[case.lesion_labels > 0]):
+        inside, ring = _regions(case.lesion_labels, int(label))
+        if np.count_nonzero(inside) < MIN_INSIDE_PX or np.count_nonzero(ring) < MIN_RING_PX:
+            continue
+        true_hu = contrast_hu[int(label)]
+        found += [_measure(case.dose, name, int(label), hu[inside], hu[ring], true_hu) for name, hu in slices.items()]
+    return found
+
+
+def lesion_results(measures: Sequence[LesionMeasure], labels: Mapping[float | None, str]) -> tuple[LesionResult, ...]:
+    """Average over lesions and slices, by level and method; whole lesions are resampled where there are enough."""
+    keys = dict.fromkeys((one.dose, one.method) for one in measures)
+    found = []
+    for dose, level in labels.items():
+        for method in [name for known, name in keys if known == dose]:
+            own = [one for one in measures if (one.dose, one.method) == (dose, method)]
+            lesions = [one.label for one in own]
+            cnr = mean_interval([one.cnr for one in own], lesions)
+            recovery = mean_interval([one.recovery_percent for one in own], lesions)
+            found.append(LesionResult(level, method, cnr, recovery, len(set(lesions))))
+    return tuple(found)
+
+
+def _regions(labels: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
+    own = labels == label
+    inside = ndimage.binary_erosion(own, iterations=RIM_PX)
+    near, far = (ndimage.binary_dilation(own, iterations=n) for n in (RING_FROM_PX, RING_TO_PX))
+    return inside, far & ~near & (labels == 0)
+
+
+def _measure(
+    dose: float | None, method: str, label: int, inside: np.ndarray, ring: np.ndarray, true_hu: float
+) -> LesionMeasure:
+    contrast = float(inside.mean(dtype=np.float64) - ring.mean(dtype=np.float64))
+    noise = float(ring.std(ddof=1, dtype=np.float64))
+    cnr = abs(contrast) / noise if noise > 0.0 else None
+    return LesionMeasure(dose, method, label, 100.0 * contrast / true_hu, cnr)

@@ -1,0 +1,171 @@
+"""From the noise of single slices to the texture and the residual of a dose level."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from n2b_ct.evaluation.intervals import MeanInterval, mean_interval
+from n2b_ct.evaluation.report.measures import INPUT
+from n2b_ct.evaluation.report.physics import ResidualResult, TextureResult
+from n2b_ct.evaluation.report.slice_noise import SliceNoise
+from n2b_ct.evaluation.texture import NoisePower, RadialPower, compare_texture, pool_noise_power
+
+WARNED_SHARE = 0.1
+
+DEFINITIONS: dict[str, str] = {
+    "texture_pooling": (
+        "Spectra of a dose level and method are averaged over regions, ring by ring; where slices differ in pixel or "
+        "region size, on the rings of the most frequent kind. Means of noise, mean frequency and lag-1 "
+        "autocorrelation are over slices; reductions and shifts are formed slice by slice against the input."
+    ),
+    "residual_warning": (
+        f"Anatomy counts as removed at a dose level where more than {100 * WARNED_SHARE:g} % of its slices warn."
+    ),
+}
+_Key = tuple[str, str]
+_Slice = tuple[float | None, str, int]
+
+
+def texture_results(
+    noises: Sequence[SliceNoise], labels: Mapping[float | None, str], source: str
+) -> dict[_Key, TextureResult]:
+    """Pool the texture of every dose level and method.
+
+    Args:
+        noises: Of every slice and method.
+        labels: Dose to the label of its level.
+        source: How the noise was had, in words.
+    """
+    found: dict[_Key, TextureResult] = {}
+    for label, by_method in _grouped(noises, labels).items():
+        powers = {name: [n for n in own if n.power is not None] for name, own in by_method.items()}
+        kept = {name: own for name, own in powers.items() if own}
+        if not kept:
+            continue
+        inputs = {_slice_of(n): n.power for n in kept.get(INPUT, [])}
+        kind = _usual_kind([n.power for n in next(iter(kept.values())) if n.power])
+        for name, own in kept.items():
+            found[label, name] = _texture(label, name, own, inputs, kind, source)
+    return found
+
+
+def residual_results(noises: Sequence[SliceNoise], labels: Mapping[float | None, str]) -> dict[_Key, ResidualResult]:
+    """Say for every dose level and method what was removed; methods without a residual are left out."""
+    return {
+        (label, name): _residual(label, name, own, by_method.get(INPUT, []))
+        for label, by_method in _grouped(noises, labels).items()
+        for name, own in by_method.items()
+        if any(n.edge is not None or n.removed is not None for n in own)
+    }
+
+
+def _grouped(
+    noises: Sequence[SliceNoise], labels: Mapping[float | None, str]
+) -> dict[str, dict[str, list[SliceNoise]]]:
+    groups: dict[str, dict[str, list[SliceNoise]]] = {label: defaultdict(list) for label in labels.values()}
+    for noise in noises:
+        groups[labels[noise.dose]][noise.method].append(noise)
+    return groups
+
+
+def _slice_of(noise: SliceNoise) -> _Slice:
+    return noise.dose, noise.series, noise.slice_index
+
+
+def _texture(
+    label: str,
+    name: str,
+    noises: Sequence[SliceNoise],
+    inputs: Mapping[_Slice, NoisePower | None],
+    kind: NoisePower,
+    source: str,
+) -> TextureResult:
+    pooled = _pooled([n.power for n in noises if n.power is not None], kind.radial())
+    changes = [
+        compare_texture(before, n.power) if (before := inputs.get(_slice_of(n))) and n.power else None for n in noises
+    ]
+
+    def mean(value: Callable[[NoisePower], float | None]) -> MeanInterval:
+        return mean_interval([None if n.power is None else value(n.power) for n in noises], [n.series for n in noises])
+
+    def mean_change(measure: str) -> MeanInterval | None:
+        if name == INPUT or not any(changes):
+            return None
+        return mean_interval([None if c is None else getattr(c, measure) for c in changes], [n.series for n in noises])
+
+    return TextureResult(
+        level=label,
+        method=name,
+        frequency_per_mm=_rounded(pooled.frequency_per_mm),
+        power_hu2_mm2=_rounded(pooled.power_hu2_mm2),
+        peak_frequency_per_mm=pooled.peak_frequency_per_mm,
+        noise_std_hu=mean(lambda power: power.noise_std_hu),
+        mean_frequency_per_mm=mean(lambda power: power.radial().mean_frequency_per_mm),
+        lag1_autocorrelation=mean(lambda power: power.lag1_autocorrelation),
+        noise_reduction_percent=mean_change("noise_reduction_percent"),
+        mean_frequency_shift_percent=mean_change("mean_frequency_shift_percent"),
+        n_rois=sum(n.power.n_rois for n in noises if n.power),
+        roi_size_px=kind.size_px,
+        source=source,
+    )
+
+
+def _usual_kind(powers: Sequence[NoisePower]) -> NoisePower:
+    """A spectrum of the region and pixel size that most regions have."""
+    n_rois: Counter[tuple[int, tuple[float, float]]] = Counter()
+    for power in powers:
+        n_rois[power.size_px, power.pixel_mm] += power.n_rois
+    usual = n_rois.most_common(1)[0][0]
+    return next(power for power in powers if (power.size_px, power.pixel_mm) == usual)
+
+
+def _pooled(powers: Sequence[NoisePower], rings: RadialPower) -> RadialPower:
+    """Average radial spectra, each kind pooled exactly, kinds together on the given rings."""
+    kinds: dict[tuple[int, tuple[float, float]], list[NoisePower]] = defaultdict(list)
+    for power in powers:
+        kinds[power.size_px, power.pixel_mm].append(power)
+    pooled = [pool_noise_power(own) for own in kinds.values()]
+    radials = [power.radial() for power in pooled]
+    values = [np.interp(rings.frequency_per_mm, r.frequency_per_mm, r.power_hu2_mm2) for r in radials]
+    mean = np.average(values, axis=0, weights=[power.n_rois for power in pooled])
+    return RadialPower(rings.frequency_per_mm, np.asarray(mean), rings.n_bins)
+
+
+def _residual(label: str, name: str, noises: Sequence[SliceNoise], inputs: Sequence[SliceNoise]) -> ResidualResult:
+    edges = [(n, n.edge) for n in noises if n.edge is not None]
+    series = [n.series for n, _ in edges]
+    details = [n for n in noises if n.detail is not None]
+    n_warned = sum(edge.warns for _, edge in edges)
+    worst = max(edges, key=lambda pair: pair[1].deviation_sds, default=None)
+    return ResidualResult(
+        level=label,
+        method=name,
+        edge_correlation=mean_interval([edge.correlation for _, edge in edges], series),
+        null_correlation=float(np.mean([edge.null_mean for _, edge in edges])) if edges else None,
+        deviation_sds=mean_interval([edge.deviation_sds for _, edge in edges], series),
+        edge_excess_percent=mean_interval([edge.edge_excess_percent for _, edge in edges], series),
+        n_slices=len(edges),
+        n_warned=n_warned,
+        warns=n_warned > WARNED_SHARE * len(edges),
+        worst="" if worst is None else f"{worst[0].series}, slice {worst[0].slice_index}",
+        residual_autocorrelation=_mean_lags([n.removed for n in noises]),
+        noise_autocorrelation=_mean_lags([n.own for n in inputs]),
+        detail_removed_percent=mean_interval(
+            [n.detail.percent for n in details if n.detail], [n.series for n in details]
+        )
+        if details
+        else None,
+    )
+
+
+def _mean_lags(values: Sequence[tuple[float, ...] | None]) -> tuple[float, ...] | None:
+    known = [value for value in values if value is not None]
+    return _rounded(np.mean(known, axis=0)) if known else None
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Curves with six digits: enough for any plot, half the file."""
+    return tuple(float(f"{value:.6g}") for value in values)

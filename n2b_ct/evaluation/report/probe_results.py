@@ -1,0 +1,270 @@
+"""From inserted disks to resolution, detectability, dose-reduction potential and invented structure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from n2b_ct.errors import DataError
+from n2b_ct.evaluation.detectability import Detectability, measure_cnr
+from n2b_ct.evaluation.disks import distance_mm, roi_centre_px
+from n2b_ct.evaluation.dose_potential import dose_reduction_potential
+from n2b_ct.evaluation.hallucination import false_positives, invented_structure
+from n2b_ct.evaluation.observers import MIN_REGIONS, cho, disk_channels, npw
+from n2b_ct.evaluation.report.measures import INPUT, REFERENCE
+from n2b_ct.evaluation.report.physics import (
+    DetectabilityResult,
+    HallucinationResult,
+    PotentialResult,
+    ResolutionResult,
+    Task,
+)
+from n2b_ct.evaluation.report.probes import Probe, ProbePlan, task_disk, task_signal
+from n2b_ct.evaluation.resolution import Ttf, change_percent, disk_ttf
+
+CHO, NPW = "cho", "npw"
+RIM_PX = 2.0
+_Level = tuple[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stack:
+    """All places of one level, method and task, ``[places, size, size]``."""
+
+    present: np.ndarray
+    absent: np.ndarray
+    pixel_mm: tuple[float, float]
+
+    @property
+    def size_px(self) -> int:
+        return self.present.shape[-1]
+
+
+def resolution_results(probes: Mapping[_Level, Sequence[Probe]], plan: ProbePlan) -> tuple[ResolutionResult, ...]:
+    """Measure the TTF of every resolution task, by level, task and method; the input first.
+
+    Args:
+        probes: By (label, dose) of the level.
+        plan: The tasks.
+    """
+    found: list[ResolutionResult] = []
+    for (label, _), own in probes.items():
+        for task in plan.resolution:
+            stacks = {name: stack for name, stack in _stacks(own, task).items() if name != REFERENCE}
+            curves = {name: _ttf(stack, task) for name, stack in stacks.items()}
+            source = curves.get(INPUT)
+            input_f50 = source.f50_per_mm if isinstance(source, Ttf) else None
+            found += [
+                _resolution(label, name, task, curve, input_f50, len(stacks[name].present))
+                for name, curve in curves.items()
+            ]
+    return tuple(found)
+
+
+def detectability_results(probes: Mapping[_Level, Sequence[Probe]], plan: ProbePlan) -> tuple[DetectabilityResult, ...]:
+    """Measure d′ of both observers for every detection task, by level, task and method."""
+    return tuple(
+        _detectability(label, dose, name, task, observer, stack)
+        for (label, dose), own in probes.items()
+        for task in plan.detection
+        for name, stack in _stacks(own, task).items()
+        for observer in (CHO, NPW)
+    )
+
+
+def potential_results(
+    results: Iterable[DetectabilityResult], reference_dose: float | None
+) -> tuple[PotentialResult, ...]:
+    """Read the dose of equal d′ off the curves, by task, observer and method.
+
+    Args:
+        results: Of :func:`detectability_results`.
+        reference_dose: Dose of the references that the disks were added to, if they have noise and it is known.
+    """
+    curves: dict[tuple[Task, str], dict[str, dict[float, DetectabilityResult]]] = defaultdict(lambda: defaultdict(dict))
+    for one in results:
+        if one.dose is not None and one.d_prime is not None:
+            curves[one.task, one.observer][one.method][one.dose] = one
+    found = []
+    for (task, observer), by_method in curves.items():
+        target = _target(by_method, reference_dose)
+        names = [name for name in by_method if name not in (INPUT, REFERENCE)]
+        for name in names if target else ():
+            found += _potential(name, task, observer, target or (0.0, 0.0), by_method[name])
+    return tuple(found)
+
+
+def hallucination_results(probes: Mapping[_Level, Sequence[Probe]], plan: ProbePlan) -> tuple[HallucinationResult, ...]:
+    """Look for what methods invent at places without a disk, where the truth is known without noise."""
+    task = plan.detection[0]
+    found = []
+    for (label, _), own in probes.items():
+        absent = [probe for probe in own if probe.task == task and probe.truth is not None]
+        names = [name for name in (absent[0].absent if absent else {}) if name != INPUT]
+        for name in names:
+            used = [probe for probe in absent if name in probe.absent]
+            if len(used) >= MIN_REGIONS:
+                found.append(_hallucination(label, name, task, used))
+    return tuple(found)
+
+
+def _stacks(probes: Iterable[Probe], task: Task) -> dict[str, _Stack]:
+    """Regions of one task by method, the input first."""
+    own = [probe for probe in probes if probe.task == task]
+    names = dict.fromkeys(name for probe in own for name in probe.present)
+    stacks = {}
+    for name in names:
+        used = [probe for probe in own if name in probe.present]
+        present, absent = (np.stack([getattr(p, side)[name] for p in used]) for side in ("present", "absent"))
+        stacks[name] = _Stack(present, absent, used[0].pixel_mm)
+    return stacks
+
+
+def _ttf(stack: _Stack, task: Task) -> Ttf | str:
+    """The curve, or why there is none."""
+    try:
+        return disk_ttf(stack.present - stack.absent, task_disk(task, stack.size_px), stack.pixel_mm)
+    except DataError as error:
+        return str(error)
+
+
+def _resolution(
+    label: str, name: str, task: Task, curve: Ttf | str, input_f50: float | None, n_insertions: int
+) -> ResolutionResult:
+    if isinstance(curve, str):
+        return ResolutionResult(label, name, task, (), (), (), None, None, None, None, n_insertions, curve)
+    recovery = 100.0 * curve.contrast_hu / task.contrast_hu
+    nyquist = np.searchsorted(curve.frequency_per_mm, 0.5 * curve.frequency_per_mm[-1], side="right")
+    return ResolutionResult(
+        level=label,
+        method=name,
+        task=task,
+        frequency_per_mm=_rounded(curve.frequency_per_mm[:nyquist]),
+        ttf=_rounded(curve.ttf[:nyquist]),
+        standard_error=_rounded(curve.standard_error[:nyquist]),
+        f50_per_mm=curve.f50_per_mm,
+        f10_per_mm=curve.f10_per_mm,
+        f50_change_percent=None if name == INPUT else change_percent(input_f50, curve.f50_per_mm),
+        contrast_recovery_percent=recovery,
+        n_insertions=n_insertions,
+        remark="" if curve.f50_per_mm is not None else "no 50 % frequency: too noisy, or above Nyquist",
+    )
+
+
+def _detectability(
+    label: str, dose: float | None, name: str, task: Task, observer: str, stack: _Stack
+) -> DetectabilityResult:
+    n_pairs = len(stack.present)
+    try:
+        found: Detectability | None = _observed(observer, task, _level(stack, task))
+        remark = ""
+    except DataError as error:
+        found, remark = None, str(error)
+    return DetectabilityResult(
+        level=label,
+        dose=dose,
+        method=name,
+        task=task,
+        observer=observer,
+        d_prime=found.d_prime if found else None,
+        low=found.d_prime_low if found else None,
+        high=found.d_prime_high if found else None,
+        auc=found.auc if found else None,
+        cnr=_cnr(stack, task),
+        n_pairs=n_pairs,
+        remark=remark,
+    )
+
+
+def _level(stack: _Stack, task: Task) -> _Stack:
+    """Take off every region the plane through its surroundings: what organ it lies in is no noise to a reader."""
+    row, col = (axis.ravel() / stack.size_px - 0.5 for axis in np.mgrid[: stack.size_px, : stack.size_px])
+    plane = np.stack([np.ones_like(row), row, col], axis=1)
+    fit = plane @ np.linalg.pinv(plane[_surroundings(stack, task).ravel()])
+
+    def levelled(regions: np.ndarray) -> np.ndarray:
+        outside = regions[:, _surroundings(stack, task)].astype(np.float64)
+        return regions - (outside @ fit.T).reshape(regions.shape)
+
+    return _Stack(levelled(stack.present), levelled(stack.absent), stack.pixel_mm)
+
+
+def _surroundings(stack: _Stack, task: Task) -> np.ndarray:
+    """Pixels of a region well outside the disk, bool ``[size, size]``."""
+    away_mm = distance_mm((stack.size_px, stack.size_px), roi_centre_px(stack.size_px), stack.pixel_mm)
+    return away_mm >= task.radius_mm + RIM_PX * max(stack.pixel_mm)
+
+
+def _observed(observer: str, task: Task, stack: _Stack) -> Detectability:
+    if observer == NPW:
+        return npw(stack.present, stack.absent, paired=True)
+    radius_px = task.radius_mm / float(np.mean(stack.pixel_mm))
+    return cho(stack.present, stack.absent, disk_channels(stack.size_px, radius_px), paired=True)
+
+
+def _cnr(stack: _Stack, task: Task) -> float | None:
+    """CNR between the disk without its rim and the rest of the square, a rim away from it."""
+    away_mm = distance_mm(stack.present.shape[1:], roi_centre_px(stack.size_px), stack.pixel_mm)
+    insert, surroundings = away_mm <= task.radius_mm - 0.5 * max(stack.pixel_mm), _surroundings(stack, task)
+    if min(np.count_nonzero(insert), np.count_nonzero(surroundings)) < 2:
+        return None
+    return measure_cnr(stack.present, insert, surroundings)
+
+
+def _target(
+    by_method: Mapping[str, Mapping[float, DetectabilityResult]], reference_dose: float | None
+) -> tuple[float, float] | None:
+    """Dose and d′ that a method has to reach: the reference's, else the input's at the highest dose."""
+    source = by_method.get(INPUT, {})
+    references = by_method.get(REFERENCE, {})
+    if reference_dose is not None and references:
+        best = max(references.values(), key=lambda one: one.n_pairs)
+        return reference_dose, best.d_prime or 0.0
+    highest = max(source, default=None)
+    return None if highest is None else (highest, source[highest].d_prime or 0.0)
+
+
+def _potential(
+    name: str, task: Task, observer: str, target: tuple[float, float], curve: Mapping[float, DetectabilityResult]
+) -> list[PotentialResult]:
+    doses = sorted(curve)
+    if len(doses) < 2:
+        return []
+    values = [curve[dose].d_prime or 0.0 for dose in doses]
+    found = dose_reduction_potential(doses, [target[1]] * len(doses), values)
+    if found.dose_fraction is None:
+        remark = f"not reached up to {100 * doses[-1]:.4g} % dose, the highest measured"
+        if found.remark.startswith("below"):
+            remark = f"reached at {100 * doses[0]:.4g} % dose already, the lowest measured"
+        return [PotentialResult(name, task, observer, *target, None, None, remark)]
+    dose = found.dose_fraction * doses[-1]
+    return [PotentialResult(name, task, observer, *target, dose, 100.0 * (1.0 - dose / target[0]))]
+
+
+def _hallucination(label: str, name: str, task: Task, probes: Sequence[Probe]) -> HallucinationResult:
+    errors = np.stack([probe.absent[name] - (0.0 if probe.truth is None else probe.truth) for probe in probes])
+    nothing = np.zeros(errors.shape[1:])
+    pixel_mm = probes[0].pixel_mm
+    template_px = 2 * int(np.ceil(task.radius_mm / min(pixel_mm))) + 3
+    template = task_signal(task, min(template_px, errors.shape[-1]), pixel_mm) / task.contrast_hu
+    invented = invented_structure(errors, nothing)
+    positives = false_positives(errors, nothing, template, task.contrast_hu)
+    return HallucinationResult(
+        level=label,
+        method=name,
+        task=task,
+        structure_hu=invented.structure_hu,
+        p_value=invented.p_value,
+        warns=invented.warns,
+        false_positive_rate=positives.rate,
+        expected_rate=positives.expected_rate,
+        n_regions=len(errors),
+    )
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Curves with six digits: enough for any plot, half the file."""
+    return tuple(float(f"{value:.6g}") for value in values)

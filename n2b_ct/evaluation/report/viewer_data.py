@@ -1,0 +1,151 @@
+"""Slices for the page's viewer: whole HU, packed small enough that a page of many slices still opens from disk.
+
+Each picture is cropped to the patient, clipped to 12 bits and rounded to 1 HU. What is stored is its mixed second
+difference, which is small where the picture is smooth and which two running sums undo exactly::
+
+    d(r, c) = v(r, c) − v(r−1, c) − v(r, c−1) + v(r−1, c−1)        v outside the picture is 0
+    word(r, c) = 2 d for d ≥ 0, −2 d − 1 otherwise                 small numbers of either sign become small words
+
+All low bytes, then all high bytes, deflated (RFC 1950), in base64. ``viewer_planes.js`` undoes it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
+from n2b_ct.evaluation.report.pictures import Panel, find_body, residual_limit_hu, shown_slices
+from n2b_ct.evaluation.report.summary import Summary, dose_label
+from n2b_ct.evaluation.report.wording import PSNR_DECIMALS, SSIM_DECIMALS
+from n2b_ct.evaluation.report.wording import number as decimal
+from n2b_ct.hu import WINDOWS
+
+SHOWN_AS = {INPUT: "low dose", REFERENCE: "normal dose"}
+LOWEST_HU = -1024
+HIGHEST_HU = 3071
+MAX_BYTES = 22_000_000
+"""Of all packed slices in base64, less what the numbers take: with its plots a page then stays below 25 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerSlice:
+    """One slice of the viewer.
+
+    Attributes:
+        planes: Method to its packed picture, the input (or what stands in its place) first.
+        residual_limit_hu: Where residuals reach black and white unless the reader says otherwise.
+    """
+
+    panel: Panel
+    rows: int
+    cols: int
+    planes: dict[str, str]
+    residual_limit_hu: float
+
+    def blocks(self, number: int) -> dict[str, str]:
+        """Element id to packed picture, for the slice of this number in the page."""
+        return {f"plane-{number}-{k}": packed for k, packed in enumerate(self.planes.values())}
+
+    @property
+    def n_bytes(self) -> int:
+        """Characters that the slice adds to the page."""
+        return sum(len(packed) for packed in self.planes.values())
+
+
+def viewer_slices(panels: Sequence[Panel], max_bytes: int = MAX_BYTES) -> list[ViewerSlice]:
+    """Pack the panels; where they are too many for one page, leave out some of the dose that has most.
+
+    Raises:
+        DataError: A slice holds NaN or differs in size, or a method has no slice here.
+    """
+    kept = [_viewer_slice(panel) for panel in panels]
+    while len(kept) > 1 and sum(entry.n_bytes for entry in kept) > max_bytes:
+        doses = [entry.panel.case.dose for entry in kept]
+        fullest = max(doses, key=doses.count)
+        places = [k for k, dose in enumerate(doses) if dose == fullest]
+        del kept[places[len(places) // 2]]
+    return kept
+
+
+def viewer_view(slices: Sequence[ViewerSlice], summary: Summary, rows: Sequence[SliceMeasure]) -> dict[str, Any]:
+    """What the viewer knows beside its pictures: windows, methods, doses, and where each slice lies.
+
+    Args:
+        slices: At least one.
+        summary: Names the windows, the roles and the order of the methods.
+        rows: Measures that stand above the pictures.
+    """
+    present = {method for entry in slices for method in entry.planes}
+    methods = [name for name in summary.roles if name in present]
+    windows = dict(summary.windows) | {name: window for name, window in WINDOWS.items() if name != "full"}
+    return {
+        "windows": [{"name": name, "lower": w.lower_hu, "upper": w.upper_hu} for name, w in windows.items()],
+        "methods": [{"name": name, "label": SHOWN_AS.get(name, name), "role": summary.roles[name]} for name in methods],
+        "anchor": slices[0].panel.case.anchor,
+        "shown": _shown_at_first(summary, methods),
+        "doses": list(dict.fromkeys(dose_label(entry.panel.case.dose) for entry in slices)),
+        "slices": [_slice_view(entry, k, summary, rows) for k, entry in enumerate(slices)],
+    }
+
+
+def pack(hu: np.ndarray) -> str:
+    """Pack one picture, ``[rows, cols]`` in HU, as base64 text."""
+    whole = np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU)).astype(np.int32)
+    difference = np.diff(np.diff(whole, axis=0, prepend=0), axis=1, prepend=0)
+    words = np.where(difference >= 0, 2 * difference, -2 * difference - 1).astype(np.uint16)
+    raw = (words & 0xFF).astype(np.uint8).tobytes() + (words >> 8).astype(np.uint8).tobytes()
+    return b64encode(zlib.compress(raw, 9)).decode("ascii")
+
+
+def _shown_at_first(summary: Summary, methods: Sequence[str]) -> list[str]:
+    """Input, up to two methods, models before the best control, and the reference: what a laptop has room for."""
+    best = summary.certainty.best_controls.get(summary.overall.label)
+    judged = [name for name in methods if summary.roles[name] == "model"]
+    judged += [best.name] if best is not None else []
+    judged += [name for name in methods if summary.roles[name] == "control" and name not in judged]
+    return [name for name in methods if summary.roles[name] in {"input", "reference"} or name in judged[:2]]
+
+
+def _slice_view(entry: ViewerSlice, number: int, summary: Summary, rows: Sequence[SliceMeasure]) -> dict[str, Any]:
+    case = entry.panel.case
+    place = (case.dose, case.series, case.slice_index, summary.primary_window)
+    own = [row for row in rows if (row.dose, row.series, row.slice_index, row.window) == place]
+    position = "" if case.position_mm is None else f", {decimal(case.position_mm, 1)} mm"
+    return {
+        "dose": dose_label(case.dose),
+        "series": case.series,
+        "index": case.slice_index,
+        "label": f"{case.subject}{position}",
+        "caption": entry.panel.caption,
+        "rows": entry.rows,
+        "cols": entry.cols,
+        "limit": entry.residual_limit_hu,
+        "measures": {row.method: _measures(row) for row in own},
+        "planes": dict(zip(entry.planes, entry.blocks(number), strict=True)),
+    }
+
+
+def _measures(row: SliceMeasure) -> str:
+    parts = []
+    if row.psnr_db is not None:
+        parts.append(f"{decimal(row.psnr_db, PSNR_DECIMALS)} dB")
+    if row.ssim is not None:
+        parts.append(f"SSIM {decimal(row.ssim, SSIM_DECIMALS)}")
+    if row.noise_std_hu is not None:
+        parts.append(f"noise {decimal(row.noise_std_hu, 1)} HU")
+    return " · ".join(parts)
+
+
+def _viewer_slice(panel: Panel) -> ViewerSlice:
+    shown = shown_slices(panel)
+    anchor_hu = shown[panel.case.anchor]
+    body = find_body(anchor_hu)
+    limit_hu = residual_limit_hu([anchor_hu - shown[name] for name in panel.methods], body)
+    planes = {name: pack(body.cut(hu)) for name, hu in shown.items()}
+    return ViewerSlice(panel, body.height, body.width, planes, limit_hu)

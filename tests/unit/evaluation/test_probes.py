@@ -1,0 +1,155 @@
+"""Inserted disks against closed forms: a Gaussian's transfer function, d′ in white noise, a known loss of contrast."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from n2b_ct.evaluation.report.measures import SliceCase
+from n2b_ct.evaluation.report.probe_results import (
+    detectability_results,
+    hallucination_results,
+    potential_results,
+    resolution_results,
+)
+from n2b_ct.evaluation.report.probes import Probe, find_places, n_rounds, plan_probes, probe_slice
+
+PIXEL_MM = (0.7, 0.7)
+PLAN = plan_probes(0.7)
+SIGMA_HU = 20.0
+BLUR_PX = 1.2
+
+
+def flat_case(k: int, dose: float = 0.25, sigma_hu: float = SIGMA_HU, methods=()) -> SliceCase:
+    noisy = 40.0 + np.random.default_rng(k).normal(0.0, sigma_hu, (224, 224))
+    candidates = {name: METHODS[name](noisy) for name in methods}
+    return SliceCase("series", dose, k, noisy, candidates, np.full((224, 224), 40.0), pixel_mm=PIXEL_MM)
+
+
+METHODS = {
+    "same": lambda hu: hu,
+    "blur": lambda hu: ndimage.gaussian_filter(hu, BLUR_PX),
+    "fade": lambda hu: 40.0 + 0.5 * (hu - 40.0),
+}
+
+
+def probes_of(doses=(0.25,), sigma_hu=SIGMA_HU, n_slices=4, methods=tuple(METHODS), noise_free=False):
+    found: dict[tuple[str, float | None], list[Probe]] = {}
+    for number, dose in enumerate(doses):
+        level = (f"{100 * dose:g} %", dose)
+        for k in range(n_slices):
+            case = flat_case(100 * number + k, dose, sigma_hu * np.sqrt(0.25 / dose), methods)
+            runs = {name: METHODS[name] for name in methods}
+            found.setdefault(level, []).extend(probe_slice(case, runs, PLAN, 3, k, noise_free))
+    return found
+
+
+@pytest.fixture(scope="module")
+def probes():
+    return probes_of()
+
+
+def test_no_place_sees_a_task_twice_and_every_kind_takes_its_turn(probes):
+    (own,) = probes.values()
+    for task in PLAN.detection:
+        absent = [probe.absent["same"].tobytes() for probe in own if probe.task == task]
+        assert len(set(absent)) == len(absent) >= 40
+    assert {probe.task for probe in own} == set(PLAN.tasks)
+
+
+def test_places_do_not_overlap_and_lie_in_the_slice():
+    places = find_places(flat_case(0).input_hu, PLAN.size_px(PIXEL_MM))
+    assert len(places.corners) == 12
+    for k, (row, col) in enumerate(places.corners):
+        assert 0 <= min(row, col) <= max(row, col) <= 224 - places.size_px
+        assert all(max(abs(row - r), abs(col - c)) >= places.size_px for r, c in places.corners[:k])
+
+
+def test_the_ttf_of_a_linear_blur_is_the_gaussians_at_every_contrast(probes):
+    results = {(result.method, result.task): result for result in resolution_results(probes, PLAN)}
+    for task in PLAN.resolution:
+        source, result = results["input", task], results["blur", task]
+        frequency = np.array(result.frequency_per_mm)
+        gaussian = np.exp(-2.0 * (np.pi * BLUR_PX * PIXEL_MM[0] * frequency) ** 2)
+        np.testing.assert_allclose(result.ttf, np.array(source.ttf) * gaussian, atol=0.03)
+        assert result.f50_change_percent < -30.0
+
+
+def test_a_method_that_halves_the_contrast_is_found_to_and_keeps_its_resolution(probes):
+    fade = [result for result in resolution_results(probes, PLAN) if result.method == "fade"]
+    assert len(fade) == 3
+    for result in fade:
+        assert result.contrast_recovery_percent == pytest.approx(50.0, abs=0.5)
+        assert result.f50_change_percent == pytest.approx(0.0, abs=0.5)
+
+
+def test_d_prime_in_white_noise_is_its_closed_form_and_scaling_leaves_it(probes):
+    results = {(r.method, r.task, r.observer): r for r in detectability_results(probes, PLAN)}
+    for task in PLAN.detection:
+        npw = results["input", task, "npw"]
+        exact = task.contrast_hu * np.sqrt(np.pi) * task.radius_mm / PIXEL_MM[0] / SIGMA_HU
+        assert npw.low < exact < npw.high
+        assert results["fade", task, "npw"].d_prime == pytest.approx(npw.d_prime, rel=1e-3)
+        assert results["same", task, "cho"].d_prime == pytest.approx(results["input", task, "cho"].d_prime, rel=1e-6)
+        blurred = results["blur", task, "cho"]
+        assert blurred.low < results["input", task, "cho"].d_prime < blurred.high
+
+
+def test_the_reference_is_probed_without_being_denoised(probes):
+    (own,) = probes.values()
+    probe = own[0]
+    assert set(probe.present) == {"input", "same", "blur", "fade", "reference"}
+    np.testing.assert_allclose(probe.absent["reference"], 40.0)
+    assert (probe.present["reference"] - probe.absent["reference"]).max() == pytest.approx(probe.task.contrast_hu)
+
+
+def test_a_method_that_changes_nothing_reaches_the_target_at_the_highest_dose():
+    probes = probes_of(doses=(0.1, 0.25), methods=("same",), noise_free=True)
+    results = detectability_results(probes, PLAN)
+    for found in potential_results(results, None):
+        assert found.target_dose == 0.25
+        assert found.dose == pytest.approx(0.25)
+        assert found.reduction_percent == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_target_that_no_dose_reaches_is_worded_not_extrapolated():
+    probes = probes_of(doses=(0.1, 0.25), methods=("same",))
+    results = [r for r in detectability_results(probes, PLAN) if r.method != "reference"]
+    references = [replace(r, method="reference", d_prime=99.0) for r in results if r.method == "input"]
+    found = potential_results([*results, *references], 1.0)
+    assert found
+    assert all(one.dose is None and one.remark == "not reached up to 25 % dose, the highest measured" for one in found)
+
+
+def test_invented_structure_is_found_and_plain_noise_is_not():
+    stamp = np.zeros((28, 28))
+    stamp[10:18, 10:18] = 12.0
+    found = probes_of(methods=("same",), noise_free=True)
+    (clean,) = hallucination_results(found, PLAN)
+    assert (clean.method, clean.warns) == ("same", False)
+    for probe in next(iter(found.values())):
+        size = probe.absent["same"].shape[0]
+        probe.absent["same"][:] += stamp[:size, :size]
+    (stamped,) = hallucination_results(found, PLAN)
+    assert stamped.warns
+    assert stamped.structure_hu > 2.0
+
+
+def test_few_slices_are_probed_more_often():
+    assert [n_rounds(n) for n in (1, 8, 12, 24, 100)] == [3, 3, 2, 1, 1]
+
+
+def test_coarse_pixels_get_larger_disks_so_that_they_can_be_resolved():
+    coarse = plan_probes(2.0)
+    assert [task.radius_mm for task in PLAN.detection] == [2.5, 1.5]
+    assert [task.radius_mm for task in coarse.detection] == [3.0, 3.0]
+    assert coarse.resolution[0].radius_mm == 9.0
+
+
+def test_slices_without_room_or_spacing_give_no_probe():
+    small = SliceCase("series", 0.25, 0, np.full((20, 20), 40.0), {}, pixel_mm=PIXEL_MM)
+    assert probe_slice(small, {}, PLAN, 1, 0, False) == []
+    assert probe_slice(SliceCase("s", 0.25, 0, flat_case(0).input_hu, {}), {}, PLAN, 1, 0, False) == []
