@@ -12,6 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from n2b_ct.batch.folders import denoise_tree
+from n2b_ct.batch.low_dose_options import LowDoseOptions
+from n2b_ct.batch.low_dose_tree import simulate_tree
+from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.config import Pipeline, load_pipeline
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.roles import Roles, assign_roles
@@ -26,11 +30,7 @@ from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
 from n2b_ct.hu import WINDOWS
-from n2b_ct.inference.folders import denoise_tree
-from n2b_ct.inference.low_dose_options import LowDoseOptions
-from n2b_ct.inference.low_dose_tree import simulate_tree
 from n2b_ct.inference.model import MODEL_FILE, Model, load_model
-from n2b_ct.inference.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.progress import Progress
 from n2b_ct.simulation.piglet import PigletSummary, write_piglet

@@ -11,7 +11,7 @@ from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
 if TYPE_CHECKING:
-    from n2b_ct.io.dicom.options import ContentQualification
+    from n2b_ct.io.dicom.writing.options import ContentQualification
 
 _Source = Annotated[Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume.")]
 _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
@@ -80,8 +80,8 @@ def denoise(
     Example: n2b-ct denoise /data/low_dose /data/denoised --model runs/piglet --json status.json
     """
     from n2b_ct import api
-    from n2b_ct.inference.outcomes import DenoiseOptions
-    from n2b_ct.io.dicom.options import WriteOptions
+    from n2b_ct.batch.outcomes import DenoiseOptions
+    from n2b_ct.io.dicom.writing.options import WriteOptions
 
     require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
     options = DenoiseOptions(

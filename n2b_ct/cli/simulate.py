@@ -64,8 +64,8 @@ def simulate(
         _piglet(output, slices, size, seed, n_workers, overwrite=overwrite)
         return
     from n2b_ct import api
-    from n2b_ct.inference.low_dose_options import LowDoseOptions
-    from n2b_ct.io.dicom.options import WriteOptions
+    from n2b_ct.batch.low_dose_options import LowDoseOptions
+    from n2b_ct.io.dicom.writing.options import WriteOptions
 
     require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
     options = LowDoseOptions(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from n2b_ct.inference.outcomes import Outcome, TreeResult
+    from n2b_ct.batch.outcomes import Outcome, TreeResult
     from n2b_ct.io.series import FileRecord
 
 

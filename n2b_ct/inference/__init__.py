@@ -1,1 +1,1 @@
-"""Denoising: a slice, a series, a tree of series."""
+"""The model file, and what it does to one slice."""

@@ -31,7 +31,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.dicom.original import original_dataset, write_original
+from n2b_ct.io.dicom.writing.original import original_dataset, write_original
 from n2b_ct.io.progress import Progress
 from n2b_ct.simulation.anatomy import Animal, grow_animal, slice_hu
 from n2b_ct.simulation.dose import STANDARD, kernel_blur, scan

@@ -11,8 +11,8 @@ from monai.engines import Evaluator
 from monai.inferers import SimpleInferer
 
 from n2b_ct import api
+from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.inference.model import load_model
-from n2b_ct.inference.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.scan import scan

@@ -20,7 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from n2b_ct.io.dicom.pixels import stored_values
+from n2b_ct.io.dicom.pixels.stored import stored_values
 from n2b_ct.io.dicom.read import read_slice
 from tests.bad_input import (
     Tree,

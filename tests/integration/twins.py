@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from n2b_ct import api
+from n2b_ct.batch.outcomes import DenoiseOptions
+from n2b_ct.batch.places import residual_place
 from n2b_ct.inference.model import Model, load_model
-from n2b_ct.inference.outcomes import DenoiseOptions
-from n2b_ct.inference.places import residual_place
 from tests.integration.scenes import identity_model
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.checks import KIND_CHECKS, PIXEL_CHECKS
-from n2b_ct.io.dicom.enhanced import parse_slice
-from n2b_ct.io.dicom.parse import Parsed
-from n2b_ct.io.dicom.pixels import stored_values
+from n2b_ct.io.dicom.frames.enhanced import parse_slice
+from n2b_ct.io.dicom.pixels.stored import stored_values
+from n2b_ct.io.dicom.reading.checks import KIND_CHECKS, PIXEL_CHECKS
+from n2b_ct.io.dicom.reading.parse import Parsed
+from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.values import quiet_pydicom
-from n2b_ct.io.dicom.vouch import with_assumed_hu
 from n2b_ct.io.sandbox.frames import Answer
 
 DECODE = f"{__name__}:decode"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.checks import Check, checks_for
-from n2b_ct.io.dicom.enhanced import Frames, is_enhanced
-from n2b_ct.io.dicom.header import SliceHeader, slice_header
-from n2b_ct.io.dicom.parse import Parsed, parse_file
+from n2b_ct.io.dicom.frames.enhanced import Frames, is_enhanced
+from n2b_ct.io.dicom.reading.checks import Check, checks_for
+from n2b_ct.io.dicom.reading.header import SliceHeader, slice_header
+from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
+from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.values import lenient_text, quiet_pydicom
-from n2b_ct.io.dicom.vouch import with_assumed_hu
 from n2b_ct.io.sandbox.frames import Answer
 from n2b_ct.io.series import FileRecord, public_uid
 

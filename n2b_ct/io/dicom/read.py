@@ -10,13 +10,13 @@ import numpy as np
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import stored_to_hu
 from n2b_ct.io.dicom.decode import DECODE, decoded_words, require_slice, sized_words
-from n2b_ct.io.dicom.enhanced import parse_slice
-from n2b_ct.io.dicom.geometry import volume_affine
-from n2b_ct.io.dicom.parse import Parsed
-from n2b_ct.io.dicom.pixels import padding_mask, rescale_of, stored_values
-from n2b_ct.io.dicom.syntaxes import NATIVE
+from n2b_ct.io.dicom.frames.enhanced import parse_slice
+from n2b_ct.io.dicom.pixels.stored import padding_mask, rescale_of, stored_values
+from n2b_ct.io.dicom.pixels.syntaxes import NATIVE
+from n2b_ct.io.dicom.reading.geometry import volume_affine
+from n2b_ct.io.dicom.reading.parse import Parsed
+from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom
-from n2b_ct.io.dicom.vouch import with_assumed_hu
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, InstanceRef, SeriesRef

@@ -14,12 +14,12 @@ import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.examine import EXAMINE, findings
-from n2b_ct.io.dicom.grouping import Group, group_slices, instance_ref, series_ref
-from n2b_ct.io.dicom.header import SliceHeader
-from n2b_ct.io.dicom.listing import list_files
 from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.reading.grouping import Group, group_slices, instance_ref, series_ref
+from n2b_ct.io.dicom.reading.header import SliceHeader
+from n2b_ct.io.dicom.reading.listing import list_files
+from n2b_ct.io.dicom.reading.repair import repair_missing_uids
 from n2b_ct.io.dicom.reasons import action_of
-from n2b_ct.io.dicom.repair import repair_missing_uids
 from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.sandbox.pool import shared_sandbox

@@ -16,9 +16,9 @@ from pydicom.dataset import Dataset
 from n2b_ct.errors import OutputError, SeriesError, explain
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.io.atomic_folder import FolderInTheMaking, unwritable
-from n2b_ct.io.dicom.compress import require_encoder
-from n2b_ct.io.dicom.derive import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.dicom.values import quiet_pydicom
+from n2b_ct.io.dicom.writing.compress import require_encoder
+from n2b_ct.io.dicom.writing.derive import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.free_space import require_free_space
 from n2b_ct.io.series import CTSlice, InstanceRef, SeriesRef
 

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK
 
 from n2b_ct.errors import OutputError
-from n2b_ct.io.dicom.original import OriginalSeries, original_dataset, write_original
+from n2b_ct.io.dicom.writing.original import OriginalSeries, original_dataset, write_original
 
 SERIES = OriginalSeries(
     study_key="study",

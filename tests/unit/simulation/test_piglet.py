@@ -16,9 +16,9 @@ import pydicom
 import pytest
 
 from n2b_ct.errors import DataError, OutputError
-from n2b_ct.io.dicom.original import write_original
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.dicom.writing.original import write_original
 from n2b_ct.simulation.piglet import PigletSummary, simulate_slice, write_piglet
 from n2b_ct.simulation.piglet_plan import PigletPlan, dose_label
 

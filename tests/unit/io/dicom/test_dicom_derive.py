@@ -22,12 +22,12 @@ from pydicom.uid import (
 
 from n2b_ct import __version__
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.derive import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.dicom.elements import put
-from n2b_ct.io.dicom.options import WriteOptions
 from n2b_ct.io.dicom.read import read_slice, stored_values
 from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, INSTANCE_CREATOR_UID
 from n2b_ct.io.dicom.write import write_dataset_atomically
+from n2b_ct.io.dicom.writing.derive import Derivation, SeriesContext, derive_slice
+from n2b_ct.io.dicom.writing.options import WriteOptions
 from n2b_ct.io.series import InstanceRef
 from tests.helpers import (
     SERIES_UID,
@@ -382,7 +382,7 @@ def test_the_clock_and_the_order_of_parameters_change_no_uid(tmp_path):
 
 def test_a_new_version_of_the_package_changes_the_uids(tmp_path, monkeypatch):
     before = uids(make_derivation(), tmp_path)
-    monkeypatch.setattr("n2b_ct.io.dicom.derivation.__version__", "99.0")
+    monkeypatch.setattr("n2b_ct.io.dicom.writing.derivation.__version__", "99.0")
     assert uids(make_derivation(), tmp_path) != before
 
 

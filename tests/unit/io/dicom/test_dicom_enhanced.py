@@ -24,12 +24,12 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom import enhanced
 from n2b_ct.io.dicom.decode import require_slice, sized_words
-from n2b_ct.io.dicom.enhanced import Frames, is_enhanced, open_frames, parse_slice
-from n2b_ct.io.dicom.enhanced_frame import N_FRAMES_MAX, instance_number
-from n2b_ct.io.dicom.parse import Parsed, parse_file
-from n2b_ct.io.dicom.pixels import rescale_of
+from n2b_ct.io.dicom.frames import enhanced
+from n2b_ct.io.dicom.frames.enhanced import Frames, is_enhanced, open_frames, parse_slice
+from n2b_ct.io.dicom.frames.frame import N_FRAMES_MAX, instance_number
+from n2b_ct.io.dicom.pixels.stored import rescale_of
+from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
 from tests.enhanced_ct import (
     LEGACY_CONVERTED_CT,
     SHARED_GROUPS,
@@ -358,7 +358,7 @@ def test_frames_that_do_not_say_enough_are_refused(
 
 def require_placed_slice(parsed: Parsed) -> None:
     """What a scan asks, apart from the UIDs."""
-    from n2b_ct.io.dicom.checks import require_geometry
+    from n2b_ct.io.dicom.reading.checks import require_geometry
 
     require_slice(parsed)
     require_geometry(parsed)

@@ -12,8 +12,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom import walk
-from n2b_ct.io.dicom.walk import walk_header, walk_meta
+from n2b_ct.io.dicom.reading import walk
+from n2b_ct.io.dicom.reading.walk import walk_header, walk_meta
 from tests.bad_input import nested_sequences, wide_sequence
 from tests.helpers import make_ct_dataset
 

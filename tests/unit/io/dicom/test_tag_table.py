@@ -8,12 +8,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom import derive as derive_module
-from n2b_ct.io.dicom.derive import SeriesContext, derive_slice
-from n2b_ct.io.dicom.options import WriteOptions
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
 from n2b_ct.io.dicom.write import write_dataset_atomically
+from n2b_ct.io.dicom.writing import derive as derive_module
+from n2b_ct.io.dicom.writing.derive import SeriesContext, derive_slice
+from n2b_ct.io.dicom.writing.options import WriteOptions
 from tests.derived import NATIVE, derive, derive_written, item
 from tests.helpers import STUDY_UID, make_context, make_ct_dataset, make_derivation, save, water_ramp
 

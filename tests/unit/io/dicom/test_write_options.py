@@ -12,11 +12,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from n2b_ct.errors import OutputError
-from n2b_ct.io.dicom import compress
-from n2b_ct.io.dicom.derive import SeriesContext, derive_slice
-from n2b_ct.io.dicom.options import WriteOptions
 from n2b_ct.io.dicom.read import read_slice, stored_values
-from n2b_ct.io.dicom.type2 import TYPE_2
+from n2b_ct.io.dicom.writing import compress
+from n2b_ct.io.dicom.writing.derive import SeriesContext, derive_slice
+from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.writing.type2 import TYPE_2
 from n2b_ct.io.series import CTSlice, InstanceRef
 from tests.derived import NATIVE, derive, item
 from tests.helpers import STUDY_UID, make_context, make_ct_dataset, make_derivation, save, water_ramp

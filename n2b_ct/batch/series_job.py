@@ -1,0 +1,135 @@
+"""One DICOM series: read slice by slice, denoised, written as a derived series, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.places import remove_if_empty
+from n2b_ct.batch.work import Spread, Work, clipping_problems, failure
+from n2b_ct.errors import N2BError, SeriesError, explain
+from n2b_ct.inference.slices import noise_hu
+from n2b_ct.io.dicom.read import read_slices
+from n2b_ct.io.dicom.write import DerivedSeriesWriter
+from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef
+
+
+class SeriesJob:
+    """Denoises one series.
+
+    Args:
+        series: As a scan found it.
+        target: Where the derived series goes.
+        work: The run it belongs to.
+        refused: Records of its slices that the scan refused.
+
+    Attributes:
+        refused: Records of all its slices that could not be used; reading may add to them.
+    """
+
+    def __init__(self, series: SeriesRef, target: Path, work: Work, refused: Sequence[FileRecord] = ()) -> None:
+        self._series, self._target, self._work = series, target, work
+        self.refused = list(refused)
+        self._spread = Spread()
+        self._n_seen = self._n_written = self._n_clipped = 0
+        self._dropped: set[str] = set()
+
+    def run(self) -> Outcome:
+        """Do it; what goes wrong is in the outcome."""
+        series, work = self._series, self._work
+        if work.is_done(self._target):
+            work.steps.advance(len(series), "already there")
+            return Outcome(
+                series.directory,
+                self._target,
+                "present",
+                series.short_uid,
+                problems=series.problems,
+                n_slices=len(series),
+            )
+        try:
+            self._require_source()
+            remove_if_empty(self._target)
+            self._write()
+            return self._done()
+        except (N2BError, OSError) as error:
+            return failure(series.directory, self._target, error, series.short_uid, series.problems)
+        finally:
+            self._advance(len(series) - self._n_seen)
+
+    def _require_source(self) -> None:
+        """Half a series misleads, and noise that was removed once must not be removed twice, unless asked for."""
+        options = self._work.options
+        if self.refused and not options.skip_bad_slices:
+            first = self.refused[0]
+            raise SeriesError(first.reason, first.detail)
+        if "own_output" in self._series.problems and not options.allow_own_output:
+            remedy = "denoise its source, or pass --force"
+            message = explain(f"series {self._series.short_uid}", "must not be n2b-ct's own", "its output", remedy)
+            raise SeriesError("own_output", message)
+
+    def _write(self) -> None:
+        writers = [
+            DerivedSeriesWriter(
+                self._series, place, self._work.derivation(residual=is_residual), self._work.may_replace
+            )
+            for place, is_residual in zip(self._work.places(self._target), (False, True), strict=False)
+        ]
+        require_free_space(self._target, sum(writer.n_bytes_expected for writer in writers))
+        with ExitStack() as stack:
+            for writer in writers:
+                stack.enter_context(writer)
+            for instance, found in zip(self._series.instances, read_slices(self._series.instances), strict=True):
+                if isinstance(found, SeriesError):
+                    self._refuse(instance, found)
+                else:
+                    self._add(found, writers)
+            if not self._n_written:
+                raise SeriesError(self.refused[-1].reason, self.refused[-1].detail)
+
+    def _refuse(self, instance: InstanceRef, error: SeriesError) -> None:
+        self.refused.append(FileRecord(instance.path, "error", error.reason, str(error), self._series.public_uid))
+        if not self._work.options.skip_bad_slices:
+            raise error
+        self._advance()
+
+    def _add(self, ct_slice: CTSlice, writers: Sequence[DerivedSeriesWriter]) -> None:
+        """Write one slice, and the noise that was removed from it where that is wanted."""
+        noise = noise_hu(self._work.model, ct_slice.hu, ct_slice.is_padding)
+        denoised, *residual = writers
+        stats = denoised.add(ct_slice, ct_slice.hu - np.float32(self._work.strength) * noise)
+        for writer in residual:
+            writer.add(ct_slice, noise)
+        self._n_clipped += stats.n_clipped
+        self._dropped |= stats.dropped_creators
+        self._spread.add(noise[self._work.model.window.contains(ct_slice.hu)])
+        self._n_written += 1
+        self._advance()
+
+    def _advance(self, n: int = 1) -> None:
+        self._n_seen += n
+        self._work.steps.advance(n, self._series.description or self._series.short_uid)
+
+    def _done(self) -> Outcome:
+        series = self._series
+        n_pixels = self._n_written * series.rows * series.cols
+        gaps = ("missing_slices",) if self.refused else ()
+        problems = (*series.problems, *gaps, *clipping_problems(self._n_clipped, n_pixels))
+        return Outcome(
+            series.directory,
+            self._target,
+            "done",
+            series.short_uid,
+            problems=tuple(dict.fromkeys(problems)),
+            n_slices=self._n_written,
+            n_pixels=n_pixels,
+            n_clipped_pixels=self._n_clipped,
+            n_skipped_slices=len(self.refused),
+            dropped_private=tuple(sorted(self._dropped)),
+            removed_std_hu=self._spread.std,
+        )

@@ -1,0 +1,76 @@
+"""What every run over a tree of series does before and behind its work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from n2b_ct.batch.outcomes import IfPresent
+from n2b_ct.batch.places import is_present
+from n2b_ct.errors import DataError, OutputError, explain
+from n2b_ct.io.atomic_folder import recover
+from n2b_ct.io.series import FileRecord, SeriesRef
+
+
+def require_source(source: Path, kinds: str) -> None:
+    """Refuse an input that is not there.
+
+    Raises:
+        DataError: With ``kinds`` as what it may be.
+    """
+    if not source.exists():
+        raise DataError(explain(f"input {source}", f"must be {kinds}", "nothing there", "check the path"))
+
+
+def select_series(series: Sequence[SeriesRef], pattern: str | None) -> list[SeriesRef]:
+    """Take the series whose description a regular expression finds; None takes all.
+
+    Raises:
+        DataError: It is no regular expression.
+    """
+    if pattern is None:
+        return list(series)
+    try:
+        wanted = re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise DataError(explain("--select", "must be a regular expression", pattern, "quote it")) from error
+    return [one for one in series if wanted.search(one.description)]
+
+
+def nothing_found(source: Path, kinds: str, records: Sequence[FileRecord]) -> DataError:
+    """Say why there is no work, by the reasons of the files that are there."""
+    reasons = ", ".join(sorted({record.reason for record in records if record.reason}))
+    got = f"{len(records)} files, none usable{f' ({reasons})' if reasons else ''}"
+    return DataError(
+        explain(f"input {source}", f"must hold at least one {kinds}", got, "check the folder and --select")
+    )
+
+
+def prepare_places(places: Sequence[Path], if_present: IfPresent) -> None:
+    """Clean up behind a killed run, then look for outputs that are there.
+
+    Raises:
+        OutputError: Two inputs want one place, or a place is taken and must not be touched.
+    """
+    if len(set(places)) < len(places):
+        twice = next(place for place in places if places.count(place) > 1)
+        raise OutputError(explain(f"output {twice}", "must belong to one input only", "two", "denoise them one by one"))
+    for place in places:
+        recover(place)
+    present = [place for place in places if is_present(place)]
+    if present and if_present == "refuse":
+        got = f"{len(present)} of {len(places)} outputs"
+        remedy = "pass --resume to keep them or --overwrite to replace them"
+        raise OutputError(explain(f"output {present[0]}", "must not be there yet", got, remedy))
+
+
+def refused_slices(series: SeriesRef, records: Iterable[FileRecord]) -> list[FileRecord]:
+    """Slices that belong to a series and that the scan refused."""
+    return [record for record in records if record.action == "error" and record.series == series.public_uid]
+
+
+def with_refusals(records: Iterable[FileRecord], found_out: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
+    """Every file keeps exactly one record: what reading found out replaces what the scan thought."""
+    later = {record.path: record for record in found_out}
+    return tuple(later.get(record.path, record) for record in records)

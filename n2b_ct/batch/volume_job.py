@@ -1,0 +1,93 @@
+"""One volume file: read whole, denoised slice by slice, written in its own form, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.work import Spread, Work, clipping_problems, failure
+from n2b_ct.errors import N2BError, SeriesError, explain
+from n2b_ct.inference.slices import noise_hu
+from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.volumes import data_paths, describe_volume, hu_problems, read_volume, write_volume_like
+
+
+def count_slices(path: Path) -> int:
+    """Count the slices that a volume's header declares; a header that cannot be trusted counts as one."""
+    try:
+        return describe_volume(path).shape[0]
+    except SeriesError:
+        return 1
+
+
+class VolumeJob:
+    """Denoises one volume.
+
+    Args:
+        path: The file with its header.
+        target: Where the denoised volume goes.
+        work: The run it belongs to.
+    """
+
+    def __init__(self, path: Path, target: Path, work: Work) -> None:
+        self._path, self._target, self._work = path, target, work
+        self._offset_hu = work.options.volume_offset_hu
+        self._n_seen = 0
+
+    def run(self) -> Outcome:
+        """Do it; what goes wrong is in the outcome."""
+        n_slices = count_slices(self._path)
+        try:
+            if self._work.is_done(self._target):
+                return Outcome(self._path, self._target, "present", n_slices=n_slices)
+            return self._denoised()
+        except (N2BError, OSError) as error:
+            return failure(self._path, self._target, error)
+        except MemoryError:
+            message = explain(self._path.name, "must fit into memory", "more than there is", "crop it")
+            return failure(self._path, self._target, SeriesError("memory_limit", message))
+        finally:
+            self._advance(n_slices - self._n_seen)
+
+    def _denoised(self) -> Outcome:
+        denoised_place, *residual_places = self._work.places(self._target)
+        volume = read_volume(self._path, hu_offset=self._offset_hu).hu
+        n_bytes = sum(part.stat().st_size for part in (self._path, *data_paths(self._path)))
+        require_free_space(self._target, (1 + len(residual_places)) * n_bytes)
+        noise = self._noise_hu(volume)
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        n_clipped = self._write(volume - np.float32(self._work.strength) * noise, denoised_place)
+        for place in residual_places:
+            self._write(noise, place)
+        return self._done(volume, noise, n_clipped)
+
+    def _noise_hu(self, volume: np.ndarray) -> np.ndarray:
+        """Find the noise slice by slice, ``[slices, rows, cols]``."""
+        noise = np.empty(volume.shape, dtype=np.float32)
+        for index, hu in enumerate(volume):
+            noise[index] = noise_hu(self._work.model, hu)
+            self._advance()
+        return noise
+
+    def _write(self, hu: np.ndarray, place: Path) -> int:
+        return write_volume_like(self._path, hu, place, overwrite=self._work.may_replace, hu_offset=self._offset_hu)
+
+    def _advance(self, n: int = 1) -> None:
+        self._n_seen += n
+        self._work.steps.advance(n, self._path.name)
+
+    def _done(self, volume: np.ndarray, noise: np.ndarray, n_clipped: int) -> Outcome:
+        spread = Spread()
+        spread.add(noise[self._work.model.window.contains(volume)])
+        return Outcome(
+            self._path,
+            self._target,
+            "done",
+            problems=hu_problems(volume) + clipping_problems(n_clipped, volume.size),
+            n_slices=len(volume),
+            n_pixels=volume.size,
+            n_clipped_pixels=n_clipped,
+            removed_std_hu=spread.std,
+        )

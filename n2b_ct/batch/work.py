@@ -1,0 +1,110 @@
+"""What all series and volumes of one run share: a model, options, one time, one count of progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+import n2b_ct
+from n2b_ct.batch.outcomes import CLIPPED_SHARE_MAX, DenoiseOptions, Outcome
+from n2b_ct.batch.places import is_present, residual_place
+from n2b_ct.errors import SeriesError
+from n2b_ct.inference.model import Model
+from n2b_ct.io.dicom.writing.derive import Derivation
+from n2b_ct.io.progress import Progress
+
+
+@dataclass(frozen=True)
+class Work:
+    """One run over a tree.
+
+    Attributes:
+        model: The denoiser.
+        options: What was asked for.
+        created: The time of every output.
+        steps: Slices and volumes done.
+    """
+
+    model: Model
+    options: DenoiseOptions
+    created: datetime
+    steps: Steps
+
+    @property
+    def strength(self) -> float:
+        """Share of the noise that is removed."""
+        asked = self.options.strength
+        return self.model.denoising.strength if asked is None else asked
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether an output that is there may go; a presence that matters was refused before."""
+        return self.options.if_present != "refuse"
+
+    def is_done(self, target: Path) -> bool:
+        """Nothing is left to do where both outputs are there; a kill may have come between them."""
+        return self.options.if_present == "skip" and all(map(is_present, self.places(target)))
+
+    def places(self, target: Path) -> list[Path]:
+        """All that is written for one input."""
+        return [target, residual_place(target)] if self.options.residual else [target]
+
+    def derivation(self, *, residual: bool = False) -> Derivation:
+        """Describe what this run does to a series."""
+        return Derivation(
+            model_name=f"{self.model.method} {self.model.name}",
+            model_version=str(self.model.facts.get("n2b_ct", n2b_ct.__version__)),
+            model_digest=self.model.digest,
+            parameters={"strength": self.strength, "output": "removed noise" if residual else "denoised"},
+            learned=True,
+            suffix=" N2B residual" if residual else " N2B",
+            created=self.created,
+            options=self.options.write,
+        )
+
+
+class Steps:
+    """Counts what is done, and tells whoever wants to know."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def advance(self, n: int, what: str) -> None:
+        """Note that ``n`` more are done."""
+        self._done += n
+        if n and self._progress is not None:
+            self._progress(self._done, self._total, what)
+
+
+class Spread:
+    """Standard deviation of values that arrive in parts."""
+
+    def __init__(self) -> None:
+        self._n, self._sum, self._squares = 0, 0.0, 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in some more."""
+        self._n += values.size
+        self._sum += float(values.sum(dtype=np.float64))
+        self._squares += float(np.square(values, dtype=np.float64).sum())
+
+    @property
+    def std(self) -> float | None:
+        """Of all values so far, to three places; None where there were none."""
+        if self._n == 0:
+            return None
+        return round(float(np.sqrt(max(self._squares / self._n - (self._sum / self._n) ** 2, 0.0))), 3)
+
+
+def clipping_problems(n_clipped: int, n_pixels: int) -> tuple[str, ...]:
+    """Say ``clipped_pixels`` where more than a trace of the pixels met the limits of their type."""
+    return ("clipped_pixels",) if n_clipped > CLIPPED_SHARE_MAX * n_pixels else ()
+
+
+def failure(source: Path, target: Path, error: Exception, series: str = "", problems: tuple[str, ...] = ()) -> Outcome:
+    """Say why one input came to nothing."""
+    reason = error.reason if isinstance(error, SeriesError) else type(error).__name__
+    return Outcome(source, target, "failed", series, reason, str(error), problems)

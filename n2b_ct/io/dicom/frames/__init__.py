@@ -1,0 +1,1 @@
+"""Enhanced CT: the frames of one file as slices, by their functional groups."""

@@ -1,0 +1,207 @@
+"""What a file must be before its pixels are trusted: one check per line of the bad-input table.
+
+Each check takes a parsed file and raises a SeriesError; the end of this module gives the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from n2b_ct.errors import SeriesError, explain
+from n2b_ct.io.dicom.pixels.codestream import N_PIXELS_MAX
+from n2b_ct.io.dicom.pixels.syntaxes import NATIVE, is_supported
+from n2b_ct.io.dicom.reading.parse import SYNTAX_ASSUMED, Parsed, require_few_pixel_bytes
+from n2b_ct.io.dicom.values import integer, number, numbers, shown, text
+
+CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+_LARGEST_HU = float(np.finfo(np.float32).max)
+_UNIT_TOLERANCE = 1e-2
+
+Check = Callable[[Parsed], None]
+
+
+def require_ct_class(parsed: Parsed) -> None:
+    """CT Image Storage, or one frame of multi-frame CT; by SOPClassUID or, where that is empty, by the file meta."""
+    meta = parsed.dataset.file_meta
+    found = text(parsed.dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
+    if found in ENHANCED_CT and parsed.frame_number is not None:
+        return
+    if not found and parsed.is_header_cut:
+        require_whole_header(parsed)
+    if found != CT_IMAGE_STORAGE:
+        raise _refusal(
+            "not_ct_image_storage",
+            parsed,
+            "must be CT Image Storage",
+            shown(found) if found else "no SOPClassUID",
+            "leave it out",
+        )
+
+
+def require_whole_header(parsed: Parsed) -> None:
+    """The file does not end inside its header: what pydicom makes of such a file lacks attributes silently."""
+    if parsed.is_header_cut:
+        raise _refusal(
+            "header_incomplete", parsed, "must hold its whole header", "a file that ends before", "send the file again"
+        )
+
+
+def require_no_localizer(parsed: Parsed) -> None:
+    """Not a scout view (ImageType value 3, PS3.3 C.8.2.1.1.1)."""
+    if "LOCALIZER" in text(parsed.dataset, "ImageType").upper().split("\\")[2:]:
+        raise _refusal("localizer", parsed, "must be a slice", "a localizer", "leave it out")
+
+
+def require_grayscale(parsed: Parsed) -> None:
+    """One sample per pixel, monochrome."""
+    n_samples = integer(parsed.dataset, "SamplesPerPixel")
+    colours = text(parsed.dataset, "PhotometricInterpretation")
+    if n_samples not in (1, None) or not (colours.startswith("MONOCHROME") or not colours):
+        raise _refusal("not_grayscale", parsed, "must be monochrome", shown(colours), "leave it out")
+
+
+def require_uids(parsed: Parsed) -> None:
+    """Study, series and instance are named."""
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        if not text(parsed.dataset, keyword):
+            raise _refusal("missing_uid", parsed, f"must have {keyword}", "none", "repair the UIDs or send it again")
+
+
+def require_geometry(parsed: Parsed) -> None:
+    """Position and orientation are there; direction cosines are perpendicular units, pixels have a size."""
+    _require_attributes(parsed, ("ImagePositionPatient", "ImageOrientationPatient"))
+    numbers(parsed.dataset, "ImagePositionPatient", 3)
+    cosines = np.reshape(numbers(parsed.dataset, "ImageOrientationPatient", 6) or (0.0,) * 6, (2, 3))
+    if np.abs(cosines @ cosines.T - np.eye(2)).max() > _UNIT_TOLERANCE:
+        got = shown(text(parsed.dataset, "ImageOrientationPatient"))
+        raise _refusal(
+            "bad_value", parsed, "ImageOrientationPatient must be two perpendicular units", got, "correct it"
+        )
+    _require_positive_spacing(parsed)
+
+
+def require_pixel_description(parsed: Parsed) -> None:
+    """Size and word layout are there and possible (PS3.3 C.7.6.3)."""
+    _require_attributes(parsed, ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"))
+    dataset = parsed.dataset
+    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored") or 0
+    if allocated not in (8, 16):
+        raise _refusal("bits_allocated", parsed, "BitsAllocated must be 8 or 16", allocated, "convert it first")
+    if not 0 < stored <= allocated:
+        raise _refusal("bad_value", parsed, f"BitsStored must lie in 1..{allocated}", stored, "correct the header")
+    if integer(dataset, "HighBit") != stored - 1:
+        raise _refusal("highbit", parsed, f"HighBit must be {stored - 1}", dataset.HighBit, "correct the header")
+    if integer(dataset, "PixelRepresentation") not in (0, 1):
+        got = dataset.PixelRepresentation
+        raise _refusal("bad_value", parsed, "PixelRepresentation must be 0 or 1", got, "correct the header")
+
+
+def require_size(parsed: Parsed) -> None:
+    """One frame, of a size a CT slice can have: checked before anything is decoded."""
+    rows, cols = integer(parsed.dataset, "Rows") or 0, integer(parsed.dataset, "Columns") or 0
+    if rows * cols > N_PIXELS_MAX:
+        raise _refusal(
+            "too_large", parsed, f"must have at most {N_PIXELS_MAX} pixels", f"{rows}x{cols}", "leave it out"
+        )
+    if parsed.frame_number is None:
+        require_few_pixel_bytes(parsed.path.name, parsed.n_pixel_bytes)
+    if rows <= 0 or cols <= 0 or integer(parsed.dataset, "NumberOfFrames") not in (None, 1):
+        raise _refusal("bad_value", parsed, "must be one frame with pixels", f"{rows}x{cols}", "correct the header")
+
+
+def require_rescale(parsed: Parsed) -> None:
+    """Stored words become finite HU (PS3.3 C.8.2.1: both values are type 1)."""
+    slope = number(parsed.dataset, "RescaleSlope")
+    intercept = number(parsed.dataset, "RescaleIntercept")
+    if slope is None or intercept is None:
+        raise _refusal(
+            "bad_rescale", parsed, "must have RescaleSlope and RescaleIntercept", "none", "correct the header"
+        )
+    if slope == 0 or abs(slope) * 2**16 + abs(intercept) > _LARGEST_HU:
+        raise _refusal("bad_rescale", parsed, "RescaleSlope must give finite HU", f"{slope:g}", "correct the header")
+
+
+def require_hu(parsed: Parsed) -> None:
+    """RescaleType is HU; absent means HU (PS3.3 C.8.2.1)."""
+    found = text(parsed.dataset, "RescaleType")
+    if found not in ("", "HU"):
+        raise _refusal("not_hu", parsed, "RescaleType must be HU", shown(found), "leave it out")
+
+
+def require_known_syntax(parsed: Parsed) -> None:
+    """The transfer syntax has a decoder."""
+    if not is_supported(parsed.transfer_syntax):
+        got = shown(parsed.transfer_syntax)
+        raise _refusal(
+            "unsupported_transfer_syntax",
+            parsed,
+            "must have a known transfer syntax",
+            got,
+            "decompress it first",
+        )
+
+
+def require_pixels(parsed: Parsed) -> None:
+    """PixelData is there, and complete where its size is known before decoding."""
+    if not parsed.n_pixel_bytes:
+        raise _refusal("pixel_missing", parsed, "must have PixelData", "none", "send the file again")
+    n_missing = _n_native_bytes(parsed) - parsed.n_pixel_bytes
+    if parsed.is_cut or (parsed.transfer_syntax in NATIVE and n_missing > 0):
+        got = f"{parsed.n_pixel_bytes} bytes"
+        raise _refusal("pixel_truncated", parsed, "must have all of its pixels", got, "send the file again")
+
+
+def require_sure_syntax(parsed: Parsed) -> None:
+    """A native form that was only recognised has just as many bytes as the pixels need, and perhaps one of padding."""
+    n_more = parsed.n_pixel_bytes - _n_native_bytes(parsed)
+    if SYNTAX_ASSUMED in parsed.notes and parsed.n_pixel_bytes and n_more not in (0, 1):
+        got = f"{parsed.n_pixel_bytes} bytes and no name"
+        requirement = "must name its transfer syntax or hold native pixels only"
+        raise _refusal("unsupported_transfer_syntax", parsed, requirement, got, "export it again")
+
+
+def _n_native_bytes(parsed: Parsed) -> int:
+    dataset = parsed.dataset
+    return int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+
+
+def _require_positive_spacing(parsed: Parsed) -> None:
+    spacing_mm = numbers(parsed.dataset, "PixelSpacing", 2)
+    if spacing_mm is not None and min(spacing_mm) <= 0:
+        got = text(parsed.dataset, "PixelSpacing")
+        raise _refusal("bad_value", parsed, "PixelSpacing must be positive", got, "correct it")
+
+
+def _require_attributes(parsed: Parsed, keywords: tuple[str, ...]) -> None:
+    missing = [keyword for keyword in keywords if not text(parsed.dataset, keyword)]
+    if missing:
+        raise _refusal("header_incomplete", parsed, f"must have {', '.join(missing)}", "none", "send the file again")
+
+
+def _refusal(reason: str, parsed: Parsed, requirement: str, got: object, remedy: str) -> SeriesError:
+    return SeriesError(reason, explain(parsed.path.name, requirement, got, remedy))
+
+
+KIND_CHECKS: tuple[Check, ...] = (require_ct_class, require_no_localizer, require_grayscale, require_whole_header)
+PIXEL_CHECKS: tuple[Check, ...] = (
+    require_pixel_description,
+    require_size,
+    require_rescale,
+    require_hu,
+    require_known_syntax,
+    require_sure_syntax,
+    require_pixels,
+)
+
+
+def checks_for(*, repair_uids: bool = False) -> tuple[Check, ...]:
+    """List what a scan asks of a slice, kind before identity before place before pixels.
+
+    Args:
+        repair_uids: Accept blank UIDs.
+    """
+    identity = () if repair_uids else (require_uids,)
+    return (*KIND_CHECKS, *identity, require_geometry, *PIXEL_CHECKS)

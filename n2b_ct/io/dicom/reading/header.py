@@ -1,0 +1,181 @@
+"""What a scan keeps of one CT slice: identity, place, size and facts; no pixels, no patient data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.charset import python_encoding
+from pydicom.dataset import Dataset
+
+from n2b_ct.io.dicom.pixels.syntaxes import NATIVE, lossy_method
+from n2b_ct.io.dicom.reading.parse import Parsed
+from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
+from n2b_ct.io.dicom.values import is_valid_uid, lenient_integer, lenient_number, lenient_text, numbers, text
+
+FACTS = (
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "SeriesNumber",
+    "SeriesDescription",
+    "ConvolutionKernel",
+    "KVP",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "ImageType",
+    "BodyPartExamined",
+    "BitsStored",
+    "NumberOfFrames",
+    "CTDIvol",
+    "Exposure",
+    "ExposureTime",
+    "XRayTubeCurrent",
+    "ExposureModulationType",
+)
+# What may tell passes over one place apart, surest first
+PASS_MARKS = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase",
+    "TriggerTime",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+)
+_CHARACTER_SETS = frozenset(map(str.upper, filter(None, python_encoding)))
+_N_FACT_CHARACTERS = 64
+_SQUARE_TOLERANCE = 1e-3
+_ORIENTATION_DECIMALS = 3  # jitter of a cosine is below, any real turn is above
+
+
+@dataclass(frozen=True, slots=True)
+class SliceHeader:
+    """One CT slice as its header tells it.
+
+    Attributes:
+        path: The file.
+        sop_instance_uid, series_instance_uid, study_instance_uid: Opaque strings, empty if absent.
+        patient_key: Digest of the patient's identifiers, empty if the file has none.
+        rows, cols: Size.
+        position_mm: ImagePositionPatient.
+        orientation: ImageOrientationPatient as written.
+        pixel_spacing_mm: PixelSpacing (between rows, between columns), if present.
+        frame_of_reference_uid: FrameOfReferenceUID, empty if absent.
+        pass_marks: The values of ``PASS_MARKS`` as text, empty where absent.
+        instance_number, slice_location_mm, tilt_degrees: As in the header, if present.
+        is_compressed: The pixels need a decoder.
+        frame_number: Number of the frame within the file, from 1; None for a file of one slice.
+        stack_id: StackID of a frame: frames of one stack belong together, those of two do not (PS3.3 C.7.6.16.2.2.4).
+        problems: Problem codes of this slice alone.
+        facts: Header facts for people.
+    """
+
+    path: Path
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_key: str
+    rows: int
+    cols: int
+    position_mm: tuple[float, ...]
+    orientation: tuple[float, ...]
+    pixel_spacing_mm: tuple[float, float] | None
+    frame_of_reference_uid: str
+    pass_marks: tuple[str, ...]
+    instance_number: int | None
+    slice_location_mm: float | None
+    tilt_degrees: float
+    is_compressed: bool
+    frame_number: int | None
+    stack_id: str
+    problems: tuple[str, ...]
+    facts: dict[str, str]
+
+    def pass_mark(self, keyword: str) -> str:
+        """One of the values that may tell passes over one place apart."""
+        return self.pass_marks[PASS_MARKS.index(keyword)]
+
+    @property
+    def rounded_orientation(self) -> tuple[float, ...]:
+        """The orientation as a grouping key, free of jitter and of minus zero."""
+        return tuple(round(cosine, _ORIENTATION_DECIMALS) + 0.0 for cosine in self.orientation)
+
+
+def slice_header(parsed: Parsed) -> SliceHeader:
+    """Take a checked file's header apart.
+
+    Raises:
+        SeriesError: ``bad_value``, a number that matters is none.
+    """
+    dataset = parsed.dataset
+    spacing = numbers(dataset, "PixelSpacing", 2)
+    return SliceHeader(
+        path=parsed.path,
+        sop_instance_uid=text(dataset, "SOPInstanceUID"),
+        series_instance_uid=text(dataset, "SeriesInstanceUID"),
+        study_instance_uid=text(dataset, "StudyInstanceUID"),
+        patient_key=_patient_key(parsed),
+        rows=int(dataset.Rows),
+        cols=int(dataset.Columns),
+        position_mm=numbers(dataset, "ImagePositionPatient", 3) or (),
+        orientation=numbers(dataset, "ImageOrientationPatient", 6) or (),
+        pixel_spacing_mm=None if spacing is None else (spacing[0], spacing[1]),
+        frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
+        pass_marks=tuple(lenient_text(dataset, keyword) for keyword in PASS_MARKS),
+        instance_number=lenient_integer(dataset, "InstanceNumber"),
+        slice_location_mm=lenient_number(dataset, "SliceLocation"),
+        tilt_degrees=lenient_number(dataset, "GantryDetectorTilt") or 0.0,
+        is_compressed=parsed.transfer_syntax not in NATIVE,
+        frame_number=parsed.frame_number,
+        stack_id=lenient_text(dataset, "StackID"),
+        problems=parsed.notes + _own_problems(parsed),
+        facts=_facts(parsed),
+    )
+
+
+def _facts(parsed: Parsed) -> dict[str, str]:
+    found = {keyword: lenient_text(parsed.dataset, keyword) for keyword in FACTS if keyword in parsed.dataset}
+    found["TransferSyntaxUID"] = parsed.transfer_syntax
+    return {keyword: value[:_N_FACT_CHARACTERS] for keyword, value in found.items()}
+
+
+def _patient_key(parsed: Parsed) -> str:
+    patient_id = text(parsed.dataset, "PatientID")
+    if not patient_id:
+        return ""
+    return digest_key(patient_id, text(parsed.dataset, "IssuerOfPatientID"))
+
+
+def digest_key(*identifiers: str) -> str:
+    """Digest identifiers into 16 hexadecimal characters that can be compared, not read back."""
+    return hashlib.sha256("|".join(identifiers).encode()).hexdigest()[:16]
+
+
+def _own_problems(parsed: Parsed) -> tuple[str, ...]:
+    dataset = parsed.dataset
+    uids = [text(dataset, keyword) for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+    is_lossy = lenient_text(dataset, "LossyImageCompression") == "01" or lossy_method(parsed.transfer_syntax) != ""
+    is_derived = text(dataset, "ImageType").upper().startswith("DERIVED")
+    found = {
+        "already_derived": is_derived,
+        "own_output": is_derived and lenient_text(dataset, "InstanceCreatorUID") == INSTANCE_CREATOR_UID,
+        "lossy_source": is_lossy,
+        "invalid_uid": not all(is_valid_uid(uid) for uid in uids if uid),
+        "pixel_spacing_missing": not text(dataset, "PixelSpacing"),
+        "non_square_pixels": _is_oblong(numbers(dataset, "PixelSpacing", 2)),
+        "unknown_character_set": not _is_known_character_set(dataset),
+    }
+    return tuple(code for code, is_met in found.items() if is_met)
+
+
+def _is_oblong(spacing_mm: Sequence[float] | None) -> bool:
+    return spacing_mm is not None and abs(spacing_mm[0] - spacing_mm[1]) > _SQUARE_TOLERANCE * max(spacing_mm)
+
+
+def _is_known_character_set(dataset: Dataset) -> bool:
+    """Defined terms of PS3.3 C.12.1.1.2; none at all means ASCII."""
+    names = lenient_text(dataset, "SpecificCharacterSet").upper().split("\\")
+    return all(not name or name in _CHARACTER_SETS for name in names)

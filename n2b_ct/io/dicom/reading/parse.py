@@ -1,0 +1,219 @@
+"""One file to one pydicom Dataset: sniffed by content, walked, then read, with or without its pixels.
+
+Everything that pydicom or the file system throws becomes a SeriesError here.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import data_element_generator
+from pydicom.filereader import read_dataset as parse_elements
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from n2b_ct.errors import SeriesError, explain
+from n2b_ct.io.dicom.reading.sniff import N_HEAD_BYTES, PREAMBLE_END, data_start
+from n2b_ct.io.dicom.reading.walk import PIXEL_TAGS, Layout, walk_header, walk_meta
+from n2b_ct.io.dicom.values import quiet_pydicom, text
+
+N_PIXEL_BYTES_MAX = 128 * 2**20  # 4096² words of 16 bits, four times over
+N_INFLATED_BYTES_MAX = 96 * 2**20  # 4096² words of 16 bits, three times over
+SYNTAX_ASSUMED = "transfer_syntax_assumed"
+
+_PIXEL_DATA = 0x7FE00010
+_N_ELEMENT_HEAD_BYTES = 12
+_FRAGMENT = b"\xfe\xff\x00\xe0"
+_SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A parsed file.
+
+    Attributes:
+        path: The file.
+        dataset: Its elements up to the pixels, and the pixels if asked for; what follows them is left out.
+        n_pixel_bytes: Bytes of PixelData that the file really holds, 0 if it has none.
+        is_cut: The pixels end before their declared length or their delimiter, and were not read.
+        is_header_cut: The file ends inside its header.
+        pixel_place: Where in the file, or in its inflated content, the PixelData element starts.
+        frame_number: Number of the frame that this is, from 1, where the file holds many.
+        notes: Problem codes met on the way.
+    """
+
+    path: Path
+    dataset: FileDataset
+    n_pixel_bytes: int
+    is_cut: bool
+    is_header_cut: bool = False
+    pixel_place: int = 0
+    frame_number: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def transfer_syntax(self) -> str:
+        """TransferSyntaxUID as text."""
+        return text(self.dataset.file_meta, "TransferSyntaxUID")
+
+
+def parse_file(path: Path, *, with_pixels: bool) -> Parsed:
+    """Read one DICOM file.
+
+    Raises:
+        SeriesError: ``empty``, ``archive``, ``not_dicom``, ``deflated_too_large``, ``header_too_large``,
+            ``too_large``, ``nested_too_deep`` or ``unreadable``.
+        MemoryError: For the sandbox to tell.
+    """
+    try:
+        with path.open("rb") as file, quiet_pydicom():
+            return _parse_open_file(path, file, with_pixels=with_pixels)
+    except (SeriesError, MemoryError):
+        raise
+    except RecursionError as error:
+        message = explain(path.name, "must be readable without recursion", "too much of it", "leave it out")
+        raise SeriesError("nested_too_deep", message) from error
+    except Exception as error:
+        message = explain(path.name, "must be readable DICOM", type(error).__name__, "replace the file or leave it out")
+        raise SeriesError("unreadable", message) from error
+
+
+def _parse_open_file(path: Path, file: BinaryIO, *, with_pixels: bool) -> Parsed:
+    head = file.read(N_HEAD_BYTES)
+    start = data_start(path, head)
+    of_meta = walk_meta(path.name, file, start)
+    meta = _meta(file, start, of_meta.place)
+    is_deflated = of_meta.transfer_syntax == DeflatedExplicitVRLittleEndian
+    stream, place = (_inflated(path, file, of_meta.place), 0) if is_deflated else (file, of_meta.place)
+    layout = walk_header(path.name, stream, place, of_meta.transfer_syntax)
+    dataset = FileDataset(
+        str(path),
+        _elements(path, stream, place, layout),
+        head[:PREAMBLE_END] if start else None,
+        meta,
+        layout.is_implicit,
+        layout.is_little_endian,
+    )
+    n_pixel_bytes, is_cut = _pixels_ahead(stream, layout)
+    if with_pixels and n_pixel_bytes and not is_cut:
+        require_few_pixel_bytes(path.name, n_pixel_bytes)
+        _add_pixels(dataset, stream, layout)
+    return Parsed(
+        path,
+        dataset,
+        n_pixel_bytes,
+        is_cut,
+        is_header_cut=of_meta.is_cut or layout.is_cut or not len(dataset),
+        pixel_place=layout.place,
+        notes=_settle_transfer_syntax(dataset, layout),
+    )
+
+
+def _meta(file: BinaryIO, start: int, end: int) -> FileMetaDataset:
+    """Read group 0002, which the walk has passed already."""
+    file.seek(start)
+    content = BytesIO(file.read(end - start))
+    return FileMetaDataset(parse_elements(content, False, True))
+
+
+def _inflated(path: Path, file: BinaryIO, place: int) -> BinaryIO:
+    """Inflate with a limit (PS3.5 A.5): a small file must not fill the memory."""
+    file.seek(place)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = inflater.decompress(file.read(N_INFLATED_BYTES_MAX), N_INFLATED_BYTES_MAX)
+    if len(content) >= N_INFLATED_BYTES_MAX:
+        got = f"more than {N_INFLATED_BYTES_MAX} bytes"
+        message = explain(path.name, "must inflate to the size of a CT slice", got, "leave it out")
+        raise SeriesError("deflated_too_large", message)
+    return BytesIO(content)
+
+
+def _elements(path: Path, stream: BinaryIO, place: int, layout: Layout) -> Dataset:
+    """Read the elements that were walked; two readings that end at different places are no reading."""
+    stream.seek(place)
+    n_bytes = layout.place - place
+    content = BytesIO(stream.read(n_bytes + _N_ELEMENT_HEAD_BYTES))
+    found = parse_elements(content, layout.is_implicit, layout.is_little_endian, stop_when=_is_pixels)
+    if not layout.is_cut and content.tell() != n_bytes:
+        message = explain(path.name, "must have sequences that end where they say", "others", "send the file again")
+        raise SeriesError("unreadable", message)
+    return found
+
+
+def _is_pixels(tag: int, *_: object) -> bool:
+    return tag in PIXEL_TAGS
+
+
+def _pixels_ahead(stream: BinaryIO, layout: Layout) -> tuple[int, bool]:
+    """Look at the PixelData element behind the header, without reading it.
+
+    Returns:
+        Bytes that the file really holds, 0 if there is no such element; and whether the pixels end before
+        their declared length, or before their delimiter where they are encapsulated.
+    """
+    n_left = stream.seek(0, os.SEEK_END) - layout.place
+    stream.seek(layout.place)
+    start = stream.read(_N_ELEMENT_HEAD_BYTES)
+    order: Literal["little", "big"] = "little" if layout.is_little_endian else "big"
+    length, n_head = _pixel_length(start, order, is_implicit=layout.is_implicit)
+    is_cut = not _has_all_fragments(stream) if length == _UNDEFINED_LENGTH else length > n_left - n_head
+    return max(min(length, n_left - n_head), 0), is_cut
+
+
+def _pixel_length(start: bytes, order: Literal["little", "big"], *, is_implicit: bool) -> tuple[int, int]:
+    """Length that a PixelData element declares and the size of its own head (PS3.5 7.1); 0 for any other."""
+    tag = int.from_bytes(start[:2], order) << 16 | int.from_bytes(start[2:4], order)
+    if tag != _PIXEL_DATA:
+        return 0, 0
+    if is_implicit:
+        return int.from_bytes(start[4:8], order), 8
+    return int.from_bytes(start[8:12], order), _N_ELEMENT_HEAD_BYTES
+
+
+def _has_all_fragments(stream: BinaryIO) -> bool:
+    """Step from fragment to fragment up to the delimiter (PS3.5 A.4)."""
+    while len(head := stream.read(8)) == 8:
+        if head[:4] == _SEQUENCE_DELIMITER:
+            return True
+        if head[:4] != _FRAGMENT:
+            return False
+        stream.seek(int.from_bytes(head[4:], "little"), os.SEEK_CUR)
+    return False
+
+
+def require_few_pixel_bytes(name: str, n_pixel_bytes: int) -> None:
+    """Refuse pixels of more bytes than any CT slice has, before they are read.
+
+    Raises:
+        SeriesError: ``too_large``.
+    """
+    if n_pixel_bytes > N_PIXEL_BYTES_MAX:
+        requirement = f"must have at most {N_PIXEL_BYTES_MAX} bytes of pixels"
+        raise SeriesError("too_large", explain(name, requirement, n_pixel_bytes, "leave it out"))
+
+
+def _add_pixels(dataset: FileDataset, stream: BinaryIO, layout: Layout) -> None:
+    """Read PixelData alone: behind it lie padding, signatures of the old pixels, or garbage."""
+    stream.seek(layout.place)
+    encoding = layout.is_implicit, layout.is_little_endian
+    dataset[_PIXEL_DATA] = next(data_element_generator(stream, *encoding))
+
+
+def _settle_transfer_syntax(dataset: FileDataset, layout: Layout) -> tuple[str, ...]:
+    """Name the native encoding that was recognised, where the file itself names none."""
+    if text(dataset.file_meta, "TransferSyntaxUID"):
+        return ()
+    explicit = ExplicitVRLittleEndian if layout.is_little_endian else ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if layout.is_implicit else explicit
+    return (SYNTAX_ASSUMED,)

@@ -1,0 +1,230 @@
+"""A denoised slice as a DICOM instance of its own: derived, traceable, and honest about it.
+
+Pure: nothing is written here, and the same arguments give the same data set. Clauses are those of PS3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, LegacyConvertedEnhancedCTImageStorage
+
+from n2b_ct.errors import N2BError, SeriesError, explain
+from n2b_ct.io.dicom.elements import put, put_bytes, put_copied, raw_bytes
+from n2b_ct.io.dicom.pixels.stored import word_format
+from n2b_ct.io.dicom.pixels.syntaxes import lossy_method
+from n2b_ct.io.dicom.pixels.words import StoredWords, stored_words
+from n2b_ct.io.dicom.reading.checks import CT_IMAGE_STORAGE
+from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from n2b_ct.io.dicom.values import integer, lenient_integer, quiet_pydicom, text
+from n2b_ct.io.dicom.writing import provenance
+from n2b_ct.io.dicom.writing.compress import compress
+from n2b_ct.io.dicom.writing.copying import copy_header
+from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext, ascii_text
+from n2b_ct.io.dicom.writing.provenance import SourceImage
+from n2b_ct.io.dicom.writing.type2 import fill_type_2
+from n2b_ct.io.series import CTSlice, InstanceRef
+
+__all__ = ["Derivation", "DerivedSlice", "SeriesContext", "derive_slice"]
+
+_N_LO_CHARACTERS = 64
+_LARGEST_IS = 2**31 - 1
+_PIXEL_DATA = 0x7FE00010
+_ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedSlice:
+    """A derived instance, ready to be written.
+
+    Attributes:
+        dataset: With file meta information and pixels, Explicit VR Little Endian or as the options say.
+        n_clipped: Pixels that BitsStored could not hold.
+        dropped_creators: Private creators whose elements were left out, as far as they may be named.
+    """
+
+    dataset: Dataset
+    n_clipped: int
+    dropped_creators: frozenset[str] = frozenset()
+
+
+def derive_slice(
+    ct_slice: CTSlice,
+    denoised_hu: np.ndarray,
+    derivation: Derivation,
+    series_context: SeriesContext,
+    neighbours: Sequence[InstanceRef] = (),
+) -> DerivedSlice:
+    """Make the derived instance of one slice.
+
+    Args:
+        ct_slice: The source.
+        denoised_hu: Its new HU, float ``[rows, cols]``. HU equal to the source's give the source's words.
+        derivation: What was done.
+        series_context: Where the slice belongs.
+        neighbours: Other slices of the series that influenced this one.
+
+    Raises:
+        SeriesError: ``not_finite`` or ``bad_shape`` HU; ``header_unwritable``, the source's header holds what cannot
+            be copied.
+        OutputError: The pixels cannot be compressed.
+    """
+    try:
+        with quiet_pydicom():
+            return _derived(ct_slice, denoised_hu, derivation, series_context, neighbours)
+    except N2BError:
+        raise
+    except Exception as error:  # pydicom parses values late, and a hostile header makes it raise anything
+        message = explain("slice", "header must be valid DICOM", type(error).__name__, "correct the source")
+        raise SeriesError("header_unwritable", message) from error
+
+
+def _derived(
+    ct_slice: CTSlice,
+    denoised_hu: np.ndarray,
+    derivation: Derivation,
+    context: SeriesContext,
+    neighbours: Sequence[InstanceRef],
+) -> DerivedSlice:
+    options = derivation.options
+    pixels = stored_words(ct_slice, denoised_hu, widen=options.widen_bits)
+    sources = _sources(ct_slice, context, neighbours)
+    header = copy_header(ct_slice.dataset, keep_private=options.keep_private)
+    derived = header.dataset
+    _put_identity(derived, derivation, context, sources)
+    _put_times(derived, derivation)
+    _put_image_type(derived)
+    _put_pixels(derived, pixels)
+    _put_lossy_history(derived, text(ct_slice.dataset.file_meta, "TransferSyntaxUID"))
+    provenance.put_provenance(derived, derivation)
+    if not context.has_repaired_uids:
+        provenance.put_references(derived, context, sources)
+    if options.fill_type_2:
+        fill_type_2(derived)
+    derived.file_meta = _file_meta(derived)
+    compress(derived, pixels.words, options.compression)
+    return DerivedSlice(derived, pixels.n_clipped, header.dropped_creators)
+
+
+def _sources(ct_slice: CTSlice, context: SeriesContext, neighbours: Sequence[InstanceRef]) -> list[SourceImage]:
+    """The slice itself first, then its neighbours; all of a series have one SOP class."""
+    source = ct_slice.dataset
+    found = text(source, "SOPInstanceUID") or context.instance_uids.get(str(source.filename), "")
+    if not found:
+        message = explain("slice", "must have a SOPInstanceUID", "none", "scan it with repaired UIDs")
+        raise SeriesError("missing_uid", message)
+    sop_class = CT_IMAGE_STORAGE if ct_slice.frame_number is None else _enhanced_class(source)
+    others = [SourceImage(sop_class, one.sop_instance_uid, one.frame_number) for one in neighbours]
+    return [SourceImage(sop_class, found, ct_slice.frame_number), *others]
+
+
+def _enhanced_class(source: Dataset) -> str:
+    """The SOP class of the file that a frame comes from; its data set may be that of a single slice by now."""
+    named = (text(source, "SOPClassUID"), text(source.file_meta, "MediaStorageSOPClassUID"))
+    return next((one for one in named if one in _ENHANCED), str(EnhancedCTImageStorage))
+
+
+def _put_identity(
+    derived: Dataset, derivation: Derivation, context: SeriesContext, sources: Sequence[SourceImage]
+) -> None:
+    """New instance and series in the old study (C.7.6.1.1.2: changed pixels shall have a new UID)."""
+    options = derivation.options
+    marks = [mark for source in sources for mark in source.identity]
+    put(derived, "SOPClassUID", CT_IMAGE_STORAGE)
+    put(derived, "SOPInstanceUID", derivation.uid("instance", *marks))
+    put(derived, "SeriesInstanceUID", context.derived_series_uid)
+    put(derived, "InstanceCreatorUID", derivation.operation.creator_uid)
+    put(derived, "ContentQualification", options.content_qualification)
+    if not text(derived, "StudyInstanceUID"):
+        put_copied(derived, "StudyInstanceUID", context.study_instance_uid)
+    _put_series_number(derived, options.series_number_offset)
+    _put_series_description(derived, derivation.suffix)
+
+
+def _put_series_number(derived: Dataset, offset: int) -> None:
+    """Shift SeriesNumber; an absent one stays absent, an unusable one becomes empty (type 2)."""
+    if "SeriesNumber" not in derived:
+        return
+    found = lenient_integer(derived, "SeriesNumber")
+    fits = found is not None and abs(found + offset) <= _LARGEST_IS
+    put(derived, "SeriesNumber", str((found or 0) + offset) if fits else "")
+
+
+def _put_series_description(derived: Dataset, suffix: str) -> None:
+    """Append the suffix, which is ASCII and so fits any character set (LO, 64 characters).
+
+    A description that leaves room keeps its bytes; a longer one is cut, or left out if it cannot be read.
+    """
+    ending = ascii_text(suffix, _N_LO_CHARACTERS)
+    n_free = _N_LO_CHARACTERS - len(ending)
+    as_read = raw_bytes(derived, "SeriesDescription")
+    beginning = text(derived, "SeriesDescription")
+    if as_read and b"\\" not in as_read and len(beginning) <= n_free:
+        put_bytes(derived, "SeriesDescription", as_read + ending.encode())
+        return
+    if "\ufffd" in beginning:
+        beginning = ""
+    put(derived, "SeriesDescription", (beginning.replace("\\", "/")[:n_free] + ending).strip())
+
+
+def _put_times(derived: Dataset, derivation: Derivation) -> None:
+    """One time for the whole series, told in the data set's own zone; acquisition times stay."""
+    created = provenance.local_time(derivation.created, text(derived, "TimezoneOffsetFromUTC"))
+    for kind in ("InstanceCreation", "Content", "Series"):
+        put(derived, f"{kind}Date", created.strftime("%Y%m%d"))
+        put(derived, f"{kind}Time", created.strftime("%H%M%S.%f"))
+
+
+def _put_image_type(derived: Dataset) -> None:
+    """Value 1 becomes DERIVED; the rest speaks of the examination and stays (C.7.6.1.1.2, C.8.2.1.1.1).
+
+    The kept values are copied as they are, valid or not; two that a CT image must have are added where it ends early.
+    """
+    kept = [part.strip() for part in text(derived, "ImageType").split("\\")[1:]]
+    missing = ["PRIMARY", "AXIAL"][len(kept) :]
+    put_copied(derived, "ImageType", ["DERIVED", *kept, *missing])
+
+
+def _put_pixels(derived: Dataset, pixels: StoredWords) -> None:
+    """The words and all that describes them (C.7.6.3, C.8.2.1)."""
+    layout, source_layout = pixels.layout, word_format(derived)
+    put(derived, "BitsAllocated", layout.n_bits_allocated)
+    put(derived, "BitsStored", layout.n_bits_stored)
+    put(derived, "HighBit", layout.n_bits_stored - 1)
+    vr = "SS" if layout.is_signed else "US"
+    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+        value = integer(derived, keyword)
+        if value is not None:
+            put(derived, keyword, source_layout.wrap(value), vr)
+    for keyword, extreme in (
+        ("SmallestImagePixelValue", pixels.words.min()),
+        ("LargestImagePixelValue", pixels.words.max()),
+    ):
+        if keyword in derived:
+            put(derived, keyword, int(extreme), vr)
+    derived[_PIXEL_DATA] = DataElement(_PIXEL_DATA, "OW", pixels.words.tobytes(), is_undefined_length=False)
+
+
+def _put_lossy_history(derived: Dataset, transfer_syntax: str) -> None:
+    """Once lossy, always lossy (C.7.6.1.1.5); denoising itself is no compression."""
+    method = lossy_method(transfer_syntax)
+    if not method:
+        return
+    put(derived, "LossyImageCompression", "01")
+    if not text(derived, "LossyImageCompressionMethod"):
+        put(derived, "LossyImageCompressionMethod", method)
+
+
+def _file_meta(derived: Dataset) -> FileMetaDataset:
+    """Fresh file meta information (PS3.10 7.1): the source's application titles do not travel on."""
+    meta = FileMetaDataset()
+    put(meta, "MediaStorageSOPClassUID", CT_IMAGE_STORAGE)
+    put(meta, "MediaStorageSOPInstanceUID", text(derived, "SOPInstanceUID"))
+    put(meta, "TransferSyntaxUID", ExplicitVRLittleEndian)
+    put(meta, "ImplementationClassUID", IMPLEMENTATION_CLASS_UID)
+    put(meta, "ImplementationVersionName", IMPLEMENTATION_VERSION_NAME)
+    return meta
