@@ -13,7 +13,6 @@ import numpy as np
 
 from n2b_ct.batch.low_dose_options import LowDoseOptions
 from n2b_ct.batch.low_dose_output import LowDoseOutput, low_dose_derivation
-from n2b_ct.batch.ordered_workers import Workers
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import remove_if_empty
 from n2b_ct.batch.work import Steps, clipping_problems, failure
@@ -27,6 +26,7 @@ from n2b_ct.simulation.calibration import Calibration, calibrate
 from n2b_ct.simulation.calibration_regions import measure_regions
 from n2b_ct.simulation.low_dose import LowDoseSlice, lower_doses, outside_reconstruction
 from n2b_ct.simulation.projection import ParallelBeam
+from n2b_ct.simulation.workers import Workers
 
 N_CALIBRATION_SLICES = 24
 """Slices, spread evenly over the series, whose noise is measured."""

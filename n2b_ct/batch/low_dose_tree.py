@@ -8,7 +8,6 @@ from pathlib import Path
 from n2b_ct.batch.low_dose_options import LowDoseOptions, dose_name
 from n2b_ct.batch.low_dose_output import sidecar_path
 from n2b_ct.batch.low_dose_series import LowDoseRun, LowDoseSeries
-from n2b_ct.batch.ordered_workers import Workers
 from n2b_ct.batch.outcomes import TreeResult
 from n2b_ct.batch.places import mirrored_dirs, refuse_overlap
 from n2b_ct.batch.trees import (
@@ -23,6 +22,7 @@ from n2b_ct.batch.work import Steps
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.progress import Progress
+from n2b_ct.simulation.workers import Workers
 
 
 def simulate_tree(source: Path, output: Path, options: LowDoseOptions, progress: Progress | None = None) -> TreeResult:

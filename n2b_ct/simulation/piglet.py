@@ -16,21 +16,14 @@ References:
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.dicom.writing.original import original_dataset, write_original
 from n2b_ct.io.progress import Progress
 from n2b_ct.simulation.anatomy import Animal, grow_animal, slice_hu
@@ -40,6 +33,7 @@ from n2b_ct.simulation.piglet_journal import Journal
 from n2b_ct.simulation.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
 from n2b_ct.simulation.piglet_plan import FIELD_OF_VIEW_MM, SLICE_THICKNESS_MM, PigletPlan
 from n2b_ct.simulation.piglet_truth import TRUTH_FILE, NoiseTally, write_truth
+from n2b_ct.simulation.workers import Workers
 
 SERIES_ROOT = Path("DICOM/PA0/ST0")
 
@@ -155,40 +149,12 @@ def _make_slices(
     """Make all slices here or in other processes, and add up their noise in the slices' order."""
     make = partial(_make_slice, plan, folders, journal)
     tallies: list[NoiseTally] = []
-    with _mapper(n_workers) as run:
-        for tally in run(make, range(plan.n_slices)):
+    with Workers(n_workers) as workers:
+        for index, tally in workers.map(make, ((index, (index,)) for index in range(plan.n_slices))):
             tallies.append(tally)
             if progress is not None:
-                progress(len(tallies), plan.n_slices, "slices")
+                progress(index + 1, plan.n_slices, "slices")
     return NoiseTally.total(tallies)
-
-
-@contextmanager
-def _mapper(n_workers: int) -> Iterator[Callable[..., Iterator[NoiseTally]]]:
-    """Give ``map``, or a process pool's. Threads would only wait for each other's interpreter lock."""
-    if n_workers <= 1:
-        yield map
-        return
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_die_with_parent)
-    try:
-        yield pool.map
-    except BrokenProcessPool as error:
-        remedy = "guard the script's main part with __name__ == '__main__', or use one worker"
-        raise OutputError(explain("workers", "must stay alive", "one that died", remedy)) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _die_with_parent() -> None:
-    """End this worker when its parent is killed; it would wait for work for ever."""
-
-    def watch() -> None:
-        parent = parent_process()
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
 
 
 def _make_slice(plan: PigletPlan, folders: Sequence[Path], journal: Journal, index: int) -> NoiseTally:

@@ -309,13 +309,13 @@ def test_a_worker_that_dies_is_told_in_one_line(tmp_path: Path, monkeypatch: pyt
         def __init__(self, *arguments: object, **options: object) -> None:
             pass
 
-        def map(self, *arguments: object) -> None:
+        def submit(self, *arguments: object) -> None:
             raise BrokenProcessPool
 
         def shutdown(self, **options: object) -> None:
             pass
 
-    monkeypatch.setattr("n2b_ct.simulation.piglet.ProcessPoolExecutor", DyingPool)
+    monkeypatch.setattr("n2b_ct.simulation.workers.ProcessPoolExecutor", DyingPool)
     with pytest.raises(OutputError, match="workers: must stay alive"):
         write_piglet(tmp_path / "p", n_workers=2, **SMALL)
     assert list(tmp_path.iterdir()) == []

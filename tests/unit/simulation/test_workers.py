@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from n2b_ct.batch.ordered_workers import Workers
 from n2b_ct.errors import OutputError
+from n2b_ct.simulation.workers import Workers
 
 
 def slow_square(number: int) -> int:
