@@ -101,6 +101,8 @@ def _texture(
         method=name,
         frequency_per_mm=_rounded(pooled.frequency_per_mm),
         power_hu2_mm2=_rounded(pooled.power_hu2_mm2),
+        plane_hu2_mm2=_plane([n.power for n in noises if n.power is not None and _is_kind(n.power, kind)]),
+        plane_step_per_mm=tuple(1.0 / (kind.size_px * spacing) for spacing in kind.pixel_mm),
         peak_frequency_per_mm=pooled.peak_frequency_per_mm,
         noise_std_hu=mean(lambda power: power.noise_std_hu),
         mean_frequency_per_mm=mean(lambda power: power.radial().mean_frequency_per_mm),
@@ -120,6 +122,18 @@ def _usual_kind(powers: Sequence[NoisePower]) -> NoisePower:
         n_rois[power.size_px, power.pixel_mm] += power.n_rois
     usual = n_rois.most_common(1)[0][0]
     return next(power for power in powers if (power.size_px, power.pixel_mm) == usual)
+
+
+def _is_kind(power: NoisePower, kind: NoisePower) -> bool:
+    return (power.size_px, power.pixel_mm) == (kind.size_px, kind.pixel_mm)
+
+
+def _plane(powers: Sequence[NoisePower]) -> tuple[tuple[float, ...], ...]:
+    """Pool spectra of one kind, zero frequency in the middle; empty where there is none."""
+    if not powers:
+        return ()
+    plane = np.fft.fftshift(pool_noise_power(powers).power_hu2_mm2)
+    return tuple(_rounded(row) for row in plane)
 
 
 def _pooled(powers: Sequence[NoisePower], rings: RadialPower) -> RadialPower:

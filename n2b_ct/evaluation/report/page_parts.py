@@ -45,6 +45,22 @@ class ChartPart:
 
 
 @dataclass(frozen=True, slots=True)
+class PicturePart:
+    """A picture that is no chart; ``alternative`` says in words what it shows."""
+
+    title: str
+    png: bytes
+    alternative: str
+    note: str = ""
+    kind: Literal["picture"] = "picture"
+
+    @property
+    def source(self) -> str:
+        """The picture itself as a data: link."""
+        return data_uri(self.png, "image/png")
+
+
+@dataclass(frozen=True, slots=True)
 class WarningPart:
     """Lines that must not be overlooked."""
 
@@ -61,7 +77,7 @@ class FoldPart:
     kind: Literal["fold"] = "fold"
 
 
-Part = TablePart | ChartPart | WarningPart | FoldPart
+Part = TablePart | ChartPart | PicturePart | WarningPart | FoldPart
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ class TextureResult:
     Attributes:
         frequency_per_mm: Rings of the radial spectrum, 1/mm, ``[rings]``; the same for every method of a level.
         power_hu2_mm2: Radial noise power spectrum pooled over the level's regions, HU² mm², ``[rings]``.
-        peak_frequency_per_mm: Of the pooled spectrum.
+        plane_hu2_mm2: Two-dimensional spectrum over regions of the usual size, HU² mm², ``[rows, cols]``, zero
+            frequency in the middle (at ``size // 2``); neighbouring bins lie 1/(size · pixel) apart.
+        plane_step_per_mm: That distance along rows and columns, 1/mm.
+        peak_frequency_per_mm: Of the pooled radial spectrum.
         noise_std_hu, mean_frequency_per_mm, lag1_autocorrelation: Means over slices with intervals.
         noise_reduction_percent, mean_frequency_shift_percent: Against the input, slice by slice; None for the input.
         n_rois, roi_size_px: Regions, and the size that most of them have.
@@ -31,6 +34,8 @@ class TextureResult:
     method: str
     frequency_per_mm: tuple[float, ...]
     power_hu2_mm2: tuple[float, ...]
+    plane_hu2_mm2: tuple[tuple[float, ...], ...]
+    plane_step_per_mm: tuple[float, ...]
     peak_frequency_per_mm: float | None
     noise_std_hu: MeanInterval
     mean_frequency_per_mm: MeanInterval

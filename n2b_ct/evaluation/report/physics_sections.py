@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n2b_ct.evaluation.report.page_parts import Absent, FoldPart, Part, Section, TablePart, WarningPart, charts_part
+from n2b_ct.evaluation.report.nps_planes import nps_planes_png, planes_in_words
+from n2b_ct.evaluation.report.page_parts import (
+    Absent,
+    FoldPart,
+    Part,
+    PicturePart,
+    Section,
+    TablePart,
+    WarningPart,
+    charts_part,
+)
 from n2b_ct.evaluation.report.physics import ResidualResult
 from n2b_ct.evaluation.report.physics_figures import (
     OBSERVERS,
@@ -44,12 +54,20 @@ def texture_section(summary: Summary) -> Section | Absent:
         TablePart(
             "Mean frequency of the noise", "1/mm", texture_table(summary), "1/mm over the shift against the input"
         ),
+        *_planes(summary),
         FoldPart("Shape of the spectra alone", charts_part(nps_charts(summary, normalised=True))),
         FoldPart(
             "Correlation of neighbouring pixels", (TablePart("Lag-1 autocorrelation", "lag 1", lag_table(summary)),)
         ),
     )
     return Section("texture", "Texture", "Noise texture", lead, parts)
+
+
+def _planes(summary: Summary) -> tuple[Part, ...]:
+    png = nps_planes_png(summary)
+    note = "The middle is frequency 0, the edge the Nyquist frequency. Each picture is white at its own peak."
+    title = "Two-dimensional spectra"
+    return () if png is None else (FoldPart(title, (PicturePart(title, png, planes_in_words(summary), note),)),)
 
 
 def resolution_section(summary: Summary) -> Section | Absent:

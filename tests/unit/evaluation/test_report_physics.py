@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report import Provenance, SliceMeasure, summarise
 from n2b_ct.evaluation.report.charts import inline_svg
 from n2b_ct.evaluation.report.figure_files import figure_files
+from n2b_ct.evaluation.report.nps_planes import nps_planes_png, planes_in_words
 from n2b_ct.evaluation.report.page import render_page
-from n2b_ct.evaluation.report.page_parts import Absent, FoldPart, Section, TablePart, WarningPart, table_csv
+from n2b_ct.evaluation.report.page_parts import (
+    Absent,
+    FoldPart,
+    PicturePart,
+    Section,
+    TablePart,
+    WarningPart,
+    table_csv,
+)
 from n2b_ct.evaluation.report.physics import (
     Certainty,
     Comparison,
@@ -85,6 +96,8 @@ def _texture(level: str, method: str) -> TextureResult:
         method,
         frequencies,
         power,
+        ((0.0, 1.0), (2.0, 3.0)),
+        (0.5, 0.5),
         0.3,
         about(20.0),
         about(0.31),
@@ -132,6 +145,15 @@ def test_a_spectrum_is_drawn_per_dose_and_its_shape_has_a_unit_area(summary: Sum
     assert charts[0].curves[0].y == (100.0, 300.0, 50.0)
     shape = nps_charts(summary, normalised=True)[0].curves[0]
     assert 0.2 * (shape.y[0] / 2 + shape.y[1] + shape.y[2] / 2) == pytest.approx(1.0)
+
+
+def test_two_dimensional_spectra_are_one_picture_that_says_what_it_shows(summary: Summary) -> None:
+    png = nps_planes_png(summary)
+    assert png is not None
+    assert min(Image.open(io.BytesIO(png)).size) > 200
+    assert "n2b" in planes_in_words(summary)
+    folds = [part for part in texture_section(summary).parts if part.kind == "fold"]
+    assert any(isinstance(part, PicturePart) and part.png == png for fold in folds for part in fold.parts)
 
 
 def test_a_transfer_function_without_a_curve_is_left_out_of_the_chart_but_not_of_the_table(summary: Summary) -> None:
@@ -201,7 +223,15 @@ def test_the_first_screen_of_curves_holds_psnr_ssim_noise_and_detectability(summ
 def test_every_group_of_charts_is_written_beside_the_page(summary: Summary) -> None:
     assert sorted(figure_files(summary)) == [
         f"figures/{name}.png"
-        for name in ("detectability_cho", "detectability_npw", "dose_curves", "nps", "residual_autocorrelation", "ttf")
+        for name in (
+            "detectability_cho",
+            "detectability_npw",
+            "dose_curves",
+            "nps",
+            "nps_planes",
+            "residual_autocorrelation",
+            "ttf",
+        )
     ]
 
 

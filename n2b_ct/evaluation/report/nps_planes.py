@@ -1,0 +1,60 @@
+"""Two-dimensional noise power spectra as pictures: one row a dose level, one column a method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from n2b_ct.evaluation.report.charts import png_bytes
+from n2b_ct.evaluation.report.figures import MEASURED
+from n2b_ct.evaluation.report.physics import TextureResult
+from n2b_ct.evaluation.report.summary import Summary
+
+_CELL_INCH = 1.45
+_HEAD_INCH = 0.35
+
+
+def nps_planes_png(summary: Summary) -> bytes | None:
+    """Draw every spectrum, each black at 0 and white at its own peak; None where there is none.
+
+    The middle is frequency 0, the edge the Nyquist frequency; a streak is noise with a direction.
+    """
+    methods = [name for name in summary.of_role(*MEASURED) if _of_method(summary, name)]
+    levels = [level.label for level in summary.levels if any(key[0] == level.label for key in summary.physics.texture)]
+    if not methods or not levels:
+        return None
+    width, height = (_CELL_INCH * (len(methods) + 0.4), _CELL_INCH * len(levels) + _HEAD_INCH)
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    cells = figure.subplots(len(levels), len(methods), squeeze=False)
+    for row, level in enumerate(levels):
+        for column, method in enumerate(methods):
+            _draw(cells[row][column], summary.physics.texture.get((level, method)))
+            if row == 0:
+                cells[row][column].set_title(method, fontsize=9)
+        cells[row][0].set_ylabel(level, fontsize=9)
+    figure.tight_layout(pad=0.4)
+    return png_bytes(figure)
+
+
+def planes_in_words(summary: Summary) -> str:
+    """Say what the picture shows, for those who cannot see it."""
+    shown = [name for name in summary.of_role(*MEASURED) if _of_method(summary, name)]
+    return f"Two-dimensional noise power spectra of {', '.join(shown)} at every dose level, each scaled to its own peak"
+
+
+def _of_method(summary: Summary, name: str) -> list[TextureResult]:
+    return [found for (_, method), found in summary.physics.texture.items() if method == name and found.plane_hu2_mm2]
+
+
+def _draw(axes: Any, found: TextureResult | None) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if found is None or not found.plane_hu2_mm2:
+        axes.set_frame_on(False)
+        return
+    plane = np.asarray(found.plane_hu2_mm2)
+    axes.imshow(plane, cmap="gray", vmin=0.0, vmax=max(float(plane.max()), 1e-12), interpolation="nearest")
