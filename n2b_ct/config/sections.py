@@ -192,7 +192,41 @@ class SupervisedSection(Section):
     denoiser: DenoiserSection = DenoiserSection()
 
 
-Method = Annotated[Noise2BlurSection | SupervisedSection, Field(discriminator="name")]
+class Noise2VoidSection(Section):
+    """Noise2Void (Krull et al. 2019): noisy images alone, blind spots; for noise that neighbours do not share."""
+
+    name: Literal["noise2void"]
+    denoiser: DenoiserSection = DenoiserSection()
+    masked_fraction: float = Field(64 / 64**2, gt=0, le=0.25)
+    """Share of a patch's pixels that are blind spots; the paper: 64 of 64×64."""
+    box_px: int = Field(11, ge=3)
+    """Side of the box around a hidden pixel from which its new value is drawn, odd."""
+    structure: tuple[int, int] = (1, 1)
+    """Rows and columns of the block hidden around each blind spot, odd; beyond [1, 1] it is StructN2V, for noise
+    that neighbours share."""
+
+    @field_validator("box_px", "structure")
+    @classmethod
+    def _odd(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        for side in (value,) if isinstance(value, int) else value:
+            if side < 1 or side % 2 == 0:
+                msg = "must be odd and at least 1, so that there is a centre"
+                raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _visible_pixels_left(self) -> Noise2VoidSection:
+        if max(self.structure) >= self.box_px:
+            msg = f"box_px must be above both sides of structure {list(self.structure)}, got {self.box_px}"
+            raise ValueError(msg)
+        hidden = self.masked_fraction * self.structure[0] * self.structure[1]
+        if hidden > 0.5:
+            msg = f"masked_fraction times the block of structure must be at most 0.5, got {hidden:.2g}"
+            raise ValueError(msg)
+        return self
+
+
+Method = Annotated[Noise2BlurSection | SupervisedSection | Noise2VoidSection, Field(discriminator="name")]
 
 
 # ── Data, training, report ──
@@ -216,7 +250,7 @@ class DataSection(Section):
     texture is lost, and Noise2Blur would learn noise with holes."""
     noisy_flat_share: float = Field(0.4, gt=0, le=1)
     """Noise2Blur draws noisy patches from this flattest share of each slice's places, where noise is seen best and
-    least structure can pass for it. Supervised training ignores it."""
+    least structure can pass for it. Other methods ignore it."""
     clean_body_fraction: float = Field(0.5, ge=0, le=1)
     """The same for clean patches, which may show air, fat and lung beside the body."""
 

@@ -13,13 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from n2b_ct.errors import ConfigError, ModelError, explain
+from n2b_ct.networks.dncnn import DnCNN
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
 from n2b_ct.networks.noise_extractor import NoiseExtractor
 from n2b_ct.networks.unet import SimpleUNet
 
 OutputForm = Literal["lowpass", "direct", "residual"]
 
-OWN_NETWORKS: dict[str, type[nn.Module]] = {"SimpleUNet": SimpleUNet, "NoiseExtractor": NoiseExtractor}
+OWN_NETWORKS: dict[str, type[nn.Module]] = {
+    "SimpleUNet": SimpleUNet,
+    "NoiseExtractor": NoiseExtractor,
+    "DnCNN": DnCNN,
+}
 
 _DEFAULTS = {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, "pretrained": False}
 _PROBED_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -38,8 +43,8 @@ def build_network(
     """Build a network from plain values and give it its output form.
 
     Args:
-        name: ``SimpleUNet``, ``NoiseExtractor`` or a class of ``monai.networks.nets``; nothing else is
-            ever imported.
+        name: ``SimpleUNet``, ``NoiseExtractor``, ``DnCNN`` or a class of ``monai.networks.nets``; nothing
+            else is ever imported.
         arguments: Keyword arguments of that class. MONAI's ``spatial_dims``, ``in_channels`` and
             ``out_channels`` default to 2, 1 and 1, and ``pretrained`` to false: nothing is downloaded.
         output_form: What the output means, see :mod:`n2b_ct.networks.lowpass`.
@@ -55,6 +60,7 @@ def build_network(
         ConfigError: The name, an argument or the output form is wrong.
     """
     network_class = _find_class(name)
+    _require_suiting(network_class, output_form)
     keywords = _complete(network_class, dict(arguments or {}))
     with _seeded(seed):
         network = _construct(name, network_class, keywords)
@@ -100,7 +106,7 @@ def _find_class(name: str) -> type[nn.Module]:
     canonical = [key for key, value in offered.items() if value.__name__ == key]  # MONAI exports aliases too
     close = difflib.get_close_matches(name, [*OWN_NETWORKS, *canonical], n=3)
     remedy = f"did you mean {' or '.join(close)}?" if close else "use SimpleUNet"
-    requirement = "must be SimpleUNet, NoiseExtractor or a class of monai.networks.nets"
+    requirement = f"must be {', '.join(OWN_NETWORKS)} or a class of monai.networks.nets"
     raise ConfigError(explain("network.name", requirement, name, remedy))
 
 
@@ -125,6 +131,12 @@ def _monai_networks() -> dict[str, type[nn.Module]]:
 
 def _is_network_class(value: object) -> bool:
     return inspect.isclass(value) and issubclass(value, nn.Module)
+
+
+def _require_suiting(network_class: type[nn.Module], output_form: str) -> None:
+    if network_class is DnCNN and output_form == "residual":
+        requirement = "must be direct or lowpass for DnCNN, which subtracts its noise itself"
+        raise ConfigError(explain("network.output", requirement, output_form, "use direct, the published form"))
 
 
 def _complete(network_class: type[nn.Module], keywords: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from n2b_ct.config.sections import Noise2BlurSection, Pipeline
+from n2b_ct.config.sections import Noise2BlurSection, Pipeline, SupervisedSection
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import SliceBank, load_bank
@@ -15,14 +15,15 @@ from n2b_ct.io.progress import Progress
 
 
 def load_patch_batches(pipeline: Pipeline, roles: Roles, progress: Progress | None = None) -> PatchBatches:
-    """Read noisy slices, with blurred labels or references, and clean ones; make batches of patches.
+    """Read noisy slices, and the blurred labels, references or clean slices of the method; make batches of patches.
 
     Raises:
         DataError: Values that are not finite, missing references, or slices smaller than the patch.
     """
     window = pipeline.data.window.window
     unpaired = isinstance(pipeline.method, Noise2BlurSection)
-    noisy = load_bank(roles.noisy, window, label=_label(pipeline), with_reference=not unpaired, progress=progress)
+    paired = isinstance(pipeline.method, SupervisedSection)
+    noisy = load_bank(roles.noisy, window, label=_label(pipeline), with_reference=paired, progress=progress)
     clean = load_bank(roles.clean, window, clipped=False, progress=progress) if unpaired else None
     return PatchBatches(
         noisy,

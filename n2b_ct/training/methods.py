@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from n2b_ct.config.sections import Noise2BlurSection, SupervisedSection
+from n2b_ct.config.sections import Noise2BlurSection, Noise2VoidSection, SupervisedSection
 from n2b_ct.methods.method import Method
 from n2b_ct.methods.noise2blur import Noise2Blur
+from n2b_ct.methods.noise2void import Masking, Noise2Void
 from n2b_ct.methods.supervised import Supervised
 from n2b_ct.networks.build import build_network
 from n2b_ct.networks.denoiser import build_denoiser
 
 
-def build_method(section: Noise2BlurSection | SupervisedSection) -> Method:
+def build_method(section: Noise2BlurSection | SupervisedSection | Noise2VoidSection) -> Method:
     """Build networks and method; weights follow from torch's seed.
 
     Raises:
@@ -19,6 +20,8 @@ def build_method(section: Noise2BlurSection | SupervisedSection) -> Method:
     denoiser = build_denoiser(section.denoiser)
     if isinstance(section, SupervisedSection):
         return Supervised(denoiser)
+    if isinstance(section, Noise2VoidSection):
+        return Noise2Void(denoiser, Masking(section.masked_fraction, section.box_px, section.structure))
     return Noise2Blur(
         denoiser,
         build_network(section.noise_extractor.name, section.noise_extractor.arguments),
