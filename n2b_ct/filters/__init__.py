@@ -1,4 +1,4 @@
-"""The blurred labels of Noise2Blur: noise-free, however blurred."""
+"""Filters: the blurred labels of Noise2Blur, noise-free however blurred; and WNNM, a denoiser without training."""
 
 from n2b_ct.filters.blur import (
     BLURS,
