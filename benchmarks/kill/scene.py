@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from benchmarks.fuzz.seeds import ROOT_UID, ct_dataset
-from n2b_ct.config.sections import DenoiserSection
+from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import save_model
 from n2b_ct.networks.denoiser import build_denoiser

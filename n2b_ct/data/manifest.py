@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from n2b_ct.config.sections import Section
+from n2b_ct.config.section import Section
 from n2b_ct.config.yaml_files import find_yaml, problems_of, read_yaml
 from n2b_ct.errors import ConfigError, explain
 

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 import n2b_ct
-from n2b_ct.config.sections import DenoiserSection, DenoisingSection
+from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.hu import Window
 from n2b_ct.inference.torch_files import read_tensors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from n2b_ct.config.sections import DenoiserSection
+from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.networks.build import build_network
 
 

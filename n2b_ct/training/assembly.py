@@ -16,7 +16,8 @@ from monai.utils import set_determinism
 from torch import nn
 from torch.utils.data import DataLoader
 
-from n2b_ct.config.sections import Noise2BlurSection, Pipeline
+from n2b_ct.config.methods import Noise2BlurSection
+from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.patches import FromIteration, PatchBatches
 from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import SliceBank

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from n2b_ct.config.sections import Noise2BlurSection, Pipeline, SupervisedSection
+from n2b_ct.config.methods import Noise2BlurSection, SupervisedSection
+from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import SliceBank, load_bank

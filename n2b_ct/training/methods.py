@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from n2b_ct.config.sections import Noise2BlurSection, Noise2VoidSection, SupervisedSection
+from n2b_ct.config.methods import Noise2BlurSection, Noise2VoidSection, SupervisedSection
 from n2b_ct.methods.method import Method
 from n2b_ct.methods.noise2blur import Noise2Blur
 from n2b_ct.methods.noise2void import Masking, Noise2Void

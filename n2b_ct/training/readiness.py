@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from n2b_ct.config.sections import Noise2BlurSection, Pipeline
+from n2b_ct.config.methods import Noise2BlurSection
+from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.places import too_small
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import DataError, explain

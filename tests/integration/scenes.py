@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import yaml
 
-from n2b_ct.config.sections import DenoiserSection
+from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import save_model
 from n2b_ct.networks.denoiser import build_denoiser

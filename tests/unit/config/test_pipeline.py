@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from n2b_ct.config import Pipeline, load_pipeline
-from n2b_ct.config.sections import Noise2BlurSection, SupervisedSection
+from n2b_ct.config.methods import Noise2BlurSection, SupervisedSection
 from n2b_ct.config.yaml_files import shipped_dir
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.errors import ConfigError

@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.filters import gaussian, median
 from skimage.util import view_as_windows
 
-from n2b_ct.config.sections import GaussianBlur
+from n2b_ct.config.methods import GaussianBlur
 from n2b_ct.errors import ConfigError
 from n2b_ct.filters import BLURS, bilateral_blur, blur, gaussian_blur, mean_blur, median_blur
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from n2b_ct.config.sections import DenoiserSection
+from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.errors import ModelError
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import load_model, save_model

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from n2b_ct.config.sections import DenoiserSection, DenoisingSection
+from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import denoise_hu, noise_hu, reflected

@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from n2b_ct.config.sections import Method, Noise2VoidSection
+from n2b_ct.config.methods import Method, Noise2VoidSection
 from n2b_ct.methods.noise2void import (
     NO_DONOR,
     Masking,

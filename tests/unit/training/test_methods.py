@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from n2b_ct.config.sections import Method
+from n2b_ct.config.methods import Method
 from n2b_ct.errors import ConfigError
 from n2b_ct.methods.noise2blur import Noise2Blur
 from n2b_ct.methods.supervised import Supervised
