@@ -15,7 +15,7 @@ from n2b_ct.batch.low_dose_options import LowDoseOptions
 from n2b_ct.batch.low_dose_output import LowDoseOutput, low_dose_derivation
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import remove_if_empty
-from n2b_ct.batch.work import Steps, clipping_problems, failure
+from n2b_ct.batch.work import Steps, failure, finished
 from n2b_ct.errors import DataError, N2BError, SeriesError, explain
 from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.values import lenient_number, quiet_pydicom
@@ -199,21 +199,13 @@ class LowDoseSeries:
         return Outcome(series.directory, output.target, "present", series.short_uid, problems=found, n_slices=n_slices)
 
     def _done(self, output: LowDoseOutput) -> Outcome:
-        series = self._series
-        n_pixels = self._n_written * series.rows * series.cols
-        gaps = ("missing_slices",) if self.refused else ()
-        problems = (*series.problems, *gaps, *clipping_problems(output.n_clipped, n_pixels))
-        return Outcome(
-            series.directory,
+        return finished(
+            self._series,
             output.target,
-            "done",
-            series.short_uid,
-            problems=tuple(dict.fromkeys(problems)),
-            n_slices=self._n_written,
-            n_pixels=n_pixels,
-            n_clipped_pixels=output.n_clipped,
-            n_skipped_slices=len(self.refused),
-            dropped_private=tuple(sorted(self._dropped)),
+            n_written=self._n_written,
+            n_clipped=output.n_clipped,
+            n_refused=len(self.refused),
+            dropped_creators=self._dropped,
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import remove_if_empty
-from n2b_ct.batch.work import Spread, Work, clipping_problems, failure
+from n2b_ct.batch.work import Spread, Work, failure, finished
 from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.dicom.read import read_slices
@@ -116,20 +116,12 @@ class SeriesJob:
         self._work.steps.advance(n, self._series.description or self._series.short_uid)
 
     def _done(self) -> Outcome:
-        series = self._series
-        n_pixels = self._n_written * series.rows * series.cols
-        gaps = ("missing_slices",) if self.refused else ()
-        problems = (*series.problems, *gaps, *clipping_problems(self._n_clipped, n_pixels))
-        return Outcome(
-            series.directory,
+        return finished(
+            self._series,
             self._target,
-            "done",
-            series.short_uid,
-            problems=tuple(dict.fromkeys(problems)),
-            n_slices=self._n_written,
-            n_pixels=n_pixels,
-            n_clipped_pixels=self._n_clipped,
-            n_skipped_slices=len(self.refused),
-            dropped_private=tuple(sorted(self._dropped)),
+            n_written=self._n_written,
+            n_clipped=self._n_clipped,
+            n_refused=len(self.refused),
+            dropped_creators=self._dropped,
             removed_std_hu=self._spread.std,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from n2b_ct.errors import SeriesError
 from n2b_ct.inference.model import Model
 from n2b_ct.io.dicom.writing.derive import Derivation
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.series import SeriesRef
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,32 @@ def failure(source: Path, target: Path, error: Exception, series: str = "", prob
     """Say why one input came to nothing."""
     reason = error.reason if isinstance(error, SeriesError) else type(error).__name__
     return Outcome(source, target, "failed", series, reason, str(error), problems)
+
+
+def finished(
+    series: SeriesRef,
+    target: Path,
+    *,
+    n_written: int,
+    n_clipped: int,
+    n_refused: int,
+    dropped_creators: Iterable[str],
+    removed_std_hu: float | None = None,
+) -> Outcome:
+    """Word what became of a series that was written, whole or without its refused slices."""
+    n_pixels = n_written * series.rows * series.cols
+    gaps = ("missing_slices",) if n_refused else ()
+    problems = (*series.problems, *gaps, *clipping_problems(n_clipped, n_pixels))
+    return Outcome(
+        series.directory,
+        target,
+        "done",
+        series.short_uid,
+        problems=tuple(dict.fromkeys(problems)),
+        n_slices=n_written,
+        n_pixels=n_pixels,
+        n_clipped_pixels=n_clipped,
+        n_skipped_slices=n_refused,
+        dropped_private=tuple(sorted(dropped_creators)),
+        removed_std_hu=removed_std_hu,
+    )
