@@ -27,7 +27,10 @@ def evaluate(
         list[str] | None, typer.Option("--window", help="abdomen, lung, bone, brain or full; all if not given.")
     ] = None,
     baselines: Annotated[
-        list[str] | None, typer.Option("--baseline", help="gaussian, nlm or tv, of --input; all if not given.")
+        list[str] | None,
+        typer.Option(
+            "--baseline", help="gaussian, nlm, tv, bilateral, wnnm or bm3d, of --input; the first three if not given."
+        ),
     ] = None,
     dose: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Dose of the input, 0.25 for 25 %.")] = None,
     noise_free: Annotated[

@@ -21,7 +21,8 @@ def report(
     out: Annotated[Path, typer.Option(help="The report's folder.")],
     data_root: Annotated[Path | None, typer.Option(help="Where the data lies.")] = None,
     baselines: Annotated[
-        list[str] | None, typer.Option("--baseline", help="gaussian, nlm or tv; the pipeline's if not given.")
+        list[str] | None,
+        typer.Option("--baseline", help="gaussian, nlm, tv, bilateral, wnnm or bm3d; the pipeline's if not given."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     noise_free: Annotated[
@@ -62,8 +63,11 @@ def report(
 def finish(summary: Summary, out: Path) -> None:
     """Print the table and what was left out; exit 1 where an input could not be used."""
     from n2b_ct.cli import EXIT_SOME_FAILED
+    from n2b_ct.filters.untrained import licence_notices
 
     _print_table(summary)
+    for notice in licence_notices(name for name, role in summary.roles.items() if role == "control"):
+        typer.echo(f"licence: {notice}", err=True)
     for sentence in summary.physics.dropped:
         typer.echo(f"note: {sentence}")
     typer.echo(f"report: {out / 'report.html'}")

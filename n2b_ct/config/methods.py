@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
@@ -29,7 +30,7 @@ class GaussianBlur(Section):
 
     filter: Literal["gaussian"]
     sigma_px: float = Field(5.0, gt=0)
-    """Standard deviation."""
+    """Standard deviation; 5 px is what a kernel size of 31, the paper's, stands for in OpenCV."""
 
 
 class MedianBlur(Section):
@@ -55,12 +56,21 @@ class BilateralBlur(Section):
     """Spatial standard deviation."""
 
 
+class Bm3dBlur(Section):
+    """BM3D, the sharpest label of the paper's Table 3; needs ``n2b-ct[bm3d]``, for non-commercial use only."""
+
+    filter: Literal["bm3d"]
+    sigma: float | None = Field(None, gt=0)
+    """Standard deviation of the noise in network units (25 grey levels are 25/255 = 0.098); null: estimated from each
+    image, for noise whose level differs and which neighbours do not share."""
+
+
 def _mean_unless_said(value: object) -> object:
     return {"filter": "mean", **value} if isinstance(value, dict) else value
 
 
 Blur = Annotated[
-    Annotated[MeanBlur | GaussianBlur | MedianBlur | BilateralBlur, Field(discriminator="filter")],
+    Annotated[MeanBlur | GaussianBlur | MedianBlur | BilateralBlur | Bm3dBlur, Field(discriminator="filter")],
     BeforeValidator(_mean_unless_said),
 ]
 
@@ -174,4 +184,72 @@ class Noise2VoidSection(Section):
         return self
 
 
-Method = Annotated[Noise2BlurSection | SupervisedSection | Noise2VoidSection, Field(discriminator="name")]
+class NeighboursSection(Section):
+    """Which slices of a CT series serve as each other's second observation."""
+
+    sides: Literal["both", "one"] = "both"
+    """``both``: the mean of the nearest on either side, so that a steady change of anatomy cancels; ``one``: the
+    nearest alone."""
+    min_gap_mm: float | None = Field(None, gt=0)
+    """Least distance; null: one slice thickness, for slices that overlap share noise."""
+    max_gap_mm: float | None = Field(None, gt=0)
+    """Largest distance; null: two slice thicknesses."""
+
+    @model_validator(mode="after")
+    def _lowest_first(self) -> NeighboursSection:
+        if self.min_gap_mm is not None and self.max_gap_mm is not None and self.min_gap_mm > self.max_gap_mm:
+            msg = f"min_gap_mm must be at most max_gap_mm, got {self.min_gap_mm:g} and {self.max_gap_mm:g}"
+            raise ValueError(msg)
+        return self
+
+
+class Noise2NoiseSection(Section):
+    """Noise2Noise (Lehtinen et al. 2018): two noisy observations of each image, no clean ones.
+
+    Pictures get a second realisation of their noise; CT slices take their neighbours for it.
+    """
+
+    name: Literal["noise2noise"]
+    denoiser: DenoiserSection = DenoiserSection()
+    loss: Literal["l2", "l1"] = "l2"
+    """``l2`` for noise of zero mean; ``l1`` for noise that leaves most pixels as they are, such as text."""
+    max_difference: float | None = Field(None, gt=0)
+    """Pixels count only where the means over 9×9 px of both observations differ by at most this, network units: for
+    slices, whose anatomy differs (0.04 is 40 HU in the usual window). Null: all count."""
+    neighbours: NeighboursSection = NeighboursSection()
+    """Where the second observation of a CT slice comes from; pictures ignore it."""
+
+
+class DbsnSection(Section):
+    """D-BSN and CNN_est (Wu et al. 2020, stage 1): noisy images alone; for noise that neighbours do not share."""
+
+    name: Literal["dbsn"]
+    denoiser: DenoiserSection = DenoiserSection(name="BayesDenoiser", output="direct")
+    """``BayesDenoiser`` in direct form; its argument ``use_bayes: false`` leaves Bayes' rule out when denoising."""
+    bound_weight: float = Field(0.1, gt=0, le=1)
+    """ρ, share of the published loss L_self, which bounds the likelihood, against the likelihood itself; 1: as
+    published."""
+    first_noise_std: float = Field(0.1, gt=0.001, le=1)
+    """Standard deviation that every noise level function starts from, network units: 0.1 is 25 grey levels."""
+
+
+class UpiSection(Section):
+    """UPI (Wu et al. 2020, stage 2): a denoiser distilled from stage 1 on noisy images and unpaired clean ones."""
+
+    name: Literal["upi"]
+    denoiser: DenoiserSection = DenoiserSection()
+    """The student: any denoiser."""
+    teacher: DbsnSection = DbsnSection(name="dbsn")
+    """Stage 1, trained first on the same noisy images."""
+    teacher_iterations: int | None = Field(None, ge=1)
+    """Optimiser steps of stage 1; null: as many as ``training.iterations``."""
+    teacher_run: Path | None = None
+    """A run folder or model file of stage 1 that is there already; null: it is trained first."""
+    distillation_weight: float = Field(0.1, ge=0)
+    """λ, weight of the noisy images with the teacher's results against the clean images with composed noise."""
+
+
+Method = Annotated[
+    Noise2BlurSection | SupervisedSection | Noise2VoidSection | Noise2NoiseSection | DbsnSection | UpiSection,
+    Field(discriminator="name"),
+]

@@ -13,7 +13,9 @@ from pydantic import (
 )
 
 from n2b_ct.config.methods import Method
+from n2b_ct.config.pictures import PictureSection
 from n2b_ct.config.section import Section
+from n2b_ct.errors import ConfigError, explain
 from n2b_ct.hu import WINDOWS, Window
 
 
@@ -54,8 +56,9 @@ NamedWindow = Annotated[WindowSection, BeforeValidator(_window_by_name)]
 
 
 class DataSection(Section):
-    """Which slices, in which roles, seen through which window."""
+    """Which CT slices, in which roles, seen through which window."""
 
+    kind: Literal["ct"] = "ct"
     manifest: str
     """A data manifest: a path, or the name of a shipped one."""
     split: str | None = None
@@ -74,6 +77,16 @@ class DataSection(Section):
     least structure can pass for it. Other methods ignore it."""
     clean_body_fraction: float = Field(0.5, ge=0, le=1)
     """The same for clean patches, which may show air, fat and lung beside the body."""
+
+
+def _ct_unless_said(value: object) -> object:
+    return {"kind": "ct", **value} if isinstance(value, dict) else value
+
+
+Data = Annotated[
+    Annotated[DataSection | PictureSection, Field(discriminator="kind")],
+    BeforeValidator(_ct_unless_said),
+]
 
 
 class TrainingSection(Section):
@@ -121,8 +134,9 @@ class ReportSection(Section):
 
     windows: tuple[str, ...] = ("abdomen", "lung", "bone", "brain", "full")
     """Names of the windows that PSNR and SSIM are measured in; the first one leads."""
-    controls: tuple[Literal["gaussian", "nlm", "tv"], ...] = ("gaussian", "nlm", "tv")
-    """Denoisers without training that stand beside every model."""
+    controls: tuple[Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"], ...] = ("gaussian", "nlm", "tv")
+    """Denoisers without training that stand beside every model. ``wnnm`` takes a minute or two a slice; ``bm3d`` needs
+    ``n2b-ct[bm3d]``, for non-commercial use only."""
     panels_per_dose: int = Field(1, ge=0)
     """Slices shown as pictures, per dose."""
 
@@ -142,11 +156,23 @@ class Pipeline(Section):
     """Short; names the run folder."""
     description: str = ""
     """One sentence for people."""
-    data: DataSection
+    data: Data
     method: Method
     training: TrainingSection
     denoising: DenoisingSection = DenoisingSection()
     report: ReportSection = ReportSection()
+
+    @property
+    def ct(self) -> DataSection:
+        """The data, where slices are meant.
+
+        Raises:
+            ConfigError: The pipeline is about pictures.
+        """
+        if isinstance(self.data, DataSection):
+            return self.data
+        remedy = "use n2b-ct validate for pictures"
+        raise ConfigError(explain(f"pipeline {self.name}: data.kind", "must be ct here", self.data.kind, remedy))
 
     def plain(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +11,12 @@ from pydantic import ValidationError
 
 from n2b_ct.errors import ConfigError, OutputError, explain
 
-ShippedKind = Literal["pipelines", "data_manifests"]
+ShippedKind = Literal["pipelines", "pipelines/validation", "data_manifests"]
+KeyPath = tuple[int | str, ...]
+"""The keys that lead to a value, as pydantic gives them."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _N_SHOWN = 80
+_DATA_KINDS = ("ct", "pictures")
 _WORDING = {
     "extra_forbidden": ("must be a known key", "correct its name or remove it"),
     "missing": ("must be given", "add it"),
@@ -121,16 +124,29 @@ def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str
     return result
 
 
-def problems_of(error: ValidationError, subject: str) -> list[str]:
-    """Word every problem of a pydantic error as ``file: path.to.key: requirement, got value; remedy``."""
+def problems_of(error: ValidationError, subject: str | Callable[[KeyPath], str]) -> list[str]:
+    """Word every problem of a pydantic error as ``file: path.to.key: requirement, got value; remedy``.
+
+    Args:
+        error: What pydantic found.
+        subject: The file, or which file and place of it a key path belongs to.
+    """
     lines = []
     for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"])
+        path = ".".join(str(part) for part in _as_written(problem["loc"]))
         requirement, remedy = _WORDING.get(problem["type"], ("", "correct it"))
         for text in (requirement or problem["msg"].removeprefix("Value error, ")).splitlines():
             got = "nothing" if problem["type"] == "missing" else _short(problem["input"])
-            lines.append(explain(f"{subject}: {path}" if path else subject, text[:1].lower() + text[1:], got, remedy))
+            place = subject(problem["loc"]) if callable(subject) else subject
+            lines.append(explain(f"{place}: {path}" if path else place, text[:1].lower() + text[1:], got, remedy))
     return lines
+
+
+def _as_written(loc: tuple[int | str, ...]) -> Iterator[int | str]:
+    """Leave out the kind of data, which pydantic puts into the path and nobody wrote there."""
+    for before, part in zip(("", *loc), loc, strict=False):
+        if not (before == "data" and part in _DATA_KINDS):
+            yield part
 
 
 def _short(value: object) -> str:

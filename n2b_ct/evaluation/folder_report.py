@@ -8,7 +8,7 @@ from pathlib import Path
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.comparing import compare_folders
-from n2b_ct.evaluation.controls import CONTROLS, chosen_controls
+from n2b_ct.evaluation.controls import DEFAULT_CONTROLS, chosen_controls
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE
 from n2b_ct.evaluation.report.provenance import Provenance
@@ -47,7 +47,7 @@ def evaluate(
         noisy_input: The low-dose folder or file that the candidates were made from: for noise reduction, residual and
             paired tests, and for the controls.
         windows: Names of the windows, the leading one first; all of them where None.
-        controls: Denoisers without training, made of the input; all of them where None and there is an input.
+        controls: Denoisers without training, made of the input; the quick ones where None and there is an input.
         dose: Dose fraction of the input, if known.
         hu_offset: What must be added to volumes' values to get HU.
         assume_hu: Take DICOM values for HU where a file does not say so.
@@ -65,7 +65,7 @@ def evaluate(
     shown = _windows(windows)
     _require_names(candidates)
     require_free_place(out, overwrite)
-    wanted = tuple(CONTROLS) if controls is None else controls
+    wanted = DEFAULT_CONTROLS if controls is None else controls
     chosen = chosen_controls(wanted, candidates) if noisy_input or controls else {}
     if chosen and noisy_input is None:
         raise ConfigError(explain("--baseline", "needs the noisy input", "none", "pass --input DIR"))

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def measure_sources(
         sources: The slices.
         denoisers: Method name to a function from HU ``[rows, cols]`` to HU; used by several threads.
         how: What is measured.
-        progress: Called with (slices done, all slices, series name).
+        progress: Called with (slices done, all slices, series name or the denoiser at work).
         probing: Insert disks and denoise them; needs methods that can be run.
 
     Raises:
@@ -106,21 +107,36 @@ def measure_sources(
     plan, probed, n_other = _probes(sources, how) if probing and denoisers else (None, {}, 0)
     shown = shown_slices(sources, how.panels_per_series)
     measured = Measured(plan=plan, n_other_pixels=n_other)
+    say, n_done = progress or _silent, 0
+    announcing = _announcing(denoisers, lambda name: say(n_done, len(sources), f"by {name}"))
 
     def work(number: int, case: SliceCase, faults: list[Fault]) -> Measured:
         place = (case.series, case.slice_index)
         rounds = probed.get(number, 0)
-        found = _measure(case, denoisers, how, place in shown, plan if rounds else None, rounds, number)
+        found = _measure(case, announcing, how, place in shown, plan if rounds else None, rounds, number)
         return replace(found, faults=faults + found.faults)
 
-    for done, (source, outcome) in enumerate(_in_threads(sources, work, how.n_workers), start=1):
+    for n_done, (source, outcome) in enumerate(_in_threads(sources, work, how.n_workers), start=1):
         measured.take(outcome)
-        if progress is not None:
-            progress(done, len(sources), source.series)
+        say(n_done, len(sources), source.series)
     if not measured.rows:
         lines = fault_lines(measured.faults)
         raise DataError("\n".join(lines) or explain("report", "at least one slice is needed", "none", "check the data"))
     return measured
+
+
+def _announcing(denoisers: Mapping[str, Denoiser], announce: Callable[[str], None]) -> dict[str, Denoiser]:
+    """Say each denoiser's name before it runs: some take minutes a slice."""
+
+    def run(name: str, hu: np.ndarray) -> np.ndarray:
+        announce(name)
+        return denoisers[name](hu)
+
+    return {name: partial(run, name) for name in denoisers}
+
+
+def _silent(done: int, total: int, what: str) -> None:
+    """Progress that nobody asked for."""
 
 
 def _probes(sources: Sequence[CaseSource], how: Measuring) -> tuple[ProbePlan | None, dict[int, int], int]:

@@ -1,4 +1,4 @@
-"""Filters: the blurred labels of Noise2Blur, noise-free however blurred; and WNNM, a denoiser without training."""
+"""Filters: the blurred labels of Noise2Blur, noise-free however blurred; and denoisers without training."""
 
 from n2b_ct.filters.blur import (
     BLURS,

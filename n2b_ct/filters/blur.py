@@ -21,6 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2b_ct.errors import ConfigError, explain
+from n2b_ct.filters.bm3d import bm3d_blur
 
 _ROWS_AND_COLS = (-2, -1)
 
@@ -126,6 +127,7 @@ BLURS: dict[str, Callable[..., np.ndarray]] = {
     "gaussian": gaussian_blur,
     "median": median_blur,
     "bilateral": bilateral_blur,
+    "bm3d": bm3d_blur,
 }
 
 

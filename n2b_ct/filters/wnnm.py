@@ -182,6 +182,8 @@ def _nearest(centred: np.ndarray, energy: np.ndarray, row: int, cols: np.ndarray
     distance = (energy[window].ravel() - 2.0 * products).reshape(len(cols), len(window_rows), len(window_cols))
     is_far = np.abs(window_cols - cols[:, None]) > SEARCH_REACH_PX
     distance[np.broadcast_to(is_far[:, None, :], distance.shape)] = np.inf
+    # Where patches are equal, as in constant regions, the key itself must be among the kept all the same.
+    distance[np.arange(len(cols)), row - window_rows[0], cols - window_cols[0]] = -np.inf
     flat = (window_rows[:, None] * n_cols + window_cols).ravel()
     return flat[np.argpartition(distance.reshape(len(cols), -1), n_kept - 1, axis=-1)[:, :n_kept]]
 

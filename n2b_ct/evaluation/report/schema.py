@@ -46,7 +46,7 @@ def report_schema() -> dict[str, Any]:
         "schema": {"const": SCHEMA},
         "schema_version": {"const": SCHEMA_VERSION},
         "disclaimer": _TEXT,
-        "provenance": _of_class(Provenance),
+        "provenance": schema_of(Provenance),
         "has_reference": {"type": "boolean"},
         "anchor": _TEXT,
         "n_identical": {"type": "integer"},
@@ -56,17 +56,17 @@ def report_schema() -> dict[str, Any]:
         "problems": _list(_TEXT),
         "definitions": {"type": "object", "additionalProperties": _TEXT},
         "tissue_classes_hu": {"type": "object", "additionalProperties": _list({"type": "number"})},
-        "windows": _list(_object({"name": _TEXT} | {key: {"type": "number"} for key in _WINDOW_LIMITS})),
-        "methods": _list(_object({"name": _TEXT, "role": _TEXT, "description": _TEXT})),
-        "dose_levels": _list(_of_class(DoseLevel)),
-        "overall": _of_class(DoseLevel),
-        "results": _list(_with(_of_class(Result), {"dose": _NUMBER_OR_NOTHING, "role": _TEXT})),
+        "windows": _list(object_schema({"name": _TEXT} | {key: {"type": "number"} for key in _WINDOW_LIMITS})),
+        "methods": _list(object_schema({"name": _TEXT, "role": _TEXT, "description": _TEXT})),
+        "dose_levels": _list(schema_of(DoseLevel)),
+        "overall": schema_of(DoseLevel),
+        "results": _list(_with(schema_of(Result), {"dose": _NUMBER_OR_NOTHING, "role": _TEXT})),
         "certainty": _certainty(),
         "physics": _physics(),
         "figures": _list(_TEXT),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "n2b-ct report"}
-    return head | _object(properties)
+    return head | object_schema(properties)
 
 
 def schema_text() -> str:
@@ -76,12 +76,12 @@ def schema_text() -> str:
 
 def _certainty() -> dict[str, Any]:
     keys = dict.fromkeys(("level", "method", "window", "measure"), _TEXT)
-    return _object(
+    return object_schema(
         {
-            "intervals": _list(_with(_of_class(MeanInterval), keys)),
-            "comparisons": _list(_of_class(Comparison)),
-            "best_controls": _list(_of_class(BestControl)),
-            "per_series": _list(_of_class(SeriesResult)),
+            "intervals": _list(_with(schema_of(MeanInterval), keys)),
+            "comparisons": _list(schema_of(Comparison)),
+            "best_controls": _list(schema_of(BestControl)),
+            "per_series": _list(schema_of(SeriesResult)),
         }
     )
 
@@ -97,19 +97,20 @@ def _physics() -> dict[str, Any]:
         "hallucination": HallucinationResult,
         "lesions": LesionResult,
     }
-    return _object({name: _list(_of_class(part)) for name, part in parts.items()})
+    return object_schema({name: _list(schema_of(part)) for name, part in parts.items()})
 
 
-def _of_class(owner: type) -> dict[str, Any]:
+def schema_of(owner: type) -> dict[str, Any]:
+    """The form of a dataclass: an object with exactly its fields."""
     hints = get_type_hints(owner)
-    return _object({one.name: _of_type(hints[one.name]) for one in fields(owner)})
+    return object_schema({one.name: _of_type(hints[one.name]) for one in fields(owner)})
 
 
 def _of_type(hint: Any) -> dict[str, Any]:
     if hint in _PLAIN:
         return {"type": _PLAIN[hint]}
     if is_dataclass(hint) and isinstance(hint, type):
-        return _of_class(hint)
+        return schema_of(hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return {"enum": list(arguments)}
@@ -123,7 +124,7 @@ def _of_type(hint: Any) -> dict[str, Any]:
     raise TypeError(msg)
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def object_schema(properties: dict[str, Any]) -> dict[str, Any]:
     """An object that has exactly these keys."""
     return {
         "type": "object",
@@ -134,7 +135,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with(schema: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    return _object(more | schema["properties"])
+    return object_schema(more | schema["properties"])
 
 
 def _list(of: dict[str, Any]) -> dict[str, Any]:

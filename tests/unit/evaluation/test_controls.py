@@ -1,14 +1,29 @@
-"""Gaussian blur, NLM and total variation: what they are, and that they never see a reference."""
+"""Denoisers without learning on CT: what they are, and that they never see a reference."""
 
 from __future__ import annotations
+
+import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 from scipy import ndimage
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
+from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import ConfigError, DataError
-from n2b_ct.evaluation.controls import CONTROLS, chosen_controls, gaussian_blur, nlm, tv
+from n2b_ct.evaluation.controls import (
+    CONTROLS,
+    DEFAULT_CONTROLS,
+    bilateral,
+    chosen_controls,
+    gaussian_blur,
+    nlm,
+    tv,
+    wnnm,
+)
+from n2b_ct.filters.blur import bilateral_blur
+from n2b_ct.filters.wnnm import wnnm as wnnm_picture
 
 
 @pytest.fixture
@@ -17,6 +32,13 @@ def noisy() -> np.ndarray:
     hu = np.full((96, 96), 30.0)
     hu[:, 48:] = 110.0
     return (hu + rng.normal(0.0, 20.0, hu.shape)).astype(np.float32)
+
+
+def applied(name: str, hu: np.ndarray) -> np.ndarray:
+    """Apply a control; BM3D's tests skip where its package is absent."""
+    if name == "bm3d":
+        pytest.importorskip("bm3d", reason="pip install 'n2b-ct[bm3d]', for non-commercial use only")
+    return CONTROLS[name].apply(hu)
 
 
 def test_the_blur_of_a_point_is_the_gaussian_of_sigma_one() -> None:
@@ -70,9 +92,46 @@ def test_tv_leaves_a_slice_without_noise_as_it_is() -> None:
     np.testing.assert_array_equal(tv(constant), constant)
 
 
+def test_the_bilateral_filter_has_the_widths_that_suited_photographs(noisy: np.ndarray) -> None:
+    expected = bilateral_blur(noisy, sigma_color=60.0, sigma_spatial_px=1.5)
+    np.testing.assert_allclose(bilateral(noisy, sigma_hu=20.0), expected, rtol=1e-6)
+
+
+def test_wnnm_sees_a_thousand_hu_as_black_to_white(noisy: np.ndarray) -> None:
+    small = noisy[:24, 36:60]
+    np.testing.assert_allclose(wnnm(small, sigma_hu=20.0), wnnm_picture(small, 20.0, white=1000.0), atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["bilateral", "wnnm", "bm3d"])
+def test_controls_find_their_own_noise_level_and_keep_the_edge(name: str, noisy: np.ndarray) -> None:
+    cut = noisy[:48, 24:72]
+    denoised = applied(name, cut)
+    assert denoised[:, 4:20].std() < 0.5 * cut[:, 4:20].std()
+    assert denoised[:, 28:44].mean() - denoised[:, 4:20].mean() == pytest.approx(80.0, abs=4.0)
+
+
+@pytest.mark.parametrize("name", ["bilateral", "wnnm", "bm3d"])
+def test_controls_leave_a_slice_without_noise_as_it_is(name: str) -> None:
+    constant = np.full((32, 32), 40.0, dtype=np.float32)
+    np.testing.assert_allclose(applied(name, constant), constant, atol=0.01)
+
+
+def test_the_quick_controls_are_the_ones_of_every_report() -> None:
+    assert DEFAULT_CONTROLS == ReportSection().controls == ("gaussian", "nlm", "tv")
+    assert set(get_args(get_args(ReportSection.model_fields["controls"].annotation)[0])) == set(CONTROLS)
+
+
+def test_a_control_whose_package_is_absent_is_refused_before_anything_is_measured(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    with pytest.raises(ConfigError, match=r"bm3d: needs the package bm3d, .*; pip install 'n2b-ct\[bm3d\]'"):
+        chosen_controls(["gaussian", "bm3d"], ())
+
+
 def test_controls_are_chosen_by_name_and_never_share_one() -> None:
     assert list(chosen_controls(["nlm", "tv"], {"n2b"})) == ["nlm", "tv"]
-    with pytest.raises(ConfigError, match="--baseline: must be among gaussian, nlm, tv, got median"):
+    with pytest.raises(
+        ConfigError, match="--baseline: must be among gaussian, nlm, tv, bilateral, wnnm, bm3d, got median"
+    ):
         chosen_controls(["median"], ())
     with pytest.raises(ConfigError, match="must not bear a control's name, got nlm"):
         chosen_controls(["nlm"], {"nlm"})
@@ -83,8 +142,9 @@ def test_every_control_keeps_shape_and_describes_its_parameters(name: str, noisy
     control = CONTROLS[name]
     assert control.name == name
     assert any(character.isdigit() for character in control.description)
-    denoised = control.apply(noisy)
-    assert denoised.shape == noisy.shape
+    cut = noisy[:48, 24:72]
+    denoised = applied(name, cut)
+    assert denoised.shape == cut.shape
     assert denoised.dtype == np.float32
     assert np.isfinite(denoised).all()
 
@@ -93,4 +153,4 @@ def test_every_control_keeps_shape_and_describes_its_parameters(name: str, noisy
 def test_every_control_refuses_nan(name: str, noisy: np.ndarray) -> None:
     noisy[3, 4] = np.nan
     with pytest.raises(DataError, match=r"input: HU must be finite, got 1 NaN or infinite pixels; "):
-        CONTROLS[name].apply(noisy)
+        applied(name, noisy)

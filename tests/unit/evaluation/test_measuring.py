@@ -56,7 +56,9 @@ def test_results_come_in_the_order_of_the_slices_whatever_the_threads_do():
     assert [row.slice_index for row in measured.rows if row.method == "input"] == list(range(7))
     assert measured.rows == alone.rows
     assert [panel.case.slice_index for panel in measured.panels] == [3]
-    assert [step[0] for step in told] == list(range(1, 8))
+    of_slices = [step for step in told if step[2] != "by half"]
+    assert [step[0] for step in of_slices] == list(range(1, 8))
+    assert len(told) > len(of_slices)  # a denoiser that takes minutes says that it is at work
 
 
 def test_a_nan_a_wrong_size_and_a_constant_candidate_cost_only_themselves():

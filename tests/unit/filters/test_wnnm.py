@@ -112,6 +112,15 @@ def test_an_edge_stays_sharp():
     assert step == pytest.approx(120.0, abs=8.0)
 
 
+def test_equal_patches_leave_no_pixel_uncovered():
+    """A constant part, as padding in CT, holds more equal patches than a group takes."""
+    picture = np.full((48, 48), -200.0)
+    picture[30:, 30:] += noise((18, 18), 25.0)
+    denoised = wnnm(picture, 25.0)
+    np.testing.assert_allclose(denoised[:16, :16], -200.0, atol=0.1)
+    assert np.isfinite(denoised).all()
+
+
 def test_without_noise_the_picture_is_returned():
     picture = noise((20, 20), 50.0).astype(np.float32)
     np.testing.assert_array_equal(wnnm(picture, 0.0), picture)

@@ -1,0 +1,165 @@
+"""The registry of denoisers that learn nothing: pictures in, pictures out, σ given."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
+from n2b_ct.errors import ConfigError, DataError
+from n2b_ct.filters.blur import bilateral_blur
+from n2b_ct.filters.untrained import UNTRAINED, estimated_sigma, gaussian, nlm, tv, untrained
+from n2b_ct.filters.wnnm import wnnm
+
+SIGMA = 25 / 255
+
+
+def each(*names: str):
+    """Every denoiser of the registry, or the named ones; BM3D's test skips where its package is absent."""
+    return pytest.mark.parametrize("name", names or tuple(UNTRAINED))
+
+
+def denoised_by(name: str, picture: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
+    if name == "bm3d":
+        pytest.importorskip("bm3d", reason="pip install 'n2b-ct[bm3d]', for non-commercial use only")
+    return untrained(name).apply(picture, sigma)
+
+
+def squares(n_channels: int = 1) -> np.ndarray:
+    picture = np.full((26, 28), 0.3)
+    picture[6:18, 8:22] = 0.7
+    return picture if n_channels == 1 else np.stack([picture, 0.8 * picture, 0.5 * picture], axis=-1)
+
+
+def noisy(picture: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
+    return (picture + np.random.default_rng(3).normal(0.0, sigma, picture.shape)).astype(np.float32)
+
+
+def rms(error: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(error))))
+
+
+# ── All of them ──
+
+
+@each()
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_each_takes_noise_off_gray_and_colour_pictures(name, n_channels):
+    clean = squares(n_channels)
+    picture = noisy(clean)
+    before = picture.copy()
+    denoised = denoised_by(name, picture)
+    assert (denoised.shape, denoised.dtype) == (clean.shape, np.float32)
+    assert rms(denoised - clean) < 0.7 * SIGMA
+    np.testing.assert_array_equal(picture, before)
+
+
+@each()
+def test_each_leaves_a_picture_without_noise_as_it_is(name):
+    picture = squares().astype(np.float32)
+    np.testing.assert_array_equal(denoised_by(name, picture, 0.0), picture)
+
+
+@each()
+def test_noise_beyond_black_and_white_is_not_clipped_first(name):
+    picture = noisy(np.zeros((26, 28)))
+    assert denoised_by(name, picture).mean() == pytest.approx(float(picture.mean()), abs=5e-3)  # clipped: 0.04
+
+
+@each()
+@pytest.mark.parametrize(
+    ("picture", "sigma", "message"),
+    [
+        (np.zeros((9, 9, 4)), SIGMA, "picture: must be rows x cols or rows x cols x 3, got 9x9x4"),
+        (np.zeros(9), SIGMA, "picture: must be rows x cols or rows x cols x 3, got 9;"),
+        (np.full((9, 9), np.nan), SIGMA, "picture: must hold finite values"),
+        (np.zeros((9, 9)), math.nan, "sigma: must be 0 or more, got nan"),
+        (np.zeros((9, 9)), -0.1, r"sigma: must be 0 or more, got -0\.1"),
+    ],
+)
+def test_each_refuses_what_is_no_picture_and_no_level(name, picture, sigma, message):
+    with pytest.raises(DataError, match=message):
+        denoised_by(name, picture, sigma)
+
+
+@each()
+def test_each_says_its_parameters_in_one_line(name):
+    one = UNTRAINED[name]
+    assert one.name == name
+    assert re.search(r"\d", one.description)
+    assert "\n" not in one.description
+
+
+def test_the_registry_names_the_papers_denoisers():
+    assert list(UNTRAINED) == ["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"]
+    assert "non-commercial" in UNTRAINED["bm3d"].description
+    with pytest.raises(ConfigError, match=r"denoiser: must be one of gaussian, nlm, tv, .*, got median"):
+        untrained("median")
+
+
+# ── One by one ──
+
+
+@pytest.mark.parametrize(("level", "width_px"), [(25, 1.0), (50, 2**0.75), (25 / 16, 1 / 8)])
+def test_the_gaussian_widens_with_the_noise(level, width_px):
+    picture = noisy(squares(3))
+    expected = ndimage.gaussian_filter(picture, (width_px, width_px, 0), mode="mirror")
+    np.testing.assert_allclose(gaussian(picture, level / 255), expected, atol=1e-6)
+
+
+def test_nlm_is_scikit_images_with_the_chosen_parameters():
+    picture = noisy(squares(3))
+    settings = {"patch_size": 7, "patch_distance": 6, "fast_mode": False, "channel_axis": -1}
+    expected = denoise_nl_means(picture.astype(np.float64), h=0.9 * SIGMA, sigma=SIGMA, **settings)
+    np.testing.assert_allclose(nlm(picture, SIGMA), expected, atol=1e-6)
+
+
+def test_tv_is_scikit_images_with_the_chosen_weight():
+    picture = noisy(squares())
+    expected = denoise_tv_chambolle(picture.astype(np.float64), weight=0.8 * SIGMA)
+    np.testing.assert_allclose(tv(picture, SIGMA), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_channel"),
+    [
+        ("bilateral", lambda channel: bilateral_blur(channel, sigma_color=3 * SIGMA, sigma_spatial_px=1.5)),
+        ("wnnm", lambda channel: wnnm(channel, SIGMA, white=1.0)),
+    ],
+)
+def test_colours_are_denoised_one_by_one(name, of_channel):
+    picture = noisy(squares(3))
+    denoised = denoised_by(name, picture)
+    np.testing.assert_allclose(denoised[..., 1], of_channel(picture[..., 1]), atol=1e-6)
+
+
+# ── The noise level ──
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("level", [10, 25, 50])
+def test_the_estimate_finds_the_level_of_white_noise(level, n_channels):
+    clean = np.kron(squares(n_channels), np.ones((8, 8) if n_channels == 1 else (8, 8, 1)))
+    assert 255 * estimated_sigma(noisy(clean, level / 255)) == pytest.approx(level, rel=0.05)
+
+
+def test_a_picture_too_small_to_show_its_noise_is_refused():
+    with pytest.raises(DataError, match="picture: must be at least 8 x 8 pixels to show its noise, got 1x9; set sigma"):
+        estimated_sigma(np.zeros((1, 9)))
+
+
+@pytest.mark.real_data
+def test_on_photographs_the_order_is_the_known_one(shared_data: Path):
+    picture = (
+        np.asarray(Image.open(shared_data / "natural" / "Train400" / "test_051.png"), np.float64)[40:104, 40:104] / 255
+    )
+    errors = {
+        name: rms(denoised_by(name, noisy(picture)) - picture) for name in ("gaussian", "bilateral", "nlm", "wnnm")
+    }
+    assert errors["wnnm"] < errors["nlm"] < errors["gaussian"] < SIGMA
