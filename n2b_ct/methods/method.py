@@ -25,11 +25,21 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class BatchNeeds:
-    """Which keys a method needs in a batch beside ``noisy``."""
+    """Which keys a method needs in a batch beside ``noisy`` and ``index``.
+
+    Attributes:
+        clean: Clean patches, unpaired.
+        blurred: The noisy patches' blurred labels.
+        reference: Their truth.
+        noisy_again: The same images with other noise.
+        distilled: What a teacher makes of them.
+    """
 
     clean: bool = False
     blurred: bool = False
     reference: bool = False
+    noisy_again: bool = False
+    distilled: bool = False
 
 
 class Method(Protocol):

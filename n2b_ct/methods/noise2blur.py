@@ -1,12 +1,13 @@
 """Noise2Blur (Lin et al. 2019, arXiv 1912.01158): one line of code per equation.
 
-x     low-dose slices ``[B, 1, rows, cols]``         F        denoiser (DnNet): noisy -> clean
+x     noisy images ``[B, C, rows, cols]``            F        denoiser (DnNet): noisy -> clean
 y_b   blurred labels, y_b = x − n_b                  H        noise extractor (NENet): noise -> noise
-c     clean slices, unpaired with x                  n_hat    n̂, what F removes from x
+c     clean images, unpaired with x                  n_hat    n̂, what F removes from x
 d     c with extracted noise                         n_tilde  ñ, what H keeps of n̂
 
-Network units: 0 and 1 are the ends of the HU window. x has met the window; c has not, so that ``c + ñ`` can meet it
-as a real noisy slice does: noise that reaches over the window's end is cut off there, on x and on d alike.
+Network units: 0 and 1 are the ends of the HU window, or black and white. x of CT has met the window; c has not, so that
+``c + ñ`` can meet it as a real noisy slice does: noise that reaches over the window's end is cut off there, on x and on
+d alike. Pictures whose noise reaches beyond black and white, as published, are cut off where x ends.
 
 Two additions for CT, both of which can be switched off: ñ is clamped to a few robust standard deviations of its own
 patch before it meets c, so that no edge of x rides along; and its strength is anchored to the noise that the slices
@@ -49,22 +50,29 @@ def convergence_losses(
     *,
     gradient_interruption: bool = True,
     prepare: Callable[[Tensor], Tensor] = lambda n_tilde: n_tilde,
+    see: Callable[[Tensor, Tensor], Tensor] = lambda image, _: seen(image),
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Stage 2: ``n2b`` reaches H only, ``n2c`` reaches F only; returns losses and ñ.
 
-    Without gradient interruption (N2B_v), ``n2b`` reaches F too. ``prepare`` is what happens to ñ before it meets c.
+    Without gradient interruption (N2B_v), ``n2b`` reaches F too. ``prepare`` is what happens to ñ before it meets c,
+    ``see`` what happens to an image on its way to the network beside x: :func:`seen` unless said.
     """
     with torch.set_grad_enabled(torch.is_grad_enabled() and not gradient_interruption):
         n_hat = x - nets.denoiser(x)  # (11)  n̂ = x − F(x), gradient interrupted
     n_tilde = nets.noise_extractor(n_hat)  # (12)  ñ = H(n̂)
-    d = seen(c + prepare(n_tilde.detach()))  # (8)   d = c + ñ
+    d = see(c + prepare(n_tilde.detach()), x)  # (8)   d = c + ñ
     c_hat = nets.denoiser(d)  # (10)  ĉ = F(d)
-    return {"n2b": l1_loss(n_tilde, n_b), "n2c": l1_loss(c_hat, seen(c))}, n_tilde  # (13), (9)
+    return {"n2b": l1_loss(n_tilde, n_b), "n2c": l1_loss(c_hat, see(c, x))}, n_tilde  # (13), (9)
 
 
 def seen(image: Tensor) -> Tensor:
     """See an image through the window, as the network sees every slice."""
     return image.clamp(0.0, 1.0)
+
+
+def within_reach(image: Tensor, x: Tensor) -> Tensor:
+    """Keep a composed image within what x reaches, and [0, 1]: a surge of ñ must not drive F beyond any noisy image."""
+    return image.clamp(x.amin().clamp(max=0.0), x.amax().clamp(min=1.0))
 
 
 def clamped(noise: Tensor, sigmas: float | None) -> Tensor:
@@ -85,6 +93,7 @@ class Noise2Blur:
         gradient_interruption: False trains the paper's N2B_v.
         clamp_sigma: Limit of ñ in robust standard deviations; None: the paper's plain sum.
         anchor_rate: Rate of the noise anchor; None: none, as in the paper.
+        clipped: Noisy images end at 0 and 1, so composed ones must; pictures with unclipped noise do not.
     """
 
     needs = BatchNeeds(clean=True, blurred=True)
@@ -98,6 +107,7 @@ class Noise2Blur:
         gradient_interruption: bool = True,
         clamp_sigma: float | None = 4.0,
         anchor_rate: float | None = 0.01,
+        clipped: bool = True,
     ) -> None:
         self._anchor = NoiseAnchor(anchor_rate) if anchor_rate is not None else None
         self.networks = nn.ModuleDict({"denoiser": denoiser, "noise_extractor": noise_extractor})
@@ -107,6 +117,7 @@ class Noise2Blur:
         self._initial_fraction = initial_fraction
         self._gradient_interruption = gradient_interruption
         self._clamp_sigma = clamp_sigma
+        self._see = (lambda image, _: seen(image)) if clipped else within_reach
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
         """Compute the losses of the stage that ``progress`` (0 to 1) falls into."""
@@ -122,6 +133,7 @@ class Noise2Blur:
             n_b,
             gradient_interruption=self._gradient_interruption,
             prepare=self._prepared,
+            see=self._see,
         )
         if self._anchor is not None:
             self._anchor.follow(n_tilde.detach(), n_b, x)

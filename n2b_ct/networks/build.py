@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from n2b_ct.errors import ConfigError, ModelError, explain
+from n2b_ct.networks.bayes import BayesDenoiser
 from n2b_ct.networks.dncnn import DnCNN
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
 from n2b_ct.networks.noise_extractor import NoiseExtractor
@@ -24,9 +25,11 @@ OWN_NETWORKS: dict[str, type[nn.Module]] = {
     "SimpleUNet": SimpleUNet,
     "NoiseExtractor": NoiseExtractor,
     "DnCNN": DnCNN,
+    "BayesDenoiser": BayesDenoiser,
 }
 
-_DEFAULTS = {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, "pretrained": False}
+_DEFAULTS = {"spatial_dims": 2, "pretrained": False}
+_CHANNELS = ("in_channels", "out_channels")
 _PROBED_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 _SMALLEST_PROBE_PX = 33
 
@@ -38,30 +41,32 @@ def build_network(
     *,
     kernel_px: int = 17,
     passes: int = 2,
+    n_channels: int = 1,
     seed: int | None = None,
 ) -> nn.Module:
     """Build a network from plain values and give it its output form.
 
     Args:
-        name: ``SimpleUNet``, ``NoiseExtractor``, ``DnCNN`` or a class of ``monai.networks.nets``; nothing
-            else is ever imported.
-        arguments: Keyword arguments of that class. MONAI's ``spatial_dims``, ``in_channels`` and
-            ``out_channels`` default to 2, 1 and 1, and ``pretrained`` to false: nothing is downloaded.
+        name: ``SimpleUNet``, ``NoiseExtractor``, ``DnCNN``, ``BayesDenoiser`` or a class of ``monai.networks.nets``;
+            nothing else is ever imported.
+        arguments: Keyword arguments of that class. ``in_channels`` and ``out_channels`` default to ``n_channels``,
+            MONAI's ``spatial_dims`` to 2 and ``pretrained`` to false: nothing is downloaded.
         output_form: What the output means, see :mod:`n2b_ct.networks.lowpass`.
         kernel_px: Side of the box mean of ``lowpass``.
         passes: How often ``lowpass`` applies it.
+        n_channels: Channels of the images: 1, or 3 for RGB.
         seed: The weights depend on it alone and torch's generator stays untouched; ``None`` draws them
             from torch's generator.
 
     Returns:
-        A module from ``[batch, 1, rows, cols]`` to float32 of the same shape.
+        A module from ``[batch, n_channels, rows, cols]`` to float32 of the same shape.
 
     Raises:
         ConfigError: The name, an argument or the output form is wrong.
     """
     network_class = _find_class(name)
     _require_suiting(network_class, output_form)
-    keywords = _complete(network_class, dict(arguments or {}))
+    keywords = _complete(network_class, dict(arguments or {}), n_channels)
     with _seeded(seed):
         network = _construct(name, network_class, keywords)
     if output_form == "lowpass":
@@ -76,8 +81,8 @@ def build_network(
 def size_multiple(network: nn.Module) -> int:
     """Find what rows and columns must be multiples of.
 
-    ``SimpleUNet`` says it itself; any other is asked with zeros of 33, 34, 36, 40, 48, 96 and 192 pixels
-    until one size comes back unchanged.
+    ``SimpleUNet`` and ``BayesDenoiser`` say it themselves; any other is asked with zeros of 33, 34, 36, 40, 48, 96
+    and 192 pixels until one size comes back unchanged.
 
     Args:
         network: What :func:`build_network` returned, or its bare network.
@@ -89,7 +94,7 @@ def size_multiple(network: nn.Module) -> int:
         ModelError: No size works: the network is no image-to-image network, or has a fixed size.
     """
     bare = network.network if isinstance(network, DirectHead | ResidualHead | LowpassHead) else network
-    return bare.multiple if isinstance(bare, SimpleUNet) else _probe_multiple(bare)
+    return bare.multiple if isinstance(bare, SimpleUNet | BayesDenoiser) else _probe_multiple(bare)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -137,13 +142,16 @@ def _require_suiting(network_class: type[nn.Module], output_form: str) -> None:
     if network_class is DnCNN and output_form == "residual":
         requirement = "must be direct or lowpass for DnCNN, which subtracts its noise itself"
         raise ConfigError(explain("network.output", requirement, output_form, "use direct, the published form"))
+    if network_class is BayesDenoiser and output_form != "direct":
+        requirement = "must be direct for BayesDenoiser, which weighs the image itself"
+        raise ConfigError(explain("network.output", requirement, output_form, "use direct"))
 
 
-def _complete(network_class: type[nn.Module], keywords: dict[str, Any]) -> dict[str, Any]:
+def _complete(network_class: type[nn.Module], keywords: dict[str, Any], n_channels: int) -> dict[str, Any]:
     """Add what every network on slices needs and check all names at once."""
     parameters = inspect.signature(network_class).parameters
-    own = network_class in OWN_NETWORKS.values()
-    defaults = {} if own else {key: value for key, value in _DEFAULTS.items() if key in parameters}
+    usual = _DEFAULTS | dict.fromkeys(_CHANNELS, n_channels)
+    defaults = {key: value for key, value in usual.items() if key in parameters}
     completed = {**defaults, **keywords}
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     unknown = [] if open_ended else [key for key in completed if key not in parameters]
@@ -195,6 +203,7 @@ def _seeded(seed: int | None) -> Iterator[None]:
 @torch.no_grad()
 def _probe_multiple(network: nn.Module) -> int:
     weight = next(network.parameters(), torch.zeros(1))
+    n_channels = next((one.shape[1] for one in network.parameters() if one.ndim == 4), 1)  # of the first convolution
     was_training = network.training
     network.eval()
     complaint: str | None = None
@@ -202,7 +211,7 @@ def _probe_multiple(network: nn.Module) -> int:
         for multiple in _PROBED_MULTIPLES:
             odd = max(3, math.ceil(_SMALLEST_PROBE_PX / multiple) | 1)  # a multiple of nothing larger
             side_px = multiple * odd
-            complaint = _complaint(network, weight.new_zeros(1, 1, side_px, side_px))
+            complaint = _complaint(network, weight.new_zeros(1, n_channels, side_px, side_px))
             if complaint is None:
                 return multiple
     finally:

@@ -8,8 +8,12 @@ from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.networks.build import build_network
 
 
-def build_denoiser(section: DenoiserSection) -> nn.Module:
+def build_denoiser(section: DenoiserSection, n_channels: int = 1) -> nn.Module:
     """Build F with its output form; weights follow from torch's seed.
+
+    Args:
+        section: Network, arguments and output form.
+        n_channels: Of its images: 1, or 3 for RGB.
 
     Raises:
         ConfigError: The network's name or an argument is wrong.
@@ -20,4 +24,5 @@ def build_denoiser(section: DenoiserSection) -> nn.Module:
         section.output,
         kernel_px=section.lowpass_kernel_px,
         passes=section.lowpass_passes,
+        n_channels=n_channels,
     )

@@ -19,7 +19,10 @@ from n2b_ct.methods.noise2void import (
     replaced,
 )
 from n2b_ct.networks import build_network
+from n2b_ct.training.data import ImageTraits, NetworkUnit
 from n2b_ct.training.methods import build_method
+
+HU = NetworkUnit(1000.0, "HU", "hu", "slice")
 
 
 class SelfAndLeft(nn.Module):
@@ -224,7 +227,8 @@ def test_the_papers_share_of_blind_spots_is_the_default():
 
 def test_a_pipelines_masking_reaches_the_method():
     small = {"arguments": {"n_features": 2, "depth": 2}, "output": "direct"}
-    method = build_method(section(denoiser=small, masked_fraction=0.01, box_px=9, structure=[3, 7]))
+    chosen = section(denoiser=small, masked_fraction=0.01, box_px=9, structure=[3, 7])
+    method = build_method(chosen, ImageTraits(1, 1, clipped=True, unit=HU))
     assert isinstance(method, Noise2Void)
     assert method._masking == Masking(0.01, 9, (3, 7))
     assert set(method.networks) == {"denoiser"}
