@@ -20,19 +20,20 @@ CLIPPED_SHARE_MAX = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one series or volume.
+    """What became of one series, volume or picture.
 
     Attributes:
         source: Its folder or file.
         output: Its mirrored place.
         status: ``done``; ``present``: was there already; ``failed``: nothing was written.
-        series: Short series UID; empty for a volume file.
+        series: Short series UID; empty for a volume or picture file.
         reason, detail: Stable code and one line, when it failed.
         problems: Codes of what is worth knowing, those of the source and of the output.
         n_slices, n_pixels, n_clipped_pixels: What was written; pixels that met the limits of BitsStored.
         n_skipped_slices: Slices of the source that could not be used and are missing.
         dropped_private: Private creators whose elements were left out; ``unknown`` for those that nobody registered.
         removed_std_hu: Standard deviation of what was removed, inside the window.
+        removed_std_grey: The same for a picture, in 8-bit grey levels.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class Outcome:
     n_skipped_slices: int = 0
     dropped_private: tuple[str, ...] = ()
     removed_std_hu: float | None = None
+    removed_std_grey: float | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -102,6 +104,7 @@ class DenoiseOptions:
         select: Regular expression on SeriesDescription; None: every series.
         created: The one time of every output; None: now.
         write: How derived instances are written.
+        per_channel: Let a model of gray pictures denoise the channels of RGB pictures one by one.
     """
 
     strength: float | None = None
@@ -115,3 +118,4 @@ class DenoiseOptions:
     select: str | None = None
     created: datetime | None = field(default=None)
     write: WriteOptions = field(default_factory=WriteOptions)
+    per_channel: bool = False

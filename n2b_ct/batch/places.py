@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
+from n2b_ct.io.pictures.names import FORMS
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import ENDINGS
 
@@ -57,10 +58,10 @@ def mirrored_file(path: Path, source: Path, output: Path) -> Path:
 
 
 def residual_place(target: Path) -> Path:
-    """Name the place of the removed noise, beside the denoised series or volume."""
+    """Name the place of the removed noise, beside the denoised series, volume or picture."""
     target = target if target.name not in ("", "..") else target.resolve()
     stem = target.name
-    for ending in ENDINGS:
+    for ending in (*ENDINGS, *FORMS):
         if stem.lower().endswith(ending):
             stem = stem[: -len(ending)]
             break

@@ -12,6 +12,7 @@ from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import remove_if_empty
 from n2b_ct.batch.work import Spread, Work, failure, finished
 from n2b_ct.errors import N2BError, SeriesError, explain
+from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.write import DerivedSeriesWriter
@@ -32,7 +33,7 @@ class SeriesJob:
         refused: Records of all its slices that could not be used; reading may add to them.
     """
 
-    def __init__(self, series: SeriesRef, target: Path, work: Work, refused: Sequence[FileRecord] = ()) -> None:
+    def __init__(self, series: SeriesRef, target: Path, work: Work[Model], refused: Sequence[FileRecord] = ()) -> None:
         self._series, self._target, self._work = series, target, work
         self.refused = list(refused)
         self._spread = Spread()

@@ -38,13 +38,13 @@ def select_series(series: Sequence[SeriesRef], pattern: str | None) -> list[Seri
     return [one for one in series if wanted.search(one.description)]
 
 
-def nothing_found(source: Path, kinds: str, records: Sequence[FileRecord]) -> DataError:
+def nothing_found(
+    source: Path, kinds: str, records: Sequence[FileRecord], remedy: str = "check the folder and --select"
+) -> DataError:
     """Say why there is no work, by the reasons of the files that are there."""
     reasons = ", ".join(sorted({record.reason for record in records if record.reason}))
     got = f"{len(records)} files, none usable{f' ({reasons})' if reasons else ''}"
-    return DataError(
-        explain(f"input {source}", f"must hold at least one {kinds}", got, "check the folder and --select")
-    )
+    return DataError(explain(f"input {source}", f"must hold at least one {kinds}", got, remedy))
 
 
 def prepare_places(places: Sequence[Path], if_present: IfPresent) -> None:

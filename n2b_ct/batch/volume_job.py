@@ -9,6 +9,7 @@ import numpy as np
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.work import Spread, Work, clipping_problems, failure
 from n2b_ct.errors import N2BError, SeriesError, explain
+from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.free_space import require_free_space
 from n2b_ct.io.volumes import data_paths, describe_volume, hu_problems, read_volume, write_volume_like
@@ -31,7 +32,7 @@ class VolumeJob:
         work: The run it belongs to.
     """
 
-    def __init__(self, path: Path, target: Path, work: Work) -> None:
+    def __init__(self, path: Path, target: Path, work: Work[Model]) -> None:
         self._path, self._target, self._work = path, target, work
         self._offset_hu = work.options.volume_offset_hu
         self._n_seen = 0

@@ -1,4 +1,4 @@
-"""What all series and volumes of one run share: a model, options, one time, one count of progress."""
+"""What all series, volumes or pictures of one run share: a model, options, one time, one count of progress."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -13,24 +14,26 @@ import n2b_ct
 from n2b_ct.batch.outcomes import CLIPPED_SHARE_MAX, DenoiseOptions, Outcome
 from n2b_ct.batch.places import is_present, residual_place
 from n2b_ct.errors import SeriesError
-from n2b_ct.inference.model import Model
+from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.dicom.writing.derive import Derivation
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import SeriesRef
 
+ModelT = TypeVar("ModelT", bound=AnyModel)
+
 
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[ModelT]):
     """One run over a tree.
 
     Attributes:
         model: The denoiser.
         options: What was asked for.
         created: The time of every output.
-        steps: Slices and volumes done.
+        steps: Slices or pictures done.
     """
 
-    model: Model
+    model: ModelT
     options: DenoiseOptions
     created: datetime
     steps: Steps

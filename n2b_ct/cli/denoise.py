@@ -13,16 +13,18 @@ from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 if TYPE_CHECKING:
     from n2b_ct.io.dicom.writing.options import ContentQualification
 
-_Source = Annotated[Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume.")]
+_Source = Annotated[
+    Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume; or pictures.")
+]
 _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
 _Strength = Annotated[
     float | None, typer.Option(min=0.0, max=1.0, help="Share of the found noise to remove; the model's if not given.")
 ]
-_Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise as series too.")]
+_Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise too, as series or pictures.")]
 _Select = Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")]
 _Resume = Annotated[bool, typer.Option("--resume", help="Keep outputs that are there, do the others.")]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
-_Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series here.")]
+_Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series or picture here.")]
 _Repair = Annotated[
     bool,
     typer.Option("--repair", "--repair-uids", help="Take files with blank UIDs; add type 2 elements that are missing."),
@@ -45,6 +47,9 @@ _QUALIFICATIONS: dict[str, ContentQualification] = {
     "product": "PRODUCT",
     "service": "SERVICE",
 }
+_PerChannel = Annotated[
+    bool, typer.Option("--per-channel", help="Let a model of gray pictures denoise the channels of RGB one by one.")
+]
 _NumberOffset = Annotated[int, typer.Option(help="Added to SeriesNumber.")]
 _Created = Annotated[
     str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
@@ -74,8 +79,11 @@ def denoise(
     content_qualification: _Qualification = "research",
     series_number_offset: _NumberOffset = 1000,
     created: _Created = None,
+    per_channel: _PerChannel = False,
 ) -> None:
     """Denoise CT: HU in, HU out, derived DICOM series with new UIDs; every series appears whole or not at all.
+
+    With a model of pictures: PNG, TIFF, BMP, JPEG and WebP, gray or RGB, in the form and depth of the source.
 
     Example: n2b-ct denoise /data/low_dose /data/denoised --model runs/piglet --json status.json
     """
@@ -95,6 +103,7 @@ def denoise(
         allow_own_output=force,
         select=select,
         created=time_of(created),
+        per_channel=per_channel,
         write=WriteOptions(
             keep_private=keep_private,
             equipment=equipment,

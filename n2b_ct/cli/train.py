@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from n2b_ct.cli.progress import progress_bar
+
+
+def noise_seen(last: Mapping[str, float]) -> str:
+    """Say how strong the extracted noise was at the end; empty where a method extracts none."""
+    found = next((key.removeprefix("noise_std_") for key in last if key.startswith("noise_std_")), None)
+    if found is None:
+        return ""
+    image, unit = ("slice", "HU") if found == "hu" else ("picture", "grey levels")
+    own = last[f"{image}_noise_std_{found}"]
+    return f"extracted noise {last[f'noise_std_{found}']:.1f} {unit}; the {image}s' own {own:.1f} {unit}"
 
 
 def train(
@@ -29,13 +40,15 @@ def train(
     """
     from n2b_ct import api
     from n2b_ct.config import load_pipeline
+    from n2b_ct.filters.untrained import licence_notices
+    from n2b_ct.training.labels import label_filters
 
     loaded = load_pipeline(pipeline, settings or ())
     if check:
         found = api.check(loaded, data_root=data_root)
-        counts = ", ".join(f"{n} {role}" for role, n in found.n_slices.items())
+        counts = ", ".join(f"{n} {role}" for role, n in found.n_images.items())
         sizes = ", ".join(f"{rows}x{cols}" for rows, cols in found.sizes_px)
-        typer.echo(f"{loaded.name}: ready to train {loaded.method.name}; slices: {counts}; sizes: {sizes}")
+        typer.echo(f"{loaded.name}: ready to train {loaded.method.name}; images: {counts}; sizes: {sizes}")
         return
     run_dir = out or Path("runs") / loaded.name
     with progress_bar(loaded.name) as progress:
@@ -49,9 +62,8 @@ def train(
             progress=progress,
         )
     typer.echo(f"trained {summary['method']} for {summary['iterations']} iterations in {summary['seconds']:.0f} s")
-    if "noise_std_hu" in summary["last"]:
-        last = summary["last"]
-        typer.echo(
-            f"extracted noise {last['noise_std_hu']:.1f} HU; the slices' own {last['slice_noise_std_hu']:.1f} HU"
-        )
+    for notice in licence_notices(label_filters(loaded.method)):
+        typer.echo(f"licence: {notice}", err=True)
+    if noise := noise_seen(summary["last"]):
+        typer.echo(noise)
     typer.echo(f"model: {run_dir / 'model.pt'}")

@@ -52,8 +52,10 @@ def tell(result: TreeResult, json_path: Path | None) -> None:
 
 
 def _line(outcome: Outcome) -> str:
-    removed = "" if outcome.removed_std_hu is None else f", removed noise {outcome.removed_std_hu:.1f} HU"
-    return f"{outcome.status:<7} {outcome.output}: {outcome.n_slices} slices{removed}"
+    what = f"{outcome.n_slices} slices" if outcome.n_slices else "picture"
+    noises = ((outcome.removed_std_hu, "HU"), (outcome.removed_std_grey, "grey levels"))
+    removed = "".join(f", removed noise {std:.1f} {unit}" for std, unit in noises if std is not None)
+    return f"{outcome.status:<7} {outcome.output}: {what}{removed}"
 
 
 def _complaints(result: TreeResult) -> list[str]:

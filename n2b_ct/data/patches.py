@@ -6,7 +6,7 @@ So a resumed run draws what an uninterrupted one would have drawn. What is drawn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,9 @@ from n2b_ct.data.places import Drawable
 from n2b_ct.data.slices import SliceBank
 
 _TRIES = 50
+
+Finish = Callable[[dict[str, Tensor], np.random.RandomState], dict[str, Tensor]]
+"""Completes a batch with what is drawn for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,13 @@ class Patch:
 class PatchBatches(Randomizable, Dataset):
     """Batch ``k`` is a function of the seed and ``k``: a map-style dataset of whole batches.
 
-    A batch maps ``noisy`` (and its companions ``blurred`` or ``reference``) and ``clean`` to float32
-    ``[batch, 1, patch, patch]``. Noisy and clean patches are drawn independently: never paired.
+    A batch maps ``noisy`` (and its companions ``blurred``, ``reference`` …) and ``clean`` to float32
+    ``[batch, channels, patch, patch]``, and ``index`` to the image of each noisy patch, int64 ``[batch]``. Noisy and
+    clean patches are drawn independently: never paired.
 
     Args:
-        noisy: Slices to learn from.
-        clean: Normal-dose slices, or None where the method needs none.
+        noisy: Images to learn from.
+        clean: Clean images, or None where the method needs none.
         patch_px: Side of the patches.
         batch_size: Noisy patches in a batch, and as many clean ones.
         n_batches: How many batches there are.
@@ -48,6 +52,7 @@ class PatchBatches(Randomizable, Dataset):
         noisy_body_fraction: Least share of a noisy patch's pixels inside the window.
         noisy_flat_share: Noisy patches come from this flattest share of each slice's places; needs blurred labels.
         clean_body_fraction: The same for clean patches.
+        finish: Called with every batch and its random state: where noise is drawn anew.
 
     Raises:
         DataError: A slice is smaller than the patch, or no place of any slice holds enough body.
@@ -65,9 +70,11 @@ class PatchBatches(Randomizable, Dataset):
         noisy_body_fraction: float = 0.0,
         noisy_flat_share: float = 1.0,
         clean_body_fraction: float = 0.0,
+        finish: Finish | None = None,
     ) -> None:
         self._noisy = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share)
         self._clean = Drawable("clean", clean, patch_px, clean_body_fraction) if clean is not None else None
+        self._finish = finish
         self._patch_px, self._batch_size, self._n_batches, self._seed = patch_px, batch_size, n_batches, seed
 
     def __len__(self) -> int:
@@ -81,7 +88,8 @@ class PatchBatches(Randomizable, Dataset):
             batch[key] = _stack(slices, noisy, self._patch_px)
         if self._clean is not None:
             batch["clean"] = _stack(self._clean.bank.images, self._draw(self._clean), self._patch_px)
-        return batch
+        batch["index"] = torch.tensor([patch.slice_index for patch in noisy])
+        return batch if self._finish is None else self._finish(batch, self.R)
 
     def randomize(self, data: Drawable) -> Patch:
         """Draw one patch: a slice, one of its corners with enough body, one of eight symmetries."""
@@ -114,7 +122,7 @@ class FromIteration(Sampler[int]):
 
 
 def cut(image: Tensor, patch: Patch, patch_px: int) -> Tensor:
-    """Carry a drawn patch out on ``[1, rows, cols]``: crop, then flip rows, then turn."""
+    """Carry a drawn patch out on ``[channels, rows, cols]``: crop, then flip rows, then turn."""
     region = image[:, patch.row_px : patch.row_px + patch_px, patch.col_px : patch.col_px + patch_px]
     if patch.flipped:
         region = region.flip(-2)

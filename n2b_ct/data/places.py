@@ -54,7 +54,7 @@ class Drawable:
         allowed = self.corners[index]
         if not allowed.any():
             return allowed
-        residual = (self.bank.images[index] - self.bank.companions["blurred"][index])[0].numpy()
+        residual = (self.bank.images[index] - self.bank.companions["blurred"][index]).mean(dim=0).numpy()
         structure = structure_share(residual, patch_px)
         return allowed & (structure <= np.quantile(structure[allowed], share))
 

@@ -23,12 +23,13 @@ Label = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class SliceBank:
-    """Slices in network units.
+    """Slices, or pictures, in network units.
 
     Attributes:
-        images: One ``[1, rows, cols]`` float32 tensor a slice.
-        companions: For each key (``blurred``, ``reference``) a tensor of the same size for every slice.
-        body: For every slice, bool ``[rows, cols]``: the pixels that lie inside the window and are not air.
+        images: One ``[channels, rows, cols]`` float32 tensor an image; slices have one channel.
+        companions: For each key (``blurred``, ``reference`` …) a tensor of the same size for every image.
+        body: For every image, bool ``[rows, cols]``: the pixels that lie inside the window and are not air;
+            of a picture, all.
     """
 
     images: list[Tensor]

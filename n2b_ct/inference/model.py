@@ -1,4 +1,4 @@
-"""The model file: a denoiser's weights, the network they belong to, and the window it saw.
+"""The model file: a denoiser's weights, the network they belong to, and how it saw its images.
 
 A file is one dictionary of plain values and tensors, read with ``weights_only=True``: nothing in it can run.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
@@ -27,12 +27,13 @@ from n2b_ct.networks.denoiser import build_denoiser
 
 MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"
-_KEYS = {"format", "name", "method", "denoiser", "window_hu", "denoising", "weights", "facts"}
+_KEYS = {"format", "name", "method", "denoiser", "denoising", "weights", "facts"}
+_CT_KEY, _PICTURES_KEY = "window_hu", "pictures"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained denoiser, ready for slices.
+    """A trained denoiser, ready for slices of CT.
 
     Attributes:
         denoiser: F, in evaluation mode.
@@ -57,24 +58,65 @@ class Model:
     denoising: DenoisingSection = field(default_factory=DenoisingSection)
 
 
+@dataclass(frozen=True, slots=True)
+class PictureScale:
+    """How a denoiser sees pictures: black is 0, white is 1.
+
+    Attributes:
+        colour: What it was trained on.
+        logarithm: It sees the logarithm, where speckle is additive.
+        clipped: It sees noisy pictures clipped to black and white.
+    """
+
+    colour: Literal["gray", "rgb"]
+    logarithm: bool = False
+    clipped: bool = False
+
+    @property
+    def n_channels(self) -> int:
+        """1, or 3 for RGB."""
+        return 3 if self.colour == "rgb" else 1
+
+
+@dataclass(frozen=True, slots=True)
+class PictureModel:
+    """A trained denoiser, ready for pictures; the attributes are those of :class:`Model`, ``scale`` for its window."""
+
+    denoiser: nn.Module
+    section: DenoiserSection
+    scale: PictureScale
+    name: str
+    method: str
+    digest: str
+    multiple_px: int
+    facts: dict[str, Any]
+    denoising: DenoisingSection = field(default_factory=DenoisingSection)
+
+
+AnyModel = Model | PictureModel
+
+
 def save_model(
     path: Path,
     *,
     weights: Mapping[str, Tensor],
     section: DenoiserSection,
-    window: Window,
+    sees: Window | PictureScale,
     name: str,
     method: str,
     facts: Mapping[str, Any],
     denoising: DenoisingSection | None = None,
 ) -> str:
-    """Write a model file at once or not at all; returns its digest."""
+    """Write a model file at once or not at all; returns its digest.
+
+    ``sees`` says what the network saw as [0, 1]: a window, or pictures.
+    """
     content = {
         "format": _FORMAT,
         "name": name,
         "method": method,
         "denoiser": section.model_dump(mode="json"),
-        "window_hu": [window.lower_hu, window.upper_hu],
+        **_seen_as(sees),
         "denoising": (denoising or DenoisingSection()).model_dump(mode="json"),
         "weights": {key: value.detach().cpu().contiguous() for key, value in weights.items()},
         "facts": {"n2b_ct": n2b_ct.__version__, **facts},
@@ -84,7 +126,31 @@ def save_model(
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
-    """Load a run folder's ``model.pt``, or a model file.
+    """Load a run folder's ``model.pt``, or a model file, that was trained on CT.
+
+    Raises:
+        ModelError: Nothing there, not one of our files, damaged, trained on pictures, or weights that do not fit.
+    """
+    model = load_any_model(path, device)
+    if isinstance(model, Model):
+        return model
+    raise ModelError(explain(f"model {path.name}", "must be trained on CT", "pictures", "pass a model of CT"))
+
+
+def load_picture_model(path: Path, device: torch.device | str = "cpu") -> PictureModel:
+    """Load a run folder's ``model.pt``, or a model file, that was trained on pictures.
+
+    Raises:
+        ModelError: Nothing there, not one of our files, damaged, trained on CT, or weights that do not fit.
+    """
+    model = load_any_model(path, device)
+    if isinstance(model, PictureModel):
+        return model
+    raise ModelError(explain(f"model {path.name}", "must be trained on pictures", "CT", "pass a model of pictures"))
+
+
+def load_any_model(path: Path, device: torch.device | str = "cpu") -> AnyModel:
+    """Load a model of CT or of pictures.
 
     Raises:
         ModelError: Nothing there, not one of our files, damaged, or weights that do not fit the network.
@@ -92,13 +158,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     file = path / MODEL_FILE if path.is_dir() else path
     content = _read(file)
     try:
-        section = DenoiserSection.model_validate(content["denoiser"])
-        denoiser = build_denoiser(section)
-        denoiser.load_state_dict(content["weights"])
-        window = Window(*map(float, content["window_hu"]))
-        facts = dict(content["facts"])
-        denoising = DenoisingSection.model_validate(content["denoising"])
-    except (ValidationError, ConfigError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        return _model_of(content, device)
+    except (ValidationError, ConfigError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             explain(
                 f"model {file.name}",
@@ -107,17 +168,32 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
                 "train again with this version",
             )
         ) from error
-    return Model(
-        denoiser=denoiser.to(device).eval().requires_grad_(False),
-        section=section,
-        window=window,
-        name=str(content["name"]),
-        method=str(content["method"]),
-        digest=_digest(content),
-        multiple_px=size_multiple(denoiser),
-        facts=facts,
-        denoising=denoising,
-    )
+
+
+def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyModel:
+    section = DenoiserSection.model_validate(content["denoiser"])
+    scale = PictureScale(**content[_PICTURES_KEY]) if _PICTURES_KEY in content else None
+    denoiser = build_denoiser(section, n_channels=scale.n_channels if scale else 1)
+    denoiser.load_state_dict(content["weights"])
+    common: dict[str, Any] = {
+        "section": section,
+        "name": str(content["name"]),
+        "method": str(content["method"]),
+        "digest": _digest(content),
+        "multiple_px": size_multiple(denoiser),
+        "facts": dict(content["facts"]),
+        "denoising": DenoisingSection.model_validate(content["denoising"]),
+        "denoiser": denoiser.to(device).eval().requires_grad_(False),
+    }
+    if scale is not None:
+        return PictureModel(scale=scale, **common)
+    return Model(window=Window(*map(float, content[_CT_KEY])), **common)
+
+
+def _seen_as(sees: Window | PictureScale) -> dict[str, Any]:
+    if isinstance(sees, Window):
+        return {_CT_KEY: [sees.lower_hu, sees.upper_hu]}
+    return {_PICTURES_KEY: asdict(sees)}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -145,7 +221,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     """Hash everything in a model file that can change a pixel, independent of how the file was packed."""
-    digest = hashlib.sha256(repr((content["denoiser"], content["window_hu"], content["denoising"])).encode())
+    sees = content.get(_CT_KEY) or sorted(content[_PICTURES_KEY].items())
+    digest = hashlib.sha256(repr((content["denoiser"], sees, content["denoising"])).encode())
     for key, value in sorted(content["weights"].items()):
         digest.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().float().numpy().tobytes())

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from n2b_ct.inference.model import Model
+from n2b_ct.inference.model import AnyModel, Model
 
 
 def noise_hu(model: Model, hu: np.ndarray, is_padding: np.ndarray | None = None) -> np.ndarray:
@@ -26,9 +26,8 @@ def noise_hu(model: Model, hu: np.ndarray, is_padding: np.ndarray | None = None)
     """
     padded = np.zeros(hu.shape, dtype=bool) if is_padding is None else is_padding
     image = model.window.normalise(_without_padding(hu, padded))
-    device = next((p.device for p in model.denoiser.parameters()), torch.device("cpu"))
     with torch.inference_mode():
-        noise = _removed(model, torch.from_numpy(image)[None, None].to(device))
+        noise = removed(model, torch.from_numpy(image)[None, None].to(device_of(model)))
     noise_in_hu = noise[0, 0].float().cpu().numpy() * np.float32(model.window.width_hu)
     return np.where(model.window.contains(hu) & ~padded, noise_in_hu, np.float32(0))
 
@@ -48,16 +47,20 @@ def denoise_hu(
     return hu - share * noise_hu(model, hu, is_padding)
 
 
-def _removed(model: Model, image: Tensor) -> Tensor:
-    """What F removes from ``[1, 1, rows, cols]``, averaged over the symmetries that the model asks for."""
+def device_of(model: AnyModel) -> torch.device:
+    """Where the model's weights lie."""
+    return next((p.device for p in model.denoiser.parameters()), torch.device("cpu"))
+
+
+def removed(model: AnyModel, image: Tensor) -> Tensor:
+    """Say what F removes from ``[1, channels, rows, cols]``, averaged over the symmetries that the model asks for."""
     turned = [_turned(image, turns, flipped) for flipped in (False, True) for turns in range(4)]
-    seen = turned[: model.denoising.symmetries]
-    removed = [_removed_once(model, one) for one in seen]
-    back = [_turned_back(one, number % 4, number >= 4) for number, one in enumerate(removed)]
+    found = [_removed_once(model, one) for one in turned[: model.denoising.symmetries]]
+    back = [_turned_back(one, number % 4, number >= 4) for number, one in enumerate(found)]
     return back[0] if len(back) == 1 else torch.stack(back).mean(dim=0)
 
 
-def _removed_once(model: Model, image: Tensor) -> Tensor:
+def _removed_once(model: AnyModel, image: Tensor) -> Tensor:
     seen = reflected(image, model.multiple_px)
     return (seen - model.denoiser(seen))[..., : image.shape[-2], : image.shape[-1]]
 
@@ -78,10 +81,10 @@ def _without_padding(hu: np.ndarray, is_padding: np.ndarray) -> np.ndarray:
 
 
 def reflected(image: Tensor, multiple: int) -> Tensor:
-    """Extend ``[1, 1, rows, cols]`` at the bottom and right by reflection, in as many steps as it needs.
+    """Extend ``[1, channels, rows, cols]`` at the bottom and right by reflection, in as many steps as it needs.
 
     Returns:
-        ``[1, 1, rows', cols']``, the next multiples; a side of one pixel is repeated.
+        ``[1, channels, rows', cols']``, the next multiples; a side of one pixel is repeated.
     """
     rows, cols = (-(-side // multiple) * multiple for side in image.shape[-2:])
     while image.shape[-2:] != (rows, cols):

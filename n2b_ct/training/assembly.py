@@ -19,12 +19,14 @@ from torch.utils.data import DataLoader
 from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.patches import FromIteration, PatchBatches
-from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import SliceBank
+from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method
-from n2b_ct.training.banks import load_patch_batches, load_validation
+from n2b_ct.methods.upi import Upi
 from n2b_ct.training.checkpoints import checkpoint_loader, checkpoint_saver, newest_checkpoint
+from n2b_ct.training.clock import TrainingClock
+from n2b_ct.training.data import NetworkUnit, TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.health import NoiseWatch
 from n2b_ct.training.methods import build_method
@@ -42,6 +44,7 @@ class Assembled:
     method: Method
     batches: PatchBatches
     average: EMAHandler | None
+    clock: TrainingClock
 
     @property
     def denoiser(self) -> nn.Module:
@@ -51,43 +54,49 @@ class Assembled:
 
 def assemble(
     pipeline: Pipeline,
-    roles: Roles,
+    images: TrainingImages,
     run_dir: Path,
     device: torch.device,
     *,
     resume: bool = False,
+    teacher: AnyModel | None = None,
     progress: Progress | None = None,
 ) -> Assembled:
     """Wire everything; handlers fire in the order they are attached in, checkpoints last.
 
     Args:
         pipeline: The experiment.
-        roles: Its slices.
-        run_dir: The run's folder; it is made, and cleared of an earlier run, once the slices are read.
+        images: Its images.
+        run_dir: The run's folder; it is made, and cleared of an earlier run, once the images are read.
         device: Where to train.
         resume: Go on from the newest checkpoint there.
+        teacher: The model that a method distils from.
         progress: Called with (done, all, what).
     """
     training = pipeline.training
     checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR) if resume else None
     set_determinism(training.seed)
-    method = build_method(pipeline.method)
+    method = build_method(pipeline.method, images.traits)
     method.networks.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    batches, validation = load_patch_batches(pipeline, roles, progress), load_validation(pipeline, roles)
+    data = images.load(pipeline, method.needs, teacher, progress)
+    if isinstance(method, Upi) and data.noise_levels is not None:
+        method.learn_from(data.noise_levels)
     make_run_dir(run_dir, keep=resume)
     optimizer, scheduler = build_optimizer(method, training)
-    loader = _loader(batches, checkpoint[1] if checkpoint else 0, device)
+    loader = _loader(data.batches, checkpoint[1] if checkpoint else 0, device)
     autocast = autocast_dtype(training.precision, device)
     trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast)
-    assembled = Assembled(trainer, method, batches, _average(method, training.average_weights_decay))
-    watch = _watch(pipeline)
+    average = _average(method, training.average_weights_decay)
+    assembled = Assembled(trainer, method, data.batches, average, TrainingClock())
+    watch = _watch(pipeline, images.traits.unit)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
+    kept |= {"clock": assembled.clock}
     kept |= {"watch": watch} if watch is not None else {}
     kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
     if checkpoint is not None:
         checkpoint_loader(checkpoint[0], kept).attach(trainer)
-    columns = [*_attach_watchers(assembled, watch), *_attach_validation(pipeline, assembled, validation, device)]
-    attach_reports(trainer, training, run_dir, columns, progress)
+    columns = [*_attach_watchers(assembled, watch), *_attach_validation(pipeline, assembled, data.validation, device)]
+    attach_reports(trainer, training, run_dir, columns, assembled.clock, progress)
     checkpoint_saver(run_dir / CHECKPOINT_DIR, kept, training.checkpoint_every).attach(trainer)
     return assembled
 
@@ -102,12 +111,12 @@ def _average(method: Method, decay: float) -> EMAHandler | None:
     return EMAHandler(method.networks["denoiser"], momentum=1.0 - decay) if decay > 0 else None
 
 
-def _watch(pipeline: Pipeline) -> NoiseWatch | None:
+def _watch(pipeline: Pipeline, unit: NetworkUnit) -> NoiseWatch | None:
     method, training = pipeline.method, pipeline.training
     if not isinstance(method, Noise2BlurSection):
         return None
     return NoiseWatch(
-        pipeline.data.window.window.width_hu,
+        unit,
         method.collapse_ratio,
         every=training.log_every,
         grace=round(method.initial_fraction * training.iterations) + training.log_every,

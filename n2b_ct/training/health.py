@@ -12,13 +12,14 @@ from ignite.engine import Engine, Events
 
 from n2b_ct.errors import CollapseError, explain
 from n2b_ct.methods.flat_noise import flat_noise_stds
+from n2b_ct.training.data import NetworkUnit
 
 
 class NoiseWatch:
     """Follow both σ through training, and stop a run whose ratio leaves its range.
 
     Args:
-        width_hu: HU of one network unit, for people.
+        unit: What one network unit is to people.
         allowed: Lowest and highest ratio σ(ñ) / σ(n_b).
         every: Iterations between looks.
         grace: Iterations before a look may stop the run: the initial stage has to teach H first.
@@ -26,13 +27,13 @@ class NoiseWatch:
     """
 
     def __init__(
-        self, width_hu: float, allowed: tuple[float, float], *, every: int, grace: int, patience: int = 3
+        self, unit: NetworkUnit, allowed: tuple[float, float], *, every: int, grace: int, patience: int = 3
     ) -> None:
-        self._width_hu, self._allowed = width_hu, allowed
+        self._unit, self._allowed = unit, allowed
         self._every, self._grace, self._patience = every, grace, patience
         self._outside = 0
-        self.noise_std_hu = math.nan
-        self.slice_noise_std_hu = math.nan
+        self.noise_std = math.nan
+        self.image_noise_std = math.nan
 
     def attach(self, engine: Engine) -> None:
         """Look every ``every`` iterations."""
@@ -40,16 +41,16 @@ class NoiseWatch:
 
     @property
     def ratio(self) -> float:
-        """σ(ñ) in units of the noise of the slices."""
-        return self.noise_std_hu / self.slice_noise_std_hu if self.slice_noise_std_hu else math.nan
+        """σ(ñ) in units of the noise of the images."""
+        return self.noise_std / self.image_noise_std if self.image_noise_std else math.nan
 
     def columns(self) -> dict[str, float]:
         """The latest look, as columns of the history."""
         if math.isnan(self.ratio):
             return {}
         return {
-            "noise_std_hu": round(self.noise_std_hu, 3),
-            "slice_noise_std_hu": round(self.slice_noise_std_hu, 3),
+            f"noise_std_{self._unit.suffix}": round(self.noise_std, 3),
+            f"{self._unit.image}_noise_std_{self._unit.suffix}": round(self.image_noise_std, 3),
         }
 
     def state_dict(self) -> dict[str, int]:
@@ -68,7 +69,7 @@ class NoiseWatch:
         n_b = output["blur_residual"]
         stds = flat_noise_stds([output["noise"], n_b], x - n_b, x)
         medians = (float(std.median()) if std.numel() else math.nan for std in stds)
-        self.noise_std_hu, self.slice_noise_std_hu = (median * self._width_hu for median in medians)
+        self.noise_std, self.image_noise_std = (median * self._unit.size for median in medians)
         if not math.isfinite(float(output["loss"])):
             raise CollapseError(
                 explain(
@@ -87,8 +88,8 @@ class NoiseWatch:
     def _message(self, iteration: int) -> str:
         return explain(
             f"training, iteration {iteration}",
-            f"the extracted noise must stay between {self._allowed[0]:g} and {self._allowed[1]:g} of the slices' own "
-            f"({self.slice_noise_std_hu:.1f} HU)",
-            f"{self.noise_std_hu:.1f} HU: the networks collapsed",
+            f"the extracted noise must stay between {self._allowed[0]:g} and {self._allowed[1]:g} of the "
+            f"{self._unit.image}s' own ({self.image_noise_std:.1f} {self._unit.name})",
+            f"{self.noise_std:.1f} {self._unit.name}: the networks collapsed",
             "use method.denoiser.output=lowpass, or another seed",
         )

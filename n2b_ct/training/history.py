@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from n2b_ct.io.atomic import write_atomically
+from n2b_ct.training.clock import TrainingClock
 
 Columns = Callable[[], Mapping[str, float]]
 
@@ -28,13 +28,16 @@ class HistoryWriter:
         path: The CSV file; rows after the resumed iteration are dropped, then it goes on.
         every: Iterations a row.
         watched: Called at every row; their numbers become columns.
+        clock: Tells the seconds; None: one of its own.
     """
 
-    def __init__(self, path: Path, every: int, watched: Sequence[Columns] = ()) -> None:
+    def __init__(
+        self, path: Path, every: int, watched: Sequence[Columns] = (), clock: TrainingClock | None = None
+    ) -> None:
         self._path, self._every, self._watched = path, every, watched
         self._sums: dict[str, float] = {}
         self._n = 0
-        self._started = 0.0
+        self._clock = clock or TrainingClock()
 
     def attach(self, engine: Engine) -> None:
         """Listen to an engine."""
@@ -42,7 +45,7 @@ class HistoryWriter:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
 
     def _start(self, engine: Engine) -> None:
-        self._started = time.monotonic()
+        self._clock.start()
         rows = [row for row in read_history(self._path) if row["iteration"] <= engine.state.iteration]
         _write(self._path, rows)
 
@@ -58,7 +61,7 @@ class HistoryWriter:
         row |= {f"loss_{name}": round(float(value) / self._n, 6) for name, value in self._sums.items()}
         for columns in self._watched:
             row |= columns()
-        row["seconds"] = round(time.monotonic() - self._started, 1)
+        row["seconds"] = round(self._clock.seconds, 1)
         _write(self._path, [*read_history(self._path), row])
         self._sums, self._n = {}, 0
 
@@ -74,24 +77,34 @@ def read_history(path: Path) -> list[dict[str, float]]:
 def plot_history(rows: list[dict[str, float]], path: Path, title: str) -> None:
     """Draw the losses and, below, the extracted noise against the noise that the slices show."""
     names = sorted({key for row in rows for key in row if key.startswith("loss_")})
-    with_noise = any("noise_std_hu" in row for row in rows)
+    extracted, own = _noise_columns(rows)
+    with_noise = bool(extracted)
     figure = Figure(figsize=(8, 6 if with_noise else 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2 if with_noise else 1, 1, sharex=True, squeeze=False)[:, 0]
     for name in names:
         _curve(axes[0], rows, name, f"$L_\\mathrm{{{name.removeprefix('loss_')}}}$")
-    axes[0].set(ylabel="L1 loss (network units)", title=title)
+    axes[0].set(ylabel="loss (network units)", title=title)
     axes[0].legend(frameon=False)
     if with_noise:
-        _curve(axes[1], rows, "noise_std_hu", "extracted noise ñ")
-        _curve(axes[1], rows, "slice_noise_std_hu", "noise of the flattest patches")
-        axes[1].set(ylabel="standard deviation (HU)", ylim=(0, None))
+        _curve(axes[1], rows, extracted, "extracted noise ñ")
+        _curve(axes[1], rows, own, "noise of the flattest patches")
+        unit = "HU" if extracted.endswith("_hu") else "grey levels"
+        axes[1].set(ylabel=f"standard deviation ({unit})", ylim=(0, None))
         axes[1].legend(frameon=False)
     axes[-1].set_xlabel("iteration")
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)
     figure.savefig(path, dpi=120)
+
+
+def _noise_columns(rows: list[dict[str, float]]) -> tuple[str, str]:
+    """Name the columns of ñ and of the images' own noise; empty where a method extracts none."""
+    names = {key for row in rows for key in row}
+    extracted = next((key for key in sorted(names) if key.startswith("noise_std_")), "")
+    own = next((key for key in sorted(names) if key.endswith(f"_{extracted}")), "") if extracted else ""
+    return extracted, own
 
 
 def _curve(ax: Any, rows: list[dict[str, float]], key: str, label: str) -> None:

@@ -1,69 +1,43 @@
-"""Can this pipeline train on these slices? Every obstacle at once, before a pixel is read."""
+"""Can this pipeline train on these images? Every obstacle at once, before a pixel is read."""
 
 from __future__ import annotations
 
-from n2b_ct.config.methods import Noise2BlurSection
+from n2b_ct.config.methods import DbsnSection, Method, UpiSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.places import too_small
-from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import DataError, explain
+from n2b_ct.filters.untrained import require_installed
+from n2b_ct.methods.dbsn import bayes_denoiser
 from n2b_ct.networks.build import size_multiple
 from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.training.data import TrainingImages
+from n2b_ct.training.labels import label_filters
+from n2b_ct.training.methods import needs_of
 
 
-def require_ready(pipeline: Pipeline, roles: Roles) -> None:
+def require_ready(pipeline: Pipeline, images: TrainingImages) -> None:
     """Check roles, references, sizes and the patch against the network.
 
     Raises:
         DataError: One line for every obstacle.
-        ConfigError: A network's name or arguments are wrong.
+        ConfigError: A network's name or arguments are wrong, or an optional package is not installed.
     """
-    patch_px = pipeline.training.patch_px
-    problems = _network_problems(pipeline)
-    for role, slices in _needed_roles(pipeline, roles).items():
-        if not slices:
-            problems.append(
-                explain(
-                    f"role {role}",
-                    "must hold at least one slice",
-                    0,
-                    "see the manifest's split and data.doses",
-                )
-            )
-        smallest = min((min(one.series.size_px) for one in slices), default=patch_px)
-        if smallest < patch_px:
-            problems.append(too_small(role, smallest, patch_px))
-    if pipeline.method.name == "supervised" and any(one.reference is None for one in roles.noisy):
-        problems.append(
-            explain(
-                "role noisy",
-                "supervised training needs a reference for every slice",
-                "none for some",
-                "name one in the manifest, or train noise2blur",
-            )
-        )
-    if any(one.reference is None for one in roles.validation):
-        problems.append(
-            explain(
-                "role validation",
-                "needs a reference for every slice",
-                "none for some",
-                "name one in the manifest, or leave the role out",
-            )
-        )
+    problems = _network_problems(pipeline, images.traits.n_channels)
+    problems += images.problems(pipeline, needs_of(pipeline.method))
+    require_installed(label_filters(pipeline.method))
+    _require_blind_spots(pipeline.method, images.traits.n_channels)
     if problems:
         raise DataError("\n".join(problems))
 
 
-def _needed_roles(pipeline: Pipeline, roles: Roles) -> dict[str, tuple[RoleSlice, ...]]:
-    needed = {"noisy": roles.noisy}
-    if isinstance(pipeline.method, Noise2BlurSection):
-        needed["clean"] = roles.clean
-    return needed
+def _require_blind_spots(section: Method, n_channels: int) -> None:
+    if isinstance(section, DbsnSection):
+        bayes_denoiser(build_denoiser(section.denoiser, n_channels), "method.denoiser.name")
+    if isinstance(section, UpiSection):
+        bayes_denoiser(build_denoiser(section.teacher.denoiser, n_channels), "method.teacher.denoiser.name")
 
 
-def _network_problems(pipeline: Pipeline) -> list[str]:
-    multiple = size_multiple(build_denoiser(pipeline.method.denoiser))
+def _network_problems(pipeline: Pipeline, n_channels: int) -> list[str]:
+    multiple = size_multiple(build_denoiser(pipeline.method.denoiser, n_channels))
     patch_px = pipeline.training.patch_px
     if patch_px % multiple == 0:
         return []

@@ -14,6 +14,7 @@ from monai.handlers import StatsHandler
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.io.progress import Progress
+from n2b_ct.training.clock import TrainingClock
 from n2b_ct.training.history import HISTORY_FILE, Columns, HistoryWriter
 from n2b_ct.training.run_dir import TENSORBOARD_DIR
 
@@ -21,7 +22,12 @@ LOGGER_NAME = "n2b_ct.training"
 
 
 def attach_reports(
-    trainer: Trainer, training: TrainingSection, run_dir: Path, columns: Sequence[Columns], progress: Progress | None
+    trainer: Trainer,
+    training: TrainingSection,
+    run_dir: Path,
+    columns: Sequence[Columns],
+    clock: TrainingClock,
+    progress: Progress | None,
 ) -> None:
     """Attach everything that reports on a training and changes nothing in it.
 
@@ -30,12 +36,13 @@ def attach_reports(
         training: How often, and whether TensorBoard is wanted.
         run_dir: Where the files go.
         columns: More columns of the history: asked at every row.
+        clock: Tells the seconds.
         progress: Called with (iteration, all, what).
 
     Raises:
         ConfigError: TensorBoard is wanted and not installed.
     """
-    HistoryWriter(run_dir / HISTORY_FILE, training.log_every, columns).attach(trainer)
+    HistoryWriter(run_dir / HISTORY_FILE, training.log_every, columns, clock).attach(trainer)
     _stats(training.log_every).attach(trainer)
     if training.tensorboard:
         _tensorboard(run_dir).attach(trainer)

@@ -1,32 +1,34 @@
-"""One training, from roles to a run folder: model.pt, pipeline.yaml, history.csv, losses.png, summary.json."""
+"""One training, from images to a run folder: model.pt, pipeline.yaml, history.csv, losses.png, summary.json."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from n2b_ct.config.pictures import PictureSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import write_yaml
-from n2b_ct.data.roles import Roles
 from n2b_ct.errors import TrainingError, explain
-from n2b_ct.inference.model import MODEL_FILE, save_model
+from n2b_ct.hu import Window
+from n2b_ct.inference.model import MODEL_FILE, AnyModel, PictureScale, save_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import count_parameters
 from n2b_ct.training.assembly import Assembled, assemble
+from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE, plot_history, read_history
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run_dir import PIPELINE_FILE
 from n2b_ct.training.summary import SUMMARY_FILE, training_summary, write_summary
+from n2b_ct.training.teacher import prepare_teacher
 
 
 def run_training(
     pipeline: Pipeline,
-    roles: Roles,
+    images: TrainingImages,
     run_dir: Path,
     device: torch.device,
     *,
@@ -37,33 +39,50 @@ def run_training(
 
     Args:
         pipeline: The experiment.
-        roles: Its slices.
-        run_dir: The run's folder; it is made, and cleared of an earlier run, once the slices are read.
+        images: Its images.
+        run_dir: The run's folder; it is made, and cleared of an earlier run, once the images are read.
         device: Where to train.
         resume: Go on from the newest checkpoint there.
         progress: Called with (done, all, what).
 
     Raises:
-        DataError: The slices do not suit the pipeline.
+        DataError: The images do not suit the pipeline.
         CollapseError: The networks collapsed; no model is written.
     """
-    require_ready(pipeline, roles)
-    assembled = assemble(pipeline, roles, run_dir, device, resume=resume, progress=progress)
-    return run_assembled(pipeline, roles, run_dir, device, assembled)
+    require_ready(pipeline, images)
+    teacher = teacher_of(pipeline, images, run_dir, device, resume=resume, progress=progress)
+    assembled = assemble(pipeline, images, run_dir, device, resume=resume, teacher=teacher, progress=progress)
+    return run_assembled(pipeline, images, run_dir, device, assembled)
+
+
+def teacher_of(
+    pipeline: Pipeline,
+    images: TrainingImages,
+    run_dir: Path,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> AnyModel | None:
+    """Load or train the teacher of a method that distils one; None for the others. Arguments as above."""
+
+    def train(first: Pipeline, folder: Path) -> dict[str, Any]:
+        return run_training(first, images, folder, device, resume=resume, progress=progress)
+
+    return prepare_teacher(pipeline, run_dir, device, train, resume=resume)
 
 
 def run_assembled(
-    pipeline: Pipeline, roles: Roles, run_dir: Path, device: torch.device, assembled: Assembled
+    pipeline: Pipeline, images: TrainingImages, run_dir: Path, device: torch.device, assembled: Assembled
 ) -> dict[str, Any]:
     """Run a trainer that is wired already, with whatever handlers were added to it, and fill the run folder.
 
     Raises:
         TrainingError: The networks collapsed, or their weights are not finite; no model is written.
     """
-    started = time.monotonic()
     write_yaml(pipeline.plain(), run_dir / PIPELINE_FILE)
     assembled.trainer.run()
-    return _finish(pipeline, roles, run_dir, device, assembled, time.monotonic() - started)
+    return _finish(pipeline, images, run_dir, device, assembled)
 
 
 def _require_finite(denoiser: nn.Module) -> None:
@@ -76,33 +95,39 @@ def _require_finite(denoiser: nn.Module) -> None:
 
 def _finish(
     pipeline: Pipeline,
-    roles: Roles,
+    images: TrainingImages,
     run_dir: Path,
     device: torch.device,
     assembled: Assembled,
-    seconds: float,
 ) -> dict[str, Any]:
     _require_finite(assembled.denoiser)
     rows = read_history(run_dir / HISTORY_FILE)
     plot_history(rows, run_dir / PLOT_FILE, f"{pipeline.name}: {pipeline.method.name}")
     summary = training_summary(
         pipeline,
-        roles,
+        images,
         device=device,
         autocast=autocast_dtype(pipeline.training.precision, device),
         n_parameters=count_parameters(assembled.denoiser) or count_parameters(assembled.method.networks["denoiser"]),
-        seconds=seconds,
+        seconds=assembled.clock.seconds,
         last_row=rows[-1] if rows else {},
     )
     summary["model_digest"] = save_model(
         run_dir / MODEL_FILE,
         weights=assembled.denoiser.state_dict(),
         section=pipeline.method.denoiser,
-        window=pipeline.data.window.window,
+        sees=_seen_as(pipeline),
         name=pipeline.name,
         method=pipeline.method.name,
         denoising=pipeline.denoising,
-        facts={key: summary[key] for key in ("iterations", "seed", "n_slices", "last")},
+        facts={key: summary[key] for key in ("iterations", "seed", "n_images", "last")},
     )
     write_summary(summary, run_dir / SUMMARY_FILE)
     return summary
+
+
+def _seen_as(pipeline: Pipeline) -> Window | PictureScale:
+    data = pipeline.data
+    if isinstance(data, PictureSection):
+        return PictureScale(data.colour, data.logarithm, data.clipped)
+    return data.window.window

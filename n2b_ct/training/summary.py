@@ -12,15 +12,16 @@ import torch
 
 import n2b_ct
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.roles import Roles
 from n2b_ct.io.atomic import write_atomically
+from n2b_ct.training.data import TrainingImages
+from n2b_ct.training.processor import device_name
 
 SUMMARY_FILE = "summary.json"
 
 
 def training_summary(
     pipeline: Pipeline,
-    roles: Roles,
+    images: TrainingImages,
     *,
     device: torch.device,
     autocast: torch.dtype | None,
@@ -34,11 +35,12 @@ def training_summary(
         "method": pipeline.method.name,
         "iterations": pipeline.training.iterations,
         "seed": pipeline.training.seed,
-        "n_slices": {"noisy": len(roles.noisy), "clean": len(roles.clean)},
+        "n_images": {role: images.n_images[role] for role in ("noisy", "clean")},
         "n_parameters": n_parameters,
         "seconds": round(seconds, 1),
         "last": dict(last_row),
         "device": str(device),
+        "processor": device_name(device),
         "precision": "bf16" if autocast is not None else "fp32",
         "threads": torch.get_num_threads(),
         "versions": {

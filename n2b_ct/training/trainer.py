@@ -36,7 +36,7 @@ def build_trainer(
 
     Args:
         method: Networks and losses.
-        batches: One dictionary of ``[batch, 1, rows, cols]`` tensors an iteration.
+        batches: One dictionary of ``[batch, channels, rows, cols]`` tensors an iteration.
         optimizer: Over the method's networks.
         scheduler: Stepped every iteration by MONAI's LrScheduleHandler.
         training: Iterations in all.
@@ -64,9 +64,7 @@ def training_step(
     """
 
     def step(engine: Engine, batch: dict[str, Tensor]) -> dict[str, Any]:
-        on_device = {
-            key: value.to(device, non_blocking=True, memory_format=torch.channels_last) for key, value in batch.items()
-        }
+        on_device = {key: _moved(value, device) for key, value in batch.items()}
         torch.manual_seed(training.seed + engine.state.iteration)  # dropout too must be the same after --resume
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
@@ -77,6 +75,11 @@ def training_step(
         return _output(loss, result)
 
     return step
+
+
+def _moved(value: Tensor, device: torch.device) -> Tensor:
+    layout = torch.channels_last if value.ndim == 4 else torch.preserve_format
+    return value.to(device, non_blocking=True, memory_format=layout)
 
 
 def build_optimizer(method: Method, training: TrainingSection) -> tuple[Optimizer, LRScheduler]:

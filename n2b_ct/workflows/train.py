@@ -11,11 +11,11 @@ from monai.inferers import SimpleInferer
 from n2b_ct import api
 from n2b_ct.config import load_pipeline
 from n2b_ct.config.yaml_files import shipped_dir
-from n2b_ct.data.roles import Roles
 from n2b_ct.training.assembly import Assembled, assemble
+from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.readiness import require_ready
-from n2b_ct.training.run import run_assembled
+from n2b_ct.training.run import run_assembled, teacher_of
 from n2b_ct.training.run_dir import require_place
 from n2b_ct.workflows.properties import PropertyWorkflow
 
@@ -60,24 +60,25 @@ class TrainWorkflow(PropertyWorkflow):
         )
         self._pipeline = load_pipeline(pipeline, overrides)
         self._data_root, self._run_dir, self._device_name = Path(dataset_dir), Path(run_dir), device
-        self._kept: tuple[Assembled, Roles] | None = None
+        self._kept: tuple[Assembled, TrainingImages] | None = None
 
     def run(self) -> dict[str, Any]:
         """Run ``trainer`` and fill the run folder; returns its summary."""
         self.require_initialized()
-        assembled, roles = self._assembled()
-        return run_assembled(self._pipeline, roles, self._run_dir, choose_device(self._device_name), assembled)
+        assembled, images = self._assembled()
+        return run_assembled(self._pipeline, images, self._run_dir, choose_device(self._device_name), assembled)
 
     def finalize(self) -> None:
         """Let go of the trainer too."""
         super().finalize()
         self._kept = None
 
-    def _assembled(self) -> tuple[Assembled, Roles]:
+    def _assembled(self) -> tuple[Assembled, TrainingImages]:
         if self._kept is None:
-            roles = api.roles_of(self._pipeline, self._data_root)
-            require_ready(self._pipeline, roles)
+            images = api.images_of(self._pipeline, self._data_root)
+            require_ready(self._pipeline, images)
             require_place(self._pipeline, self._run_dir)
             device = choose_device(self._device_name)
-            self._kept = assemble(self._pipeline, roles, self._run_dir, device), roles
+            teacher = teacher_of(self._pipeline, images, self._run_dir, device)
+            self._kept = assemble(self._pipeline, images, self._run_dir, device, teacher=teacher), images
         return self._kept

@@ -34,7 +34,7 @@ def train(world: Path) -> list[str]:
 def test_noisy_slices_alone_train_a_model_that_denoises(train, output, capsys):
     assert run([*train, "--out", "run", "--set", METHOD % output]) == 0
     summary = json.loads(Path("run/summary.json").read_text())
-    assert (summary["method"], summary["n_slices"]) == ("noise2void", {"noisy": 3, "clean": 0})
+    assert (summary["method"], summary["n_images"]) == ("noise2void", {"noisy": 3, "clean": 0})
     rows = read_history(Path("run/history.csv"))
     assert [row["iteration"] for row in rows] == [4, 8, 12]
     assert all("loss_noise2void" in row and "noise_std_hu" not in row for row in rows)
@@ -63,6 +63,8 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one_would(train):
     assert "=12" not in oldest.name
     for checkpoint in later:
         checkpoint.unlink()
+    for finished in ("model.pt", "summary.json"):
+        (Path("parts") / finished).unlink()
     assert run([*train, "--out", "parts", *method, "--resume"]) == 0
     assert_same_weights(weights_of(Path("whole")), weights_of(Path("parts")))
 

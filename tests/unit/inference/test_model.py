@@ -30,7 +30,7 @@ def save(path: Path, **changes: Any) -> str:
     values = {
         "weights": weights_of(),
         "section": SECTION,
-        "window": Window(-160, 240),
+        "sees": Window(-160, 240),
         "name": "toy",
         "method": "noise2blur",
         "facts": {"iterations": 7},
@@ -75,7 +75,7 @@ def test_the_digest_changes_with_all_that_can_change_a_pixel(tmp_path):
     digests = [
         save(tmp_path / "a"),
         save(tmp_path / "b", weights=one_bit),
-        save(tmp_path / "c", window=Window(-160, 241)),
+        save(tmp_path / "c", sees=Window(-160, 241)),
         save(tmp_path / "d", section=SECTION.model_copy(update={"output": "direct"})),
     ]
     assert len(set(digests)) == 4

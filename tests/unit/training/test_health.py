@@ -9,9 +9,11 @@ import torch
 from ignite.engine import Engine
 
 from n2b_ct.errors import CollapseError
+from n2b_ct.training.data import NetworkUnit
 from n2b_ct.training.health import NoiseWatch
 
 WIDTH_HU = 400.0
+UNIT = NetworkUnit(WIDTH_HU, "HU", "hu", "slice")
 SIZE = (8, 1, 64, 64)
 
 
@@ -21,7 +23,7 @@ def white(sigma_hu: float, seed: int = 0) -> torch.Tensor:
 
 def watching(extracted_hu: float, slices_hu: float = 30.0, *, n: int = 10, loss: float = 0.1, **options) -> NoiseWatch:
     """Run ``n`` iterations in which H always answers white noise of ``extracted_hu``."""
-    watch = NoiseWatch(WIDTH_HU, (0.5, 2.0), **{"every": 1, "grace": 0, **options})
+    watch = NoiseWatch(UNIT, (0.5, 2.0), **{"every": 1, "grace": 0, **options})
     blur_residual = white(slices_hu, seed=1)
     batch = {"noisy": 0.5 + blur_residual}
     output = {"noise": white(extracted_hu), "blur_residual": blur_residual, "loss": torch.tensor(loss)}
@@ -33,16 +35,16 @@ def watching(extracted_hu: float, slices_hu: float = 30.0, *, n: int = 10, loss:
 
 def test_known_white_noise_is_measured_in_hu():
     watch = watching(20.0, slices_hu=30.0)
-    assert watch.noise_std_hu == pytest.approx(20.0, rel=0.05)
-    assert watch.slice_noise_std_hu == pytest.approx(30.0, rel=0.05)
+    assert watch.noise_std == pytest.approx(20.0, rel=0.05)
+    assert watch.image_noise_std == pytest.approx(30.0, rel=0.05)
     assert watch.ratio == pytest.approx(2 / 3, rel=0.05)
 
 
 def test_its_columns_are_what_it_measured():
     watch = watching(20.0)
     assert watch.columns() == {
-        "noise_std_hu": round(watch.noise_std_hu, 3),
-        "slice_noise_std_hu": round(watch.slice_noise_std_hu, 3),
+        "noise_std_hu": round(watch.noise_std, 3),
+        "slice_noise_std_hu": round(watch.image_noise_std, 3),
     }
 
 
@@ -76,7 +78,7 @@ def test_it_looks_only_now_and_then():
 
 
 def test_a_good_look_in_between_starts_the_count_again():
-    watch = NoiseWatch(WIDTH_HU, (0.5, 2.0), every=1, grace=0, patience=2)
+    watch = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0, patience=2)
     residual = white(30.0, seed=1)
 
     def step(engine: Engine, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -89,7 +91,7 @@ def test_a_good_look_in_between_starts_the_count_again():
 
 
 def test_batches_without_flat_tissue_say_nothing():
-    watch = NoiseWatch(WIDTH_HU, (0.5, 2.0), every=1, grace=0)
+    watch = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0)
     output = {"noise": white(1.0), "blur_residual": torch.zeros(SIZE), "loss": torch.tensor(0.1)}
     engine = Engine(lambda engine, batch: output)
     watch.attach(engine)
@@ -107,7 +109,7 @@ def test_losses_that_are_not_finite_stop_the_run_at_once(loss):
 
 
 def test_a_method_without_extracted_noise_is_not_watched():
-    watch = NoiseWatch(WIDTH_HU, (0.5, 2.0), every=1, grace=0)
+    watch = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0)
     engine = Engine(lambda engine, batch: {"noise": None, "blur_residual": None, "loss": torch.tensor(0.1)})
     watch.attach(engine)
     engine.run([{"noisy": torch.zeros(SIZE)}] * 5, max_epochs=1)
@@ -116,7 +118,7 @@ def test_a_method_without_extracted_noise_is_not_watched():
 
 def test_a_checkpoint_keeps_how_long_it_has_been_outside():
     watch = watching(3.0, n=2, patience=3)
-    resumed = NoiseWatch(WIDTH_HU, (0.5, 2.0), every=1, grace=0, patience=3)
+    resumed = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0, patience=3)
     resumed.load_state_dict(watch.state_dict())
     residual = white(30.0, seed=1)
     engine = Engine(lambda engine, batch: {"noise": white(3.0), "blur_residual": residual, "loss": torch.tensor(0.1)})

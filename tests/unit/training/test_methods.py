@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -11,13 +13,16 @@ from n2b_ct.errors import ConfigError
 from n2b_ct.methods.noise2blur import Noise2Blur
 from n2b_ct.methods.supervised import Supervised
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
+from n2b_ct.training.data import ImageTraits, NetworkUnit
 from n2b_ct.training.methods import build_method
 
+CT = ImageTraits(n_channels=1, n_noisy=3, clipped=True, unit=NetworkUnit(1000.0, "HU", "hu", "slice"))
 SMALL = {"arguments": {"n_features": 2, "depth": 2}}
 
 
-def built(**values):
-    return build_method(TypeAdapter(Method).validate_python({"name": "noise2blur", "denoiser": SMALL, **values}))
+def built(traits=CT, **values):
+    section = TypeAdapter(Method).validate_python({"name": "noise2blur", "denoiser": SMALL, **values})
+    return build_method(section, traits)
 
 
 def test_noise2blur_gets_both_networks_and_supervised_one():
@@ -41,6 +46,31 @@ def test_networks_of_monai_are_taken_by_name():
     method = built(denoiser={"name": "BasicUNet", "arguments": {"features": [2, 2, 2, 2, 2, 2]}})
     image = torch.rand(1, 1, 32, 32)
     assert method.networks["denoiser"](image).shape == image.shape
+
+
+@pytest.mark.parametrize("name", ["SimpleUNet", "DnCNN", "BasicUNet"])
+def test_colour_pictures_give_every_network_three_channels(name):
+    arguments = {"features": [2] * 6} if name == "BasicUNet" else {"n_features": 2}
+    method = built(replace(CT, n_channels=3), denoiser={"name": name, "arguments": arguments, "output": "direct"})
+    image = torch.rand(1, 3, 32, 32)
+    assert method.networks["denoiser"](image).shape == image.shape
+    assert method.networks["noise_extractor"](image).shape == image.shape
+
+
+@pytest.mark.parametrize(("clipped", "darkest"), [(True, 0.0), (False, -0.25)])
+def test_composed_images_end_where_noisy_ones_do(clipped, darkest):
+    """An extractor that answers −2 everywhere drives every composed image below all noisy ones."""
+    method = built(replace(CT, clipped=clipped), noise_clamp_sigma=None, noise_anchor_rate=None)
+    with torch.no_grad():
+        for weight in method.networks["noise_extractor"].parameters():
+            weight.zero_()
+        method.networks["noise_extractor"].network.last.bias.fill_(-2.0)
+    seen: list[torch.Tensor] = []
+    method.networks["denoiser"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    batch = {key: torch.full((1, 1, 32, 32), 0.5) for key in ("noisy", "blurred", "clean")}
+    batch["noisy"][..., 0, 0] = -0.25
+    method.step(batch, progress=0.9)
+    assert float(seen[1].amin()) == float(seen[1].amax()) == darkest
 
 
 def test_gradient_interruption_is_one_setting_away():

@@ -11,7 +11,8 @@ from n2b_ct.config import Pipeline
 from n2b_ct.data.found import FoundSeries
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import ConfigError, DataError
-from n2b_ct.training.readiness import require_ready
+from n2b_ct.training.ct_images import CTImages
+from n2b_ct.training.readiness import require_ready as require_ready_for
 
 
 def pipeline(method: str = "noise2blur", patch_px: int = 32, **denoiser: Any) -> Pipeline:
@@ -24,6 +25,10 @@ def pipeline(method: str = "noise2blur", patch_px: int = 32, **denoiser: Any) ->
             "training": {"iterations": 1, "patch_px": patch_px},
         }
     )
+
+
+def require_ready(on: Pipeline, roles: Roles) -> None:
+    require_ready_for(on, CTImages(on.ct, roles))
 
 
 def role(size_px: tuple[int, int] = (64, 64), *, paired: bool = False) -> tuple[RoleSlice, ...]:
@@ -62,3 +67,8 @@ def test_supervised_training_needs_references_but_no_clean_role():
 def test_a_network_that_does_not_exist_is_said(denoiser):
     with pytest.raises(ConfigError, match=r"network\.(name|arguments)"):
         require_ready(pipeline(**denoiser), Roles(role(), role(), (), ()))
+
+
+def test_d_bsn_without_blind_spots_is_refused_before_training():
+    with pytest.raises(ConfigError, match=r"method.denoiser.name: must be BayesDenoiser .*, got SimpleUNet"):
+        require_ready(pipeline("dbsn"), Roles((), role(), (), ()))

@@ -9,6 +9,7 @@ import torch
 from n2b_ct.config import Pipeline
 from n2b_ct.data.found import FoundSeries
 from n2b_ct.data.roles import Roles, RoleSlice
+from n2b_ct.training.ct_images import CTImages
 from n2b_ct.training.summary import read_summary, training_summary, write_summary
 
 
@@ -19,7 +20,7 @@ def test_a_summary_comes_back_as_it_was_written(tmp_path):
     slices = tuple(RoleSlice(FoundSeries("s", None, Path("s"), (0.0, 1.0), "patient", (8, 8)), k) for k in (0, 1))
     summary = training_summary(
         pipeline,
-        Roles(slices, slices[:1], (), ()),
+        CTImages(pipeline.ct, Roles(slices, slices[:1], (), ())),
         device=torch.device("cpu"),
         autocast=None,
         n_parameters=5,
@@ -27,7 +28,7 @@ def test_a_summary_comes_back_as_it_was_written(tmp_path):
         last_row={"loss_n2c": 0.5},
     )
     assert (summary["iterations"], summary["seconds"], summary["precision"]) == (7, 1.2, "fp32")
-    assert summary["n_slices"] == {"noisy": 1, "clean": 2}
+    assert summary["n_images"] == {"noisy": 1, "clean": 2}
     assert "patient" not in str(summary)
     write_summary(summary, tmp_path / "summary.json")
     assert read_summary(tmp_path / "summary.json") == summary

@@ -1,0 +1,111 @@
+"""The dose-level report of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from n2b_ct.api.inputs import loaded_pipeline, roles_of
+from n2b_ct.config import Pipeline
+from n2b_ct.data.manifest import Manifest, load_manifest
+from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.assemble import assemble
+from n2b_ct.evaluation.cases import reference_dose, role_sources
+from n2b_ct.evaluation.controls import chosen_controls
+from n2b_ct.evaluation.measuring import Measuring, measure_sources
+from n2b_ct.evaluation.report.lesions import read_lesion_truth
+from n2b_ct.evaluation.report.provenance import Provenance
+from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.report.writer import require_free_place, write_report
+from n2b_ct.hu import WINDOWS
+from n2b_ct.inference.model import Model, load_model
+from n2b_ct.inference.slices import denoise_hu
+from n2b_ct.io.progress import Progress
+from n2b_ct.training.devices import choose_device
+from n2b_ct.training.run_dir import recorded_data_root
+
+
+def report(
+    pipeline: str | Path | Pipeline,
+    models: Mapping[str, Path],
+    out: Path,
+    *,
+    data_root: Path | None = None,
+    controls: Sequence[str] | None = None,
+    device: str = "auto",
+    noise_free_reference: bool = False,
+    insert_blur_mm: float = 0.0,
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
+    command: str = "",
+    progress: Progress | None = None,
+) -> Summary:
+    """Measure models and controls on the test role, dose by dose; write HTML, JSON, CSV and figures.
+
+    Args:
+        pipeline: Whose data, windows and controls are used.
+        models: Name to run folder or model file; the name heads its row.
+        out: The report's folder.
+        data_root: The data's folder; None: the pipeline's ``data.root``, else where the first model was trained.
+        controls: Denoisers without training; None: the pipeline's.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        noise_free_reference: The references are simulated truth without noise.
+        insert_blur_mm: σ of the system's blur, taken as a round Gaussian, for the disks that are inserted.
+        overwrite: Replace a report that is there.
+        overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
+        command: The command line, to be printed in the report.
+        progress: Called with (slices done, all slices, series).
+
+    Raises:
+        ConfigError, DataError: The pipeline or the data are wrong, or the test role is empty.
+        ModelError: A model file is not ours.
+        OutputError: The report's folder is in use.
+    """
+    loaded = loaded_pipeline(pipeline, overrides)
+    require_free_place(out, overwrite)
+    manifest = load_manifest(loaded.ct.manifest)
+    root = data_root or loaded.ct.root or recorded_data_root(models.values())
+    test = roles_of(loaded, root).test
+    if not test:
+        raise DataError(
+            explain("role test", "must hold at least one slice", 0, "see the manifest's split and data.doses")
+        )
+    opened = {name: load_model(path, choose_device(device)) for name, path in models.items()}
+    chosen = chosen_controls(loaded.report.controls if controls is None else controls, opened)
+    denoisers = {name: control.apply for name, control in chosen.items()}
+    denoisers |= {name: partial(denoise_hu, model) for name, model in opened.items()}
+    windows = {name: WINDOWS[name] for name in loaded.report.windows}
+    lesions = read_lesion_truth(root) if root else None
+    contrasts = lesions.contrast_hu if lesions else {}
+    how = Measuring(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
+    measured = measure_sources(role_sources(test, lesions), denoisers, how, progress)
+    summary = assemble(measured, how, chosen, reference_dose=reference_dose(test))
+    provenance = _provenance(loaded, manifest, opened, command)
+    write_report(out, summary, measured.rows, measured.panels, provenance, overwrite)
+    return summary
+
+
+def _provenance(pipeline: Pipeline, manifest: Manifest, models: Mapping[str, Model], command: str) -> Provenance:
+    def made(model: Model) -> str:
+        facts = model.facts
+        return (
+            f"{model.method}, {model.section.name} ({model.section.output}), "
+            f"{facts.get('iterations', '?')} iterations, "
+            f"seed {facts.get('seed', '?')}, window {model.window}, strength {model.denoising.strength:g}, "
+            f"weights {model.digest[:12]}"
+        )
+
+    data = {
+        "data set": manifest.title or manifest.name,
+        "split": pipeline.ct.split or manifest.default_split,
+        "licence": manifest.licence,
+        "source": manifest.source,
+    }
+    return Provenance(
+        title=f"Dose-level report: {pipeline.name}",
+        pipeline=pipeline.name,
+        data={key: value for key, value in data.items() if value},
+        methods={name: made(model) for name, model in models.items()},
+        commands=(command,) if command else (),
+    )

@@ -1,0 +1,85 @@
+"""Train a pipeline, or check that it can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from n2b_ct.api.inputs import images_of, loaded_pipeline
+from n2b_ct.config import Pipeline
+from n2b_ct.inference.model import MODEL_FILE
+from n2b_ct.io.progress import Progress
+from n2b_ct.training.devices import choose_device
+from n2b_ct.training.readiness import require_ready
+from n2b_ct.training.run import run_training
+from n2b_ct.training.run_dir import require_place, require_same_pipeline
+from n2b_ct.training.summary import SUMMARY_FILE, read_summary
+
+
+def train(
+    pipeline: str | Path | Pipeline,
+    *,
+    data_root: Path | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a pipeline; returns the summary that also lies in the run folder.
+
+    Args:
+        pipeline: A loaded pipeline, a path, or the name of a shipped one.
+        data_root: The data's folder; None: the pipeline's ``data.root``.
+        out: The run folder; None: ``runs/<pipeline name>``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        resume: Go on from the newest checkpoint of the run folder; a finished run is left as it is.
+        overwrite: Replace a run that is there.
+        overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
+        progress: Called with (done, all, what).
+
+    Raises:
+        ConfigError, DataError: The pipeline, the manifest or the data are wrong.
+        OutputError: The run folder holds a run already.
+        CollapseError: The networks collapsed; no model was written.
+    """
+    loaded = loaded_pipeline(pipeline, overrides)
+    chosen = choose_device(device)
+    images = images_of(loaded, data_root)
+    require_ready(loaded, images)
+    run_dir = out or Path("runs") / loaded.name
+    if resume and (run_dir / MODEL_FILE).is_file() and (run_dir / SUMMARY_FILE).is_file():
+        require_same_pipeline(loaded, run_dir)
+        return read_summary(run_dir / SUMMARY_FILE)
+    require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
+    return run_training(_rooted(loaded, data_root), images, run_dir, chosen, resume=resume, progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a pipeline would train and report on: images by role, and their sizes."""
+
+    n_images: dict[str, int]
+    sizes_px: tuple[tuple[int, int], ...]
+
+
+def check(pipeline: str | Path | Pipeline, *, data_root: Path | None = None, overrides: Sequence[str] = ()) -> Check:
+    """Validate files, sizes, roles and the patch against the images, without reading pixels or training.
+
+    Raises:
+        ConfigError, DataError: With one line for every problem.
+    """
+    loaded = loaded_pipeline(pipeline, overrides)
+    images = images_of(loaded, data_root)
+    require_ready(loaded, images)
+    return Check(images.n_images, images.sizes_px)
+
+
+def _rooted(pipeline: Pipeline, data_root: Path | None) -> Pipeline:
+    """Record in the pipeline where the data lies, so that its run folder can tell."""
+    if data_root is None:
+        return pipeline
+    return pipeline.model_copy(update={"data": pipeline.data.model_copy(update={"root": data_root.resolve()})})

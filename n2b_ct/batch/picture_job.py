@@ -1,0 +1,66 @@
+"""One picture file: read, denoised, written in its own form, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.work import Spread, Work, failure
+from n2b_ct.errors import DataError, N2BError, explain
+from n2b_ct.inference.model import PictureModel
+from n2b_ct.inference.pictures import denoise_picture, require_colour
+from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.pictures import Picture, read_picture, write_picture
+from n2b_ct.simulation.image_noise import WHITE_8_BIT
+
+RESIDUAL_GREY = 0.5
+"""Where nothing was removed, the picture of the removed noise is mid-grey: noise has both signs."""
+
+
+class PictureJob:
+    """Denoises one picture.
+
+    Args:
+        path: The file.
+        target: Where the denoised picture goes.
+        work: The run it belongs to.
+    """
+
+    def __init__(self, path: Path, target: Path, work: Work[PictureModel]) -> None:
+        self._path, self._target, self._work = path, target, work
+
+    def run(self) -> Outcome:
+        """Do it; what goes wrong is in the outcome."""
+        try:
+            if self._work.is_done(self._target):
+                return Outcome(self._path, self._target, "present")
+            return self._denoised()
+        except (N2BError, OSError) as error:
+            return failure(self._path, self._target, error)
+        except MemoryError:
+            message = explain(f"picture {self._path.name}", "must fit into memory", "more than there is", "cut it up")
+            return failure(self._path, self._target, DataError(message))
+        finally:
+            self._work.steps.advance(1, self._path.name)
+
+    def _denoised(self) -> Outcome:
+        work, picture = self._work, read_picture(self._path)
+        subject, per_channel = f"picture {self._path.name}", work.options.per_channel
+        require_colour(work.model, picture.colour, subject, per_channel=per_channel)
+        denoised = denoise_picture(work.model, picture.pixels, work.strength, per_channel=per_channel)
+        self._write(picture, denoised)
+        spread = Spread()
+        spread.add(WHITE_8_BIT * (picture.pixels - denoised))
+        n_pixels = picture.pixels.shape[0] * picture.pixels.shape[1]
+        return Outcome(self._path, self._target, "done", n_pixels=n_pixels, removed_std_grey=spread.std)
+
+    def _write(self, picture: Picture, denoised: np.ndarray) -> None:
+        """Write the residual last: a run is done when both are there."""
+        places = self._work.places(self._target)
+        require_free_space(self._target, len(places) * picture.pixels.size * picture.bit_depth // 8)
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        residual = picture.pixels - denoised + np.float32(RESIDUAL_GREY)
+        for place, pixels in zip(places, (denoised, residual), strict=False):
+            write_picture(place, pixels, picture)

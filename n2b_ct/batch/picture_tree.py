@@ -1,0 +1,63 @@
+"""Denoise a tree of pictures: every picture below a folder, each to its mirrored place, whole or not at all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
+from n2b_ct.batch.picture_job import PictureJob
+from n2b_ct.batch.picture_places import picture_places, picture_records
+from n2b_ct.batch.places import refuse_overlap
+from n2b_ct.batch.trees import nothing_found, prepare_places, require_source
+from n2b_ct.batch.work import Steps, Work
+from n2b_ct.errors import ConfigError, explain
+from n2b_ct.inference.model import PictureModel
+from n2b_ct.io.progress import Progress
+
+_FOR_CT_ONLY = {
+    "repair_uids": "--repair",
+    "assume_hu": "--assume-hu",
+    "skip_bad_slices": "--skip-bad-slices",
+    "allow_own_output": "--force",
+    "volume_offset_hu": "--volume-offset-hu",
+    "select": "--select",
+    "created": "--created",
+    "write": "an option of writing DICOM",
+}
+
+
+def denoise_pictures(
+    source: Path, output: Path, model: PictureModel, options: DenoiseOptions, progress: Progress | None = None
+) -> TreeResult:
+    """Denoise every picture at or below ``source``.
+
+    A picture that fails is reported and the others are done.
+
+    Raises:
+        ConfigError: An option that is for CT, or for models of the other colour.
+        DataError: Nothing to denoise.
+        OutputError: The output overlaps the input, or is there already and must not be touched.
+    """
+    require_source(source, "a picture or a folder of pictures")
+    _require_options(model, options)
+    refuse_overlap(source, output)
+    records = picture_records(source)
+    paths = [record.path for record in records if record.action == "used"]
+    if not paths:
+        remedy = "pass a model of CT if it is DICOM or volumes you have"
+        raise nothing_found(source, "picture (png, tif, bmp, jpg, webp)", records, remedy)
+    targets = picture_places(paths, source, output)
+    work = Work(model, options, options.created or datetime.now().astimezone(), Steps(progress, len(paths)))
+    prepare_places([place for target in targets for place in work.places(target)], options.if_present)
+    outcomes = [PictureJob(path, target, work).run() for path, target in zip(paths, targets, strict=True)]
+    return TreeResult(tuple(outcomes), tuple(records))
+
+
+def _require_options(model: PictureModel, options: DenoiseOptions) -> None:
+    usual = DenoiseOptions()
+    for name, option in _FOR_CT_ONLY.items():
+        if getattr(options, name) != getattr(usual, name):
+            raise ConfigError(explain(option, "is for CT", "a model of pictures", "leave it out"))
+    if options.per_channel and model.scale.colour == "rgb":
+        raise ConfigError(explain("--per-channel", "is for models of gray pictures", "one of RGB", "leave it out"))

@@ -1,0 +1,129 @@
+"""CT slices as training images: roles of a manifest's split, seen through the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from n2b_ct.config.methods import Method, Noise2NoiseSection
+from n2b_ct.config.sections import DataSection, Pipeline
+from n2b_ct.data.neighbours import neighbour_images, neighbour_problems, with_neighbours
+from n2b_ct.data.patches import PatchBatches
+from n2b_ct.data.places import too_small
+from n2b_ct.data.roles import Roles, RoleSlice
+from n2b_ct.data.slices import SliceBank, load_bank
+from n2b_ct.errors import explain
+from n2b_ct.inference.model import AnyModel
+from n2b_ct.io.progress import Progress
+from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.training.labels import label_filter
+from n2b_ct.training.teacher import add_distilled
+
+
+@dataclass(frozen=True, slots=True)
+class CTImages:
+    """Slices by role.
+
+    Attributes:
+        section: Window and shares of patches.
+        roles: The slices.
+    """
+
+    section: DataSection
+    roles: Roles
+
+    @property
+    def n_images(self) -> dict[str, int]:
+        """Slices by role."""
+        roles = self.roles
+        by_role = {"noisy": roles.noisy, "clean": roles.clean, "validation": roles.validation, "test": roles.test}
+        return {role: len(slices) for role, slices in by_role.items()}
+
+    @property
+    def sizes_px(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of all series in use."""
+        roles = self.roles
+        slices = (*roles.noisy, *roles.clean, *roles.validation, *roles.test)
+        return tuple(sorted({one.series.size_px for one in slices}))
+
+    @property
+    def traits(self) -> ImageTraits:
+        """One channel, clipped to the window."""
+        unit = NetworkUnit(self.section.window.window.width_hu, "HU", "hu", "slice")
+        return ImageTraits(n_channels=1, n_noisy=len(self.roles.noisy), clipped=True, unit=unit)
+
+    def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
+        """Empty roles, slices smaller than the patch, missing references."""
+        patch_px = pipeline.training.patch_px
+        problems = []
+        needed = {"noisy": self.roles.noisy} | ({"clean": self.roles.clean} if needs.clean else {})
+        for role, slices in needed.items():
+            if not slices:
+                remedy = "see the manifest's split and data.doses"
+                problems.append(explain(f"role {role}", "must hold at least one slice", 0, remedy))
+            smallest = min((min(one.series.size_px) for one in slices), default=patch_px)
+            if smallest < patch_px:
+                problems.append(too_small(role, smallest, patch_px))
+        if isinstance(pipeline.method, Noise2NoiseSection):
+            problems += neighbour_problems(self.roles.noisy, pipeline.method.neighbours)
+        return problems + self._missing_references(pipeline, needs)
+
+    def _missing_references(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
+        problems = []
+        if needs.reference and any(one.reference is None for one in self.roles.noisy):
+            requirement = f"{pipeline.method.name} training needs a reference for every slice"
+            remedy = "name one in the manifest, or train noise2blur"
+            problems.append(explain("role noisy", requirement, "none for some", remedy))
+        if any(one.reference is None for one in self.roles.validation):
+            remedy = "name one in the manifest, or leave the role out"
+            problems.append(explain("role validation", "needs a reference for every slice", "none for some", remedy))
+        return problems
+
+    def load(
+        self,
+        pipeline: Pipeline,
+        needs: BatchNeeds,
+        teacher: AnyModel | None = None,
+        progress: Progress | None = None,
+    ) -> TrainingData:
+        """Read the slices that the method needs; make batches of patches.
+
+        Raises:
+            DataError: Values that are not finite, missing references, or slices smaller than the patch.
+        """
+        window, training = self.section.window.window, pipeline.training
+        slices = self._learned_from(pipeline.method)
+        noisy = load_bank(
+            slices,
+            window,
+            label=label_filter(pipeline.method) if needs.blurred else None,
+            with_reference=needs.reference,
+            progress=progress,
+        )
+        if isinstance(pipeline.method, Noise2NoiseSection):
+            noisy.companions["noisy_again"] = neighbour_images(slices, noisy.images, pipeline.method.neighbours)
+        levels = None if teacher is None else add_distilled(noisy, teacher, progress)
+        clean = load_bank(self.roles.clean, window, clipped=False, progress=progress) if needs.clean else None
+        batches = PatchBatches(
+            noisy,
+            clean,
+            patch_px=training.patch_px,
+            batch_size=training.batch_size,
+            n_batches=training.iterations,
+            seed=training.seed,
+            noisy_body_fraction=self.section.noisy_body_fraction,
+            noisy_flat_share=self.section.noisy_flat_share,
+            clean_body_fraction=self.section.clean_body_fraction,
+        )
+        return TrainingData(batches, self._validation(), levels)
+
+    def _learned_from(self, method: Method) -> tuple[RoleSlice, ...]:
+        """All noisy slices, or those whose neighbours give them a second observation."""
+        if isinstance(method, Noise2NoiseSection):
+            return with_neighbours(self.roles.noisy, method.neighbours)
+        return self.roles.noisy
+
+    def _validation(self) -> SliceBank | None:
+        if not self.roles.validation:
+            return None
+        return load_bank(self.roles.validation, self.section.window.window, with_reference=True)

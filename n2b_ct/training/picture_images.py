@@ -1,0 +1,122 @@
+"""Photographs as training images: folders by role, under a noise that is laid on or their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2b_ct.config.pictures import PictureFolder, PictureSection
+from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.patches import PatchBatches
+from n2b_ct.data.pictures import PictureFile, find_pictures, picture_training_banks, picture_validation_bank
+from n2b_ct.errors import explain
+from n2b_ct.inference.model import AnyModel
+from n2b_ct.io.progress import Progress
+from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.simulation.image_noise import WHITE_8_BIT
+from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.training.labels import label_filter
+from n2b_ct.training.teacher import add_distilled
+
+
+@dataclass(frozen=True, slots=True)
+class PictureImages:
+    """Pictures by role.
+
+    Attributes:
+        section: Folders, colour and noise.
+        files: For every role that the section names, its pictures in order.
+    """
+
+    section: PictureSection
+    files: dict[str, list[PictureFile]]
+
+    @property
+    def n_images(self) -> dict[str, int]:
+        """Pictures by role."""
+        return {role: len(self.files.get(role, ())) for role in ("noisy", "clean", "validation")}
+
+    @property
+    def sizes_px(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of all pictures in use."""
+        return tuple(sorted({one.size_px for files in self.files.values() for one in files}))
+
+    @property
+    def traits(self) -> ImageTraits:
+        """Channels and range, as the section says."""
+        section = self.section
+        unit = NetworkUnit(WHITE_8_BIT, "grey levels", "grey", "picture")
+        return ImageTraits(section.n_channels, len(self.files["noisy"]), section.clipped, unit)
+
+    def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
+        """Roles and noise that are missing, pictures smaller than the patch."""
+        section, method = self.section, pipeline.method.name
+        problems = []
+        if needs.clean and section.clean is None:
+            problems.append(explain("data.clean", f"{method} needs clean pictures", "null", "name a folder"))
+        if (needs.reference or needs.noisy_again) and section.noise is None:
+            requirement = f"{method} needs noise to lay on clean pictures"
+            problems.append(explain("data.noise", requirement, "null", "name one, or train noise2blur"))
+        if section.realisations == "fresh" and (needs.blurred or needs.distilled):
+            requirement = f"{method} needs pictures that keep their noise"
+            problems.append(explain("data.realisations", requirement, "fresh", "use one"))
+        return problems + list(self._too_small(pipeline.training.patch_px, needs))
+
+    def _too_small(self, patch_px: int, needs: BatchNeeds) -> Iterator[str]:
+        for role in ("noisy", "clean") if needs.clean else ("noisy",):
+            for one in self.files.get(role, ()):
+                if min(one.size_px) < patch_px:
+                    size = f"{one.size_px[0]}x{one.size_px[1]}"
+                    requirement = f"must be at least training.patch_px = {patch_px} wide and high"
+                    remedy = "leave it out, or use a smaller patch_px"
+                    yield explain(f"data.{role}.folder: {one.path.name}", requirement, size, remedy)
+
+    def load(
+        self,
+        pipeline: Pipeline,
+        needs: BatchNeeds,
+        teacher: AnyModel | None = None,
+        progress: Progress | None = None,
+    ) -> TrainingData:
+        """Read the pictures that the method needs, lay the noise on them, make batches of patches.
+
+        Raises:
+            DataError: A picture cannot be read, or is smaller than the patch.
+        """
+        section, training = self.section, pipeline.training
+        banks = picture_training_banks(
+            section, self.files, needs, label_filter(pipeline.method), training.seed, progress
+        )
+        levels = None if teacher is None else add_distilled(banks.noisy, teacher, progress)
+        batches = PatchBatches(
+            banks.noisy,
+            banks.clean,
+            patch_px=training.patch_px,
+            batch_size=training.batch_size,
+            n_batches=training.iterations,
+            seed=training.seed,
+            noisy_flat_share=section.noisy_flat_share,
+            finish=banks.finish,
+        )
+        validation = self.files.get("validation")
+        watched = picture_validation_bank(section, validation) if validation else None
+        return TrainingData(batches, watched, levels)
+
+
+def find_picture_images(section: PictureSection, root: Path) -> PictureImages:
+    """Find the pictures of every role, by their headers alone.
+
+    Raises:
+        DataError: A folder is missing or empty, or a file is no picture of the colour asked for.
+    """
+    named: dict[str, PictureFolder | None] = {
+        "noisy": section.noisy,
+        "clean": section.clean,
+        "validation": section.validation,
+    }
+    folders = {role: folder for role, folder in named.items() if folder is not None}
+    return PictureImages(
+        section,
+        {role: find_pictures(folder, root, section.colour, f"data.{role}") for role, folder in folders.items()},
+    )

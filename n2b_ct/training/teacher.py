@@ -1,0 +1,80 @@
+"""The teacher of a method that distils one: a run of its own, in the run folder, trained first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from n2b_ct.config.methods import UpiSection
+from n2b_ct.config.sections import Pipeline
+from n2b_ct.config.yaml_files import write_yaml
+from n2b_ct.data.slices import SliceBank
+from n2b_ct.errors import ModelError, explain
+from n2b_ct.inference.model import MODEL_FILE, AnyModel, load_any_model
+from n2b_ct.io.progress import Progress
+from n2b_ct.methods.upi import distil
+from n2b_ct.networks.noise_level import NoiseLevels
+from n2b_ct.training.run_dir import PIPELINE_FILE, make_run_dir, require_same_pipeline
+from n2b_ct.training.summary import SUMMARY_FILE
+
+TEACHER_DIR = "teacher"
+TrainTeacher = Callable[[Pipeline, Path], dict[str, Any]]
+
+
+def prepare_teacher(
+    pipeline: Pipeline, run_dir: Path, device: torch.device, train: TrainTeacher, *, resume: bool = False
+) -> AnyModel | None:
+    """Load the teacher that a pipeline's method distils; train it first where nobody has.
+
+    Args:
+        pipeline: The experiment.
+        run_dir: Its run folder; the teacher's run is the folder ``teacher`` in it.
+        device: Where the teacher works.
+        train: Trains a pipeline into a folder.
+        resume: A teacher that is there, of the same pipeline, is kept.
+
+    Returns:
+        The teacher, or None for a method without one.
+
+    Raises:
+        ModelError: ``teacher_run`` is no model of stage 1.
+    """
+    section = pipeline.method
+    if not isinstance(section, UpiSection):
+        return None
+    if section.teacher_run is not None:
+        return _stage_1(section.teacher_run, device)
+    first, teacher_dir = teacher_pipeline(pipeline, section), run_dir / TEACHER_DIR
+    make_run_dir(run_dir, keep=resume)
+    write_yaml(pipeline.plain(), run_dir / PIPELINE_FILE)
+    if resume and (teacher_dir / MODEL_FILE).is_file() and (teacher_dir / SUMMARY_FILE).is_file():
+        require_same_pipeline(first, teacher_dir)
+    else:
+        train(first, teacher_dir)
+    return _stage_1(teacher_dir, device)
+
+
+def teacher_pipeline(pipeline: Pipeline, section: UpiSection) -> Pipeline:
+    """The first stage as a pipeline of its own, on the same data."""
+    iterations = section.teacher_iterations or pipeline.training.iterations
+    training = pipeline.training.model_copy(update={"iterations": iterations})
+    name = f"{pipeline.name}_{TEACHER_DIR}"
+    return pipeline.model_copy(update={"name": name, "method": section.teacher, "training": training})
+
+
+def add_distilled(bank: SliceBank, teacher: AnyModel, progress: Progress | None = None) -> NoiseLevels:
+    """Give every noisy image of a bank what the teacher makes of it; returns the noise level functions."""
+    distilled = distil(teacher.denoiser, bank.images, progress)
+    bank.companions["distilled"] = distilled.images
+    return distilled.noise_levels
+
+
+def _stage_1(path: Path, device: torch.device) -> AnyModel:
+    model = load_any_model(path, device)
+    if model.method != "dbsn":
+        requirement = "must be a model of stage 1, dbsn"
+        raise ModelError(explain(f"method.teacher_run {path}", requirement, model.method, "pass the run of a dbsn"))
+    return model
