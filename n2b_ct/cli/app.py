@@ -10,6 +10,7 @@ from n2b_ct.cli.index import index, inspect
 from n2b_ct.cli.report import report
 from n2b_ct.cli.simulate import simulate
 from n2b_ct.cli.train import train
+from n2b_ct.cli.validate import validate
 
 app = typer.Typer(
     name="n2b-ct",
@@ -39,5 +40,5 @@ def _options(
     pass
 
 
-for command in (train, denoise, report, evaluate, simulate, index, inspect):
+for command in (train, denoise, report, evaluate, validate, simulate, index, inspect):
     app.command()(command)

@@ -20,6 +20,7 @@ PROMISED = {
     "train": ["--data-root", "--out", "--device", "--resume", "--set", "--check"],
     "denoise": ["--model", "--strength", "--residual", "--device", "--overwrite", "--resume", "--json"],
     "report": ["--model", "--baseline", "--out"],
+    "validate": ["--data-root", "--out", "--only", "--set", "--device", "--overwrite", "--check"],
     "simulate": ["--slices", "--dose"],
     "index": ["--out"],
     "inspect": [],
@@ -95,7 +96,7 @@ def test_the_help_says_that_it_is_no_medical_device(asked):
     assert "not a medical device" in " ".join(asked[0][""][1].split())
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/user-guide.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/user-guide.md", "docs/methods.md", "CONTRIBUTING.md"])
 def test_every_command_in_prose_parses(document):
     for line in commands_of((REPOSITORY / document).read_text(encoding="utf-8")):
         parse(line)

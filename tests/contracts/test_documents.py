@@ -15,7 +15,7 @@ _TOP = "n2b_ct|docs|tests|benchmarks|pipelines|data_manifests"
 _PATH = re.compile(
     rf"(?<![\w/.*-])(?:(?:{_TOP})/[\w./-]*|[\w-]+\.(?:md|toml|cff)\b|constraints\.txt|\.ci/run|Makefile)"
 )
-_WRITTEN_BY_RUNS = {"report.md"}
+_WRITTEN_BY_RUNS = {"report.md", "table.md"}
 
 
 def paths_in(text: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,14 +10,16 @@ import pytest
 
 from n2b_ct import api
 from n2b_ct.config import load_pipeline
+from n2b_ct.config.experiment_rows import load_experiment
 from n2b_ct.config.yaml_files import find_yaml, shipped_dir
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.hu import WINDOWS
 from n2b_ct.networks.build import size_multiple
-from n2b_ct.training.methods import build_method
+from n2b_ct.networks.denoiser import build_denoiser
 from tests.conftest import REPOSITORY
 
-PIPELINES = sorted(path.name for path in (REPOSITORY / "pipelines").iterdir())
+PIPELINES = sorted(path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_file())
+EXPERIMENTS = sorted(path.name for path in (REPOSITORY / "pipelines" / "validation").iterdir())
 MANIFESTS = sorted(path.name for path in (REPOSITORY / "data_manifests").iterdir())
 ON_SHARED_DATA = [name for name in PIPELINES if name.startswith(("mayo", "rider"))]
 
@@ -24,7 +27,8 @@ ON_SHARED_DATA = [name for name in PIPELINES if name.startswith(("mayo", "rider"
 def test_both_folders_hold_yaml_and_nothing_else():
     assert PIPELINES
     assert MANIFESTS
-    assert {Path(name).suffix for name in (*PIPELINES, *MANIFESTS)} == {".yaml"}
+    assert {Path(name).suffix for name in (*PIPELINES, *EXPERIMENTS, *MANIFESTS)} == {".yaml"}
+    assert [path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_dir()] == ["validation"]
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -43,26 +47,53 @@ def test_every_pipeline_loads_from_any_folder_and_fits_its_manifest(name, tmp_pa
     pipeline = load_pipeline(name)
     assert pipeline.name == Path(name).stem
     assert pipeline.description
-    manifest = load_manifest(pipeline.data.manifest)
-    assert manifest.split(pipeline.data.split)
+    manifest = load_manifest(pipeline.ct.manifest)
+    assert manifest.split(pipeline.ct.split)
     doses = {entry.dose for entry in manifest.series.values()}
-    assert set(pipeline.data.doses or ()) <= doses
+    assert set(pipeline.ct.doses or ()) <= doses
     assert set(pipeline.report.windows) <= set(WINDOWS)
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_every_pipelines_networks_can_be_built_and_fit_its_patch(name):
     pipeline = load_pipeline(name)
-    denoiser = build_method(pipeline.method).networks["denoiser"]
+    denoiser = build_denoiser(pipeline.method.denoiser)
     assert pipeline.training.patch_px % size_multiple(denoiser) == 0
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_loads_from_any_folder_and_its_networks_fit_their_patch(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experiment = load_experiment(name)
+    assert experiment.section.name == Path(name).stem
+    assert experiment.section.description
+    assert experiment.section.gallery is not None
+    for pipeline in experiment.pipelines.values():
+        denoiser = build_denoiser(pipeline.method.denoiser)
+        assert pipeline.training.patch_px % size_multiple(denoiser) == 0
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_row_of_a_paper_names_where_its_numbers_stand(name):
+    section = load_experiment(name).section
+    used = {value.source for row in (*section.rows, *section.published) for value in row.published}
+    assert used == set(section.sources)
+    assert all(re.search(r"\b(19|20)\d\d\b", source) for source in section.sources.values())
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiments_are_ready_to_run_on_the_pictures_at_hand(name, shared_data):
+    found = api.check_validation(name, data_root=shared_data)
+    assert set(found.values()) <= {68, 12}
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ON_SHARED_DATA)
 def test_pipelines_of_the_real_pairs_are_ready_to_train(name, shared_data):
     found = api.check(name, data_root=shared_data)
-    assert found.n_slices["noisy"] > 0
-    assert found.n_slices["test"] > 0
+    assert found.n_images["noisy"] > 0
+    assert found.n_images["test"] > 0
 
 
 def test_the_wheel_ships_pipelines_and_manifests():
@@ -76,10 +107,10 @@ def test_the_wheel_ships_pipelines_and_manifests():
 
 
 def test_an_installed_wheel_finds_what_it_ships(tmp_path, monkeypatch):
-    for kind in ("pipelines", "data_manifests"):
+    for kind in ("pipelines", "pipelines/validation", "data_manifests"):
         (tmp_path / "n2b_ct" / "shipped" / kind).mkdir(parents=True)
         (tmp_path / "n2b_ct" / "shipped" / kind / "x.yaml").touch()
     monkeypatch.setattr("n2b_ct.config.yaml_files._PACKAGE", tmp_path / "n2b_ct")
-    for kind in ("pipelines", "data_manifests"):
+    for kind in ("pipelines", "pipelines/validation", "data_manifests"):
         assert shipped_dir(kind) == tmp_path / "n2b_ct" / "shipped" / kind
         assert find_yaml("x.yaml", kind).is_file()

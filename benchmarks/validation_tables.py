@@ -1,0 +1,63 @@
+"""Put finished tables of ``n2b-ct validate`` into the repository.
+
+    python benchmarks/validation_tables.py tables/bsd68_gaussian25 [tables/table1_gaussian ...]
+
+Copies ``table.json`` and ``table.md`` to ``benchmarks/results/validate/<experiment>/``, its pictures to
+``docs/images/``, and writes the table into ``docs/methods.md`` between the experiment's two marks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RESULTS = REPOSITORY / "benchmarks" / "results" / "validate"
+IMAGES = REPOSITORY / "docs" / "images"
+PAGE = REPOSITORY / "docs" / "methods.md"
+PICTURES = ("gallery", "scores")
+WANTED = ("|", "- Not run", "**Papers**", "**Notes**")
+
+
+def main(folders: list[Path]) -> None:
+    for folder in folders:
+        name = json.loads((folder / "table.json").read_text(encoding="utf-8"))["experiment"]
+        (RESULTS / name).mkdir(parents=True, exist_ok=True)
+        for file in ("table.json", "table.md"):
+            shutil.copy(folder / file, RESULTS / name / file)
+        shown = [picture for picture in PICTURES if (folder / f"{picture}.png").is_file()]
+        for picture in shown:
+            shutil.copy(folder / f"{picture}.png", IMAGES / f"{name}_{picture}.png")
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(filled(page, name, shown_table(folder / "table.md", name, shown)), encoding="utf-8")
+        print(f"{name}: in {RESULTS.relative_to(REPOSITORY)}/{name} and {PAGE.relative_to(REPOSITORY)}")
+
+
+def shown_table(table: Path, name: str, pictures: list[str]) -> str:
+    """What of a table stands on the page: numbers, papers, notes, pictures and where the rest is."""
+    blocks = table.read_text(encoding="utf-8").strip().split("\n\n")
+    starts = [k for k, block in enumerate(blocks) if block.startswith(WANTED)]
+    parts = []
+    for k in starts:
+        parts.append(blocks[k])
+        if blocks[k].startswith("**"):
+            parts.append(blocks[k + 1])
+    parts += [f"![{name}: {picture}](images/{name}_{picture}.png)" for picture in pictures]
+    where = f"benchmarks/results/validate/{name}/table.md"
+    parts.append(f"Definitions, command, seed and machine: [{where}](../{where}).")
+    return "\n\n".join(parts)
+
+
+def filled(page: str, name: str, content: str) -> str:
+    """The page with an experiment's table between its marks."""
+    marks = re.compile(rf"(<!-- table {name} -->).*?(<!-- end -->)", re.DOTALL)
+    if not marks.search(page):
+        sys.exit(f"{PAGE.name} has no marks <!-- table {name} --> and <!-- end -->")
+    return marks.sub(lambda found: f"{found[1]}\n{content}\n{found[2]}", page)
+
+
+if __name__ == "__main__":
+    main([Path(folder) for folder in sys.argv[1:]] or sys.exit(__doc__))

@@ -1,0 +1,215 @@
+"""The sections of an experiment: one table of a paper, its columns, its rows and what the papers say.
+
+An experiment is read by :func:`n2b_ct.config.experiment_rows.load_experiment`, which makes a pipeline of every row
+that is trained.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from n2b_ct.config.pictures import NoiseSection, PictureFolder
+from n2b_ct.config.section import Section
+
+INPUT_ROW = "input"
+"""Heads every table: the noisy pictures as they are."""
+UntrainedName = Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"]
+_Values = dict[str, JsonValue]
+_Crop = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=16)]]
+
+
+class ColumnSection(PictureFolder):
+    """A column of the table: test pictures under one noise."""
+
+    name: str = Field(min_length=1)
+    """Heads the column; published values and the gallery name it."""
+    noise: NoiseSection | None = None
+    """The noise that is laid on the pictures of ``folder``."""
+    noisy: str | None = None
+    """Instead of ``noise``: a folder of really noisy pictures, whose truth are the pictures of ``folder``, one by one
+    in the order of their names."""
+    seed: int = Field(0, ge=0)
+    """Of the noise: picture k gets the one of ``[seed, k, 3]``."""
+
+    @model_validator(mode="after")
+    def _one_noise(self) -> ColumnSection:
+        if (self.noise is None) == (self.noisy is None):
+            msg = "needs either noise or a folder of noisy pictures"
+            raise ValueError(msg)
+        return self
+
+
+class PublishedValue(Section):
+    """What a paper says about one cell of the table."""
+
+    test: str
+    """Name of the column."""
+    psnr_db: float | None = None
+    """Mean PSNR, dB."""
+    ssim: float | None = Field(None, ge=-1, le=1)
+    """Mean SSIM."""
+    source: str
+    """Key of ``sources``."""
+    differs: str = ""
+    """What was not as in our test (other pictures, colour); then only the order of methods compares."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PublishedValue:
+        if self.psnr_db is None and self.ssim is None:
+            msg = "needs psnr_db or ssim"
+            raise ValueError(msg)
+        return self
+
+
+class UntrainedRow(Section):
+    """A denoiser without training."""
+
+    name: UntrainedName
+    sigma: float | None = Field(None, gt=0)
+    """The noise level it is told, in 8-bit grey levels; null: the column's own where that is one Gaussian level, else
+    estimated from each picture."""
+
+
+class RowSection(Section):
+    """A row: a method that is trained, or a denoiser without training."""
+
+    name: str = Field(min_length=1)
+    """Names the row everywhere."""
+    method: _Values | None = None
+    """A pipeline's ``method`` section."""
+    untrained: UntrainedRow | None = None
+    """Instead of ``method``."""
+    data: _Values = Field(default_factory=dict)
+    """Keys that differ from the experiment's ``data``."""
+    training: _Values = Field(default_factory=dict)
+    """Keys that differ from the experiment's ``training``."""
+    denoising: _Values = Field(default_factory=dict)
+    """Keys that differ from the experiment's ``denoising``."""
+    teacher: str | None = None
+    """For UPI: the row whose run is ``method.teacher_run``, instead of a stage 1 of its own."""
+    published: tuple[PublishedValue, ...] = ()
+    """What the papers say."""
+    note: str = ""
+    """A sentence for the table's foot."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> RowSection:
+        if (self.method is None) == (self.untrained is None):
+            msg = "needs either method or untrained"
+            raise ValueError(msg)
+        if self.untrained is not None and (self.data or self.training or self.denoising):
+            msg = "a row without training has no data, training or denoising of its own"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def word(self) -> str:
+        """The name as a part of file names."""
+        return file_word(self.name)
+
+
+class PublishedRow(Section):
+    """A row of the papers that is not run here."""
+
+    name: str = Field(min_length=1)
+    published: tuple[PublishedValue, ...]
+    note: str = ""
+
+
+class GallerySection(Section):
+    """Which test pictures are shown."""
+
+    test: str
+    """Name of the column."""
+    pictures: dict[str, _Crop | None]
+    """Names of its pictures, without their endings, to the square that is shown of each: first row, first column and
+    side, pixels; null: the middle."""
+
+
+class ExperimentSection(Section):
+    """One table, whole."""
+
+    name: str
+    """Short; names the output folder."""
+    description: str = ""
+    """One sentence for people."""
+    data: _Values
+    """A pipeline's ``data`` section of kind ``pictures``, for all rows that are trained."""
+    tests: tuple[ColumnSection, ...]
+    """The columns."""
+    training: _Values = Field(default_factory=dict)
+    """A pipeline's ``training`` section, for all rows that are trained."""
+    denoising: _Values = Field(default_factory=dict)
+    """A pipeline's ``denoising`` section, for all rows that are trained."""
+    denoiser: _Values | None = None
+    """The denoiser of every method that has one and does not say which."""
+    rows: tuple[RowSection, ...]
+    """The methods, in the table's order; the noisy pictures themselves always head it."""
+    baseline: str | None = None
+    """Name of the row that every other is compared with, picture by picture."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Key to citation of what is published."""
+    published: tuple[PublishedRow, ...] = ()
+    """Rows of the papers that are not run here."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the table's foot."""
+    gallery: GallerySection | None = None
+    """Pictures to show; null: none."""
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> ExperimentSection:
+        filled = {
+            "tests": self.tests,
+            "rows": self.rows,
+            "gallery.pictures": self.gallery is None or self.gallery.pictures,
+        }
+        problems = [
+            *(f"{key} must hold at least one" for key, found in filled.items() if not found),
+            *_twice("tests", (test.name for test in self.tests)),
+            *_twice("rows", (INPUT_ROW, *(row.name for row in self.rows))),
+            *self._unknown(),
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _unknown(self) -> list[str]:
+        tests, rows = {test.name for test in self.tests}, {row.name for row in self.rows}
+        values = [value for row in self.rows for value in row.published]
+        values += [value for row in self.published for value in row.published]
+        named = {*(value.test for value in values), *((self.gallery.test,) if self.gallery else ())}
+        problems = [f"published and gallery must name a test, not {name!r}" for name in sorted(named - tests)]
+        sources = sorted({value.source for value in values} - set(self.sources))
+        problems += [f"published must name a key of sources, not {name!r}" for name in sources]
+        if self.baseline is not None and self.baseline not in rows:
+            problems.append(f"baseline must name a row, not {self.baseline!r}")
+        return problems + self._bad_teachers()
+
+    def _bad_teachers(self) -> list[str]:
+        """A teacher is trained before its student."""
+        problems, before = [], set[str]()
+        for row in self.rows:
+            if row.teacher is not None and row.teacher not in before:
+                problems.append(f"teacher of {row.name} must name a trained row above it, not {row.teacher!r}")
+            before |= {row.name} if row.method is not None else set()
+        return problems
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values, ready for YAML or JSON."""
+        return self.model_dump(mode="json")
+
+
+def file_word(name: str) -> str:
+    """A name as a part of file names: ``N2B one σ 25`` becomes ``n2b_one_25``."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
+
+
+def _twice(key: str, names: Iterable[str]) -> list[str]:
+    """Names that would share their files."""
+    counted = Counter(file_word(name) for name in names)
+    return [f"{key} must have names that differ in letters and digits: {word}" for word, n in counted.items() if n > 1]

@@ -1,0 +1,1 @@
+"""The papers' tables on natural pictures: rows are trained or not, test pictures denoised, scored and compared."""

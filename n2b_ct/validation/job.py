@@ -1,0 +1,131 @@
+"""A whole table: check everything, make row by row, write the numbers after each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from n2b_ct.config.experiment import INPUT_ROW
+from n2b_ct.config.experiment_rows import Experiment
+from n2b_ct.config.yaml_files import write_yaml
+from n2b_ct.errors import ConfigError, DataError, N2BError, OutputError, explain
+from n2b_ct.io.pictures import Colour
+from n2b_ct.io.progress import Progress
+from n2b_ct.validation.assemble import assemble_table
+from n2b_ct.validation.columns import Column, find_columns
+from n2b_ct.validation.denoisers import input_denoiser, missing_package
+from n2b_ct.validation.results import Table
+from n2b_ct.validation.rows import Job, Trainer, make_row, recorded_row, score_row
+from n2b_ct.validation.steps import RowSteps
+from n2b_ct.validation.writer import write_numbers, write_pictures
+
+EXPERIMENT_FILE = "experiment.yaml"
+
+
+def check_table(experiment: Experiment, root: Path, trainer: Trainer) -> tuple[Column, ...]:
+    """Find all test pictures and check every chosen row, without training.
+
+    Returns:
+        The columns.
+
+    Raises:
+        DataError, ConfigError: With one line for every problem.
+    """
+    columns = find_columns(experiment.section, root, cast(Colour, experiment.colour))
+    problems: dict[str, None] = {}
+    for name, pipeline in experiment.pipelines.items():
+        row = next(row for row in experiment.section.rows if row.name == name)
+        if not experiment.is_chosen(name) or missing_package(row, pipeline):
+            continue
+        try:
+            trainer.check(pipeline)
+        except N2BError as error:
+            problems |= dict.fromkeys(f"row {name}: {line}" for line in str(error).splitlines())
+    if problems:
+        raise DataError("\n".join(problems))
+    return columns
+
+
+def make_table(
+    experiment: Experiment,
+    root: Path,
+    out: Path,
+    trainer: Trainer,
+    device: torch.device,
+    *,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Table:
+    """Train, denoise, score and write; a command that was killed goes on where it was.
+
+    Args:
+        experiment: The table.
+        root: The data's folder.
+        out: Runs, scores and the table go there.
+        trainer: Trains the rows.
+        device: Where models denoise.
+        overwrite: Train rows anew whose settings are not those of the run that is there.
+        command: The command line, to be printed in the table.
+        progress: Called with (percent done, 100, what).
+
+    Raises:
+        DataError, ConfigError: The data or a row cannot be used; nothing has been trained.
+        OutputError: ``out`` holds something else, or cannot be written.
+    """
+    columns = check_table(experiment, root, trainer)
+    gallery = experiment.section.gallery
+    shown = {gallery.test: tuple(gallery.pictures)} if gallery is not None else {}
+    job = Job(columns, out, device, trainer, shown)
+    _require_place(out)
+    if not overwrite:
+        _require_same_runs(experiment, job)
+    _begin(experiment, out)
+    return _make_rows(experiment, job, overwrite, command, progress)
+
+
+def _make_rows(experiment: Experiment, job: Job, overwrite: bool, command: str, progress: Progress | None) -> Table:
+    rows = experiment.section.rows
+    steps = [RowSteps(progress, k, len(rows) + 1, name) for k, name in enumerate([INPUT_ROW, *(r.name for r in rows)])]
+    inputs = score_row(job, INPUT_ROW, input_denoiser(), steps[0])
+    made = [recorded_row(job, row, experiment.pipelines.get(row.name)) for row in rows]
+    for k, row in enumerate(rows):
+        if experiment.is_chosen(row.name):
+            made[k] = make_row(job, row, experiment.pipelines.get(row.name), overwrite, steps[k + 1])
+            table = assemble_table(experiment, job, inputs, made, command)
+            write_numbers(job.out, table, inputs, made)
+    write_pictures(job, experiment.section, table, made)
+    return table
+
+
+def _require_place(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not (out / EXPERIMENT_FILE).is_file():
+        got = "something else" if out.is_dir() else "a file"
+        raise OutputError(
+            explain(f"--out {out}", "must be new, empty or hold an experiment's rows", got, "pass another")
+        )
+
+
+def _require_same_runs(experiment: Experiment, job: Job) -> None:
+    """Refuse, before anything is trained, runs of other settings under a chosen row's name."""
+    problems = []
+    for row in experiment.section.rows:
+        pipeline = experiment.pipelines.get(row.name)
+        if pipeline is None or not experiment.is_chosen(row.name):
+            continue
+        try:
+            job.finished(row, pipeline)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+def _begin(experiment: Experiment, out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(explain(f"--out {out}", "must be writable", error.strerror, "pass another")) from error
+    write_yaml(experiment.section.plain(), out / EXPERIMENT_FILE)

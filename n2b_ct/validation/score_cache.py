@@ -1,0 +1,97 @@
+"""The scores of a row, picture by picture on disk: a killed command goes on with the next picture.
+
+A score is filed under what it depends on: the row (weights or settings) and the very pixels of truth and noisy picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from n2b_ct.errors import OutputError, explain
+from n2b_ct.io.atomic import PARTIAL_PREFIX, write_atomically
+from n2b_ct.validation.results import PictureScore
+
+SCORES_FILE = "scores.json"
+_N_DIGITS = 16
+
+
+class ScoreCache:
+    """Scores and shown pictures of one row.
+
+    Args:
+        folder: Its place; made when something is kept.
+        row: What the row is, as plain values: when they change, what was kept is dropped.
+    """
+
+    def __init__(self, folder: Path, row: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._row = digest_of(json.dumps(row, sort_keys=True).encode())
+        self._scores = self._read()
+
+    def score(self, pixels: str) -> PictureScore | None:
+        """What was kept for a picture, by the digest of its pixels."""
+        found = self._scores.get(pixels)
+        return PictureScore(**found) if found is not None else None
+
+    def picture(self, pixels: str) -> np.ndarray | None:
+        """The denoised picture that was kept to be shown."""
+        path = self._picture_path(pixels)
+        return np.load(path, allow_pickle=False) if path.is_file() else None
+
+    def keep(self, pixels: str, score: PictureScore, denoised: np.ndarray | None = None) -> None:
+        """Keep a score, and the denoised picture where it will be shown.
+
+        Raises:
+            OutputError: The place cannot be written.
+        """
+        self._make_folder()
+        if denoised is not None:
+            write_atomically(self._picture_path(pixels), lambda file: np.save(file, denoised, allow_pickle=False))
+        self._scores[pixels] = asdict(score)
+        content = json.dumps({"row": self._row, "scores": self._scores}, indent=1, ensure_ascii=False) + "\n"
+        write_atomically(self._folder / SCORES_FILE, lambda file: file.write(content.encode()))
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """The row's own scores; those of another row of its name, or a file that is none of ours, count as none."""
+        try:
+            found = json.loads((self._folder / SCORES_FILE).read_text(encoding="utf-8"))
+            return dict(found["scores"]) if found["row"] == self._row else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+    def _make_folder(self) -> None:
+        """Make the folder, and clear it of another row's pictures before the first score."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not self._scores:
+                for old in (*self._folder.glob("*.npy"), *self._folder.glob(f"{PARTIAL_PREFIX}*")):
+                    if not old.name.startswith(self._row):
+                        old.unlink()
+        except OSError as error:
+            raise OutputError(
+                explain(str(self._folder), "must be writable", error.strerror, "choose another place")
+            ) from error
+
+    def _picture_path(self, pixels: str) -> Path:
+        return self._folder / f"{self._row}_{pixels}.npy"
+
+
+def digest_of(*parts: bytes) -> str:
+    """A short digest of bytes."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part)
+    return sha.hexdigest()[:_N_DIGITS]
+
+
+def pixels_digest(truth: np.ndarray, noisy: np.ndarray) -> str:
+    """A digest of a test picture: its truth and its noise."""
+    shape = "x".join(map(str, noisy.shape)).encode()
+    return digest_of(shape, np.ascontiguousarray(truth).tobytes(), np.ascontiguousarray(noisy).tobytes())
