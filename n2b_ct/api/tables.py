@@ -45,7 +45,7 @@ def validate(
         overwrite: Train rows anew whose settings are not those of the run that is there.
         overrides: ``section.key=value`` texts that win over the file and its rows, when ``experiment`` is a name.
         command: The command line, to be printed in the table.
-        progress: Called with (percent done, 100, what).
+        progress: Called with (thousandths done, 1000, what).
 
     Returns:
         The table; ``failed`` holds the rows that could not be made.

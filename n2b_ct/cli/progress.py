@@ -47,22 +47,50 @@ def _terminal_bar(title: str) -> Iterator[Progress]:
     with Bars(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(title, total=None)
 
+        pace = _Pace()
+
         def callback(done: int, total: int, what: str) -> None:
+            if pace.begins(done, total):
+                bars.reset(task, completed=done, total=total)
             bars.update(task, completed=done, total=total, description=f"{title}: {what}" if what != title else title)
 
         yield callback
 
 
+class _Pace:
+    """How fast it goes, from where it began: a resumed job does not count what was done before."""
+
+    def __init__(self) -> None:
+        self._first, self._last, self._total, self._started = 0, -1, -1, 0.0
+
+    def begins(self, done: int, total: int) -> bool:
+        """Take a count in; True where it begins anew, with another total or from further back."""
+        anew = total != self._total or done < self._last
+        if anew:
+            self._first, self._total, self._started = done, total, time.monotonic()
+        self._last = done
+        return anew
+
+    def seconds_left(self) -> float | None:
+        """Time left at the pace so far; None before anything was done."""
+        if self._last >= self._total:
+            return 0.0
+        n_done = self._last - self._first
+        return (time.monotonic() - self._started) * (self._total - self._last) / n_done if n_done > 0 else None
+
+
 def _plain_lines(title: str) -> Progress:
-    started = last = time.monotonic()
+    last, pace = time.monotonic(), _Pace()
 
     def callback(done: int, total: int, what: str) -> None:
         nonlocal last
+        pace.begins(done, total)
         now = time.monotonic()
         if done < total and now - last < _PLAIN_LINE_EVERY_S:
             return
         last = now
-        left = (now - started) * (total - done) / max(done, 1)
-        sys.stderr.write(f"{title}: {done}/{total} {what}, {left:.0f} s left\n")
+        left = pace.seconds_left()
+        time_left = "" if left is None else f", {left:.0f} s left"
+        sys.stderr.write(f"{title}: {done}/{total} {what}{time_left}\n")
 
     return callback

@@ -154,8 +154,9 @@ class PictureSection(Section):
     clipped: bool = False
     """Clip noisy pictures to black and white before the network, as files do; the published protocol for Gaussian
     noise does not."""
-    noisy_flat_share: float = Field(1.0, gt=0, le=1)
-    """Noise2Blur draws noisy patches from this flattest share of each picture's places. Other methods ignore it."""
+    noisy_flat_share: float = Field(0.1, gt=0, le=1)
+    """Noise2Blur draws noisy patches from this flattest share of all pictures' places, where noise is seen best and
+    least structure can pass for it. Other methods ignore it."""
 
     @model_validator(mode="after")
     def _fresh_needs_noise(self) -> PictureSection:

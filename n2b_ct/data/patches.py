@@ -50,7 +50,8 @@ class PatchBatches(Randomizable, Dataset):
         n_batches: How many batches there are.
         seed: All draws follow from it.
         noisy_body_fraction: Least share of a noisy patch's pixels inside the window.
-        noisy_flat_share: Noisy patches come from this flattest share of each slice's places; needs blurred labels.
+        noisy_flat_share: Noisy patches come from this flattest share of each image's places; needs blurred labels.
+        flat_across: The share is that of all images' places together.
         clean_body_fraction: The same for clean patches.
         finish: Called with every batch and its random state: where noise is drawn anew.
 
@@ -69,10 +70,11 @@ class PatchBatches(Randomizable, Dataset):
         seed: int,
         noisy_body_fraction: float = 0.0,
         noisy_flat_share: float = 1.0,
+        flat_across: bool = False,
         clean_body_fraction: float = 0.0,
         finish: Finish | None = None,
     ) -> None:
-        self._noisy = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share)
+        self._noisy = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share, flat_across=flat_across)
         self._clean = Drawable("clean", clean, patch_px, clean_body_fraction) if clean is not None else None
         self._finish = finish
         self._patch_px, self._batch_size, self._n_batches, self._seed = patch_px, batch_size, n_batches, seed

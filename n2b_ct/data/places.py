@@ -24,21 +24,33 @@ class Drawable:
         bank: The slices.
         patch_px: Side of the patches.
         body_fraction: Least share of a patch's pixels inside the window.
-        flat_share: The flattest share of each slice's remaining places is kept; below 1 the bank needs blurred labels.
+        flat_share: The flattest share of the remaining places is kept; below 1 the bank needs blurred labels.
+        flat_across: The share is that of all images' places together, else of each image's own.
 
     Raises:
         DataError: A slice is smaller than the patch, or no place of any slice holds enough body.
     """
 
     def __init__(
-        self, role: str, bank: SliceBank, patch_px: int, body_fraction: float, flat_share: float = 1.0
+        self,
+        role: str,
+        bank: SliceBank,
+        patch_px: int,
+        body_fraction: float,
+        flat_share: float = 1.0,
+        *,
+        flat_across: bool = False,
     ) -> None:
         if bank.smallest_px < patch_px:
             raise DataError(too_small(role, bank.smallest_px, patch_px))
         self.bank = bank
         self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.body]
         if flat_share < 1.0 and "blurred" in bank.companions:
-            self.corners = [self._flattest(k, patch_px, flat_share) for k in range(len(bank))]
+            self.corners = (
+                self._flattest_of_all(patch_px, flat_share)
+                if flat_across
+                else [self._flattest(k, patch_px, flat_share) for k in range(len(bank))]
+            )
         self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])
         if self.slice_indices.size == 0:
             raise DataError(
@@ -57,6 +69,15 @@ class Drawable:
         residual = (self.bank.images[index] - self.bank.companions["blurred"][index]).mean(dim=0).numpy()
         structure = structure_share(residual, patch_px)
         return allowed & (structure <= np.quantile(structure[allowed], share))
+
+
+    def _flattest_of_all(self, patch_px: int, share: float) -> list[np.ndarray]:
+        """Compare places of different images by their labels alone: noise of any level leaves those as they are."""
+        labels = self.bank.companions["blurred"]
+        steepness = [label_steepness(label.mean(dim=0).numpy(), patch_px) for label in labels]
+        allowed = [values[corners] for values, corners in zip(steepness, self.corners, strict=True)]
+        highest = np.quantile(np.concatenate(allowed), share)
+        return [corners & (values <= highest) for values, corners in zip(steepness, self.corners, strict=True)]
 
 
 def body_share(mask: np.ndarray, patch_px: int) -> np.ndarray:
@@ -87,6 +108,20 @@ def structure_share(residual: np.ndarray, patch_px: int) -> np.ndarray:
     coarse = uniform_filter(residual.astype(np.float64), _STRUCTURE_KERNEL_PX, mode="reflect")
     energy = patch_sum(residual.astype(np.float64) ** 2, patch_px)
     return patch_sum(coarse**2, patch_px) / np.maximum(energy, 1e-12)
+
+
+def label_steepness(label: np.ndarray, patch_px: int) -> np.ndarray:
+    """Say how steep a blurred label is under a patch at every corner: the sum of its squared slopes.
+
+    Args:
+        label: y_b ``[rows, cols]``.
+        patch_px: Side of the patch.
+
+    Returns:
+        float ``[rows − patch + 1, cols − patch + 1]``.
+    """
+    along_rows, along_cols = np.gradient(label.astype(np.float64))
+    return patch_sum(along_rows**2 + along_cols**2, patch_px)
 
 
 def patch_sum(values: np.ndarray, patch_px: int) -> np.ndarray:

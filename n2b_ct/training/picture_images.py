@@ -97,6 +97,7 @@ class PictureImages:
             n_batches=training.iterations,
             seed=training.seed,
             noisy_flat_share=section.noisy_flat_share,
+            flat_across=True,
             finish=banks.finish,
         )
         validation = self.files.get("validation")

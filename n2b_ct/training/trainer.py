@@ -12,7 +12,8 @@ import torch
 from ignite.engine import Engine
 from monai.engines import Trainer
 from monai.handlers import LrScheduleHandler
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -71,6 +72,8 @@ def training_step(
             result = method.step(on_device, progress=(engine.state.iteration - 1) / training.iterations)
         loss = torch.stack(list(result.losses.values())).sum()
         loss.backward()  # type: ignore[no-untyped-call]
+        if training.gradient_norm_limit is not None:
+            shorten_gradients(method.networks, training.gradient_norm_limit)
         optimizer.step()
         return _output(loss, result)
 
@@ -80,6 +83,12 @@ def training_step(
 def _moved(value: Tensor, device: torch.device) -> Tensor:
     layout = torch.channels_last if value.ndim == 4 else torch.preserve_format
     return value.to(device, non_blocking=True, memory_format=layout)
+
+
+def shorten_gradients(networks: nn.ModuleDict, norm_limit: float) -> None:
+    """Shorten each network's gradient to a norm, by itself: the one's surge is nothing to the other."""
+    for network in networks.values():
+        clip_grad_norm_(network.parameters(), norm_limit)
 
 
 def build_optimizer(method: Method, training: TrainingSection) -> tuple[Optimizer, LRScheduler]:

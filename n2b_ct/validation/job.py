@@ -69,7 +69,7 @@ def make_table(
         device: Where models denoise.
         overwrite: Train rows anew whose settings are not those of the run that is there.
         command: The command line, to be printed in the table.
-        progress: Called with (percent done, 100, what).
+        progress: Called with (thousandths done, 1000, what).
 
     Raises:
         DataError, ConfigError: The data or a row cannot be used; nothing has been trained.
@@ -88,12 +88,13 @@ def make_table(
 
 def _make_rows(experiment: Experiment, job: Job, overwrite: bool, command: str, progress: Progress | None) -> Table:
     rows = experiment.section.rows
-    steps = [RowSteps(progress, k, len(rows) + 1, name) for k, name in enumerate([INPUT_ROW, *(r.name for r in rows)])]
-    inputs = score_row(job, INPUT_ROW, input_denoiser(), steps[0])
+    names = [INPUT_ROW, *(row.name for row in rows if experiment.is_chosen(row.name))]
+    steps = {name: RowSteps(progress, k, len(names), name) for k, name in enumerate(names)}
+    inputs = score_row(job, INPUT_ROW, input_denoiser(), steps[INPUT_ROW])
     made = [recorded_row(job, row, experiment.pipelines.get(row.name)) for row in rows]
     for k, row in enumerate(rows):
         if experiment.is_chosen(row.name):
-            made[k] = make_row(job, row, experiment.pipelines.get(row.name), overwrite, steps[k + 1])
+            made[k] = make_row(job, row, experiment.pipelines.get(row.name), overwrite, steps[row.name])
             table = assemble_table(experiment, job, inputs, made, command)
             write_numbers(job.out, table, inputs, made)
     write_pictures(job, experiment.section, table, made)

@@ -1,4 +1,4 @@
-"""How far a table is, in percent: rows count alike, and within a trained row training takes most of the time."""
+"""How far a table is: rows count alike, and within a trained row training takes most of the time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from n2b_ct.io.progress import Progress
 TRAINING_SHARE = 0.85
 TRAINING = "training"
 """What a training tells while it runs."""
-_WHOLE = 100
+_WHOLE = 1000
+"""Fine enough for a bar over hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class RowSteps:
     """Progress of one row of a table.
 
     Attributes:
-        progress: Called with (percent done, 100, what); None: nobody listens.
+        progress: Called with (thousandths done, 1000, what); None: nobody listens.
         row: Number of the row, from 0 on.
         n_rows: How many rows there are.
         name: Of the row.

@@ -28,6 +28,14 @@ def test_without_a_terminal_a_line_comes_every_quarter_of_a_minute(clock, capsys
     assert lines == [f"training: {done}/60 n2c, {60 - done} s left" for done in (15, 30, 45, 60)]
 
 
+def test_what_was_done_before_says_nothing_about_the_time_left(clock, capsys):
+    with progress_bar("training") as progress:
+        for done in range(40, 56):
+            progress(done, 60, "n2c")
+            clock[0] += 1.0
+    assert capsys.readouterr().err == "training: 55/60 n2c, 5 s left\n"
+
+
 def test_a_short_job_says_only_that_it_is_done(clock, capsys):
     with progress_bar("reading") as progress:
         for done in (1, 2, 3):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2b_ct.data.places import Drawable, patch_sum, structure_share
+from n2b_ct.data.places import Drawable, label_steepness, patch_sum, structure_share
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.errors import DataError
 
@@ -56,3 +56,18 @@ def test_without_a_share_or_a_label_every_place_inside_the_window_counts():
 def test_a_role_without_a_place_is_refused_with_its_keys():
     with pytest.raises(DataError, match=r"role noisy: patches of 16 px must lie to 95% inside.*noisy_body_fraction"):
         Drawable("noisy", bank(noise(), np.zeros((64, 64), dtype=bool)), 16, 0.95)
+
+
+def test_across_images_the_flattest_labels_win_whatever_the_noise():
+    """A steep label with little noise, a flat one with much: all places come from the flat one."""
+    ramp = torch.linspace(0, 1, 64).expand(1, 64, 64).clone()
+    flat = torch.full((1, 64, 64), 0.5)
+    strong, weak = torch.from_numpy(noise(0.3))[None].float(), torch.from_numpy(noise(0.001))[None].float()
+    both = SliceBank([ramp + weak, flat + strong], [np.ones((64, 64), bool)] * 2, {"blurred": [ramp, flat]})
+    drawable = Drawable("noisy", both, 16, 0.0, flat_share=0.5, flat_across=True)
+    assert drawable.slice_indices.tolist() == [1]
+    assert drawable.corners[1].all()
+
+
+def test_the_steepness_of_a_ramp_is_its_slope_squared_times_the_pixels():
+    np.testing.assert_allclose(label_steepness(np.outer(np.ones(20), 0.5 * np.arange(20)), 4), 16 * 0.25)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import BatchNeeds, StepResult
-from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor
+from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor, shorten_gradients
 
 CPU = torch.device("cpu")
 
@@ -104,3 +104,22 @@ def test_randomness_inside_a_network_follows_from_seed_and_iteration():
         trained(section, method)
         results.append(method.weight.weight.item())
     assert results[0] == results[1]
+
+
+def test_each_networks_gradient_is_shortened_by_itself_and_only_when_it_is_long():
+    networks = nn.ModuleDict({"long": nn.Linear(2, 1, bias=False), "short": nn.Linear(2, 1, bias=False)})
+    for name, gradient in (("long", [3.0, 4.0]), ("short", [0.3, 0.4])):
+        networks[name].weight.grad = torch.tensor([gradient])
+    shorten_gradients(networks, 1.0)
+    torch.testing.assert_close(networks["long"].weight.grad, torch.tensor([[0.6, 0.8]]), atol=1e-5, rtol=0)
+    assert networks["short"].weight.grad.tolist() == [[pytest.approx(0.3), pytest.approx(0.4)]]
+
+
+def test_a_limit_on_gradients_reaches_the_step():
+    """Adam divides by the gradient's size; with a tiny limit its epsilon rules, and the weight hardly moves."""
+    moved = {}
+    for limit in (None, 1e-12):
+        method = Line()
+        trained(TrainingSection(iterations=3, gradient_norm_limit=limit), method)
+        moved[limit] = abs(float(method.weight.weight.detach()) - 0.25)
+    assert moved[1e-12] < 0.01 * moved[None]

@@ -153,14 +153,14 @@ def test_the_machine_is_named_without_its_host(tmp_path):
     assert {"n2b-ct", "Python", "torch"} <= set(installed_versions())
 
 
-def test_progress_runs_over_all_rows_in_percent():
+def test_progress_runs_over_all_rows_in_thousandths():
     told = []
     steps = RowSteps(lambda *step: told.append(step), 1, 4, "N2B")
     steps.part(0.0, 0.8).training(9, 10, "a.png")
     steps.part(0.0, 0.8).training(50, 100, "training")
     steps.part(0.8, 1.0)(1, 2, "p1")
     RowSteps(None, 0, 1, "nobody listens")(1, 1, "p1")
-    assert told == [(25, 100, "N2B, a.png 9/10"), (35, 100, "N2B, training 50/100"), (47, 100, "N2B, p1 1/2")]
+    assert told == [(250, 1000, "N2B, a.png 9/10"), (350, 1000, "N2B, training 50/100"), (475, 1000, "N2B, p1 1/2")]
 
 
 def test_an_interval_needs_something_to_resample():
