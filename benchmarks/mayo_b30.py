@@ -1,9 +1,11 @@
-"""Noise2Blur on real low-dose CT, against its supervised twin and the controls: the table of the README.
+"""Methods on real low-dose CT, in two tables: Noise2Blur over seeds (the README's), and every method of the papers.
 
     python benchmarks/mayo_b30.py --data-root DATA
+    python benchmarks/mayo_b30.py --data-root DATA --table methods
 
-Trains three pipelines with three seeds each (runs that are there are kept), reports all of them on L192, and writes
-``benchmarks/results/mayo_b30.json`` and ``.md``. Every training runs on one thread; ``--jobs`` of them at a time.
+Trains the table's pipelines (runs that are there are kept), reports all of them on L192 with ``n2b-ct report``'s own
+measures, and writes ``benchmarks/results/mayo_b30.json`` and ``.md``, or ``mayo_methods``. Every training runs on one
+thread; ``--jobs`` of them at a time. ``methods`` needs the extra ``bm3d`` for its row of that name.
 """
 
 from __future__ import annotations
@@ -11,49 +13,105 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from n2b_ct import api
+from n2b_ct.training.processor import processor_name
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
 
-PIPELINES = {
-    "mayo_b30": "Noise2Blur, clean = L143 unpaired",
-    "mayo_b30_foreign": "Noise2Blur, clean = another scanner",
-    "mayo_b30_supervised": "supervised, the same network and schedule",
-}
 RESULTS = Path(__file__).parent / "results"
 COMMAND = "python benchmarks/mayo_b30.py --data-root DATA"
 
 
+@dataclass(frozen=True)
+class Table:
+    """Which rows a table has.
+
+    Attributes:
+        file: Its results' name.
+        command: What makes it.
+        pipelines: Name of a pipeline to what its row says.
+        seeds: Trainings of each.
+        controls: Denoisers without training.
+    """
+
+    file: str
+    command: str
+    pipelines: dict[str, str]
+    seeds: tuple[int, ...]
+    controls: tuple[str, ...]
+
+
+TABLES = {
+    "noise2blur": Table(
+        "mayo_b30",
+        COMMAND,
+        {
+            "mayo_b30": "Noise2Blur, clean = L143 unpaired",
+            "mayo_b30_foreign": "Noise2Blur, clean = another scanner",
+            "mayo_b30_supervised": "supervised, the same network and schedule",
+        },
+        (0, 1, 2),
+        ("gaussian", "nlm"),
+    ),
+    "methods": Table(
+        "mayo_methods",
+        f"{COMMAND} --table methods",
+        {
+            "mayo_b30_supervised": "supervised U-Net (pairs)",
+            "mayo_b30_dncnn": "supervised DnCNN (pairs)",
+            "mayo_b30": "Noise2Blur (unpaired clean slices)",
+            "mayo_b30_upi": "UPI (unpaired clean slices)",
+            "mayo_b30_noise2noise": "Noise2Noise (neighbouring slices; two)",
+            "mayo_b30_noise2void": "Noise2Void (noisy slices alone)",
+            "mayo_b30_structn2v": "Noise2Void, mask 7 × 7 (noisy slices alone)",
+            "mayo_b30_dbsn": "D-BSN (noisy slices alone)",
+        },
+        (0,),
+        ("gaussian", "bilateral", "tv", "nlm", "wnnm", "bm3d"),
+    ),
+}
+
+
 def main() -> None:
     arguments = _arguments()
+    table = TABLES[arguments.table]
     runs = {
-        (pipeline, seed): arguments.out / f"{pipeline}_seed{seed}" for pipeline in PIPELINES for seed in arguments.seeds
+        (pipeline, seed): arguments.out / f"{pipeline}_seed{seed}"
+        for pipeline in table.pipelines
+        for seed in arguments.seeds or table.seeds
     }
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda run: _train(*run[0], run[1], arguments.data_root), runs.items()))
     names = {f"{pipeline} seed {seed}": run_dir for (pipeline, seed), run_dir in runs.items()}
     summary = api.report(
-        "mayo_b30", names, arguments.out / "report", data_root=arguments.data_root, overwrite=True, command=COMMAND
+        "mayo_b30",
+        names,
+        arguments.out / f"report_{arguments.table}",
+        data_root=arguments.data_root,
+        controls=table.controls,
+        overwrite=True,
+        command=table.command,
     )
-    rows = [_row(summary, name) for name in ("input", "gaussian", "nlm")]
+    rows = [_row(summary, name) for name in ("input", *table.controls)]
     rows += [
         {**_row(summary, f"{pipeline} seed {seed}"), **_cost(run_dir), "pipeline": pipeline, "seed": seed}
         for (pipeline, seed), run_dir in runs.items()
     ]
-    _write(rows)
+    _write(table, rows)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/mayo_b30"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--table", choices=TABLES, default="noise2blur")
+    parser.add_argument("--seeds", type=int, nargs="+", help="the table's own if not given")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
@@ -80,26 +138,27 @@ def _cost(run_dir: Path) -> dict[str, Any]:
     return {key: summary[key] for key in ("seconds", "iterations", "n_parameters", "precision", "threads")}
 
 
-def _write(rows: list[dict[str, Any]]) -> None:
+def _write(table: Table, rows: list[dict[str, Any]]) -> None:
     RESULTS.mkdir(exist_ok=True)
     document = {
-        "command": COMMAND,
+        "command": table.command,
         "test": "L192, 7 slices of 3 mm, kernel B30, quarter dose against full dose, HU clipped to [-160, 240]",
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor_name(),
         "rows": rows,
     }
-    (RESULTS / "mayo_b30.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "mayo_b30.md").write_text(_table(rows), encoding="utf-8")
-    print(_table(rows))
+    text = _table(table, rows)
+    (RESULTS / f"{table.file}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (RESULTS / f"{table.file}.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(table: Table, rows: list[dict[str, Any]]) -> str:
     lines = [
         "| method | seed | PSNR dB | SSIM | noise HU | HU bias | minutes, one thread |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        name = PIPELINES.get(row.get("pipeline", ""), row["method"])
+        name = table.pipelines.get(row.get("pipeline", ""), row["method"])
         minutes = f"{row['seconds'] / 60:.1f}" if "seconds" in row else ""
         bias = "" if row["hu_bias_hu"] is None else f"{row['hu_bias_hu']:+.2f}"
         cells = [

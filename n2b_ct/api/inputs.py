@@ -10,7 +10,7 @@ from n2b_ct.config.pictures import PictureSection
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.data.roles import Roles, assign_roles
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.training.ct_images import CTImages
+from n2b_ct.training.ct_images import ct_images
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.picture_images import find_picture_images
 
@@ -28,7 +28,7 @@ def images_of(pipeline: Pipeline, data_root: Path | None = None) -> TrainingImag
     """
     if isinstance(pipeline.data, PictureSection):
         return find_picture_images(pipeline.data, _root(pipeline, data_root))
-    return CTImages(pipeline.data, roles_of(pipeline, data_root))
+    return ct_images(pipeline.data, roles_of(pipeline, data_root), pipeline.method)
 
 
 def roles_of(pipeline: Pipeline, data_root: Path | None = None) -> Roles:

@@ -121,7 +121,7 @@ def label_steepness(label: np.ndarray, patch_px: int) -> np.ndarray:
         float ``[rows − patch + 1, cols − patch + 1]``.
     """
     along_rows, along_cols = np.gradient(label.astype(np.float64))
-    return patch_sum(along_rows**2 + along_cols**2, patch_px)
+    return patch_sum(np.asarray(along_rows**2 + along_cols**2), patch_px)
 
 
 def patch_sum(values: np.ndarray, patch_px: int) -> np.ndarray:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from n2b_ct.config.methods import Method, Noise2NoiseSection
 from n2b_ct.config.sections import DataSection, Pipeline
-from n2b_ct.data.neighbours import neighbour_images, neighbour_problems, with_neighbours
+from n2b_ct.data.neighbours import neighbour_images, with_neighbours
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.places import too_small
-from n2b_ct.data.roles import Roles, RoleSlice
+from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import SliceBank, load_bank
 from n2b_ct.errors import explain
 from n2b_ct.inference.model import AnyModel
@@ -64,8 +64,6 @@ class CTImages:
             smallest = min((min(one.series.size_px) for one in slices), default=patch_px)
             if smallest < patch_px:
                 problems.append(too_small(role, smallest, patch_px))
-        if isinstance(pipeline.method, Noise2NoiseSection):
-            problems += neighbour_problems(self.roles.noisy, pipeline.method.neighbours)
         return problems + self._missing_references(pipeline, needs)
 
     def _missing_references(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
@@ -92,16 +90,16 @@ class CTImages:
             DataError: Values that are not finite, missing references, or slices smaller than the patch.
         """
         window, training = self.section.window.window, pipeline.training
-        slices = self._learned_from(pipeline.method)
         noisy = load_bank(
-            slices,
+            self.roles.noisy,
             window,
             label=label_filter(pipeline.method) if needs.blurred else None,
             with_reference=needs.reference,
             progress=progress,
         )
         if isinstance(pipeline.method, Noise2NoiseSection):
-            noisy.companions["noisy_again"] = neighbour_images(slices, noisy.images, pipeline.method.neighbours)
+            neighbours = pipeline.method.neighbours
+            noisy.companions["noisy_again"] = neighbour_images(self.roles.noisy, noisy.images, neighbours)
         levels = None if teacher is None else add_distilled(noisy, teacher, progress)
         clean = load_bank(self.roles.clean, window, clipped=False, progress=progress) if needs.clean else None
         batches = PatchBatches(
@@ -117,13 +115,18 @@ class CTImages:
         )
         return TrainingData(batches, self._validation(), levels)
 
-    def _learned_from(self, method: Method) -> tuple[RoleSlice, ...]:
-        """All noisy slices, or those whose neighbours give them a second observation."""
-        if isinstance(method, Noise2NoiseSection):
-            return with_neighbours(self.roles.noisy, method.neighbours)
-        return self.roles.noisy
-
     def _validation(self) -> SliceBank | None:
         if not self.roles.validation:
             return None
         return load_bank(self.roles.validation, self.section.window.window, with_reference=True)
+
+
+def ct_images(section: DataSection, roles: Roles, method: Method) -> CTImages:
+    """Take the slices that a method can learn from: for Noise2Noise those whose neighbours are a second observation.
+
+    Raises:
+        DataError: No slice has such a neighbour.
+    """
+    if isinstance(method, Noise2NoiseSection):
+        roles = replace(roles, noisy=with_neighbours(roles.noisy, method.neighbours))
+    return CTImages(section, roles)
