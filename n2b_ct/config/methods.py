@@ -131,13 +131,14 @@ class Noise2BlurSection(Section):
     """Clamp ñ to this many robust standard deviations of its own patch before it meets a clean patch; null: never."""
     noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
     """How fast a slow gain brings σ(ñ) to the noise that flat parts of the slices show; null: never."""
-    collapse_ratio: tuple[float, float] = (0.4, 2.0)
-    """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches."""
+    collapse_ratio: tuple[float, float] | None = (0.4, 2.0)
+    """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches; null: never,
+    for noise that leaves most pixels as they are and has no σ to speak of."""
 
     @field_validator("collapse_ratio")
     @classmethod
-    def _lowest_first(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= value[0] < value[1]:
+    def _lowest_first(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] < value[1]:
             msg = "must be the lowest ratio and then the highest"
             raise ValueError(msg)
         return value

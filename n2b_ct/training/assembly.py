@@ -113,7 +113,7 @@ def _average(method: Method, decay: float) -> EMAHandler | None:
 
 def _watch(pipeline: Pipeline, unit: NetworkUnit) -> NoiseWatch | None:
     method, training = pipeline.method, pipeline.training
-    if not isinstance(method, Noise2BlurSection):
+    if not isinstance(method, Noise2BlurSection) or method.collapse_ratio is None:
         return None
     return NoiseWatch(
         unit,
