@@ -132,8 +132,8 @@ class Noise2BlurSection(Section):
     noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
     """How fast a slow gain brings σ(ñ) to the noise that flat parts of the slices show; null: never."""
     collapse_ratio: tuple[float, float] | None = (0.4, 2.0)
-    """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches; null: never,
-    for noise that leaves most pixels as they are and has no σ to speak of."""
+    """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches; null:
+    never, for noise that leaves most pixels as they are and has no σ to speak of."""
 
     @field_validator("collapse_ratio")
     @classmethod

@@ -70,7 +70,6 @@ class Drawable:
         structure = structure_share(residual, patch_px)
         return allowed & (structure <= np.quantile(structure[allowed], share))
 
-
     def _flattest_of_all(self, patch_px: int, share: float) -> list[np.ndarray]:
         """Compare places of different images by their labels alone: noise of any level leaves those as they are."""
         labels = self.bank.companions["blurred"]

@@ -69,8 +69,7 @@ def nlm(hu: np.ndarray, sigma_hu: float | None = None) -> np.ndarray:
     References:
         Buades et al. 2005, CVPR; Darbon et al. 2008, ISBI (the fast mode).
     """
-    image_hu = require_slice(hu, "input")
-    noise_hu = estimate_noise_std_hu(image_hu) if sigma_hu is None else sigma_hu
+    image_hu, noise_hu = _slice_and_noise(hu, sigma_hu)
     if noise_hu <= 0.0:
         return image_hu.astype(np.float32)
     denoised_hu = denoise_nl_means(
@@ -100,8 +99,7 @@ def tv(hu: np.ndarray, sigma_hu: float | None = None) -> np.ndarray:
     References:
         Rudin, Osher, Fatemi 1992, Physica D 60; Chambolle 2004, J. Math. Imaging Vis. 20 (the algorithm).
     """
-    image_hu = require_slice(hu, "input")
-    noise_hu = estimate_noise_std_hu(image_hu) if sigma_hu is None else sigma_hu
+    image_hu, noise_hu = _slice_and_noise(hu, sigma_hu)
     if noise_hu <= 0.0:
         return image_hu.astype(np.float32)
     return np.asarray(denoise_tv_chambolle(image_hu, weight=TV_STRENGTH * noise_hu), dtype=np.float32)
@@ -120,8 +118,8 @@ def bilateral(hu: np.ndarray, sigma_hu: float | None = None) -> np.ndarray:
     References:
         Tomasi and Manduchi 1998, ICCV.
     """
-    image_hu = require_slice(hu, "input").astype(np.float32)
-    noise_hu = estimate_noise_std_hu(image_hu) if sigma_hu is None else sigma_hu
+    image_hu, noise_hu = _slice_and_noise(hu, sigma_hu)
+    image_hu = image_hu.astype(np.float32)
     return image_hu if noise_hu <= 0.0 else bilateral_blur(image_hu, BILATERAL_STRENGTH * noise_hu, BILATERAL_SIGMA_PX)
 
 
@@ -219,8 +217,13 @@ def _as_picture(
     denoise: Callable[[np.ndarray, float], np.ndarray], hu: np.ndarray, sigma_hu: float | None
 ) -> np.ndarray:
     """Denoise by a denoiser of pictures on [0, 1]; nothing is clipped, so that no HU is lost."""
-    image_hu = require_slice(hu, "input")
-    noise_hu = estimate_noise_std_hu(image_hu) if sigma_hu is None else sigma_hu
+    image_hu, noise_hu = _slice_and_noise(hu, sigma_hu)
     if noise_hu <= 0.0:
         return image_hu.astype(np.float32)
     return PICTURE_WIDTH_HU * denoise(image_hu / PICTURE_WIDTH_HU, noise_hu / PICTURE_WIDTH_HU)
+
+
+def _slice_and_noise(hu: np.ndarray, sigma_hu: float | None) -> tuple[np.ndarray, float]:
+    """Check the slice, and estimate σ of its noise where nobody says it."""
+    image_hu = require_slice(hu, "input")
+    return image_hu, estimate_noise_std_hu(image_hu) if sigma_hu is None else sigma_hu
