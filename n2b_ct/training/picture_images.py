@@ -9,7 +9,8 @@ from pathlib import Path
 from n2b_ct.config.pictures import PictureFolder, PictureSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.patches import PatchBatches
-from n2b_ct.data.pictures import PictureFile, find_pictures, picture_training_banks, picture_validation_bank
+from n2b_ct.data.picture_banks import picture_training_banks, picture_validation_bank
+from n2b_ct.data.pictures import PictureFile, find_pictures
 from n2b_ct.errors import explain
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress

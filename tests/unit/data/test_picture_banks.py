@@ -11,14 +11,9 @@ from PIL import Image
 
 from n2b_ct.config.pictures import PictureFolder, PictureSection
 from n2b_ct.data.patches import PatchBatches
+from n2b_ct.data.picture_banks import picture_training_banks, picture_validation_bank
 from n2b_ct.data.picture_view import channels_first, channels_last, from_network, to_network
-from n2b_ct.data.pictures import (
-    Stream,
-    corrupted,
-    find_pictures,
-    picture_training_banks,
-    picture_validation_bank,
-)
+from n2b_ct.data.pictures import Stream, corrupted, find_pictures
 from n2b_ct.errors import DataError
 from n2b_ct.filters.blur import mean_blur
 from n2b_ct.simulation.image_noise import speckle_logarithm

@@ -1,0 +1,209 @@
+"""Banks of pictures for training: noise laid on once or anew for every patch, labels and truths beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from n2b_ct.config.pictures import PictureSection
+from n2b_ct.data.patches import Finish
+from n2b_ct.data.picture_view import channels_first, channels_last, to_network
+from n2b_ct.data.pictures import PictureFile, Stream, corrupted
+from n2b_ct.data.slices import Label, SliceBank
+from n2b_ct.errors import DataError, explain
+from n2b_ct.io.progress import Progress
+from n2b_ct.simulation.noise_kinds import ImageNoise
+from n2b_ct.simulation.noise_sections import image_noise
+
+_N_SEEDS = 2**32
+
+
+class Needs(Protocol):
+    """Which keys a method needs in a batch."""
+
+    @property
+    def clean(self) -> bool:
+        """Unpaired clean patches."""
+
+    @property
+    def blurred(self) -> bool:
+        """Blurred labels."""
+
+    @property
+    def reference(self) -> bool:
+        """Truths."""
+
+    @property
+    def noisy_again(self) -> bool:
+        """A second realisation."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureBanks:
+    """What batches are made of.
+
+    Attributes:
+        noisy: Noisy pictures as the network sees them; their truths, as they are, where noise is drawn anew.
+        clean: Clean pictures as the network sees them.
+        finish: Draws the noise of every patch, where it is drawn anew.
+    """
+
+    noisy: SliceBank
+    clean: SliceBank | None = None
+    finish: Finish | None = None
+
+
+def picture_training_banks(
+    section: PictureSection,
+    files: Mapping[str, Sequence[PictureFile]],
+    needs: Needs,
+    label: Label | None,
+    seed: int,
+    progress: Progress | None = None,
+) -> PictureBanks:
+    """Read the pictures that a method needs, and lay the noise on them.
+
+    Args:
+        section: Noise, and how the network sees pictures.
+        files: By role: ``noisy`` and ``clean``.
+        needs: What the method asks for.
+        label: Makes y_b of one channel ``[rows, cols]`` of a noisy picture as the network sees it.
+        seed: Names the noise.
+        progress: Called with (pictures done, all pictures, name).
+
+    Raises:
+        DataError: A picture cannot be read.
+    """
+    clean_files = files["clean"] if needs.clean else ()
+    steps = _Steps(progress, len(files["noisy"]) + len(clean_files))
+    noise = None if section.noise is None else image_noise(section.noise)
+    wanted = frozenset(key for key in ("blurred", "reference", "noisy_again") if getattr(needs, key))
+    banking = _Banking(section, noise, wanted, label, seed)
+    finish: Finish | None = None
+    if noise is not None and section.realisations == "fresh":
+        finish = FreshNoise(noise, needs.noisy_again, section.logarithm, section.clipped)
+        noisy = _bank(banking.fresh(file) for _, file in steps.through(files["noisy"]))
+    else:
+        noisy = _bank(banking.fixed(file, index) for index, file in steps.through(files["noisy"]))
+    clean = _bank({"noisy": banking.seen(file.read())} for _, file in steps.through(clean_files))
+    return PictureBanks(noisy, clean if needs.clean else None, finish)
+
+
+def picture_validation_bank(section: PictureSection, files: Sequence[PictureFile], seed: int = 0) -> SliceBank:
+    """Read the validation pictures, with a noise that training does not see, and their truths as references.
+
+    Raises:
+        DataError: A picture cannot be read, or there is no noise to lay on.
+    """
+    if section.noise is None:
+        raise DataError(explain("data.validation", "needs data.noise", "null", "name one, or leave validation out"))
+    banking = _Banking(section, image_noise(section.noise), frozenset({"reference"}), None, seed)
+    return _bank(banking.fixed(file, index, Stream.VALIDATION) for index, file in enumerate(files))
+
+
+@dataclass(frozen=True, slots=True)
+class FreshNoise:
+    """Gives every patch of a batch a noise of its own.
+
+    Attributes:
+        noise: Kind and level.
+        again: Draw a second realisation too.
+        logarithm, clipped: How the network sees the result.
+    """
+
+    noise: ImageNoise
+    again: bool
+    logarithm: bool
+    clipped: bool
+
+    def __call__(self, batch: dict[str, Tensor], random_state: np.random.RandomState) -> dict[str, Tensor]:
+        """Replace ``noisy``, which holds the truth, by noisy patches; add ``noisy_again`` where it is wanted."""
+        truths = batch["noisy"]
+        seeds = random_state.randint(_N_SEEDS, size=(len(truths), 2), dtype=np.uint64)
+        names = ("noisy", "noisy_again") if self.again else ("noisy",)
+        drawn = {name: self._noisy(truths, seeds[:, column]) for column, name in enumerate(names)}
+        return batch | drawn
+
+    def _noisy(self, truths: Tensor, seeds: np.ndarray) -> Tensor:
+        return torch.stack([self._one(truth.numpy(), int(seed)) for truth, seed in zip(truths, seeds, strict=True)])
+
+    def _one(self, truth: np.ndarray, seed: int) -> Tensor:
+        picture = channels_last(truth)
+        noisy = self.noise.draw(picture.shape, np.random.default_rng(seed))(picture)
+        return _tensor(to_network(noisy, logarithm=self.logarithm, clipped=self.clipped))
+
+
+@dataclass(frozen=True, slots=True)
+class _Banking:
+    """Makes the entries of a bank: tensors ``[channels, rows, cols]`` by key."""
+
+    section: PictureSection
+    noise: ImageNoise | None
+    wanted: frozenset[str]
+    label: Label | None
+    seed: int
+
+    def seen(self, pixels: np.ndarray, *, noisy: bool = False) -> Tensor:
+        clipped = noisy and self.section.clipped
+        return _tensor(to_network(pixels, logarithm=self.section.logarithm, clipped=clipped))
+
+    def fixed(self, file: PictureFile, index: int, stream: Stream = Stream.TRAINING) -> dict[str, Tensor]:
+        """A picture with one noise for ever, its own or a laid one."""
+        picture = file.read()
+        noise = self.noise
+        noisy = picture if noise is None else corrupted(picture, noise, self.seed, index, stream)
+        entry = {"noisy": self.seen(noisy, noisy=True)}
+        if "blurred" in self.wanted and self.label is not None:
+            entry["blurred"] = _blurred(entry["noisy"], self.label)
+        if noise is not None and "reference" in self.wanted:
+            entry["reference"] = self.seen(picture)
+        if noise is not None and "noisy_again" in self.wanted:
+            again = corrupted(picture, noise, self.seed, index, Stream.SECOND_REALISATION)
+            entry["noisy_again"] = self.seen(again, noisy=True)
+        return entry
+
+    def fresh(self, file: PictureFile) -> dict[str, Tensor]:
+        """A truth that gets its noise patch by patch."""
+        picture = file.read()
+        entry = {"noisy": _tensor(picture)}
+        if "reference" in self.wanted:
+            entry["reference"] = self.seen(picture)
+        return entry
+
+
+class _Steps:
+    """Counts pictures over several folders."""
+
+    def __init__(self, progress: Progress | None, n_all: int) -> None:
+        self._progress, self._n_all, self._n_done = progress, n_all, 0
+
+    def through(self, files: Sequence[PictureFile]) -> Iterator[tuple[int, PictureFile]]:
+        for index, file in enumerate(files):
+            yield index, file
+            self._n_done += 1
+            if self._progress is not None:
+                self._progress(self._n_done, self._n_all, file.path.name)
+
+
+def _bank(entries: Iterator[dict[str, Tensor]]) -> SliceBank:
+    bank = SliceBank([], [])
+    for entry in entries:
+        image = entry.pop("noisy")
+        bank.images.append(image)
+        bank.body.append(np.ones(image.shape[-2:], dtype=bool))
+        for key, companion in entry.items():
+            bank.companions.setdefault(key, []).append(companion)
+    return bank
+
+
+def _blurred(image: Tensor, label: Label) -> Tensor:
+    return torch.stack([torch.from_numpy(np.asarray(label(channel.numpy()), np.float32)) for channel in image])
+
+
+def _tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(channels_first(pixels), dtype=np.float32))
