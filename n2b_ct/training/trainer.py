@@ -88,7 +88,8 @@ def _moved(value: Tensor, device: torch.device) -> Tensor:
 def shorten_gradients(networks: nn.ModuleDict, norm_limit: float) -> None:
     """Shorten each network's gradient to a norm, by itself: the one's surge is nothing to the other."""
     for network in networks.values():
-        clip_grad_norm_(network.parameters(), norm_limit)
+        if weights := list(network.parameters()):
+            clip_grad_norm_(weights, norm_limit)
 
 
 def build_optimizer(method: Method, training: TrainingSection) -> tuple[Optimizer, LRScheduler]:

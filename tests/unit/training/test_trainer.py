@@ -107,7 +107,7 @@ def test_randomness_inside_a_network_follows_from_seed_and_iteration():
 
 
 def test_each_networks_gradient_is_shortened_by_itself_and_only_when_it_is_long():
-    networks = nn.ModuleDict({"long": nn.Linear(2, 1, bias=False), "short": nn.Linear(2, 1, bias=False)})
+    networks = nn.ModuleDict({name: nn.Linear(2, 1, bias=False) for name in ("long", "short")} | {"empty": nn.ReLU()})
     for name, gradient in (("long", [3.0, 4.0]), ("short", [0.3, 0.4])):
         networks[name].weight.grad = torch.tensor([gradient])
     shorten_gradients(networks, 1.0)
