@@ -96,3 +96,19 @@ def test_an_output_form_that_would_show_the_pixel_is_refused(train, capsys):
 def test_a_denoiser_without_blind_spots_is_refused(train, capsys):
     assert run([*train, "--out", "run", "--set", "method={name: dbsn, denoiser: {name: SimpleUNet}}"]) != 0
     assert "method.denoiser.name: must be BayesDenoiser" in error_lines(capsys.readouterr().err)[-1]
+
+
+def test_a_run_that_was_killed_while_its_teacher_learned_goes_on_with_the_teacher(train):
+    assert run([*train, "--out", "whole", "--set", UPI]) == 0
+    assert run([*train, "--out", "parts", "--set", UPI]) == 0
+    for leftover in ("model.pt", "summary.json", "history.csv", "losses.png"):
+        (Path("parts") / leftover).unlink()
+    for checkpoint in Path("parts/checkpoints").iterdir():
+        checkpoint.unlink()
+    oldest, *later = sorted(
+        Path("parts/teacher/checkpoints").iterdir(), key=lambda path: int(path.stem.partition("=")[2])
+    )
+    for leftover in (*later, Path("parts/teacher/model.pt"), Path("parts/teacher/summary.json")):
+        leftover.unlink()
+    assert run([*train, "--out", "parts", "--set", UPI, "--resume"]) == 0
+    assert_same_weights(weights_of(Path("whole")), weights_of(Path("parts")))
