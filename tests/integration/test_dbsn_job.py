@@ -105,9 +105,7 @@ def test_a_run_that_was_killed_while_its_teacher_learned_goes_on_with_the_teache
         (Path("parts") / leftover).unlink()
     for checkpoint in Path("parts/checkpoints").iterdir():
         checkpoint.unlink()
-    oldest, *later = sorted(
-        Path("parts/teacher/checkpoints").iterdir(), key=lambda path: int(path.stem.partition("=")[2])
-    )
+    _, *later = sorted(Path("parts/teacher/checkpoints").iterdir(), key=lambda path: int(path.stem.partition("=")[2]))
     for leftover in (*later, Path("parts/teacher/model.pt"), Path("parts/teacher/summary.json")):
         leftover.unlink()
     assert run([*train, "--out", "parts", "--set", UPI, "--resume"]) == 0

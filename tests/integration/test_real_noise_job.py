@@ -17,7 +17,7 @@ from tests.integration.picture_scenes import write_words
 from tests.integration.scenes import error_lines, tree_of
 
 SIZE_PX = 48
-SMALL = {"arguments": {"n_features": 4, "depth": 2}}
+SMALL = {"arguments": {"n_features": 4, "depth": 2}, "output": "direct"}
 
 
 def photograph(seed: int, noise: float) -> np.ndarray:
