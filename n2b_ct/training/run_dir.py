@@ -18,6 +18,8 @@ from n2b_ct.training.summary import SUMMARY_FILE
 PIPELINE_FILE = "pipeline.yaml"
 CHECKPOINT_DIR = "checkpoints"
 TENSORBOARD_DIR = "tensorboard"
+_CHANGES_NOTHING = ("name", "description", "data.root")
+"""Keys of a pipeline that no weight depends on."""
 
 
 def make_run_dir(run_dir: Path, *, keep: bool) -> None:
@@ -77,13 +79,13 @@ def recorded_data_root(run_dirs: Iterable[Path]) -> Path | None:
 
 
 def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
-    """Refuse to go on with a run of another pipeline; where the data lies may change.
+    """Refuse to go on with a run of another pipeline; its name, and where the data lies, may change.
 
     Raises:
         ConfigError: Names the keys that differ.
     """
     then, now = _flat(read_yaml(run_dir / PIPELINE_FILE)), _flat(pipeline.plain())
-    differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key != "data.root")
+    differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key not in _CHANGES_NOTHING)
     if differing:
         raise ConfigError(
             explain(

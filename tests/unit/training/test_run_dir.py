@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from n2b_ct.errors import OutputError
-from n2b_ct.training.run_dir import make_run_dir
+from n2b_ct.config import Pipeline
+from n2b_ct.config.yaml_files import write_yaml
+from n2b_ct.errors import ConfigError, OutputError
+from n2b_ct.training.run_dir import make_run_dir, require_same_pipeline
 
 OWN = ("model.pt", "summary.json", "pipeline.yaml", "history.csv", "losses.png", "checkpoints/a.pt", "tensorboard/e")
 
@@ -46,3 +48,25 @@ def test_a_file_in_the_way_is_said(tmp_path):
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OutputError, match=r"must be writable, got .*; pass --out"):
             make_run_dir(place, keep=False)
+
+
+def pipeline(**changes):
+    values = {
+        "name": "p",
+        "data": {"manifest": "m", "root": "/here"},
+        "method": {"name": "supervised"},
+        "training": {"iterations": 3},
+    }
+    return Pipeline.model_validate({**values, **changes})
+
+
+def test_a_run_goes_on_under_another_name_and_with_its_data_elsewhere(tmp_path):
+    write_yaml(pipeline().plain(), tmp_path / "pipeline.yaml")
+    moved = pipeline(name="q", description="the same", data={"manifest": "m", "root": "/there"})
+    require_same_pipeline(moved, tmp_path)
+
+
+def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(tmp_path):
+    write_yaml(pipeline().plain(), tmp_path / "pipeline.yaml")
+    with pytest.raises(ConfigError, match=r"got other data\.manifest, training\.seed; pass another --out"):
+        require_same_pipeline(pipeline(data={"manifest": "n"}, training={"iterations": 3, "seed": 1}), tmp_path)
