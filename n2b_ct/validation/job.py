@@ -17,7 +17,7 @@ from n2b_ct.validation.assemble import assemble_table
 from n2b_ct.validation.columns import Column, find_columns
 from n2b_ct.validation.denoisers import input_denoiser, missing_package
 from n2b_ct.validation.results import Table
-from n2b_ct.validation.rows import Job, Trainer, make_row, recorded_row, score_row
+from n2b_ct.validation.rows import Job, Made, Trainer, make_row, recorded_row, score_row
 from n2b_ct.validation.steps import RowSteps
 from n2b_ct.validation.writer import write_numbers, write_pictures
 
@@ -87,14 +87,16 @@ def make_table(
 
 
 def _make_rows(experiment: Experiment, job: Job, overwrite: bool, command: str, progress: Progress | None) -> Table:
-    rows = experiment.section.rows
+    rows, pipelines = experiment.section.rows, experiment.pipelines
     names = [INPUT_ROW, *(row.name for row in rows if experiment.is_chosen(row.name))]
     steps = {name: RowSteps(progress, k, len(names), name) for k, name in enumerate(names)}
     inputs = score_row(job, INPUT_ROW, input_denoiser(), steps[INPUT_ROW])
-    made = [recorded_row(job, row, experiment.pipelines.get(row.name)) for row in rows]
-    for k, row in enumerate(rows):
+    own: dict[str, Made] = {}
+    for row in rows:
         if experiment.is_chosen(row.name):
-            made[k] = make_row(job, row, experiment.pipelines.get(row.name), overwrite, steps[row.name])
+            own[row.name] = make_row(job, row, pipelines.get(row.name), overwrite, steps[row.name])
+            # Other commands may have made other rows in the meantime.
+            made = [own.get(one.name) or recorded_row(job, one, pipelines.get(one.name)) for one in rows]
             table = assemble_table(experiment, job, inputs, made, command)
             write_numbers(job.out, table, inputs, made)
     write_pictures(job, experiment.section, table, made)

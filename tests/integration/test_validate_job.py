@@ -18,6 +18,7 @@ from n2b_ct.cli import run
 from n2b_ct.errors import ConfigError
 from n2b_ct.evaluation.picture_fidelity import measure_picture
 from n2b_ct.filters.untrained import UNTRAINED
+from n2b_ct.validation import job
 from tests.integration.scenes import error_lines
 
 SIZE_PX = 64
@@ -232,6 +233,21 @@ def test_rows_can_be_made_one_by_one_and_the_table_grows(pictures, place, capsys
     assert "--set training.iterations=2" in document()["command"]
     assert validate(pictures, "--only", "N2C") == 2
     assert "--only: must name rows of tiny, got N2C" in error_lines(capsys.readouterr().err)[0]
+
+
+def test_two_commands_at_once_leave_a_table_with_the_rows_of_both(pictures, place, monkeypatch):
+    write(experiment())
+    make_row, others = job.make_row, ["Gaussian"]
+
+    def slowly(*arguments):
+        if others:
+            assert validate(pictures, "--only", others.pop()) == 0
+        return make_row(*arguments)
+
+    monkeypatch.setattr(job, "make_row", slowly)
+    assert validate(pictures, "--only", "TV") == 0
+    done = [name for name, row in rows_of(document()).items() if row["status"] == "done"]
+    assert done == ["input", "TV", "Gaussian"]
 
 
 def test_rgb_of_16_bits_trains_and_scores(pictures, place):
