@@ -2,8 +2,9 @@
 
     python benchmarks/validation_tables.py tables/bsd68_gaussian25 [tables/table1_gaussian ...]
 
-Copies ``table.json`` and ``table.md`` to ``benchmarks/results/validate/<experiment>/``, its pictures to
-``docs/images/``, and writes the table into ``docs/methods.md`` between the experiment's two marks.
+Copies ``table.json`` and ``table.md`` to ``benchmarks/results/validate/<experiment>/``, the plot of its scores to
+``docs/images/`` (not its gallery: those pictures are others'), and writes the table into ``docs/methods.md``, between
+the experiment's two marks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results" / "validate"
 IMAGES = REPOSITORY / "docs" / "images"
 PAGE = REPOSITORY / "docs" / "methods.md"
-PICTURES = ("gallery", "scores")
+PICTURES = ("scores",)
+"""The gallery of a table shows test pictures, which are not ours to publish: see ``validation_gallery.py``."""
 WANTED = ("|", "- Not run", "**Papers**", "**Notes**")
 
 
