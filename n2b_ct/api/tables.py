@@ -11,10 +11,9 @@ from n2b_ct.api.training import check, train
 from n2b_ct.config import Pipeline
 from n2b_ct.config.experiment_rows import Experiment, load_experiment
 from n2b_ct.errors import ConfigError
-from n2b_ct.inference.model import MODEL_FILE
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
-from n2b_ct.training.run_dir import PIPELINE_FILE, require_same_pipeline
+from n2b_ct.training.run_dir import PIPELINE_FILE, is_finished, require_same_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
 from n2b_ct.validation.job import check_table, make_table
 from n2b_ct.validation.results import Table
@@ -86,8 +85,7 @@ class _RowTrainer:
     def finished(self, pipeline: Pipeline, run_dir: Path) -> dict[str, Any] | None:
         if (run_dir / PIPELINE_FILE).is_file():
             require_same_pipeline(pipeline, run_dir)
-        is_whole = (run_dir / MODEL_FILE).is_file() and (run_dir / SUMMARY_FILE).is_file()
-        return read_summary(run_dir / SUMMARY_FILE) if is_whole else None
+        return read_summary(run_dir / SUMMARY_FILE) if is_finished(run_dir) else None
 
     def train(self, pipeline: Pipeline, run_dir: Path, *, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
         anew = overwrite and not self._is_same(pipeline, run_dir)

@@ -9,12 +9,11 @@ from typing import Any
 
 from n2b_ct.api.inputs import images_of, loaded_pipeline
 from n2b_ct.config import Pipeline
-from n2b_ct.inference.model import MODEL_FILE
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run import run_training
-from n2b_ct.training.run_dir import require_place, require_same_pipeline
+from n2b_ct.training.run_dir import is_finished, require_place, require_same_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
 
 
@@ -51,7 +50,7 @@ def train(
     images = images_of(loaded, data_root)
     require_ready(loaded, images)
     run_dir = out or Path("runs") / loaded.name
-    if resume and (run_dir / MODEL_FILE).is_file() and (run_dir / SUMMARY_FILE).is_file():
+    if resume and is_finished(run_dir):
         require_same_pipeline(loaded, run_dir)
         return read_summary(run_dir / SUMMARY_FILE)
     require_place(loaded, run_dir, resume=resume, overwrite=overwrite)

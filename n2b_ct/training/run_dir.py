@@ -68,6 +68,11 @@ def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, ov
         )
 
 
+def is_finished(run_dir: Path) -> bool:
+    """Whether a training in this folder came to its end: model and summary are there."""
+    return (run_dir / MODEL_FILE).is_file() and (run_dir / SUMMARY_FILE).is_file()
+
+
 def recorded_data_root(run_dirs: Iterable[Path]) -> Path | None:
     """Tell where the data of the first run folder lay that says so; None where no run says."""
     for run_dir in run_dirs:

@@ -13,12 +13,11 @@ from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import write_yaml
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.errors import ModelError, explain
-from n2b_ct.inference.model import MODEL_FILE, AnyModel, load_any_model
+from n2b_ct.inference.model import AnyModel, load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.upi import distil
 from n2b_ct.networks.noise_level import NoiseLevels
-from n2b_ct.training.run_dir import PIPELINE_FILE, make_run_dir, require_same_pipeline
-from n2b_ct.training.summary import SUMMARY_FILE
+from n2b_ct.training.run_dir import PIPELINE_FILE, is_finished, make_run_dir, require_same_pipeline
 
 TEACHER_DIR = "teacher"
 TrainTeacher = Callable[[Pipeline, Path], dict[str, Any]]
@@ -50,7 +49,7 @@ def prepare_teacher(
     first, teacher_dir = teacher_pipeline(pipeline, section), run_dir / TEACHER_DIR
     make_run_dir(run_dir, keep=resume)
     write_yaml(pipeline.plain(), run_dir / PIPELINE_FILE)
-    if resume and (teacher_dir / MODEL_FILE).is_file() and (teacher_dir / SUMMARY_FILE).is_file():
+    if resume and is_finished(teacher_dir):
         require_same_pipeline(first, teacher_dir)
     else:
         train(first, teacher_dir)

@@ -12,13 +12,13 @@ import torch
 
 import n2b_ct
 from n2b_ct.config.experiment import RowSection, UntrainedRow
-from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.errors import ConfigError
 from n2b_ct.filters.untrained import estimated_sigma, licence_notices, require_installed, untrained
 from n2b_ct.inference.model import load_picture_model
 from n2b_ct.inference.pictures import denoise_picture
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
+from n2b_ct.training.labels import label_filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,4 @@ def _filters(row: RowSection, pipeline: Pipeline | None) -> list[str]:
     """Names of the row's untrained denoiser or label filter."""
     if row.untrained is not None:
         return [row.untrained.name]
-    if pipeline is not None and isinstance(pipeline.method, Noise2BlurSection):
-        return [pipeline.method.blur.filter]
-    return []
+    return list(label_filters(pipeline.method)) if pipeline is not None else []
