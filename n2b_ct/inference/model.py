@@ -183,11 +183,17 @@ def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyMode
         "multiple_px": size_multiple(denoiser),
         "facts": dict(content["facts"]),
         "denoising": DenoisingSection.model_validate(content["denoising"]),
-        "denoiser": denoiser.to(device).eval().requires_grad_(False),
+        "denoiser": _ready(denoiser, device),
     }
     if scale is not None:
         return PictureModel(scale=scale, **common)
     return Model(window=Window(*map(float, content[_CT_KEY])), **common)
+
+
+def _ready(denoiser: nn.Module, device: torch.device | str) -> nn.Module:
+    """Lay the weights out as the processors' convolutions want them; they stay float32 (decision 0010)."""
+    laid_out: nn.Module = denoiser.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return laid_out.eval().requires_grad_(False)
 
 
 def _seen_as(sees: Window | PictureScale) -> dict[str, Any]:

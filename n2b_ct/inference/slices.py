@@ -61,7 +61,7 @@ def removed(model: AnyModel, image: Tensor) -> Tensor:
 
 
 def _removed_once(model: AnyModel, image: Tensor) -> Tensor:
-    seen = reflected(image, model.multiple_px)
+    seen = reflected(image, model.multiple_px).contiguous(memory_format=torch.channels_last)
     return (seen - model.denoiser(seen))[..., : image.shape[-2], : image.shape[-1]]
 
 

@@ -20,6 +20,8 @@ L is a few passes of a box mean. It mirrors the image at its borders and repeats
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -93,8 +95,10 @@ def box_mean(x: Tensor, kernel_px: int, passes: int) -> Tensor:
         Same shape and type.
     """
     rows, cols = x.shape[-2], x.shape[-1]
-    along_rows = box_mean_matrix(rows, kernel_px, passes, x.device)
-    along_cols = along_rows if cols == rows else box_mean_matrix(cols, kernel_px, passes, x.device)
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        along_rows, along_cols = (box_mean_matrix(n_px, kernel_px, passes, x.device) for n_px in (rows, cols))
+    else:
+        along_rows, along_cols = (_kept_matrix(n_px, kernel_px, passes, x.device) for n_px in (rows, cols))
     return (along_rows @ x.double() @ along_cols).to(x.dtype)
 
 
@@ -123,6 +127,13 @@ def box_mean_matrix(n_px: int, kernel_px: int, passes: int, device: torch.device
     for _ in range(passes - 1):
         power = power @ once
     return power
+
+
+@lru_cache(maxsize=16)
+def _kept_matrix(n_px: int, kernel_px: int, passes: int, device: torch.device) -> Tensor:
+    """Build a matrix once: for a slice of 512² it takes as long as its use. It may go into any later graph."""
+    with torch.inference_mode(mode=False), torch.no_grad():
+        return box_mean_matrix(n_px, kernel_px, passes, device)
 
 
 def _require_box(kernel_px: int, passes: int) -> None:

@@ -145,3 +145,12 @@ def test_a_scripted_head_gives_the_same_answer_at_another_size(network):
 def test_an_impossible_box_is_refused():
     with pytest.raises(ConfigError, match=r"lowpass_kernel_px: must be odd and at least 1, got 16; .*\nlowpass_passes"):
         LowpassHead(nn.Identity(), kernel_px=16, passes=0)
+
+
+def test_what_inference_has_used_training_may_use():
+    head = LowpassHead(SimpleUNet(n_features=4, depth=2), kernel_px=5)
+    x = torch.rand(1, 1, 28, 36)
+    with torch.inference_mode():
+        head(x)
+    head(x).sum().backward()
+    assert all(weight.grad is not None for weight in head.parameters())

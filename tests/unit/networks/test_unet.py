@@ -7,6 +7,7 @@ import torch
 
 from n2b_ct.errors import ConfigError, ModelError
 from n2b_ct.networks import SimpleUNet, count_parameters
+from n2b_ct.networks.unet import _UpBlock, doubling_weight
 
 
 def small_unet(**arguments: int) -> SimpleUNet:
@@ -71,6 +72,34 @@ def test_the_answer_stays_float32_under_autocast():
         answer = network(torch.rand(1, 1, 16, 16))
     assert answer.dtype == torch.float32
     assert not torch.equal(answer, answer.bfloat16().float())
+
+
+@pytest.mark.parametrize("size", [(6, 10), (1, 1)])
+def test_a_step_up_is_doubling_joining_and_convolving(size):
+    torch.manual_seed(0)
+    x, skip = torch.rand(2, 5, *size), torch.rand(2, 3, 2 * size[0], 2 * size[1])
+    step = _UpBlock(5, 3)
+    doubled = x.repeat_interleave(2, -2).repeat_interleave(2, -1)
+    torch.testing.assert_close(step(x, skip), step.mix(torch.cat([doubled, skip], dim=1)))
+
+
+def test_a_step_up_teaches_its_weights_what_doubling_and_joining_would():
+    torch.manual_seed(0)
+    x, skip = torch.rand(1, 5, 4, 4), torch.rand(1, 3, 8, 8)
+    step = _UpBlock(5, 3)
+    found = torch.autograd.grad(step(x, skip).square().sum(), list(step.parameters()))
+    doubled = x.repeat_interleave(2, -2).repeat_interleave(2, -1)
+    expected = torch.autograd.grad(step.mix(torch.cat([doubled, skip], dim=1)).square().sum(), list(step.parameters()))
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_folded_weights_are_those_that_a_hand_sums():
+    rows = doubling_weight(torch.arange(9.0).reshape(1, 1, 3, 3))[0, 0]
+    turned = torch.tensor([[8.0, 7, 6], [5, 4, 3], [2, 1, 0]])
+    assert rows[0].tolist() == [8, 8 + 7, 7 + 6, 6]
+    assert rows[1].tolist() == [8 + 5, 8 + 5 + 7 + 4, 7 + 4 + 6 + 3, 6 + 3]
+    assert rows[3].tolist() == [2, 2 + 1, 1 + 0, 0]
+    assert rows.sum() == 4 * turned.sum()
 
 
 def test_the_same_generator_gives_the_same_weights():
