@@ -118,6 +118,9 @@ class TrainingSection(Section):
     """Iterations between rows of history.csv."""
     validate_every: int = Field(200, ge=1)
     """Iterations between validations on the ``validation`` role, where the split has one."""
+    images_in: Literal["auto", "memory", "disk"] = "auto"
+    """Where training keeps its images. ``auto``: on its GPU, in memory, or in a nameless file beside the run folder,
+    the first of these of which they fill half at most."""
     tensorboard: bool = False
     """Write TensorBoard event files too (needs ``n2b-ct[tensorboard]``)."""
 

@@ -1,7 +1,7 @@
 """Batches of random patches, where batch number and seed alone decide what is drawn.
 
-So a resumed run draws what an uninterrupted one would have drawn. What is drawn stands apart from applying it: a
-:class:`Patch` says slice, corner, flip and quarter turns; :func:`cut` carries it out.
+So a resumed run draws what an uninterrupted one would have drawn. What is drawn stands apart from carrying it out: a
+:class:`~n2b_ct.data.cutting.Patch` says slice, corner, flip and quarter turns; :mod:`n2b_ct.data.cutting` cuts it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from monai.transforms import Randomizable
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from n2b_ct.data.cutting import BatchCutter, Patch
+from n2b_ct.data.image_store import ImageStore
 from n2b_ct.data.places import Drawable
 from n2b_ct.data.slices import SliceBank
 
@@ -22,17 +24,6 @@ _TRIES = 50
 
 Finish = Callable[[dict[str, Tensor], np.random.RandomState], dict[str, Tensor]]
 """Completes a batch with what is drawn for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """One drawn patch: which slice, which corner, and one of the eight symmetries of the square."""
-
-    slice_index: int
-    row_px: int
-    col_px: int
-    flipped: bool
-    quarter_turns: int
 
 
 class PatchBatches(Randomizable, Dataset):
@@ -54,6 +45,7 @@ class PatchBatches(Randomizable, Dataset):
         flat_across: The share is that of all images' places together.
         clean_body_fraction: The same for clean patches.
         finish: Called with every batch and its random state: where noise is drawn anew.
+        device: Where images lie and batches are cut; those that ``finish`` completes stay on the CPU.
 
     Raises:
         DataError: A slice is smaller than the patch, or no place of any slice holds enough body.
@@ -73,11 +65,16 @@ class PatchBatches(Randomizable, Dataset):
         flat_across: bool = False,
         clean_body_fraction: float = 0.0,
         finish: Finish | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self._noisy = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share, flat_across=flat_across)
-        self._clean = Drawable("clean", clean, patch_px, clean_body_fraction) if clean is not None else None
-        self._finish = finish
-        self._patch_px, self._batch_size, self._n_batches, self._seed = patch_px, batch_size, n_batches, seed
+        self.device = torch.device("cpu" if finish is not None else device)
+        self._batch_size, self._n_batches, self._seed, self._finish = batch_size, n_batches, seed, finish
+        drawn = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share, flat_across=flat_across)
+        self._noisy = _Source.of("noisy", noisy, drawn, self.device)
+        self._clean: _Source | None = None
+        if clean is not None:
+            drawn = Drawable("clean", clean, patch_px, clean_body_fraction)
+            self._clean = _Source.of("clean", clean, drawn, self.device)
 
     def __len__(self) -> int:
         return self._n_batches
@@ -85,11 +82,9 @@ class PatchBatches(Randomizable, Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         self.set_random_state(state=np.random.RandomState([self._seed, index]))
         noisy = self._draw(self._noisy)
-        batch = {"noisy": _stack(self._noisy.bank.images, noisy, self._patch_px)}
-        for key, slices in self._noisy.bank.companions.items():
-            batch[key] = _stack(slices, noisy, self._patch_px)
+        batch = self._noisy.cut(noisy)
         if self._clean is not None:
-            batch["clean"] = _stack(self._clean.bank.images, self._draw(self._clean), self._patch_px)
+            batch |= self._clean.cut(self._draw(self._clean))
         batch["index"] = torch.tensor([patch.slice_index for patch in noisy])
         return batch if self._finish is None else self._finish(batch, self.R)
 
@@ -106,8 +101,22 @@ class PatchBatches(Randomizable, Dataset):
             row, col = divmod(int(places[self.R.randint(len(places))]), corners.shape[1])
         return Patch(index, row, col, bool(self.R.randint(2)), int(self.R.randint(4)))
 
-    def _draw(self, drawable: Drawable) -> list[Patch]:
-        return [self.randomize(drawable) for _ in range(self._batch_size)]
+    def _draw(self, source: _Source) -> list[Patch]:
+        return [self.randomize(source.drawable) for _ in range(self._batch_size)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where patches of a role may lie, and what cuts them."""
+
+    drawable: Drawable
+    cut: BatchCutter
+
+    @classmethod
+    def of(cls, role: str, bank: SliceBank, drawable: Drawable, device: torch.device) -> _Source:
+        stores = {role: ImageStore.of(bank.images)}
+        stores |= {key: ImageStore.of(images) for key, images in bank.companions.items()}
+        return cls(drawable, BatchCutter(stores, drawable.patch_px, device))
 
 
 class FromIteration(Sampler[int]):
@@ -121,15 +130,3 @@ class FromIteration(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self._range)
-
-
-def cut(image: Tensor, patch: Patch, patch_px: int) -> Tensor:
-    """Carry a drawn patch out on ``[channels, rows, cols]``: crop, then flip rows, then turn."""
-    region = image[:, patch.row_px : patch.row_px + patch_px, patch.col_px : patch.col_px + patch_px]
-    if patch.flipped:
-        region = region.flip(-2)
-    return torch.rot90(region, patch.quarter_turns, (-2, -1))
-
-
-def _stack(slices: list[Tensor], patches: list[Patch], patch_px: int) -> Tensor:
-    return torch.stack([cut(slices[patch.slice_index], patch, patch_px) for patch in patches])

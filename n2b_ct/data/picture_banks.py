@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from n2b_ct.config.pictures import PictureSection
+from n2b_ct.data.image_store import ImageStore, Shape
 from n2b_ct.data.patches import Finish
 from n2b_ct.data.picture_view import channels_first, channels_last, to_network
 from n2b_ct.data.pictures import PictureFile, Stream, corrupted
@@ -65,6 +67,7 @@ def picture_training_banks(
     label: Label | None,
     seed: int,
     progress: Progress | None = None,
+    directory: Path | None = None,
 ) -> PictureBanks:
     """Read the pictures that a method needs, and lay the noise on them.
 
@@ -75,6 +78,7 @@ def picture_training_banks(
         label: Makes y_b of one channel ``[rows, cols]`` of a noisy picture as the network sees it.
         seed: Names the noise.
         progress: Called with (pictures done, all pictures, name).
+        directory: Where a file takes the pictures that do not fit into memory; None: they do.
 
     Raises:
         DataError: A picture cannot be read.
@@ -87,10 +91,12 @@ def picture_training_banks(
     finish: Finish | None = None
     if noise is not None and section.realisations == "fresh":
         finish = FreshNoise(noise, needs.noisy_again, section.logarithm, section.clipped)
-        noisy = _bank(banking.fresh(file) for _, file in steps.through(files["noisy"]))
+        entries = (banking.fresh(file) for _, file in steps.through(files["noisy"]))
     else:
-        noisy = _bank(banking.fixed(file, index) for index, file in steps.through(files["noisy"]))
-    clean = _bank({"noisy": banking.seen(file.read())} for _, file in steps.through(clean_files))
+        entries = (banking.fixed(file, index) for index, file in steps.through(files["noisy"]))
+    noisy = _bank(entries, _shapes(section, files["noisy"]), directory)
+    entries = ({"noisy": banking.seen(file.read())} for _, file in steps.through(clean_files))
+    clean = _bank(entries, _shapes(section, clean_files), directory)
     return PictureBanks(noisy, clean if needs.clean else None, finish)
 
 
@@ -103,7 +109,8 @@ def picture_validation_bank(section: PictureSection, files: Sequence[PictureFile
     if section.noise is None:
         raise DataError(explain("data.validation", "needs data.noise", "null", "name one, or leave validation out"))
     banking = _Banking(section, image_noise(section.noise), frozenset({"reference"}), None, seed)
-    return _bank(banking.fixed(file, index, Stream.VALIDATION) for index, file in enumerate(files))
+    entries = (banking.fixed(file, index, Stream.VALIDATION) for index, file in enumerate(files))
+    return _bank(entries, _shapes(section, files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +197,19 @@ class _Steps:
                 self._progress(self._n_done, self._n_all, file.path.name)
 
 
-def _bank(entries: Iterator[dict[str, Tensor]]) -> SliceBank:
-    bank = SliceBank([], [])
-    for entry in entries:
-        image = entry.pop("noisy")
-        bank.images.append(image)
-        bank.body.append(np.ones(image.shape[-2:], dtype=bool))
-        for key, companion in entry.items():
-            bank.companions.setdefault(key, []).append(companion)
-    return bank
+def _shapes(section: PictureSection, files: Sequence[PictureFile]) -> list[Shape]:
+    return [(section.n_channels, *file.size_px) for file in files]
+
+
+def _bank(entries: Iterable[dict[str, Tensor]], shapes: Sequence[Shape], directory: Path | None = None) -> SliceBank:
+    stores: dict[str, ImageStore] = {}
+    for k, entry in enumerate(entries):
+        for key, image in entry.items():
+            if key not in stores:
+                stores[key] = ImageStore(shapes, directory)
+            stores[key][k].copy_(image)
+    images = stores.pop("noisy", ImageStore([]))
+    return SliceBank(images, [np.ones(shape[1:], dtype=bool) for shape in shapes], dict(stores))
 
 
 def _blurred(image: Tensor, label: Label) -> Tensor:

@@ -12,10 +12,10 @@ _STRUCTURE_KERNEL_PX = 7
 
 
 class Drawable:
-    """A bank and the corners where its patches may lie.
+    """The corners where patches of a bank may lie.
 
     Attributes:
-        bank: The slices.
+        patch_px: Side of the patches.
         corners: For every slice, bool ``[rows − patch + 1, cols − patch + 1]``: a patch may begin there.
         slice_indices: The slices that have such corners.
 
@@ -43,13 +43,13 @@ class Drawable:
     ) -> None:
         if bank.smallest_px < patch_px:
             raise DataError(too_small(role, bank.smallest_px, patch_px))
-        self.bank = bank
+        self.patch_px = patch_px
         self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.body]
         if flat_share < 1.0 and "blurred" in bank.companions:
             self.corners = (
-                self._flattest_of_all(patch_px, flat_share)
+                self._flattest_of_all(bank, flat_share)
                 if flat_across
-                else [self._flattest(k, patch_px, flat_share) for k in range(len(bank))]
+                else [self._flattest(bank, k, flat_share) for k in range(len(bank))]
             )
         self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])
         if self.slice_indices.size == 0:
@@ -62,18 +62,18 @@ class Drawable:
                 )
             )
 
-    def _flattest(self, index: int, patch_px: int, share: float) -> np.ndarray:
+    def _flattest(self, bank: SliceBank, index: int, share: float) -> np.ndarray:
         allowed = self.corners[index]
         if not allowed.any():
             return allowed
-        residual = (self.bank.images[index] - self.bank.companions["blurred"][index]).mean(dim=0).numpy()
-        structure = structure_share(residual, patch_px)
+        residual = (bank.images[index] - bank.companions["blurred"][index]).mean(dim=0).numpy()
+        structure = structure_share(residual, self.patch_px)
         return allowed & (structure <= np.quantile(structure[allowed], share))
 
-    def _flattest_of_all(self, patch_px: int, share: float) -> list[np.ndarray]:
+    def _flattest_of_all(self, bank: SliceBank, share: float) -> list[np.ndarray]:
         """Compare places of different images by their labels alone: noise of any level leaves those as they are."""
-        labels = self.bank.companions["blurred"]
-        steepness = [label_steepness(label.mean(dim=0).numpy(), patch_px) for label in labels]
+        labels = bank.companions["blurred"]
+        steepness = [label_steepness(label.mean(dim=0).numpy(), self.patch_px) for label in labels]
         allowed = [values[corners] for values, corners in zip(steepness, self.corners, strict=True)]
         highest = np.quantile(np.concatenate(allowed), share)
         return [corners & (values <= highest) for values, corners in zip(steepness, self.corners, strict=True)]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from n2b_ct.data.found import FoundSeries
+from n2b_ct.data.image_store import ImageStore
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.filters import mean_blur
@@ -32,9 +34,9 @@ class SliceBank:
             of a picture, all.
     """
 
-    images: list[Tensor]
+    images: Sequence[Tensor]
     body: list[np.ndarray]
-    companions: dict[str, list[Tensor]] = field(default_factory=dict)
+    companions: dict[str, Sequence[Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -52,6 +54,7 @@ def load_bank(
     label: Label | None = None,
     with_reference: bool = False,
     clipped: bool = True,
+    directory: Path | None = None,
     progress: Progress | None = None,
 ) -> SliceBank:
     """Read slices and put them through the window.
@@ -62,29 +65,28 @@ def load_bank(
         label: Makes the blurred label y_b from a whole windowed slice ``[rows, cols]``.
         with_reference: Read each slice's normal-dose counterpart too.
         clipped: Clip to the window; clean slices stay whole, so that noise can be added before they meet it.
+        directory: Where a file takes the slices that do not fit into memory; None: they do.
         progress: Called with (slices done, all slices, series name).
 
     Raises:
         DataError: A slice holds values that are not finite, or lacks the reference asked for.
     """
-    bank = SliceBank([], [])
-    if label is not None:
-        bank.companions["blurred"] = []
-    if with_reference:
-        bank.companions["reference"] = []
+    shapes = [(1, *one.series.size_px) for one in slices]
+    keys = [key for key, wanted in (("blurred", label is not None), ("reference", with_reference)) if wanted]
+    bank = SliceBank(ImageStore(shapes, directory), [], {key: ImageStore(shapes, directory) for key in keys})
     for series, run in groupby(slices, key=lambda role: role.series):
-        roles = list(run)
-        hu = _finite(series, series.read_hu([role.index for role in roles]))
-        for slice_hu in hu:
-            image = window.normalise(slice_hu) if clipped else window.scale(slice_hu)
-            bank.images.append(_tensor(image))
+        roles, first = list(run), len(bank.body)
+        for k, slice_hu in enumerate(_finite(series, series.read_hu([role.index for role in roles])), start=first):
+            seen = window.normalise(slice_hu)
+            _put(bank.images[k], seen if clipped else window.scale(slice_hu))
             bank.body.append(body_mask(slice_hu, window))
             if label is not None:
-                bank.companions["blurred"].append(_tensor(label(window.normalise(slice_hu))))
+                _put(bank.companions["blurred"][k], label(seen))
             if progress is not None:
-                progress(len(bank), len(slices), series.name)
+                progress(k + 1, len(slices), series.name)
         if with_reference:
-            bank.companions["reference"] += _references(roles, window)
+            for k, reference in enumerate(_references(roles, window), start=first):
+                _put(bank.companions["reference"][k], reference)
     return bank
 
 
@@ -100,7 +102,7 @@ def body_mask(hu: np.ndarray, window: Window) -> np.ndarray:
     return window.contains(hu) & (mean_blur(hu, _AIR_KERNEL_PX) > AIR_BELOW_HU)
 
 
-def _references(roles: Sequence[RoleSlice], window: Window) -> list[Tensor]:
+def _references(roles: Sequence[RoleSlice], window: Window) -> Iterator[np.ndarray]:
     missing = [role for role in roles if role.reference is None or role.reference_index is None]
     if missing:
         raise DataError(
@@ -111,12 +113,10 @@ def _references(roles: Sequence[RoleSlice], window: Window) -> list[Tensor]:
                 "name one in the manifest, or train noise2blur",
             )
         )
-    references: list[Tensor] = []
     for series, run in groupby(roles, key=lambda role: role.reference):
         assert isinstance(series, FoundSeries)  # noqa: S101 (checked above)
         indices = [role.reference_index or 0 for role in run]
-        references += [_tensor(window.normalise(hu)) for hu in _finite(series, series.read_hu(indices))]
-    return references
+        yield from map(window.normalise, _finite(series, series.read_hu(indices)))
 
 
 def _finite(series: FoundSeries, hu: np.ndarray) -> np.ndarray:
@@ -133,5 +133,5 @@ def _finite(series: FoundSeries, hu: np.ndarray) -> np.ndarray:
     return hu
 
 
-def _tensor(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]
+def _put(place: Tensor, image: np.ndarray) -> None:
+    place.copy_(torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None])

@@ -78,7 +78,7 @@ def assemble(
     set_determinism(training.seed)
     method = build_method(pipeline.method, images.traits)
     method.networks.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    data = images.load(pipeline, method.needs, teacher, progress)
+    data = images.load(pipeline, method.needs, run_dir, device, teacher, progress)
     if isinstance(method, Upi) and data.noise_levels is not None:
         method.learn_from(data.noise_levels)
     make_run_dir(run_dir, keep=resume)
@@ -102,9 +102,8 @@ def assemble(
 
 
 def _loader(batches: PatchBatches, first: int, device: torch.device) -> DataLoader[Any]:
-    return DataLoader(
-        batches, batch_size=None, sampler=FromIteration(first, len(batches)), pin_memory=device.type == "cuda"
-    )
+    pinned = device.type == "cuda" and batches.device.type == "cpu"
+    return DataLoader(batches, batch_size=None, sampler=FromIteration(first, len(batches)), pin_memory=pinned)
 
 
 def _average(method: Method, decay: float) -> EMAHandler | None:

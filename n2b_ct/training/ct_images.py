@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
 
 from n2b_ct.config.methods import Method, Noise2NoiseSection
 from n2b_ct.config.sections import DataSection, Pipeline
+from n2b_ct.data.image_store import ImageStore
 from n2b_ct.data.neighbours import neighbour_images, with_neighbours
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.places import too_small
@@ -17,6 +21,7 @@ from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
 from n2b_ct.training.labels import label_filter
+from n2b_ct.training.storage import Storage, choose_storage, needed_bytes
 from n2b_ct.training.teacher import add_distilled
 
 
@@ -81,6 +86,8 @@ class CTImages:
         self,
         pipeline: Pipeline,
         needs: BatchNeeds,
+        run_dir: Path,
+        device: torch.device,
         teacher: AnyModel | None = None,
         progress: Progress | None = None,
     ) -> TrainingData:
@@ -90,18 +97,23 @@ class CTImages:
             DataError: Values that are not finite, missing references, or slices smaller than the patch.
         """
         window, training = self.section.window.window, pipeline.training
+        storage = self._storage(pipeline, needs, run_dir, device)
         noisy = load_bank(
             self.roles.noisy,
             window,
             label=label_filter(pipeline.method) if needs.blurred else None,
             with_reference=needs.reference,
+            directory=storage.directory,
             progress=progress,
         )
         if isinstance(pipeline.method, Noise2NoiseSection):
             neighbours = pipeline.method.neighbours
-            noisy.companions["noisy_again"] = neighbour_images(self.roles.noisy, noisy.images, neighbours)
+            again = neighbour_images(self.roles.noisy, noisy.images, neighbours)
+            noisy.companions["noisy_again"] = ImageStore.of(again, storage.directory)
         levels = None if teacher is None else add_distilled(noisy, teacher, progress)
-        clean = load_bank(self.roles.clean, window, clipped=False, progress=progress) if needs.clean else None
+        clean = None
+        if needs.clean:
+            clean = load_bank(self.roles.clean, window, clipped=False, directory=storage.directory, progress=progress)
         batches = PatchBatches(
             noisy,
             clean,
@@ -112,8 +124,13 @@ class CTImages:
             noisy_body_fraction=self.section.noisy_body_fraction,
             noisy_flat_share=self.section.noisy_flat_share,
             clean_body_fraction=self.section.clean_body_fraction,
+            device=storage.device,
         )
         return TrainingData(batches, self._validation(), levels)
+
+    def _storage(self, pipeline: Pipeline, needs: BatchNeeds, run_dir: Path, device: torch.device) -> Storage:
+        noisy, clean = ([(1, *one.series.size_px) for one in role] for role in (self.roles.noisy, self.roles.clean))
+        return choose_storage(needed_bytes(needs, noisy, clean), pipeline.training.images_in, run_dir, device)
 
     def _validation(self) -> SliceBank | None:
         if not self.roles.validation:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
+
+import torch
 
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.patches import PatchBatches
@@ -89,10 +92,20 @@ class TrainingImages(Protocol):
         self,
         pipeline: Pipeline,
         needs: BatchNeeds,
+        run_dir: Path,
+        device: torch.device,
         teacher: AnyModel | None = None,
         progress: Progress | None = None,
     ) -> TrainingData:
         """Read them.
+
+        Args:
+            pipeline: The experiment.
+            needs: What its method asks of a batch.
+            run_dir: Where a file takes them if they are too many for the memory.
+            device: Where training runs; they go there where they fit.
+            teacher: The model that a method distils from.
+            progress: Called with (done, all, what).
 
         Raises:
             DataError: Values that are not finite, missing references, or images smaller than the patch.

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from n2b_ct.config.pictures import PictureFolder, PictureSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.patches import PatchBatches
@@ -18,7 +20,10 @@ from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
 from n2b_ct.training.labels import label_filter
+from n2b_ct.training.storage import choose_storage, needed_bytes
 from n2b_ct.training.teacher import add_distilled
+
+_ROLES = ("noisy", "clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class PictureImages:
         self,
         pipeline: Pipeline,
         needs: BatchNeeds,
+        run_dir: Path,
+        device: torch.device,
         teacher: AnyModel | None = None,
         progress: Progress | None = None,
     ) -> TrainingData:
@@ -86,9 +93,10 @@ class PictureImages:
             DataError: A picture cannot be read, or is smaller than the patch.
         """
         section, training = self.section, pipeline.training
-        banks = picture_training_banks(
-            section, self.files, needs, label_filter(pipeline.method), training.seed, progress
-        )
+        noisy, clean = ([(section.n_channels, *one.size_px) for one in self.files.get(role, ())] for role in _ROLES)
+        storage = choose_storage(needed_bytes(needs, noisy, clean), training.images_in, run_dir, device)
+        label = label_filter(pipeline.method)
+        banks = picture_training_banks(section, self.files, needs, label, training.seed, progress, storage.directory)
         levels = None if teacher is None else add_distilled(banks.noisy, teacher, progress)
         batches = PatchBatches(
             banks.noisy,
@@ -100,6 +108,7 @@ class PictureImages:
             noisy_flat_share=section.noisy_flat_share,
             flat_across=True,
             finish=banks.finish,
+            device=storage.device,
         )
         validation = self.files.get("validation")
         watched = picture_validation_bank(section, validation) if validation else None

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import read_yaml
 from n2b_ct.errors import ConfigError, OutputError, explain
@@ -18,7 +20,7 @@ from n2b_ct.training.summary import SUMMARY_FILE
 PIPELINE_FILE = "pipeline.yaml"
 CHECKPOINT_DIR = "checkpoints"
 TENSORBOARD_DIR = "tensorboard"
-_CHANGES_NOTHING = ("name", "description", "data.root")
+_CHANGES_NOTHING = ("name", "description", "data.root", "training.images_in")
 """Keys of a pipeline that no weight depends on."""
 
 
@@ -89,7 +91,7 @@ def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
     Raises:
         ConfigError: Names the keys that differ.
     """
-    then, now = _flat(read_yaml(run_dir / PIPELINE_FILE)), _flat(pipeline.plain())
+    then, now = _flat(_with_defaults(read_yaml(run_dir / PIPELINE_FILE))), _flat(pipeline.plain())
     differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key not in _CHANGES_NOTHING)
     if differing:
         raise ConfigError(
@@ -100,6 +102,14 @@ def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
                 "pass another --out, or --overwrite",
             )
         )
+
+
+def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what an older version did not know: a new key's default is what that version did."""
+    try:
+        return Pipeline.model_validate(values).plain()
+    except ValidationError:
+        return values
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

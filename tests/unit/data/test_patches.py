@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from monai.transforms import Flip, Rotate90, SpatialCrop
 from torch.utils.data import DataLoader
 
-from n2b_ct.data.patches import FromIteration, Patch, PatchBatches, cut
+from n2b_ct.data.patches import FromIteration, PatchBatches
 from n2b_ct.data.places import body_share
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.errors import DataError
@@ -71,18 +70,6 @@ def test_patches_have_batch_channel_rows_and_cols():
     batch = batches(bank(), bank(rows=9, cols=8))[0]
     assert batch["noisy"].shape == batch["clean"].shape == (4, 1, PATCH_PX, PATCH_PX)
     assert batch["noisy"].dtype == torch.float32
-
-
-@pytest.mark.parametrize("flipped", [False, True])
-@pytest.mark.parametrize("quarter_turns", range(4))
-def test_a_cut_equals_monais_own_transforms(flipped, quarter_turns):
-    image = bank().images[1]
-    patch = Patch(1, 5, 11, flipped, quarter_turns)
-    expected = SpatialCrop(roi_start=(5, 11), roi_end=(5 + PATCH_PX, 11 + PATCH_PX))(image)
-    if flipped:
-        expected = Flip(spatial_axis=0)(expected)
-    expected = Rotate90(k=quarter_turns, spatial_axes=(0, 1))(expected)
-    assert torch.equal(cut(image, patch, PATCH_PX), torch.as_tensor(expected))
 
 
 def test_all_slices_corners_and_symmetries_are_drawn():

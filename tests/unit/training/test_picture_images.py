@@ -14,6 +14,7 @@ from n2b_ct.training.picture_images import find_picture_images
 from n2b_ct.training.readiness import require_ready
 
 SIZE_PX = 24
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_picture_smaller_than_the_patch_is_named(root):
 
 def test_a_batch_holds_what_the_method_needs_and_where_each_patch_comes_from(root):
     loaded = pipeline("supervised")
-    data = find_picture_images(loaded.data, root).load(loaded, BatchNeeds(reference=True, clean=True))
+    data = find_picture_images(loaded.data, root).load(loaded, BatchNeeds(reference=True, clean=True), root, CPU)
     batch = data.batches[0]
     assert set(batch) == {"noisy", "reference", "clean", "index"}
     grey = (batch["reference"][:, 0, 0, 0] * 255).round().long()
@@ -85,7 +86,7 @@ def test_a_batch_holds_what_the_method_needs_and_where_each_patch_comes_from(roo
 
 def test_fresh_noise_differs_from_batch_to_batch_and_is_drawn_again_for_a_resumed_run(root):
     loaded = pipeline("supervised", realisations="fresh")
-    batches = find_picture_images(loaded.data, root).load(loaded, BatchNeeds(reference=True)).batches
+    batches = find_picture_images(loaded.data, root).load(loaded, BatchNeeds(reference=True), root, CPU).batches
     noises = [(batches[k]["noisy"] - batches[k]["reference"]).numpy() for k in (0, 1, 0)]
     assert np.array_equal(noises[0], noises[2])
     assert abs(np.corrcoef(noises[0].ravel(), noises[1].ravel())[0, 1]) < 0.1

@@ -70,3 +70,18 @@ def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(tmp_path):
     write_yaml(pipeline().plain(), tmp_path / "pipeline.yaml")
     with pytest.raises(ConfigError, match=r"got other data\.manifest, training\.seed; pass another --out"):
         require_same_pipeline(pipeline(data={"manifest": "n"}, training={"iterations": 3, "seed": 1}), tmp_path)
+
+
+def test_a_run_goes_on_that_an_older_version_began_without_knowing_a_key(tmp_path):
+    written = pipeline().plain()
+    del written["training"]["gradient_norm_limit"]
+    write_yaml(written, tmp_path / "pipeline.yaml")
+    require_same_pipeline(pipeline(), tmp_path)
+    with pytest.raises(ConfigError, match=r"got other training\.gradient_norm_limit; "):
+        require_same_pipeline(pipeline(training={"iterations": 3, "gradient_norm_limit": 1}), tmp_path)
+
+
+def test_a_run_whose_pipeline_no_version_would_read_is_another(tmp_path):
+    write_yaml({"name": "p", "trainig": {"iterations": 3}}, tmp_path / "pipeline.yaml")
+    with pytest.raises(ConfigError, match="must hold a run of this very pipeline"):
+        require_same_pipeline(pipeline(), tmp_path)
