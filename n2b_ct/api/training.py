@@ -11,6 +11,7 @@ from n2b_ct.api.inputs import images_of, loaded_pipeline
 from n2b_ct.config import Pipeline
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
+from n2b_ct.training.distribution import is_first, joined, was_restarted
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run import run_training
 from n2b_ct.training.run_dir import is_finished, require_place, require_same_pipeline
@@ -30,6 +31,9 @@ def train(
 ) -> dict[str, Any]:
     """Train a pipeline; returns the summary that also lies in the run folder.
 
+    Under ``torchrun`` all its processes train it together (:mod:`n2b_ct.training.distribution`); the run folder must be
+    one for all of them, and only the first gets the summary. A restarted one goes on from the newest checkpoint.
+
     Args:
         pipeline: A loaded pipeline, a path, or the name of a shipped one.
         data_root: The data's folder; None: the pipeline's ``data.root``.
@@ -44,17 +48,20 @@ def train(
         ConfigError, DataError: The pipeline, the manifest or the data are wrong.
         OutputError: The run folder holds a run already.
         CollapseError: The networks collapsed; no model was written.
+        TrainingError: Another process of this training has gone.
     """
     loaded = loaded_pipeline(pipeline, overrides)
-    chosen = choose_device(device)
     images = images_of(loaded, data_root)
     require_ready(loaded, images)
     run_dir = out or Path("runs") / loaded.name
-    if resume and is_finished(run_dir):
-        require_same_pipeline(loaded, run_dir)
-        return read_summary(run_dir / SUMMARY_FILE)
-    require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
-    return run_training(_rooted(loaded, data_root), images, run_dir, chosen, resume=resume, progress=progress)
+    resume = resume or was_restarted()
+    with joined(choose_device(device)) as own_device:
+        if resume and is_finished(run_dir):
+            require_same_pipeline(loaded, run_dir)
+            return read_summary(run_dir / SUMMARY_FILE)
+        require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
+        told = progress if is_first() else None
+        return run_training(_rooted(loaded, data_root), images, run_dir, own_device, resume=resume, progress=told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ _PLAIN_LINE_EVERY_S = 15.0
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Progress]:
-    """Give a callback ``(done, all, what)`` that draws on stderr."""
-    if sys.stderr.isatty():
+def progress_bar(what: str, *, shown: bool = True) -> Iterator[Progress]:
+    """Give a callback ``(done, all, what)`` that draws on stderr, or nothing unless ``shown``."""
+    if not shown:
+        yield lambda done, total, what: None  # noqa: ARG005 (another process of the same job draws)
+    elif sys.stderr.isatty():
         with _terminal_bar(what) as callback:
             yield callback
     else:

@@ -36,11 +36,14 @@ def train(
 ) -> None:
     """Train a denoiser and leave a run folder: model.pt, pipeline.yaml, history.csv, losses.png, summary.json.
 
+    Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m n2b_ct train piglet.yaml
+
     Example: n2b-ct train piglet.yaml --data-root /data/piglet --out runs/piglet
     """
     from n2b_ct import api
     from n2b_ct.config import load_pipeline
     from n2b_ct.filters.untrained import licence_notices
+    from n2b_ct.training.distribution import is_first
     from n2b_ct.training.labels import label_filters
 
     loaded = load_pipeline(pipeline, settings or ())
@@ -51,7 +54,7 @@ def train(
         typer.echo(f"{loaded.name}: ready to train {loaded.method.name}; images: {counts}; sizes: {sizes}")
         return
     run_dir = out or Path("runs") / loaded.name
-    with progress_bar(loaded.name) as progress:
+    with progress_bar(loaded.name, shown=is_first()) as progress:
         summary = api.train(
             loaded,
             data_root=data_root,
@@ -61,6 +64,8 @@ def train(
             overwrite=overwrite,
             progress=progress,
         )
+    if not summary:
+        return  # another process of this training has it
     typer.echo(f"trained {summary['method']} for {summary['iterations']} iterations in {summary['seconds']:.0f} s")
     for notice in licence_notices(label_filters(loaded.method)):
         typer.echo(f"licence: {notice}", err=True)

@@ -95,7 +95,9 @@ class TrainingSection(Section):
     iterations: int = Field(ge=1)
     """Optimiser steps in all."""
     batch_size: int = Field(16, ge=1)
-    """Noisy patches a step, and as many clean ones."""
+    """Noisy patches a step, and as many clean ones; several processes share them."""
+    accumulation: int = Field(1, ge=1)
+    """A batch goes through the networks in so many parts, one after another, for the memory's sake; the step is one."""
     patch_px: int = Field(128, ge=16)
     """Side of the square patches."""
     learning_rate: float = Field(1e-3, gt=0)

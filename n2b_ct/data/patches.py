@@ -46,6 +46,7 @@ class PatchBatches(Randomizable, Dataset):
         clean_body_fraction: The same for clean patches.
         finish: Called with every batch and its random state: where noise is drawn anew.
         device: Where images lie and batches are cut; those that ``finish`` completes stay on the CPU.
+        share: Which patches of every batch are cut, where others cut the rest; all are drawn.
 
     Raises:
         DataError: A slice is smaller than the patch, or no place of any slice holds enough body.
@@ -66,7 +67,9 @@ class PatchBatches(Randomizable, Dataset):
         clean_body_fraction: float = 0.0,
         finish: Finish | None = None,
         device: torch.device | str = "cpu",
+        share: slice = slice(None),
     ) -> None:
+        self._share = share
         self.device = torch.device("cpu" if finish is not None else device)
         self._batch_size, self._n_batches, self._seed, self._finish = batch_size, n_batches, seed, finish
         drawn = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share, flat_across=flat_across)
@@ -82,11 +85,11 @@ class PatchBatches(Randomizable, Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         self.set_random_state(state=np.random.RandomState([self._seed, index]))
         noisy = self._draw(self._noisy)
-        batch = self._noisy.cut(noisy)
-        if self._clean is not None:
-            batch |= self._clean.cut(self._draw(self._clean))
-        batch["index"] = torch.tensor([patch.slice_index for patch in noisy])
-        return batch if self._finish is None else self._finish(batch, self.R)
+        clean = self._draw(self._clean) if self._clean is not None else []
+        if self._finish is None:
+            return self._cut(noisy[self._share], clean[self._share])
+        whole = self._finish(self._cut(noisy, clean), self.R)
+        return {key: value[self._share] for key, value in whole.items()}
 
     def randomize(self, data: Drawable) -> Patch:
         """Draw one patch: a slice, one of its corners with enough body, one of eight symmetries."""
@@ -100,6 +103,12 @@ class PatchBatches(Randomizable, Dataset):
             places = np.flatnonzero(corners)
             row, col = divmod(int(places[self.R.randint(len(places))]), corners.shape[1])
         return Patch(index, row, col, bool(self.R.randint(2)), int(self.R.randint(4)))
+
+    def _cut(self, noisy: list[Patch], clean: list[Patch]) -> dict[str, Tensor]:
+        batch = self._noisy.cut(noisy)
+        if self._clean is not None:
+            batch |= self._clean.cut(clean)
+        return batch | {"index": torch.tensor([patch.slice_index for patch in noisy])}
 
     def _draw(self, source: _Source) -> list[Patch]:
         return [self.randomize(source.drawable) for _ in range(self._batch_size)]

@@ -25,6 +25,7 @@ from torch.nn.functional import l1_loss
 
 from n2b_ct.methods.flat_noise import ROBUST_SIGMA, NoiseAnchor
 from n2b_ct.methods.method import BatchNeeds, StepResult
+from n2b_ct.methods.whole_batch import extremes, gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def seen(image: Tensor) -> Tensor:
 
 def within_reach(image: Tensor, x: Tensor) -> Tensor:
     """Keep a composed image within what x reaches, and [0, 1]: a surge of ñ must not drive F beyond any noisy image."""
-    return image.clamp(x.amin().clamp(max=0.0), x.amax().clamp(min=1.0))
+    lowest, highest = extremes(x)
+    return image.clamp(lowest.clamp(max=0.0), highest.clamp(min=1.0))
 
 
 def clamped(noise: Tensor, sigmas: float | None) -> Tensor:
@@ -136,7 +138,7 @@ class Noise2Blur:
             see=self._see,
         )
         if self._anchor is not None:
-            self._anchor.follow(n_tilde.detach(), n_b, x)
+            self._anchor.follow(gathered(n_tilde), gathered(n_b), gathered(x))
         return StepResult(losses, n_tilde.detach(), n_b)
 
     def _prepared(self, n_tilde: Tensor) -> Tensor:

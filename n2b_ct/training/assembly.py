@@ -28,6 +28,7 @@ from n2b_ct.training.checkpoints import checkpoint_loader, checkpoint_saver, new
 from n2b_ct.training.clock import TrainingClock
 from n2b_ct.training.data import NetworkUnit, TrainingImages
 from n2b_ct.training.devices import autocast_dtype
+from n2b_ct.training.distribution import is_first
 from n2b_ct.training.health import NoiseWatch
 from n2b_ct.training.methods import build_method
 from n2b_ct.training.reporting import attach_reports
@@ -96,8 +97,9 @@ def assemble(
     if checkpoint is not None:
         checkpoint_loader(checkpoint[0], kept).attach(trainer)
     columns = [*_attach_watchers(assembled, watch), *_attach_validation(pipeline, assembled, data.validation, device)]
-    attach_reports(trainer, training, run_dir, columns, assembled.clock, progress)
-    checkpoint_saver(run_dir / CHECKPOINT_DIR, kept, training.checkpoint_every).attach(trainer)
+    if is_first():
+        attach_reports(trainer, training, run_dir, columns, assembled.clock, progress)
+        checkpoint_saver(run_dir / CHECKPOINT_DIR, kept, training.checkpoint_every).attach(trainer)
     return assembled
 
 

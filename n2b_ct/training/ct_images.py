@@ -20,6 +20,7 @@ from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.training.distribution import share_of_batch
 from n2b_ct.training.labels import label_filter
 from n2b_ct.training.storage import Storage, choose_storage, needed_bytes
 from n2b_ct.training.teacher import add_distilled
@@ -125,6 +126,7 @@ class CTImages:
             noisy_flat_share=self.section.noisy_flat_share,
             clean_body_fraction=self.section.clean_body_fraction,
             device=storage.device,
+            share=share_of_batch(training),
         )
         return TrainingData(batches, self._validation(), levels)
 

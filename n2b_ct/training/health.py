@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 
 from n2b_ct.errors import CollapseError, explain
 from n2b_ct.methods.flat_noise import flat_noise_stds
+from n2b_ct.methods.whole_batch import gathered
 from n2b_ct.training.data import NetworkUnit
 
 
@@ -65,9 +66,9 @@ class NoiseWatch:
         output = engine.state.output
         if output["noise"] is None:
             return
-        x = engine.state.batch["noisy"].to(output["noise"].device)
-        n_b = output["blur_residual"]
-        stds = flat_noise_stds([output["noise"], n_b], x - n_b, x)
+        x = gathered(engine.state.batch["noisy"].to(output["noise"].device))
+        noise, n_b = gathered(output["noise"]), gathered(output["blur_residual"])
+        stds = flat_noise_stds([noise, n_b], x - n_b, x)
         medians = (float(std.median()) if std.numel() else math.nan for std in stds)
         self.noise_std, self.image_noise_std = (median * self._unit.size for median in medians)
         if not math.isfinite(float(output["loss"])):

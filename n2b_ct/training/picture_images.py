@@ -19,6 +19,7 @@ from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.training.distribution import share_of_batch
 from n2b_ct.training.labels import label_filter
 from n2b_ct.training.storage import choose_storage, needed_bytes
 from n2b_ct.training.teacher import add_distilled
@@ -109,6 +110,7 @@ class PictureImages:
             flat_across=True,
             finish=banks.finish,
             device=storage.device,
+            share=share_of_batch(training),
         )
         validation = self.files.get("validation")
         watched = picture_validation_bank(section, validation) if validation else None

@@ -10,7 +10,6 @@ from torch import nn
 
 from n2b_ct.config.pictures import PictureSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import write_yaml
 from n2b_ct.errors import TrainingError, explain
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import MODEL_FILE, AnyModel, PictureScale, save_model
@@ -19,9 +18,10 @@ from n2b_ct.networks.build import count_parameters
 from n2b_ct.training.assembly import Assembled, assemble
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import autocast_dtype
+from n2b_ct.training.distribution import is_first, wait_for_all
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE, plot_history, read_history
 from n2b_ct.training.readiness import require_ready
-from n2b_ct.training.run_dir import PIPELINE_FILE
+from n2b_ct.training.run_dir import write_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, training_summary, write_summary
 from n2b_ct.training.teacher import prepare_teacher
 
@@ -77,12 +77,17 @@ def run_assembled(
 ) -> dict[str, Any]:
     """Run a trainer that is wired already, with whatever handlers were added to it, and fill the run folder.
 
+    Of several processes the first one fills it; to the others the summary is empty.
+
     Raises:
         TrainingError: The networks collapsed, or their weights are not finite; no model is written.
     """
-    write_yaml(pipeline.plain(), run_dir / PIPELINE_FILE)
+    write_pipeline(pipeline, run_dir)
     assembled.trainer.run()
-    return _finish(pipeline, images, run_dir, device, assembled)
+    _require_finite(assembled.denoiser)
+    summary = _finish(pipeline, images, run_dir, device, assembled) if is_first() else {}
+    wait_for_all()  # whoever goes on finds the model
+    return summary
 
 
 def _require_finite(denoiser: nn.Module) -> None:
@@ -100,7 +105,6 @@ def _finish(
     device: torch.device,
     assembled: Assembled,
 ) -> dict[str, Any]:
-    _require_finite(assembled.denoiser)
     rows = read_history(run_dir / HISTORY_FILE)
     plot_history(rows, run_dir / PLOT_FILE, f"{pipeline.name}: {pipeline.method.name}")
     summary = training_summary(

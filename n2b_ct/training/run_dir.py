@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import read_yaml
+from n2b_ct.config.yaml_files import read_yaml, write_yaml
 from n2b_ct.errors import ConfigError, OutputError, explain
 from n2b_ct.inference.model import MODEL_FILE
 from n2b_ct.io.atomic import PARTIAL_PREFIX
+from n2b_ct.training.distribution import is_first, wait_for_all
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE
 from n2b_ct.training.summary import SUMMARY_FILE
 
@@ -27,11 +28,19 @@ _CHANGES_NOTHING = ("name", "description", "data.root", "training.images_in")
 def make_run_dir(run_dir: Path, *, keep: bool) -> None:
     """Make the folder; unless ``keep``, remove what an earlier run left there, and nothing that is not a run's own.
 
-    What a kill left half-written, hidden, goes in any case.
+    What a kill left half-written, hidden, goes in any case. Of several processes the first does it, when all have seen
+    what was there.
 
     Raises:
         OutputError: The folder cannot be made or cleared.
     """
+    wait_for_all()
+    if is_first():
+        _make_run_dir(run_dir, keep=keep)
+    wait_for_all()
+
+
+def _make_run_dir(run_dir: Path, *, keep: bool) -> None:
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         for folder in (run_dir, run_dir / CHECKPOINT_DIR):
@@ -46,6 +55,12 @@ def make_run_dir(run_dir: Path, *, keep: bool) -> None:
                 shutil.rmtree(run_dir / name)
     except OSError as error:
         raise OutputError(explain(f"run folder {run_dir}", "must be writable", error.strerror, "pass --out")) from error
+
+
+def write_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
+    """Say in the run folder what is trained there."""
+    if is_first():
+        write_yaml(pipeline.plain(), run_dir / PIPELINE_FILE)
 
 
 def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, overwrite: bool = False) -> None:

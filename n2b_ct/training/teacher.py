@@ -10,14 +10,13 @@ import torch
 
 from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import write_yaml
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.errors import ModelError, explain
 from n2b_ct.inference.model import AnyModel, load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.upi import distil
 from n2b_ct.networks.noise_level import NoiseLevels
-from n2b_ct.training.run_dir import PIPELINE_FILE, is_finished, make_run_dir, require_same_pipeline
+from n2b_ct.training.run_dir import is_finished, make_run_dir, require_same_pipeline, write_pipeline
 
 TEACHER_DIR = "teacher"
 TrainTeacher = Callable[[Pipeline, Path], dict[str, Any]]
@@ -48,7 +47,7 @@ def prepare_teacher(
         return _stage_1(section.teacher_run, device)
     first, teacher_dir = teacher_pipeline(pipeline, section), run_dir / TEACHER_DIR
     make_run_dir(run_dir, keep=resume)
-    write_yaml(pipeline.plain(), run_dir / PIPELINE_FILE)
+    write_pipeline(pipeline, run_dir)
     if resume and is_finished(teacher_dir):
         require_same_pipeline(first, teacher_dir)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.handlers import IgniteMetricHandler
@@ -20,12 +21,14 @@ from n2b_ct.networks.build import size_multiple
 def build_validator(denoiser: nn.Module, bank: SliceBank, device: torch.device) -> Evaluator:
     """Make a MONAI Evaluator that gives PSNR and SSIM of denoised slices against their references.
 
-    Both are measured in the network's window (data range 1 network unit), by MONAI's own metrics.
+    Both are measured in the network's window (data range 1 network unit), by MONAI's own metrics. Several processes
+    share the slices, and MONAI joins what they find.
     """
     pairs = [
         {"image": image[None], "label": reference[None]}
         for image, reference in zip(bank.images, bank.companions["reference"], strict=True)
     ]
+    pairs = pairs[idist.get_rank() :: idist.get_world_size()] or pairs  # fewer slices than processes: all do all
     return Evaluator(
         device=device,
         val_data_loader=pairs,

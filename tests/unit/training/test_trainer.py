@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import BatchNeeds, StepResult
-from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor, shorten_gradients
+from n2b_ct.training.step import shorten_gradients
+from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor
 
 CPU = torch.device("cpu")
 
@@ -123,3 +124,32 @@ def test_a_limit_on_gradients_reaches_the_step():
         trained(TrainingSection(iterations=3, gradient_norm_limit=limit), method)
         moved[limit] = abs(float(method.weight.weight.detach()) - 0.25)
     assert moved[1e-12] < 0.01 * moved[None]
+
+
+def varied(n: int) -> list[dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    return [{"noisy": torch.rand(4, 1, 4, 4, generator=generator)} for _ in range(n)]
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_batch_in_parts_makes_the_same_step(parts):
+    weights = []
+    for accumulation in (1, parts):
+        section = TrainingSection(iterations=5, learning_rate=0.1, batch_size=4, accumulation=accumulation)
+        method = MeanError()
+        optimizer, scheduler = build_optimizer(method, section)
+        trainer = build_trainer(method, varied(5), optimizer, scheduler, section, CPU, None)
+        trainer.run()
+        weights.append(method.networks["denoiser"].weight.item())
+        assert trainer.state.output["noise"].shape == (4, 1, 4, 4)
+        assert trainer.state.output["loss"].item() == pytest.approx(trainer.state.output["losses"]["square"].item())
+    assert weights[1] == pytest.approx(weights[0], rel=1e-5)
+    assert weights[0] != 0.25
+
+
+class MeanError(Line):
+    """Its loss is a mean over the batch, as those of all methods are."""
+
+    def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
+        error = self.weight.weight - batch["noisy"]
+        return StepResult({"square": error.square().mean()}, noise=error.detach())

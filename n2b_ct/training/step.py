@@ -1,0 +1,120 @@
+"""One training step: the losses of this process's part of a batch, one backward pass, one step of the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from ignite import distributed as idist
+from ignite.engine import Engine
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from n2b_ct.config.sections import TrainingSection
+from n2b_ct.methods.method import Method, StepResult
+
+ProcessFunction = Callable[[Engine, dict[str, Tensor]], dict[str, Any]]
+_OWN_DRAWS = 1_000_003  # a prime: what a method draws differs from process to process, and none repeats another's
+
+
+class Losses(nn.Module):
+    """A method as one module that answers with its losses, so that DistributedDataParallel sees one forward a step.
+
+    Args:
+        method: Networks and losses.
+    """
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.networks = method.networks
+        self._step = method.step
+
+    def forward(self, batch: dict[str, Tensor], progress: float) -> StepResult:
+        """Compute the losses of one batch; see :meth:`Method.step`."""
+        return self._step(batch, progress)
+
+
+def training_step(
+    method: Method, optimizer: Optimizer, training: TrainingSection, device: torch.device, autocast: torch.dtype | None
+) -> ProcessFunction:
+    """Make the process function.
+
+    Each loss already reaches only the networks it may train, so the sum's gradient is theirs. Where several processes
+    train, their gradients are averaged during the backward pass of the last part.
+    """
+    losses_of = _in_company(Losses(method), device)
+    seed = training.seed + _OWN_DRAWS * idist.get_rank()
+
+    def step(engine: Engine, batch: dict[str, Tensor]) -> dict[str, Any]:
+        on_device = {key: _moved(value, device) for key, value in batch.items()}
+        torch.manual_seed(seed + engine.state.iteration)  # dropout too must be the same after --resume
+        optimizer.zero_grad(set_to_none=True)
+        results = []
+        for part, together in _parts(on_device, training.accumulation, losses_of):
+            with together:
+                with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
+                    result = losses_of(part, (engine.state.iteration - 1) / training.iterations)
+                loss = torch.stack(list(result.losses.values())).sum() / training.accumulation
+                loss.backward()  # type: ignore[no-untyped-call]
+            results.append(result)
+        if training.gradient_norm_limit is not None:
+            shorten_gradients(method.networks, training.gradient_norm_limit)
+        optimizer.step()
+        return _output(results)
+
+    return step
+
+
+def shorten_gradients(networks: nn.ModuleDict, norm_limit: float) -> None:
+    """Shorten each network's gradient to a norm, by itself: the one's surge is nothing to the other."""
+    for network in networks.values():
+        if weights := list(network.parameters()):
+            clip_grad_norm_(weights, norm_limit)
+
+
+def _in_company(losses_of: Losses, device: torch.device) -> nn.Module:
+    if idist.get_world_size() == 1:
+        return losses_of
+    ids = [device.index] if device.type == "cuda" else None
+    return DistributedDataParallel(losses_of, device_ids=ids)
+
+
+def _parts(
+    batch: dict[str, Tensor], n_parts: int, losses_of: nn.Module
+) -> Iterator[tuple[dict[str, Tensor], AbstractContextManager[None]]]:
+    """Cut a batch into parts; gradients meet those of other processes with the last one."""
+    pieces = {key: value.chunk(n_parts) for key, value in batch.items()}
+    for k in range(n_parts):
+        together: AbstractContextManager[None] = nullcontext()
+        if k < n_parts - 1 and isinstance(losses_of, DistributedDataParallel):
+            together = losses_of.no_sync()
+        yield {key: piece[k] for key, piece in pieces.items()}, together
+
+
+def _moved(value: Tensor, device: torch.device) -> Tensor:
+    layout = torch.channels_last if value.ndim == 4 else torch.preserve_format
+    return value.to(device, non_blocking=True, memory_format=layout)
+
+
+def _output(results: list[StepResult]) -> dict[str, Any]:
+    """Keep tensors as tensors: reading a number here would wait for the device at every step."""
+    names = list(results[0].losses)
+    parts = torch.stack([torch.stack([result.losses[name].detach() for name in names]) for result in results])
+    means = parts.mean(dim=0)
+    if idist.get_world_size() > 1:
+        means = idist.all_reduce(means) / idist.get_world_size()
+    return {
+        "loss": means.sum(),
+        "losses": dict(zip(names, means, strict=True)),
+        "noise": _joined([result.noise for result in results]),
+        "blur_residual": _joined([result.blur_residual for result in results]),
+    }
+
+
+def _joined(parts: list[Tensor | None]) -> Tensor | None:
+    whole = [part for part in parts if part is not None]
+    return (whole[0] if len(whole) == 1 else torch.cat(whole)) if whole else None

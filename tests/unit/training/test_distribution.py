@@ -1,0 +1,70 @@
+"""Who of several processes does what; how they meet is in tests/integration/test_distributed_training.py."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from ignite import distributed as idist
+
+from n2b_ct.config.sections import TrainingSection
+from n2b_ct.errors import ConfigError, TrainingError
+from n2b_ct.methods.whole_batch import extremes, gathered
+from n2b_ct.training import distribution
+from n2b_ct.training.distribution import is_first, joined, share_of_batch, was_restarted
+
+CPU = torch.device("cpu")
+
+
+def training(batch_size: int, accumulation: int = 1) -> TrainingSection:
+    return TrainingSection(iterations=1, batch_size=batch_size, accumulation=accumulation)
+
+
+@pytest.fixture
+def second_of_four(monkeypatch):
+    monkeypatch.setattr(idist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(idist, "get_rank", lambda: 1)
+
+
+def test_a_process_alone_takes_the_whole_batch_and_talks():
+    assert share_of_batch(training(5)) == slice(0, 5)
+    assert is_first()
+    assert not was_restarted()
+
+
+def test_every_process_takes_its_part_in_the_order_of_ranks(second_of_four):
+    assert share_of_batch(training(12)) == slice(3, 6)
+
+
+@pytest.mark.parametrize(("accumulation", "use"), [(1, 12), (2, 16)])
+def test_a_batch_that_cannot_be_divided_is_refused(second_of_four, accumulation, use):
+    expected = rf"must be a multiple of 4 processes x {accumulation} parts .*, got 10; use {use}"
+    with pytest.raises(ConfigError, match=expected):
+        share_of_batch(training(10, accumulation))
+
+
+def test_what_torchrun_says_of_a_process_is_understood(monkeypatch):
+    monkeypatch.setenv("RANK", "2")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert not is_first()
+    assert was_restarted()
+
+
+def test_without_torchrun_nothing_is_joined():
+    with joined(CPU) as device:
+        assert device is CPU
+        assert not torch.distributed.is_initialized()
+
+
+def test_a_lost_process_is_told_from_any_other_error(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distribution, "_meet", lambda backend: None)
+    with pytest.raises(TrainingError, match="training: needs all its processes, got one of them gone"), joined(CPU):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer")
+    with pytest.raises(RuntimeError, match="size mismatch"), joined(CPU):
+        raise RuntimeError("size mismatch")
+
+
+def test_the_whole_batch_of_a_process_alone_is_its_own():
+    batch = torch.tensor([3.0, -1.0, 2.0])
+    assert gathered(batch) is batch
+    assert tuple(map(float, extremes(batch))) == (-1.0, 3.0)
