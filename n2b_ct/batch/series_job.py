@@ -1,9 +1,14 @@
-"""One DICOM series: read slice by slice, denoised, written as a derived series, whole or not at all."""
+"""One DICOM series: read slice by slice, denoised, written as a derived series, whole or not at all.
+
+Reading runs ahead of the network and writing behind it, a few slices each: a series of any length takes little memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +20,21 @@ from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.dicom.read import read_slices
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
+from n2b_ct.io.dicom.write import DerivedSeriesWriter, WriteStats
 from n2b_ct.io.free_space import require_free_space
 from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef
+from n2b_ct.io.stages import ahead, behind
+
+_N_SLICES_BETWEEN = 2
+"""Slices that wait between two stages: enough to even out their pace, and 3 MB each at 512x512."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NoisySlice:
+    """A slice and the noise that the network finds in it, float32 ``[rows, cols]``."""
+
+    ct_slice: CTSlice
+    noise_hu: np.ndarray
 
 
 class SeriesJob:
@@ -85,32 +102,45 @@ class SeriesJob:
         with ExitStack() as stack:
             for writer in writers:
                 stack.enter_context(writer)
-            for instance, found in zip(self._series.instances, read_slices(self._series.instances), strict=True):
-                if isinstance(found, SeriesError):
-                    self._refuse(instance, found)
-                else:
-                    self._add(found, writers)
+            found = stack.enter_context(ahead(read_slices(self._series.instances), _N_SLICES_BETWEEN))
+            written = behind(map(self._with_noise, found), partial(self._put, writers), _N_SLICES_BETWEEN)
+            for instance, one in zip(self._series.instances, stack.enter_context(written), strict=True):
+                self._note(instance, one)
             if not self._n_written:
                 raise SeriesError(self.refused[-1].reason, self.refused[-1].detail)
+
+    def _with_noise(self, found: CTSlice | SeriesError) -> _NoisySlice | SeriesError:
+        """The network's part, in the thread that runs the job."""
+        if isinstance(found, SeriesError):
+            return found
+        return _NoisySlice(found, noise_hu(self._work.model, found.hu, found.is_padding))
+
+    def _put(self, writers: Sequence[DerivedSeriesWriter], one: _NoisySlice | SeriesError) -> WriteStats | SeriesError:
+        """Write one slice, and the noise that was removed from it where that is wanted; done behind the network."""
+        if isinstance(one, SeriesError):
+            return one
+        ct_slice, noise = one.ct_slice, one.noise_hu
+        denoised, *residual = writers
+        stats = denoised.add(ct_slice, ct_slice.hu - np.float32(self._work.strength) * noise)
+        for writer in residual:
+            writer.add(ct_slice, noise)
+        self._spread.add(noise[self._work.model.window.contains(ct_slice.hu)])
+        return stats
+
+    def _note(self, instance: InstanceRef, written: WriteStats | SeriesError) -> None:
+        """Count one slice as written, or as refused."""
+        if isinstance(written, SeriesError):
+            self._refuse(instance, written)
+        else:
+            self._n_clipped += written.n_clipped
+            self._dropped |= written.dropped_creators
+            self._n_written += 1
+        self._advance()
 
     def _refuse(self, instance: InstanceRef, error: SeriesError) -> None:
         self.refused.append(FileRecord(instance.path, "error", error.reason, str(error), self._series.public_uid))
         if not self._work.options.skip_bad_slices:
             raise error
-        self._advance()
-
-    def _add(self, ct_slice: CTSlice, writers: Sequence[DerivedSeriesWriter]) -> None:
-        """Write one slice, and the noise that was removed from it where that is wanted."""
-        noise = noise_hu(self._work.model, ct_slice.hu, ct_slice.is_padding)
-        denoised, *residual = writers
-        stats = denoised.add(ct_slice, ct_slice.hu - np.float32(self._work.strength) * noise)
-        for writer in residual:
-            writer.add(ct_slice, noise)
-        self._n_clipped += stats.n_clipped
-        self._dropped |= stats.dropped_creators
-        self._spread.add(noise[self._work.model.window.contains(ct_slice.hu)])
-        self._n_written += 1
-        self._advance()
 
     def _advance(self, n: int = 1) -> None:
         self._n_seen += n

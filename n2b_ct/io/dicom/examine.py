@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def _header(parsed: Parsed, checks: Sequence[Check], assume_hu: bool) -> SliceHe
 
 
 def _plain(found: SliceHeader | FileRecord) -> dict[str, Any]:
-    return {**asdict(found), "path": str(found.path)}
+    return {**{one.name: getattr(found, one.name) for one in fields(found)}, "path": str(found.path)}
 
 
 def _rebuilt(kind: Callable[..., SliceHeader | FileRecord], values: dict[str, Any]) -> SliceHeader | FileRecord:

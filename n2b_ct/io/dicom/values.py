@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
 
 from n2b_ct.errors import SeriesError, explain
 
+_LOGGER = logging.getLogger("pydicom")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
 _N_UID_CHARACTERS = 64
@@ -29,20 +33,48 @@ _CODES = frozenset(
 )
 
 
+class _Quiet:
+    """Silence while anybody needs it: filters and loggers belong to the process, and stages run in threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._was_disabled = False
+        self._warnings = warnings.catch_warnings()
+
+    def begin(self) -> None:
+        """Silence warnings and pydicom's log; the first one does."""
+        with self._lock:
+            self._n_inside += 1
+            if self._n_inside == 1:
+                self._was_disabled, _LOGGER.disabled = _LOGGER.disabled, True
+                self._warnings = warnings.catch_warnings()
+                self._warnings.__enter__()
+                warnings.simplefilter("ignore")
+
+    def end(self) -> None:
+        """Restore what was before; the last one does."""
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:
+                self._warnings.__exit__(None, None, None)
+                _LOGGER.disabled = self._was_disabled
+
+
+_quiet = _Quiet()
+
+
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
     """Silence pydicom's remarks on a source's odd values: they are copied, not judged.
 
     Its log falls silent too, because such a remark quotes the value, and that may be a name.
     """
-    logger = logging.getLogger("pydicom")
-    was_disabled, logger.disabled = logger.disabled, True
+    _quiet.begin()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logger.disabled = was_disabled
+        _quiet.end()
 
 
 def text(dataset: Dataset, keyword: str) -> str:
@@ -51,8 +83,9 @@ def text(dataset: Dataset, keyword: str) -> str:
     Raises:
         SeriesError: ``bad_value``, pydicom makes nothing of its bytes.
     """
+    tag = _tag(keyword)
     try:
-        value = dataset.get(keyword)
+        value = dataset[tag].value if tag in dataset else None
     except Exception as error:  # values are parsed late, and damaged ones make pydicom raise anything
         raise _bad_value(keyword, "readable", type(error).__name__) from error
     if value is None:
@@ -61,6 +94,11 @@ def text(dataset: Dataset, keyword: str) -> str:
         raise _bad_value(keyword, "text or a number", type(value).__name__)
     values = value if isinstance(value, MultiValue) else [value]
     return "\\".join(str(one).strip().rstrip("\0") for one in values)
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
 
 
 def lenient_text(dataset: Dataset, keyword: str) -> str:

@@ -5,7 +5,8 @@ Each check takes a parsed file and raises a SeriesError; the end of this module 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import mul
 
 import numpy as np
 
@@ -74,8 +75,8 @@ def require_geometry(parsed: Parsed) -> None:
     """Position and orientation are there; direction cosines are perpendicular units, pixels have a size."""
     _require_attributes(parsed, ("ImagePositionPatient", "ImageOrientationPatient"))
     numbers(parsed.dataset, "ImagePositionPatient", 3)
-    cosines = np.reshape(numbers(parsed.dataset, "ImageOrientationPatient", 6) or (0.0,) * 6, (2, 3))
-    if np.abs(cosines @ cosines.T - np.eye(2)).max() > _UNIT_TOLERANCE:
+    cosines = numbers(parsed.dataset, "ImageOrientationPatient", 6) or (0.0,) * 6
+    if not _are_perpendicular_units(cosines[:3], cosines[3:]):
         got = shown(text(parsed.dataset, "ImageOrientationPatient"))
         raise _refusal(
             "bad_value", parsed, "ImageOrientationPatient must be two perpendicular units", got, "correct it"
@@ -166,6 +167,11 @@ def require_sure_syntax(parsed: Parsed) -> None:
 def _n_native_bytes(parsed: Parsed) -> int:
     dataset = parsed.dataset
     return int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+
+
+def _are_perpendicular_units(along_row: Sequence[float], along_column: Sequence[float]) -> bool:
+    pairs = ((along_row, along_row, 1.0), (along_column, along_column, 1.0), (along_row, along_column, 0.0))
+    return all(abs(sum(map(mul, one, other)) - wanted) <= _UNIT_TOLERANCE for one, other, wanted in pairs)
 
 
 def _require_positive_spacing(parsed: Parsed) -> None:

@@ -1,0 +1,276 @@
+"""What a denoising job takes: time of its stages and of the whole, memory, what stays open, and how long a scan is.
+
+    python -m benchmarks.denoise_job                     all of it
+    python -m benchmarks.denoise_job stages inspect      some of it; the other results stay
+    python -m benchmarks.denoise_job --quick             the same in small, to see that it works: writes no results
+
+``stages``: reading, network and writing alone, each over a whole series, against the job that overlaps them.
+``memory``: peak resident memory of a job on 2,000 slices. ``leaks``: memory, open files and threads after 100 and
+after 500 series in one process. ``inspect``: ``n2b-ct inspect`` on 10,000 files. Results:
+``benchmarks/results/denoise_job.json`` and ``.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import os
+import platform
+import pstats
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
+
+from benchmarks.denoise_input import SIZE_PX, write_hollow_series, write_model, write_series
+from benchmarks.denoise_tables import TABLES
+from n2b_ct.batch.folders import denoise_tree
+from n2b_ct.batch.outcomes import DenoiseOptions, Outcome
+from n2b_ct.batch.series_job import SeriesJob
+from n2b_ct.batch.work import Spread, Steps, Work
+from n2b_ct.inference.model import Model, load_model
+from n2b_ct.inference.slices import noise_hu
+from n2b_ct.io.dicom.read import read_slices
+from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.dicom.write import DerivedSeriesWriter
+from n2b_ct.io.series import CTSlice, SeriesRef
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+COMMAND = "python -m benchmarks.denoise_job"
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+N_SERIES_TO_INSPECT, N_PRIVATE_ELEMENTS = 20, 90
+SYNTAXES = {"uncompressed": None, "JPEG-LS": JPEGLSLossless, "JPEG 2000": JPEG2000Lossless}
+FULL = {"slices": 60, "repeats": 3, "long": 2000, "series": (100, 500), "files": 10_000}
+QUICK = {"slices": 12, "repeats": 1, "long": 60, "series": (10, 50), "files": 1000}
+
+
+def main() -> None:
+    arguments = _arguments()
+    sizes: dict[str, Any] = QUICK if arguments.quick else FULL
+    document = _earlier()
+    for part in arguments.parts or list(PARTS):
+        with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
+            document[part] = {**_machine(), **PARTS[part](Path(folder), sizes)}
+        print(TABLES[part](document[part]), end="\n\n", flush=True)
+    if not arguments.quick:
+        _write(document)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="small sizes; prints only, writes no results")
+    parser.add_argument("--scratch", type=Path, help="folder on the disk that is to be measured")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return arguments
+
+
+def measure_stages(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:
+    """Each stage alone and the job, in turn, for every encoding."""
+    model = load_model(write_model(folder))
+    rows = []
+    for name, syntax in SYNTAXES.items():
+        source = folder / name.replace(" ", "-")
+        write_series(source, sizes["slices"], SIZE_PX, syntax=syntax)
+        (series,) = scan(source).series
+        rows.append({"encoding": name, **_stage_row(series, model, folder / "out", sizes["repeats"])})
+        if syntax is None:
+            profile = _profile(series, model, folder / "out")
+    return {"n_slices": sizes["slices"], "repeats": sizes["repeats"], "rows": rows, "largest_costs": profile}
+
+
+def measure_memory(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:
+    """A long series, uncompressed and compressed, each in a process of its own."""
+    rows = []
+    for name, syntax in (("uncompressed", None), ("JPEG-LS", JPEGLSLossless)):
+        source = folder / name
+        write_series(source, sizes["long"], SIZE_PX, syntax=syntax)
+        rows.append({"encoding": name, **_alone(_peak_of_job, source, folder / f"{name}-out", write_model(folder))})
+    return {"n_slices": sizes["long"], "rows": rows}
+
+
+def measure_leaks(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:
+    """Many short series in one process."""
+    for number in range(max(sizes["series"])):
+        write_series(folder / "in" / f"{number:04d}", 3, 64, series_number=number, n_different=1)
+    rows = _alone(_state_after, folder / "in", folder / "out", write_model(folder), [3 * n for n in sizes["series"]])
+    return {"rows": [{"n_series": n, **row} for n, row in zip(sizes["series"], rows, strict=True)]}
+
+
+def measure_inspect(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:
+    """Short headers with small images, and long headers with images of the usual size."""
+    kinds = {"70 elements, 16x16": (16, 0), "160 elements, 512x512": (SIZE_PX, N_PRIVATE_ELEMENTS)}
+    rows = []
+    for number, (name, (size_px, n_private)) in enumerate(kinds.items()):
+        source = folder / str(number)
+        for part in range(N_SERIES_TO_INSPECT):
+            n = sizes["files"] // N_SERIES_TO_INSPECT
+            write_hollow_series(source / f"{part:02d}", n, size_px, series_number=part, n_private=n_private)
+        rows.append({"headers": name, "wall_s": _wall_s(lambda path=source: _inspect(path))})
+    return {"n_files": sizes["files"], "rows": rows}
+
+
+PARTS: dict[str, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {
+    "stages": measure_stages,
+    "memory": measure_memory,
+    "leaks": measure_leaks,
+    "inspect": measure_inspect,
+}
+
+
+def _stage_row(series: SeriesRef, model: Model, out: Path, repeats: int) -> dict[str, Any]:
+    slices = [one for one in read_slices(series.instances) if isinstance(one, CTSlice)]
+    noises = [noise_hu(model, one.hu, one.is_padding) for one in slices]
+    work = _work(model)
+    ways: dict[str, Callable[[], object]] = {
+        "read_s": lambda: sum(1 for _ in read_slices(series.instances)),
+        "network_s": lambda: [noise_hu(model, one.hu, one.is_padding) for one in slices],
+        "write_s": lambda: _derive_and_write(series, slices, noises, work, _fresh(out)),
+        "job_s": lambda: _job(series, work, _fresh(out)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            times[name].append(_wall_s(way))
+    medians = {name: round(statistics.median(taken), 3) for name, taken in times.items()}
+    stages = [medians[name] for name in ("read_s", "network_s", "write_s")]
+    ratios = {"to_slowest": medians["job_s"] / max(stages), "to_sum": medians["job_s"] / sum(stages)}
+    return {**medians, **{name: round(ratio, 3) for name, ratio in ratios.items()}}
+
+
+def _derive_and_write(series: SeriesRef, slices: list[CTSlice], noises: list[np.ndarray], work: Any, to: Path) -> None:
+    """All that a job does behind the network."""
+    spread = Spread()
+    with DerivedSeriesWriter(series, to, work.derivation()) as writer:
+        for one, noise in zip(slices, noises, strict=True):
+            writer.add(one, one.hu - np.float32(work.strength) * noise)
+            spread.add(noise[work.model.window.contains(one.hu)])
+
+
+def _profile(series: SeriesRef, model: Model, out: Path) -> list[dict[str, Any]]:
+    """The three functions that take most time by themselves, in one thread: a profile sees no other."""
+    work = _work(model)
+
+    def one_by_one() -> None:
+        slices = [one for one in read_slices(series.instances) if isinstance(one, CTSlice)]
+        noises = [noise_hu(model, one.hu, one.is_padding) for one in slices]
+        _derive_and_write(series, slices, noises, work, _fresh(out))
+
+    profile = cProfile.Profile()
+    profile.runcall(one_by_one)
+    costs: dict[Any, Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    total_s = sum(own_s for _, _, own_s, _, _ in costs.values())
+    largest = sorted(costs.items(), key=lambda item: item[1][2], reverse=True)[:3]
+    return [
+        {"function": f"{Path(where[0]).name}:{where[2]}", "n_calls": cost[1], "share": round(cost[2] / total_s, 3)}
+        for where, cost in largest
+    ]
+
+
+def _peak_of_job(source: Path, target: Path, model_file: Path) -> dict[str, Any]:
+    start = time.perf_counter()
+    (outcome,) = denoise_tree(source, target, load_model(model_file), DenoiseOptions(created=WHEN)).outcomes
+    _require_done(outcome)
+    by_thread = (path.read_text(encoding="utf-8") for path in Path("/proc/self/task").glob("*/children"))
+    return {
+        "job_s": round(time.perf_counter() - start, 1),
+        "peak_mib": _mib("self", "VmHWM"),
+        "peak_of_workers_mib": [_mib(pid, "VmHWM") for pids in by_thread for pid in pids.split()],
+    }
+
+
+def _state_after(source: Path, target: Path, model_file: Path, n_slices: list[int]) -> list[dict[str, int]]:
+    """The state of this process at some moments of a run over many series."""
+    found: list[dict[str, int]] = []
+
+    def look(done: int, *_: object) -> None:
+        if done in n_slices:
+            n_open = len(list(Path("/proc/self/fd").iterdir()))
+            found.append({"mib": _mib("self", "VmRSS"), "open_files": n_open, "threads": threading.active_count()})
+
+    denoise_tree(source, target, load_model(model_file), DenoiseOptions(created=WHEN), look)
+    return found
+
+
+def _mib(process: str, what: str) -> int:
+    """Read a size of a process from Linux's account of it, MiB."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(what))
+
+
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run in a fresh process, whose memory nobody else has filled."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _inspect(folder: Path) -> None:
+    command = [sys.executable, "-m", "n2b_ct", "inspect", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603  (our own interpreter and module)
+
+
+def _job(series: SeriesRef, work: Work[Model], target: Path) -> None:
+    _require_done(SeriesJob(series, target, work).run())
+
+
+def _require_done(outcome: Outcome) -> None:
+    if outcome.status != "done":
+        raise SystemExit(outcome.detail)
+
+
+def _work(model: Model) -> Work[Model]:
+    return Work(model, DenoiseOptions(), WHEN, Steps(None, 0))
+
+
+def _fresh(out: Path) -> Path:
+    """A place that nothing was written to yet."""
+    return out / str(time.perf_counter_ns())
+
+
+def _wall_s(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return round(time.perf_counter() - start, 3)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "command": COMMAND,
+        "processor": platform.processor() or platform.machine(),
+        "n_cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _earlier() -> dict[str, Any]:
+    """Results of parts that may not be measured now."""
+    path = RESULTS / "denoise_job.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _write(document: dict[str, Any]) -> None:
+    content = json.dumps({part: document[part] for part in PARTS if part in document}, indent=2) + "\n"
+    (RESULTS / "denoise_job.json").write_text(content, encoding="utf-8")
+    tables = [TABLES[part](document[part]) for part in PARTS if part in document]
+    (RESULTS / "denoise_job.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""How fast the default CT network denoises a slice of 512x512, and at what loss, beside what one could do instead.
+
+    python benchmarks/denoise_network.py --data-root DATA [--model RUN] [--threads 2]
+
+Times, taking turns in one process: the network as n2b-ct runs it (float32, channels last, one transposed convolution a
+step up); the same weights in plain eager PyTorch (float32, contiguous; doubling, joining, convolving); bf16; and
+torch.compile; and on the same slice BM3D (``n2b-ct[bm3d]``) and scikit-image's fast NLM. Deviations are those from the
+plain network in float64, in HU. ``--model`` takes trained weights, without which deviations mean little. Peers with
+packages of their own are measured by ``benchmarks/peers``. Results: ``denoise_network.json`` and ``.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib.util
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.plain_loop import plain_network
+from n2b_ct.evaluation import controls
+from n2b_ct.inference.model import Model, load_model
+from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.scan import scan
+from n2b_ct.networks import box_mean
+from n2b_ct.training.processor import processor_name
+
+RESULTS = Path(__file__).parent / "results"
+SLICES = "ct_lowdose_pairs/mayo_L192_3mm_B30/QD"
+COMMAND = "python benchmarks/denoise_network.py"
+PLAIN = "plain eager PyTorch, float32"
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    hu = read_series(scan(arguments.data_root / SLICES).series[0]).hu[0]
+    model = load_model(arguments.model)
+    rows = _measured(_candidates(model, hu), arguments.turns)
+    exact = _exact_hu(model, hu)
+    for row in rows:
+        found = row.pop("found")
+        if row.pop("is_network"):
+            off = np.abs(found - exact)
+            row |= {"largest_hu": round(float(off.max()), 4), "rms_hu": round(float(np.sqrt(np.mean(off**2))), 4)}
+    plain = next(row["median_s"] for row in rows if row["what"] == PLAIN)
+    for row in rows:
+        row["plain_to_this"] = round(plain / row["median_s"], 2)
+    document = {
+        "command": f"{COMMAND} --data-root DATA --model RUN --threads {arguments.threads}",
+        "model": model.name,
+        "slice": f"{SLICES}, the first",
+        "processor": processor_name(),
+        "threads": arguments.threads,
+        "torch": torch.__version__,
+        "rows": rows,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "denoise_network.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (RESULTS / "denoise_network.md").write_text(_table(document), encoding="utf-8")
+    print(_table(document))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="a run folder of CT with the default network")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--turns", type=int, default=9)
+    return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that denoises the slice.
+
+    Attributes:
+        run: Does it; a network answers with the denoised slice in HU.
+        is_network: Whether its answer is held against the exact one.
+        is_slow: It takes seconds: three turns will do.
+    """
+
+    run: Callable[[], np.ndarray]
+    is_network: bool = True
+    is_slow: bool = False
+
+
+def _candidates(model: Model, hu: np.ndarray) -> dict[str, Candidate]:
+    plain, own = plain_network(copy.deepcopy(model.denoiser)).eval(), model.denoiser
+    compiled = torch.compile(copy.deepcopy(plain).to(memory_format=torch.channels_last))
+    candidates = {
+        PLAIN: Candidate(lambda: _through(plain, model, hu)),
+        "n2b-ct: float32, channels last, one transposed convolution a step up": Candidate(
+            lambda: _through(own, model, hu)
+        ),
+        "the same in bf16": Candidate(lambda: _through(own, model, hu, torch.bfloat16)),
+        "plain network, channels last, bf16": Candidate(
+            lambda: _through(compiled._orig_mod, model, hu, torch.bfloat16)
+        ),
+        "plain network, channels last, torch.compile": Candidate(lambda: _through(compiled, model, hu)),
+        "scikit-image NLM, fast, patch 5, distance 6": Candidate(lambda: controls.nlm(hu, 30.0), is_network=False),
+    }
+    if importlib.util.find_spec("bm3d"):
+        candidates["BM3D"] = Candidate(lambda: controls.bm3d(hu, 30.0), is_network=False, is_slow=True)
+    return candidates
+
+
+def _through(network: nn.Module, model: Model, hu: np.ndarray, autocast: torch.dtype | None = None) -> np.ndarray:
+    image = torch.from_numpy(model.window.normalise(hu))[None, None]
+    with (
+        torch.inference_mode(),
+        torch.autocast("cpu", dtype=autocast or torch.bfloat16, enabled=autocast is not None),
+    ):
+        denoised: Tensor = network(image)
+    return denoised[0, 0].numpy() * np.float32(model.window.width_hu)
+
+
+def _exact_hu(model: Model, hu: np.ndarray) -> np.ndarray:
+    network = plain_network(copy.deepcopy(model.denoiser)).eval().double()
+    image = torch.from_numpy(model.window.normalise(hu))[None, None].double()
+    with torch.inference_mode():
+        raw = network.network(image)
+        found = raw + box_mean(image - raw, network.kernel_px, network.passes)
+    return found[0, 0].numpy() * model.window.width_hu
+
+
+def _measured(candidates: dict[str, Candidate], n_turns: int) -> list[dict[str, Any]]:
+    found = {name: one.run() for name, one in candidates.items()}  # a warm-up too
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(n_turns):
+        for name, one in candidates.items():
+            if turn < 3 or not one.is_slow:
+                started = time.perf_counter()
+                one.run()
+                seconds[name].append(time.perf_counter() - started)
+    return [
+        {
+            "what": name,
+            "median_s": round(statistics.median(seconds[name]), 4),
+            "found": found[name],
+            "is_network": one.is_network,
+        }
+        for name, one in candidates.items()
+    ]
+
+
+def _table(document: dict[str, Any]) -> str:
+    lines = [
+        f"`{document['command']}`; {document['processor']}, {document['threads']} threads, torch {document['torch']}; "
+        f"one slice of 512x512 ({document['slice']}), model {document['model']}, symmetries 1.",
+        "",
+        "| what | median s | plain network : this | largest deviation, HU | rms, HU |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in document["rows"]:
+        off = f"{row['largest_hu']} | {row['rms_hu']}" if "largest_hu" in row else " | "
+        lines.append(f"| {row['what']} | {row['median_s']} | {row['plain_to_this']} | {off} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
