@@ -98,7 +98,7 @@ def box_mean(x: Tensor, kernel_px: int, passes: int) -> Tensor:
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
         along_rows, along_cols = (box_mean_matrix(n_px, kernel_px, passes, x.device) for n_px in (rows, cols))
     else:
-        along_rows, along_cols = (_kept_matrix(n_px, kernel_px, passes, x.device) for n_px in (rows, cols))
+        along_rows, along_cols = (_matrix(n_px, kernel_px, passes, x.device) for n_px in (rows, cols))
     return (along_rows @ x.double() @ along_cols).to(x.dtype)
 
 
@@ -127,6 +127,11 @@ def box_mean_matrix(n_px: int, kernel_px: int, passes: int, device: torch.device
     for _ in range(passes - 1):
         power = power @ once
     return power
+
+
+def _matrix(n_px: int, kernel_px: int, passes: int, device: torch.device) -> Tensor:
+    build = box_mean_matrix if torch.compiler.is_compiling() else _kept_matrix  # a compiler keeps constants by itself
+    return build(n_px, kernel_px, passes, device)
 
 
 @lru_cache(maxsize=16)

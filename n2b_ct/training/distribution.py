@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import torch
 from ignite import distributed as idist
-from torch.distributed import PrefixStore
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from n2b_ct.config.sections import TrainingSection

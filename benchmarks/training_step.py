@@ -1,0 +1,229 @@
+"""How long a step of Noise2Blur takes, beside its networks alone and beside a plain loop of the same algorithm.
+
+    python benchmarks/training_step.py [--threads 2] [--device cuda]
+
+Trains ``piglet.yaml``'s method (16 noisy and 16 clean patches of 128²) on slices that are made up, and times, taking
+turns in one process: a whole iteration of the trainer (drawing, cutting, losses, Adam, weight average, history); the
+forward and backward passes of F and H on a ready batch, which any implementation has to pay; and a step of
+``plain_loop.py``. Results: ``benchmarks/results/training_step.json`` and ``.md``, with the costs by operator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor, nn
+
+from benchmarks.plain_loop import Patches, PlainLoop
+from n2b_ct.config import Pipeline
+from n2b_ct.data.patches import PatchBatches
+from n2b_ct.data.slices import SliceBank
+from n2b_ct.filters import mean_blur
+from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.training.assembly import Assembled, assemble
+from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.training.devices import autocast_dtype, choose_device
+from n2b_ct.training.methods import build_method
+from n2b_ct.training.processor import processor_name
+
+RESULTS = Path(__file__).parent / "results"
+COMMAND = "python benchmarks/training_step.py"
+N_SLICES, SIZE_PX = 40, 512
+WARM_UP, PER_TURN = 3, 2
+
+
+class MadeUpSlices:
+    """Training images without a file: noise on a smooth ground."""
+
+    traits = ImageTraits(n_channels=1, n_noisy=N_SLICES, clipped=True, unit=NetworkUnit(1000.0, "HU", "hu", "slice"))
+    n_images = {"noisy": N_SLICES, "clean": N_SLICES}  # noqa: RUF012 (never changed)
+    sizes_px = ((SIZE_PX, SIZE_PX),)
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        ground = torch.linspace(0.3, 0.7, SIZE_PX).expand(1, SIZE_PX, SIZE_PX)
+        self.clean = [ground + 0.05 * torch.rand(1, generator=generator) for _ in range(N_SLICES)]
+        self.noisy = [image + 0.03 * torch.randn(image.shape, generator=generator) for image in self.clean]
+        self.blurred = [torch.from_numpy(mean_blur(image[0].numpy()))[None] for image in self.noisy]
+
+    def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:  # noqa: ARG002
+        return []
+
+    def load(self, pipeline: Pipeline, needs: BatchNeeds, run_dir: Path, device: torch.device, *_: Any) -> TrainingData:  # noqa: ARG002
+        training = pipeline.training
+        whole = [np.ones((SIZE_PX, SIZE_PX), dtype=bool)] * N_SLICES
+        batches = PatchBatches(
+            SliceBank(self.noisy, whole, {"blurred": self.blurred}),
+            SliceBank(self.clean, whole),
+            patch_px=training.patch_px,
+            batch_size=training.batch_size,
+            n_batches=training.iterations,
+            seed=training.seed,
+            device=device,
+        )
+        return TrainingData(batches, None)
+
+
+class Networks:
+    """F and H on a ready batch: forward without gradient of F, forward and backward of H and of F."""
+
+    def __init__(self, networks: nn.ModuleDict, batch: dict[str, Tensor], autocast: torch.dtype | None) -> None:
+        self._denoiser, self._extractor = networks["denoiser"], networks["noise_extractor"]
+        self._autocast = autocast
+        self._x, self._c = batch["noisy"], batch["clean"]
+
+    def step(self) -> None:
+        device = self._x.device.type
+        with torch.autocast(device, dtype=self._autocast or torch.bfloat16, enabled=self._autocast is not None):
+            with torch.no_grad():
+                n_hat = self._x - self._denoiser(self._x)
+            loss = self._extractor(n_hat).abs().mean() + (self._denoiser(self._c) - self._c).abs().mean()
+        loss.backward()
+        for weight in (*self._denoiser.parameters(), *self._extractor.parameters()):
+            weight.grad = None
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    seconds, costs = measure(device, arguments.turns)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    document = {
+        "command": f"{COMMAND} --threads {arguments.threads}",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
+        "threads": arguments.threads,
+        "torch": torch.__version__,
+        "median_s": {name: round(value, 4) for name, value in medians.items()},
+        "step_to_networks": round(medians["step"] / medians["networks"], 3),
+        "plain_loop_to_step": round(medians["plain loop"] / medians["step"], 2),
+        "n_timed": {name: len(values) for name, values in seconds.items()},
+        "largest_costs": costs,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "training_step.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (RESULTS / "training_step.md").write_text(_table(document), encoding="utf-8")
+    print(_table(document))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--turns", type=int, default=10, help="of two steps each")
+    return parser.parse_args()
+
+
+def measure(device: torch.device, n_turns: int) -> tuple[dict[str, list[float]], list[dict[str, Any]]]:
+    """Seconds of every timed step by what was timed, and the costs of a step by operator."""
+    images = MadeUpSlices()
+    pipeline = Pipeline.model_validate(
+        {
+            "name": "training_step",
+            "data": {"manifest": "none.yaml"},
+            "method": {"name": "noise2blur", "initial_fraction": 0.0, "collapse_ratio": None},
+            "training": {"iterations": WARM_UP + PER_TURN * n_turns, "batch_size": 16, "patch_px": 128},
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        assembled = assemble(pipeline, images, Path(folder), device)
+        others = _others(pipeline, images, assembled, device)
+        turns = _Turns(others, device)
+        turns.attach(assembled.trainer)
+        assembled.trainer.run()
+    return turns.seconds, _largest_costs(others["networks"])
+
+
+def _others(
+    pipeline: Pipeline, images: MadeUpSlices, assembled: Assembled, device: torch.device
+) -> dict[str, Callable[[], None]]:
+    ready = {
+        key: value.to(device, memory_format=torch.channels_last)
+        for key, value in assembled.batches[0].items()
+        if value.ndim == 4
+    }
+    autocast = autocast_dtype("auto", device)
+    plain = build_method(pipeline.method, images.traits).networks
+    training = pipeline.training
+    n_patches = training.batch_size * training.iterations * 2
+    patches = Patches(images.noisy, images.blurred, images.clean, training.patch_px, n_patches)
+    loop = PlainLoop(plain["denoiser"], plain["noise_extractor"], patches, training.batch_size, device)
+    own = build_method(pipeline.method, images.traits).networks
+    own.to(device).to(memory_format=torch.channels_last).train()
+    return {"networks": Networks(own, ready, autocast).step, "plain loop": loop.step}
+
+
+class _Turns:
+    """Times the trainer's iterations, and between them the others."""
+
+    def __init__(self, others: dict[str, Callable[[], None]], device: torch.device) -> None:
+        self._others, self._device = others, device
+        self.seconds: dict[str, list[float]] = {name: [] for name in ("step", *others)}
+        self._since = 0.0
+
+    def attach(self, trainer: Engine) -> None:
+        trainer.add_event_handler(Events.STARTED, lambda _: self._warm_up())
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._iteration)
+
+    def _warm_up(self) -> None:
+        for step in self._others.values():
+            for _ in range(WARM_UP):
+                step()
+        self._since = self._now()
+
+    def _iteration(self, engine: Engine) -> None:
+        if engine.state.iteration > WARM_UP:
+            self.seconds["step"].append(self._now() - self._since)
+        if engine.state.iteration % PER_TURN == 0:
+            for name, step in self._others.items():
+                for _ in range(PER_TURN):
+                    started = self._now()
+                    step()
+                    self.seconds[name].append(self._now() - started)
+        self._since = self._now()
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+def _largest_costs(step: Callable[[], None], n: int = 3) -> list[dict[str, Any]]:
+    with torch.profiler.profile() as profile:
+        for _ in range(PER_TURN):
+            step()
+    operators = sorted(profile.key_averages(), key=lambda one: one.self_cpu_time_total, reverse=True)
+    total = sum(one.self_cpu_time_total for one in operators)
+    return [{"operator": one.key, "share": round(one.self_cpu_time_total / total, 3)} for one in operators[:n]]
+
+
+def _table(document: dict[str, Any]) -> str:
+    seconds = document["median_s"]
+    costs = ", ".join(f"`{one['operator']}` {one['share']:.0%}" for one in document["largest_costs"])
+    lines = [
+        f"`{document['command']}`; {document['device']}, {document['threads']} threads, torch {document['torch']}; "
+        "Noise2Blur, convergence stage, 16 + 16 patches of 128², default network.",
+        "",
+        "| one step | median s | ratio |",
+        "| --- | --- | --- |",
+        f"| its networks alone, on a ready batch | {seconds['networks']} | 1 |",
+        f"| of the trainer | {seconds['step']} | {document['step_to_networks']} of the networks |",
+        f"| of a plain loop | {seconds['plain loop']} | {document['plain_loop_to_step']} of the trainer |",
+        "",
+        f"The networks' largest costs: {costs}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
