@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_place, new_partial, remove_partials, sync_folder
+from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_place, new_partial, remove_partials, sync
+
+_N_SYNCED_AT_ONCE = 8
 
 
 class FolderInTheMaking:
@@ -45,7 +48,7 @@ class FolderInTheMaking:
         try:
             self._make_parents()
             self.partial.mkdir()
-            sync_folder(self.partial.parent)
+            sync(self.partial.parent)
         except BaseException as error:
             self.discard()
             if isinstance(error, OSError):
@@ -64,7 +67,7 @@ class FolderInTheMaking:
             if self.target.exists():
                 self.target.replace(self._replaced)
             self.partial.replace(self.target)
-            sync_folder(self.target.parent)
+            sync(self.target.parent)
         except BaseException as error:
             if self._replaced.exists() and not self.target.exists():
                 self._replaced.replace(self.target)
@@ -111,10 +114,28 @@ def recover(target: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
+def write_into_hidden_folder(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that its folder's :meth:`FolderInTheMaking.finish` forces to disk.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def _sync_tree(root: Path) -> None:
-    """Force the entries of a folder and of those below it to disk, before the rename that shows them."""
-    for folder, _, _ in os.walk(root):
-        sync_folder(Path(folder))
+    """Force files and folders below a folder, and the folder, to disk before the rename that shows them.
+
+    Several at a time: a file system brings many files to disk in one go, and one by one in as many.
+    """
+    below = list(os.walk(root))
+    with ThreadPoolExecutor(_N_SYNCED_AT_ONCE) as pool:
+        list(pool.map(sync, [Path(folder, name) for folder, _, names in below for name in names]))
+    for folder, _, _ in below:
+        sync(Path(folder))
 
 
 def unwritable(place: Path, error: OSError) -> OutputError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.atomic import remove_partials, sync_folder, write_atomically
+from n2b_ct.io.atomic import remove_partials, sync, write_atomically
 from n2b_ct.io.voxel_files import VoxelFile, file_size, local_file, refused, require_size
 from n2b_ct.io.voxels import RAS_TO_LPS
 
@@ -132,7 +132,7 @@ def write_pair(out: Path, header: str, data_path: Path, data: bytes) -> None:
     try:
         remove_partials(data_path)  # of a run that was killed
         out.unlink(missing_ok=True)  # an old header must not find new data
-        sync_folder(out.parent)
+        sync(out.parent)
     except OSError as error:
         raise OutputError(explain(str(out), "must be writable", error.strerror, "choose another place")) from error
     write_atomically(data_path, lambda file: file.write(data))

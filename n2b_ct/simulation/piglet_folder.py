@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_place, sync_folder
+from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_place, sync
 
 _GO_ON = "make room or choose another place; the same call again goes on where this one stopped"
 
@@ -142,5 +142,5 @@ def _replace(tree_dir: Path, target_dir: Path) -> None:
         if was_there:
             replaced_dir.rename(target_dir)
         raise
-    sync_folder(target_dir.parent)
+    sync(target_dir.parent)
     shutil.rmtree(replaced_dir, ignore_errors=True)

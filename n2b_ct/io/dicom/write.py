@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from n2b_ct.errors import OutputError, SeriesError, explain
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.atomic_folder import FolderInTheMaking, unwritable
+from n2b_ct.io.atomic_folder import FolderInTheMaking, unwritable, write_into_hidden_folder
 from n2b_ct.io.dicom.values import quiet_pydicom
 from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.dicom.writing.derive import Derivation, SeriesContext, derive_slice
@@ -104,7 +104,7 @@ class DerivedSeriesWriter:
         derived = derive_slice(ct_slice, hu, self._derivation, self._context, neighbours)
         path = self._folder.partial / name
         _make_folder(path.parent)
-        write_dataset_atomically(derived.dataset, path)
+        write_into_hidden_folder(path, encoded(derived.dataset, path.name))
         self._written.add(name)
         return WriteStats(derived.n_clipped, derived.dropped_creators)
 
@@ -140,15 +140,24 @@ def write_dataset_atomically(dataset: Dataset, path: Path) -> None:
         OutputError: The place cannot be written.
         SeriesError: ``header_unwritable``, an element that was copied cannot be encoded.
     """
+    content = encoded(dataset, path.name)
+    write_atomically(path, lambda file: file.write(content))
 
+
+def encoded(dataset: Dataset, name: str) -> memoryview:
+    """Encode a data set with its file meta information; ``name`` is what messages call it.
+
+    Raises:
+        SeriesError: ``header_unwritable``, an element that was copied cannot be encoded.
+    """
     content = BytesIO()
     try:
         with quiet_pydicom():
             dataset.save_as(content, enforce_file_format=True)
     except Exception as error:
-        message = explain(path.name, "header must be valid DICOM", type(error).__name__, "correct the source")
+        message = explain(name, "header must be valid DICOM", type(error).__name__, "correct the source")
         raise SeriesError("header_unwritable", message) from error
-    write_atomically(path, lambda file: file.write(content.getbuffer()))
+    return content.getbuffer()
 
 
 def slice_names(source: SeriesRef) -> dict[SliceKey, Path]:

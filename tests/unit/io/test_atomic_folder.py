@@ -8,7 +8,7 @@ import pytest
 
 from n2b_ct.errors import OutputError
 from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_place, new_partial, remove_partials
-from n2b_ct.io.atomic_folder import FolderInTheMaking, recover
+from n2b_ct.io.atomic_folder import FolderInTheMaking, recover, write_into_hidden_folder
 from tests.helpers import assert_nothing_left
 
 
@@ -79,7 +79,7 @@ def test_an_interrupted_replacement_leaves_the_old_one_or_the_new_one(tmp_path, 
     folder.begin()
     (folder.partial / "file").write_text("new")
     monkeypatch.setattr(Path, "replace", interrupted)
-    monkeypatch.setattr("n2b_ct.io.atomic_folder.sync_folder", sync)
+    monkeypatch.setattr("n2b_ct.io.atomic_folder.sync", sync)
     with pytest.raises((KeyboardInterrupt, OutputError), match=r"must be writable|^$"):
         folder.finish()
     folder.discard()
@@ -154,7 +154,33 @@ def test_an_interruption_while_beginning_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(_: Path) -> None:
         raise KillError
 
-    monkeypatch.setattr("n2b_ct.io.atomic_folder.sync_folder", interrupt)
+    monkeypatch.setattr("n2b_ct.io.atomic_folder.sync", interrupt)
     with pytest.raises(KillError, match=r"^$"):
         FolderInTheMaking(tmp_path / "a" / "target", overwrite=False).begin()
     assert_nothing_left(tmp_path)
+
+
+def test_every_file_and_folder_is_forced_to_disk_before_the_rename_shows_them(tmp_path, monkeypatch):
+    synced: list[Path] = []
+    seen_when_renamed: list[set[str]] = []
+    rename = Path.replace
+
+    def noting(self: Path, goal: Path) -> Path:
+        seen_when_renamed.append({path.name for path in synced})
+        return rename(self, goal)
+
+    folder = FolderInTheMaking(tmp_path / "target", overwrite=False)
+    folder.begin()
+    (folder.partial / "below").mkdir()
+    write_into_hidden_folder(folder.partial / "below" / "slice", b"pixels")
+    monkeypatch.setattr(Path, "replace", noting)
+    monkeypatch.setattr("n2b_ct.io.atomic_folder.sync", synced.append)
+    folder.finish()
+    assert seen_when_renamed == [{folder.partial.name, "below", "slice"}]
+    assert synced[-1] == tmp_path
+    assert (tmp_path / "target" / "below" / "slice").read_bytes() == b"pixels"
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(OutputError, match="must be writable, got No such file or directory"):
+        write_into_hidden_folder(tmp_path / "gone" / "slice", b"pixels")

@@ -234,9 +234,7 @@ def test_a_data_file_that_is_another_s_is_not_overwritten(tmp_path, ending):
 @pytest.mark.parametrize(
     ("ending", "step"),
     [(".nhdr", "nrrd.encoded"), (".mhd", "metaimage.encoded")]
-    + [
-        (ending, f"text_headers.{step}") for ending in (".nhdr", ".mhd") for step in ("sync_folder", "write_atomically")
-    ],
+    + [(ending, f"text_headers.{step}") for ending in (".nhdr", ".mhd") for step in ("sync", "write_atomically")],
 )
 def test_a_kill_leaves_no_header_without_its_data(tmp_path, ending, step, monkeypatch):
     source = save(tmp_path / f"a{ending}")
