@@ -8,6 +8,7 @@
     │   └── SeriesError    one series cannot be used; the others can
     ├── ModelError         a model file is not ours or does not fit
     ├── OutputError        the output place cannot be written, or must not be
+    ├── ClusterError       other machines that should do the work cannot be reached or are not fit for it
     └── TrainingError      training cannot go on
         └── CollapseError  the noise extractor's noise died: no model is written
 
@@ -47,6 +48,10 @@ class ModelError(N2BError):
 
 class OutputError(N2BError):
     """The output place cannot be written, or must not be."""
+
+
+class ClusterError(N2BError):
+    """Other machines that should do the work cannot be reached, or are not fit for it."""
 
 
 class TrainingError(N2BError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.batch.places import mirrored_dirs, mirrored_file, refuse_overlap
-from n2b_ct.batch.series_job import SeriesJob
+from n2b_ct.batch.tasks import CarryOut, SeriesTask, Task, VolumeTask, one_by_one
 from n2b_ct.batch.trees import (
     nothing_found,
     prepare_places,
@@ -17,7 +18,7 @@ from n2b_ct.batch.trees import (
     select_series,
     with_refusals,
 )
-from n2b_ct.batch.volume_job import VolumeJob, count_slices
+from n2b_ct.batch.volume_job import count_slices
 from n2b_ct.batch.work import Steps, Work
 from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.inference.model import Model
@@ -29,17 +30,47 @@ from n2b_ct.io.series import FileRecord
 from n2b_ct.io.volume_records import volumes_among, with_volumes
 
 
+@dataclass(frozen=True, slots=True)
+class TreePlan:
+    """What is to be done in a tree: its tasks, series first, and a record of every file."""
+
+    tasks: tuple[Task, ...]
+    records: tuple[FileRecord, ...]
+
+
 def denoise_tree(
-    source: Path, output: Path, model: Model, options: DenoiseOptions, progress: Progress | None = None
+    source: Path,
+    output: Path,
+    model: Model,
+    options: DenoiseOptions,
+    progress: Progress | None = None,
+    carry_out: CarryOut = one_by_one,
 ) -> TreeResult:
     """Denoise every series and volume at or below ``source``.
 
-    A series that fails is reported and the others are done.
+    A series that fails is reported and the others are done. ``carry_out`` decides where; the bytes do not depend on it.
 
     Raises:
         ConfigError: An option that is for pictures.
         DataError: Nothing to denoise.
         OutputError: The output overlaps the input, or is there already and must not be touched.
+    """
+    plan = plan_tree(source, output, options)
+    steps = Steps(progress, sum(task.n_slices for task in plan.tasks))
+    work = Work(model, options, options.created or datetime.now().astimezone(), steps)
+    prepare_places([place for task in plan.tasks for place in work.places(task.target)], options.if_present)
+    done = carry_out(plan.tasks, work)
+    records = with_refusals(plan.records, (record for one in done for record in one.refused))
+    return TreeResult(tuple(one.outcome for one in done), records)
+
+
+def plan_tree(source: Path, output: Path, options: DenoiseOptions) -> TreePlan:
+    """Find all there is to do, and where it goes; nothing is written.
+
+    Raises:
+        ConfigError: An option that is for pictures.
+        DataError: Nothing to denoise.
+        OutputError: The output overlaps the input.
     """
     require_source(source, "a DICOM file, a folder or a volume")
     if options.per_channel:
@@ -53,17 +84,12 @@ def denoise_tree(
     if not series and not volumes:
         raise _nothing_found(source, records)
     targets = mirrored_dirs(series, source, output, volumes)
-    volume_targets = [mirrored_file(path, source, output) for path in volumes]
-    steps = Steps(progress, sum(map(len, series)) + sum(map(count_slices, volumes)))
-    work = Work(model, options, options.created or datetime.now().astimezone(), steps)
-    places = [place for target in (*targets, *volume_targets) for place in work.places(target)]
-    prepare_places(places, options.if_present)
-    jobs = [
-        SeriesJob(one, target, work, refused_slices(one, records)) for one, target in zip(series, targets, strict=True)
-    ]
-    outcomes = [job.run() for job in jobs]
-    outcomes += [VolumeJob(path, target, work).run() for path, target in zip(volumes, volume_targets, strict=True)]
-    return TreeResult(tuple(outcomes), with_refusals(records, (record for job in jobs for record in job.refused)))
+    of_series = (
+        SeriesTask(one, target, tuple(refused_slices(one, records)))
+        for one, target in zip(series, targets, strict=True)
+    )
+    of_volumes = (VolumeTask(path, mirrored_file(path, source, output), count_slices(path)) for path in volumes)
+    return TreePlan((*of_series, *of_volumes), tuple(records))
 
 
 def _nothing_found(source: Path, records: Sequence[FileRecord]) -> DataError:

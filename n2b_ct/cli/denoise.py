@@ -50,6 +50,10 @@ _QUALIFICATIONS: dict[str, ContentQualification] = {
 _PerChannel = Annotated[
     bool, typer.Option("--per-channel", help="Let a model of gray pictures denoise the channels of RGB one by one.")
 ]
+_Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="tcp://HOST:8786", help="A Dask scheduler, whose workers do the series and volumes."),
+]
 _NumberOffset = Annotated[int, typer.Option(help="Added to SeriesNumber.")]
 _Created = Annotated[
     str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
@@ -80,6 +84,7 @@ def denoise(
     series_number_offset: _NumberOffset = 1000,
     created: _Created = None,
     per_channel: _PerChannel = False,
+    scheduler: _Scheduler = None,
 ) -> None:
     """Denoise CT: HU in, HU out, derived DICOM series with new UIDs; every series appears whole or not at all.
 
@@ -115,6 +120,8 @@ def denoise(
         ),
     )
     with progress_bar("denoising") as progress:
-        result = api.denoise(source, output, model, options=options, device=device, progress=progress)
+        result = api.denoise(
+            source, output, model, options=options, device=device, progress=progress, scheduler=scheduler
+        )
     tell(result, json_path)
     raise typer.Exit(exit_code(result))
