@@ -104,6 +104,8 @@ class TrainingSection(Section):
     """Adam's, at the start."""
     gradient_norm_limit: float | None = Field(None, gt=0)
     """Each network's gradient is shortened to this norm, so that one odd batch cannot throw it; null: never."""
+    gradient_surge_limit: float | None = Field(10.0, gt=1)
+    """Each network's gradient is shortened to so many times its usual norm; null: never."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Cosine falls to ``final_learning_rate_fraction`` at the end."""
     final_learning_rate_fraction: float = Field(0.01, gt=0, le=1)

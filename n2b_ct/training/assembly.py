@@ -33,7 +33,7 @@ from n2b_ct.training.health import NoiseWatch
 from n2b_ct.training.methods import build_method
 from n2b_ct.training.reporting import attach_reports
 from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir
-from n2b_ct.training.trainer import build_optimizer, build_trainer
+from n2b_ct.training.trainer import build_optimizer, build_trainer, gradient_limits
 from n2b_ct.training.validation import ValidationColumns, build_validator
 
 
@@ -86,12 +86,13 @@ def assemble(
     optimizer, scheduler = build_optimizer(method, training)
     loader = _loader(data.batches, checkpoint[1] if checkpoint else 0, device)
     autocast = autocast_dtype(training.precision, device)
-    trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast)
+    limits = gradient_limits(method, training)
+    trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast, limits=limits)
     average = _average(method, training.average_weights_decay)
     assembled = Assembled(trainer, method, data.batches, average, TrainingClock())
     watch = _watch(pipeline, images.traits.unit)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
-    kept |= {"clock": assembled.clock}
+    kept |= {"clock": assembled.clock, "limits": limits}
     kept |= {"watch": watch} if watch is not None else {}
     kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
     if checkpoint is not None:

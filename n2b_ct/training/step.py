@@ -11,11 +11,11 @@ from ignite import distributed as idist
 from ignite.engine import Engine
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import Method, StepResult
+from n2b_ct.training.gradients import GradientLimits
 
 ProcessFunction = Callable[[Engine, dict[str, Tensor]], dict[str, Any]]
 _OWN_DRAWS = 1_000_003  # a prime: what a method draws differs from process to process, and none repeats another's
@@ -39,7 +39,12 @@ class Losses(nn.Module):
 
 
 def training_step(
-    method: Method, optimizer: Optimizer, training: TrainingSection, device: torch.device, autocast: torch.dtype | None
+    method: Method,
+    optimizer: Optimizer,
+    training: TrainingSection,
+    device: torch.device,
+    autocast: torch.dtype | None,
+    limits: GradientLimits,
 ) -> ProcessFunction:
     """Make the process function.
 
@@ -61,19 +66,11 @@ def training_step(
                 loss = torch.stack(list(result.losses.values())).sum() / training.accumulation
                 loss.backward()  # type: ignore[no-untyped-call]
             results.append(result)
-        if training.gradient_norm_limit is not None:
-            shorten_gradients(method.networks, training.gradient_norm_limit)
+        limits.apply_to(method.networks)
         optimizer.step()
         return _output(results)
 
     return step
-
-
-def shorten_gradients(networks: nn.ModuleDict, norm_limit: float) -> None:
-    """Shorten each network's gradient to a norm, by itself: the one's surge is nothing to the other."""
-    for network in networks.values():
-        if weights := list(network.parameters()):
-            clip_grad_norm_(weights, norm_limit)
 
 
 def _in_company(losses_of: Losses, device: torch.device) -> nn.Module:

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import Method
+from n2b_ct.training.gradients import GradientLimits
 from n2b_ct.training.step import training_step
 
 
@@ -29,6 +30,7 @@ def build_trainer(
     device: torch.device,
     autocast: torch.dtype | None,
     handlers: Iterable[Any] = (),
+    limits: GradientLimits | None = None,
 ) -> Trainer:
     """Wire a method into MONAI's Trainer.
 
@@ -41,16 +43,23 @@ def build_trainer(
         device: Where it runs.
         autocast: bf16, or None for fp32.
         handlers: MONAI or ignite handlers with ``attach``.
+        limits: Of the gradients; None: those that ``training`` asks for, with nothing usual yet.
     """
+    limits = gradient_limits(method, training) if limits is None else limits
     return Trainer(
         device=device,
         max_epochs=1,
         data_loader=batches,
         epoch_length=training.iterations,
-        iteration_update=training_step(method, optimizer, training, device, autocast),
+        iteration_update=training_step(method, optimizer, training, device, autocast, limits.to(device)),
         handlers=[LrScheduleHandler(scheduler, print_lr=False, epoch_level=False), *handlers],
         decollate=False,
     )
+
+
+def gradient_limits(method: Method, training: TrainingSection) -> GradientLimits:
+    """What keeps one odd batch from throwing a network."""
+    return GradientLimits(method.networks, training.gradient_norm_limit, training.gradient_surge_limit)
 
 
 def build_optimizer(method: Method, training: TrainingSection) -> tuple[Optimizer, LRScheduler]:
