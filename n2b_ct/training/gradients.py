@@ -1,4 +1,4 @@
-"""One odd batch must not throw a network: its gradient is held to a norm, or to a multiple of what is usual."""
+"""What one odd batch may do to a network: its gradient is held to a norm, or to a multiple of what is usual."""
 
 from __future__ import annotations
 
