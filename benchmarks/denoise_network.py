@@ -1,6 +1,6 @@
 """How fast the default CT network denoises a slice of 512x512, and at what loss, beside what one could do instead.
 
-    python benchmarks/denoise_network.py --data-root DATA [--model RUN] [--threads 2]
+    python -m benchmarks.denoise_network --data-root DATA [--model RUN] [--threads 2]
 
 Times, taking turns in one process: the network as n2b-ct runs it (float32, channels last, one transposed convolution a
 step up); the same weights in plain eager PyTorch (float32, contiguous; doubling, joining, convolving); bf16; and
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_loop import plain_network
+from benchmarks.results_files import write_results
 from n2b_ct.evaluation import controls
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.dicom.read import read_series
@@ -34,9 +34,8 @@ from n2b_ct.io.dicom.scan import scan
 from n2b_ct.networks import box_mean
 from n2b_ct.training.processor import processor_name
 
-RESULTS = Path(__file__).parent / "results"
 SLICES = "ct_lowdose_pairs/mayo_L192_3mm_B30/QD"
-COMMAND = "python benchmarks/denoise_network.py"
+COMMAND = "python -m benchmarks.denoise_network"
 PLAIN = "plain eager PyTorch, float32"
 
 
@@ -64,10 +63,7 @@ def main() -> None:
         "torch": torch.__version__,
         "rows": rows,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "denoise_network.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "denoise_network.md").write_text(_table(document), encoding="utf-8")
-    print(_table(document))
+    write_results("denoise_network", document, _table(document))
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """How long a step of Noise2Blur takes, beside its networks alone and beside a plain loop of the same algorithm.
 
-    python benchmarks/training_step.py [--threads 2] [--device cuda]
+    python -m benchmarks.training_step [--threads 2] [--device cuda]
 
 Trains ``piglet.yaml``'s method (16 noisy and 16 clean patches of 128²) on slices that are made up, and times, taking
 turns in one process: a whole iteration of the trainer (drawing, cutting, losses, Adam, weight average, history); the
@@ -11,7 +11,6 @@ forward and backward passes of F and H on a ready batch, which any implementatio
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -25,6 +24,7 @@ from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
 from benchmarks.plain_loop import Patches, PlainLoop
+from benchmarks.results_files import write_results
 from n2b_ct.config import Pipeline
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import SliceBank
@@ -36,8 +36,7 @@ from n2b_ct.training.devices import autocast_dtype, choose_device
 from n2b_ct.training.methods import build_method
 from n2b_ct.training.processor import processor_name
 
-RESULTS = Path(__file__).parent / "results"
-COMMAND = "python benchmarks/training_step.py"
+COMMAND = "python -m benchmarks.training_step"
 N_SLICES, SIZE_PX = 40, 512
 WARM_UP, PER_TURN = 3, 2
 
@@ -110,10 +109,7 @@ def main() -> None:
         "n_timed": {name: len(values) for name, values in seconds.items()},
         "largest_costs": costs,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "training_step.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "training_step.md").write_text(_table(document), encoding="utf-8")
-    print(_table(document))
+    write_results("training_step", document, _table(document))
 
 
 def _arguments() -> argparse.Namespace:

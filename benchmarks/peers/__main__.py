@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.results_files import write_results
 from n2b_ct.training.processor import processor_name
 
 HERE = Path(__file__).resolve().parent
-ROOT, RESULTS = HERE.parents[1], HERE.parent / "results"
+ROOT = HERE.parents[1]
 COMMAND = "python -m benchmarks.peers"
 TORCH = "torch==2.13.0"
 N_SLICES, SIZE_PX = 2, 512
@@ -64,19 +65,16 @@ def main() -> None:
         for peer in PEERS:
             rows.append(_row(peer.what, _timed(_python_of(peer, arguments.environments), peer.script, options)))
         rows.append(_row("n2b-ct, default network, again", _timed(Path(sys.executable), "n2b.py", options)))
-    own = min(rows[0]["median_s"], rows[-1]["median_s"]), max(rows[0]["median_s"], rows[-1]["median_s"])
+    own = (rows[0]["median_s"] + rows[-1]["median_s"]) / 2
     for row in rows:
-        row["to_n2b"] = round(row["median_s"] / (sum(own) / 2), 2)
+        row["to_n2b"] = round(row["median_s"] / own, 2)
     document = {
         "command": f"{COMMAND} --threads {arguments.threads}",
         "processor": processor_name(),
         "threads": arguments.threads,
         "rows": rows,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "peers.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "peers.md").write_text(_table(document), encoding="utf-8")
-    print(_table(document))
+    write_results("peers", document, _table(document))
 
 
 def _arguments() -> argparse.Namespace:
