@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast check format install clean
+.PHONY: bench demo test test-fast check format install clean
 
 install: $(STAMP)
 
@@ -33,6 +33,9 @@ check: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## the tables of benchmarks/README.md; DATA=folder and MODEL=run for those on real slices
+	$(BIN)/python -m benchmarks $(if $(DATA),--data-root $(DATA)) $(if $(MODEL),--model $(MODEL))
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -12,7 +12,6 @@ prediction is set beside the workers that were measured. Results: ``benchmarks/r
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -32,6 +31,7 @@ import torch
 from distributed import Client
 
 from benchmarks.cluster_model import ClusterModel
+from benchmarks.results_files import write_results
 from n2b_ct import api
 from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.hu import Window
@@ -41,7 +41,6 @@ from n2b_ct.io.dicom.scan import scan
 from n2b_ct.networks.denoiser import build_denoiser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-RESULTS = REPOSITORY / "benchmarks" / "results"
 COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.cluster_throughput"
 N_STREAMS = (1, 2, 4, 8)
 N_WORKERS_TOLD = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -166,10 +165,7 @@ def _write(
         "saturation_workers": round(model.saturation_workers, 1),
         "rows": [_row(n, model, medians.get(n)) for n in N_WORKERS_TOLD],
     }
-    (RESULTS / "cluster_throughput.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    table = _table(document)
-    (RESULTS / "cluster_throughput.md").write_text(table, encoding="utf-8")
-    print(table)
+    write_results("cluster_throughput", document, _table(document))
 
 
 def _model(storage: dict[int, float], medians: dict[int, float]) -> ClusterModel:

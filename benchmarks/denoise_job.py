@@ -3,21 +3,20 @@
     python -m benchmarks.denoise_job                     all of it
     python -m benchmarks.denoise_job stages inspect      some of it; the other results stay
     python -m benchmarks.denoise_job --quick             the same in small, to see that it works: writes no results
+    python -m benchmarks.denoise_job stages --device cuda
 
 ``stages``: reading, network and writing alone, each over a whole series, against the job that overlaps them.
 ``memory``: peak resident memory of a job on 2,000 slices. ``leaks``: memory, open files and threads after 100 and
-after 500 series in one process. ``inspect``: ``n2b-ct inspect`` on 10,000 files. Results:
-``benchmarks/results/denoise_job.json`` and ``.md``.
+after 500 series in one process. ``inspect``: ``n2b-ct inspect`` on 10,000 files. ``help``: ``n2b-ct --help``. Results:
+``benchmarks/results/denoise_job.json`` and ``.md``, on a GPU ``denoise_job_gpu``.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
 import json
 import os
 import platform
-import pstats
 import statistics
 import subprocess
 import sys
@@ -37,6 +36,8 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
 from benchmarks.denoise_input import SIZE_PX, write_hollow_series, write_model, write_series
 from benchmarks.denoise_tables import TABLES
+from benchmarks.profiles import largest_costs
+from benchmarks.results_files import RESULTS, write_results
 from n2b_ct.batch.folders import denoise_tree
 from n2b_ct.batch.outcomes import DenoiseOptions, Outcome
 from n2b_ct.batch.series_job import SeriesJob
@@ -49,7 +50,6 @@ from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from n2b_ct.io.series import CTSlice, SeriesRef
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 COMMAND = "python -m benchmarks.denoise_job"
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 N_SERIES_TO_INSPECT, N_PRIVATE_ELEMENTS = 20, 90
@@ -60,20 +60,22 @@ QUICK = {"slices": 12, "repeats": 1, "long": 60, "series": (10, 50), "files": 10
 
 def main() -> None:
     arguments = _arguments()
-    sizes: dict[str, Any] = QUICK if arguments.quick else FULL
-    document = _earlier()
+    sizes: dict[str, Any] = {**(QUICK if arguments.quick else FULL), "device": arguments.device}
+    name = "denoise_job_gpu" if arguments.device.startswith("cuda") else "denoise_job"
+    document = _earlier(name)
     for part in arguments.parts or list(PARTS):
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
             document[part] = {**_machine(), **PARTS[part](Path(folder), sizes)}
         print(TABLES[part](document[part]), end="\n\n", flush=True)
     if not arguments.quick:
-        _write(document)
+        _write(name, document)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="small sizes; prints only, writes no results")
+    parser.add_argument("--device", default="cpu", help="of the part stages: cpu or cuda; the others are about the CPU")
     parser.add_argument("--scratch", type=Path, help="folder on the disk that is to be measured")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
@@ -83,16 +85,17 @@ def _arguments() -> argparse.Namespace:
 
 def measure_stages(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:
     """Each stage alone and the job, in turn, for every encoding."""
-    model = load_model(write_model(folder))
+    model = load_model(write_model(folder), sizes["device"])
     rows = []
     for name, syntax in SYNTAXES.items():
         source = folder / name.replace(" ", "-")
         write_series(source, sizes["slices"], SIZE_PX, syntax=syntax)
         (series,) = scan(source).series
-        rows.append({"encoding": name, **_stage_row(series, model, folder / "out", sizes["repeats"])})
+        row = _stage_row(series, model, folder / "out", sizes["repeats"])
+        rows.append({"encoding": name, **row, "slices_per_s": round(sizes["slices"] / row["job_s"], 1)})
         if syntax is None:
-            profile = _profile(series, model, folder / "out")
-    return {"n_slices": sizes["slices"], "repeats": sizes["repeats"], "rows": rows, "largest_costs": profile}
+            costs = _costs(series, model, folder / "out")
+    return {"n_slices": sizes["slices"], "repeats": sizes["repeats"], "rows": rows, "largest_costs": costs}
 
 
 def measure_memory(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:
@@ -126,11 +129,25 @@ def measure_inspect(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:
     return {"n_files": sizes["files"], "rows": rows}
 
 
+def measure_help(folder: Path, sizes: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 (every part has both)
+    """The time to the first answer: a process from its start to its end."""
+    command = [sys.executable, "-m", "n2b_ct", "--help"]
+    seconds = [
+        _wall_s(lambda: subprocess.run(command, cwd=ROOT, check=True, capture_output=True))  # noqa: S603 (ours)
+        for _ in range(1 + 3 * sizes["repeats"])
+    ]
+    return {
+        "repeats": len(seconds) - 1,
+        "rows": [{"command": "n2b-ct --help", "wall_s": statistics.median(seconds[1:])}],
+    }
+
+
 PARTS: dict[str, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {
     "stages": measure_stages,
     "memory": measure_memory,
     "leaks": measure_leaks,
     "inspect": measure_inspect,
+    "help": measure_help,
 }
 
 
@@ -163,8 +180,8 @@ def _derive_and_write(series: SeriesRef, slices: list[CTSlice], noises: list[np.
             spread.add(noise[work.model.window.contains(one.hu)])
 
 
-def _profile(series: SeriesRef, model: Model, out: Path) -> list[dict[str, Any]]:
-    """The three functions that take most time by themselves, in one thread: a profile sees no other."""
+def _costs(series: SeriesRef, model: Model, out: Path) -> list[dict[str, Any]]:
+    """What takes most of the time when the stages come one by one, in one thread."""
     work = _work(model)
 
     def one_by_one() -> None:
@@ -172,15 +189,7 @@ def _profile(series: SeriesRef, model: Model, out: Path) -> list[dict[str, Any]]
         noises = [noise_hu(model, one.hu, one.is_padding) for one in slices]
         _derive_and_write(series, slices, noises, work, _fresh(out))
 
-    profile = cProfile.Profile()
-    profile.runcall(one_by_one)
-    costs: dict[Any, Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
-    total_s = sum(own_s for _, _, own_s, _, _ in costs.values())
-    largest = sorted(costs.items(), key=lambda item: item[1][2], reverse=True)[:3]
-    return [
-        {"function": f"{Path(where[0]).name}:{where[2]}", "n_calls": cost[1], "share": round(cost[2] / total_s, 3)}
-        for where, cost in largest
-    ]
+    return largest_costs(one_by_one)
 
 
 def _peak_of_job(source: Path, target: Path, model_file: Path) -> dict[str, Any]:
@@ -259,17 +268,15 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _earlier() -> dict[str, Any]:
+def _earlier(name: str) -> dict[str, Any]:
     """Results of parts that may not be measured now."""
-    path = RESULTS / "denoise_job.json"
+    path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _write(document: dict[str, Any]) -> None:
-    content = json.dumps({part: document[part] for part in PARTS if part in document}, indent=2) + "\n"
-    (RESULTS / "denoise_job.json").write_text(content, encoding="utf-8")
-    tables = [TABLES[part](document[part]) for part in PARTS if part in document]
-    (RESULTS / "denoise_job.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+def _write(name: str, document: dict[str, Any]) -> None:
+    parts = {part: document[part] for part in PARTS if part in document}
+    write_results(name, parts, "\n\n".join(TABLES[part](found) for part, found in parts.items()) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def _stages_table(found: dict[str, Any]) -> str:
         "job s",
         "job : slowest stage",
         "job : sum of stages",
+        "slices/s",
     ]
     costs = ", ".join(f"`{one['function']}` {one['share']:.0%}" for one in found["largest_costs"])
     return _table(title, found, heads) + f"\n\nThe largest costs in one thread, uncompressed: {costs}."
@@ -37,11 +38,16 @@ def _inspect_table(found: dict[str, Any]) -> str:
     return _table(title, found, ["headers", "wall s"])
 
 
+def _help_table(found: dict[str, Any]) -> str:
+    return _table(f"The command line alone, median of {found['repeats']}", found, ["command", "wall s"])
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "stages": _stages_table,
     "memory": _memory_table,
     "leaks": _leaks_table,
     "inspect": _inspect_table,
+    "help": _help_table,
 }
 
 

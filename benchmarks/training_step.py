@@ -5,7 +5,8 @@
 Trains ``piglet.yaml``'s method (16 noisy and 16 clean patches of 128²) on slices that are made up, and times, taking
 turns in one process: a whole iteration of the trainer (drawing, cutting, losses, Adam, weight average, history); the
 forward and backward passes of F and H on a ready batch, which any implementation has to pay; and a step of
-``plain_loop.py``. Results: ``benchmarks/results/training_step.json`` and ``.md``, with the costs by operator.
+``plain_loop.py``. Results: ``benchmarks/results/training_step.json`` and ``.md`` (on a GPU ``training_step_gpu``),
+with the costs by operator.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def main() -> None:
     seconds, costs = measure(device, arguments.turns)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     document = {
-        "command": f"{COMMAND} --threads {arguments.threads}",
+        "command": f"{COMMAND} --threads {arguments.threads} --device {device.type}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
         "threads": arguments.threads,
         "torch": torch.__version__,
@@ -109,7 +110,7 @@ def main() -> None:
         "n_timed": {name: len(values) for name, values in seconds.items()},
         "largest_costs": costs,
     }
-    write_results("training_step", document, _table(document))
+    write_results("training_step_gpu" if device.type == "cuda" else "training_step", document, _table(document))
 
 
 def _arguments() -> argparse.Namespace:

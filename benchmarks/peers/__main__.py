@@ -29,6 +29,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COMMAND = "python -m benchmarks.peers"
 TORCH = "torch==2.13.0"
+CAREAMICS_NEEDS = (
+    "bioimageio-core==0.11.0",
+    "lightning==2.6.1",
+    "matplotlib",
+    "microssim==0.0.5",
+    "psutil",
+    "tifffile<=2026.3.3",
+    "torchmetrics<1.9",
+    "zarr>=3,<4",
+)
 N_SLICES, SIZE_PX = 2, 512
 
 
@@ -51,7 +61,12 @@ class Peer:
 
 PEERS = (
     Peer("ldct-benchmark 0.0.15, RED-CNN", "red_cnn.py", (TORCH, "numpy"), ("ldct-benchmark==0.0.15",)),
-    Peer("CAREamics 0.3.5, Noise2Void, predict", "careamics_n2v.py", (TORCH, "careamics==0.3.5")),
+    Peer(
+        "CAREamics 0.3.5, Noise2Void, predict",
+        "careamics_n2v.py",
+        (TORCH, *CAREAMICS_NEEDS),
+        ("careamics==0.3.5", "torchvision==0.28.0"),  # the torchvision that it allows asks for another torch
+    ),
 )
 
 

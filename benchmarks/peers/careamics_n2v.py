@@ -5,9 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from careamics import CAREamist
-from careamics.config.factories import create_n2v_config
+import torch
 from timing import measure
+
+# The package imports torchvision for a network that is not used here. torchvision from PyPI is built for CUDA and finds
+# its operators missing beside a torch without it; naming those it asks for on import is enough.
+operators = torch.library.Library("torchvision", "DEF")
+for name in ("nms", "qnms"):
+    operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+from careamics import CAREamist  # noqa: E402 (after the operator)
+from careamics.config.factories import create_n2v_config  # noqa: E402 (as above)
 
 
 def prepare(slices: np.ndarray) -> Callable[[], object]:
