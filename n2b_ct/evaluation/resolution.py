@@ -29,6 +29,8 @@ BINS_PER_PX = 10
 MAX_HALF_WIDTH_MM = 8.0
 REACH_OF_RADIUS = 0.8
 MIN_HALF_WIDTH_PX = 3.0
+MAX_STRAY_OF_RADIUS = 0.5
+"""How far a fitted disk may lie from, or its radius be off, what is known: beyond it the fit followed the noise."""
 TAPER = 0.5
 N_SECTORS = 12
 FREQUENCY_STEP_PER_MM = 0.005
@@ -99,13 +101,14 @@ def disk_ttf(images_hu: np.ndarray, disk: Disk, pixel_mm: tuple[float, float]) -
         pixel_mm: (row spacing, column spacing).
 
     Raises:
-        DataError: The images hold NaN, the disk with its surroundings does not lie inside them, or it is smaller than
-            4 px in radius or shows no contrast at all.
+        DataError: The images hold NaN, the disk with its surroundings does not lie inside them, it is smaller than
+            4 px in radius, shows no contrast at all, or drowns in noise so that the fit finds another.
     """
     mean_hu, n_images = _mean_image(images_hu)
     half_mm = min(REACH_OF_RADIUS * disk.radius_mm, MAX_HALF_WIDTH_MM)
     _require_inside(mean_hu.shape, disk, pixel_mm, half_mm)
     fitted = fit_disk(mean_hu, disk, pixel_mm)
+    _require_found(fitted, disk, pixel_mm)
     from_edge = distance_mm(mean_hu.shape, fitted.centre_px, pixel_mm) - fitted.radius_mm
     row, col = np.mgrid[: mean_hu.shape[0], : mean_hu.shape[1]]
     angle = np.arctan2((row - fitted.centre_px[0]) * pixel_mm[0], (col - fitted.centre_px[1]) * pixel_mm[1])
@@ -261,6 +264,17 @@ def _require_inside(shape: tuple[int, ...], disk: Disk, pixel_mm: tuple[float, f
             need = f"needs {half_mm:.1f} mm of image around it"
             got = f"centre {disk.centre_px[axis]:.1f} px of {shape[axis]} px"
             raise DataError(explain("disk", need, got, "measure a smaller disk, or one further inside"))
+
+
+def _require_found(fitted: Disk, disk: Disk, pixel_mm: tuple[float, float]) -> None:
+    shift_mm = float(
+        np.hypot(*((f - d) * mm for f, d, mm in zip(fitted.centre_px, disk.centre_px, pixel_mm, strict=True)))
+    )
+    limit_mm = MAX_STRAY_OF_RADIUS * disk.radius_mm
+    if not (shift_mm <= limit_mm and abs(fitted.radius_mm - disk.radius_mm) <= limit_mm):
+        got = f"a fit {shift_mm:.1f} mm beside it with radius {fitted.radius_mm:.1f} mm"
+        remedy = "leave this insert out: noise hides it, or the method has wiped it away"
+        raise DataError(explain(f"disk of {disk.radius_mm:g} mm", "must be found where it is", got, remedy))
 
 
 def _fit_line(

@@ -166,8 +166,17 @@ def test_disks_that_cannot_be_measured_are_refused(images: np.ndarray, disk: Dis
 def test_an_insert_that_a_method_wiped_away_is_refused_rather_than_divided_by() -> None:
     with pytest.raises(DataError, match="needs a contrast to be measured, got none"):
         disk_ttf(np.full(SHAPE, 40.0), ROUGH, PIXEL_MM)
-    faint = disk_ttf(40.0 + np.random.default_rng(0).normal(size=SHAPE), ROUGH, PIXEL_MM)
-    assert (faint.f50_per_mm, faint.f10_per_mm) == (None, None)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_noise_without_an_insert_gives_no_frequency_whatever_the_fit_makes_of_it(seed: int) -> None:
+    images = np.random.default_rng(seed).normal(0.0, 20.0, SHAPE)
+    try:
+        found = disk_ttf(images, Disk((40.0, 40.0), 8.0, 30.0, 0.8), PIXEL_MM)
+    except DataError as error:
+        assert "must be found where it is" in str(error)
+    else:
+        assert (found.f50_per_mm, found.f10_per_mm) == (None, None)
 
 
 def test_an_edge_at_the_rim_of_the_region_is_refused() -> None:
