@@ -8,11 +8,17 @@ import pytest
 
 from benchmarks import targets
 from benchmarks.targets import Target
+from tests.contracts.test_documents import text_of
 
 
 def test_the_page_shows_the_committed_results():
     page = targets.PAGE.read_text(encoding="utf-8")
     assert targets.filled(page) == page, "run python -m benchmarks.targets"
+
+
+def test_the_methods_page_shows_the_committed_ct_table():
+    table = (targets.RESULTS / "mayo_methods.md").read_text(encoding="utf-8")
+    assert table.strip() in text_of("docs/methods.md")
 
 
 @pytest.mark.parametrize(
