@@ -88,7 +88,7 @@ def main() -> None:
     }
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda run: _train(*run[0], run[1], arguments.data_root), runs.items()))
-    names = {f"{pipeline} seed {seed}": run_dir for (pipeline, seed), run_dir in runs.items()}
+    names = {_name(*run): run_dir for run, run_dir in runs.items()}
     summary = api.report(
         "mayo_b30",
         names,
@@ -100,7 +100,7 @@ def main() -> None:
     )
     rows = [_row(summary, name) for name in ("input", *table.controls)]
     rows += [
-        {**_row(summary, f"{pipeline} seed {seed}"), **_cost(run_dir), "pipeline": pipeline, "seed": seed}
+        {**_row(summary, _name(pipeline, seed)), **_cost(run_dir), "pipeline": pipeline, "seed": seed}
         for (pipeline, seed), run_dir in runs.items()
     ]
     _write(table, rows)
@@ -114,6 +114,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", help="the table's own if not given")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
+
+
+def _name(pipeline: str, seed: int) -> str:
+    """Of a run in the report, where plots have little room."""
+    return f"{pipeline.removeprefix('mayo_b30').strip('_') or 'noise2blur'} {seed}"
 
 
 def _train(pipeline: str, seed: int, run_dir: Path, data_root: Path) -> None:

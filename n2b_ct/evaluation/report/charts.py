@@ -21,8 +21,8 @@ from n2b_ct.evaluation.report.theme import LIGHT, LineStyle
 
 CHART_INCH = (5.3, 3.35)
 PNG_DPI = 160
-MAX_LABEL_LETTERS = 19
 MAX_ERROR_BARS = 12
+MAX_TICKS = 5
 _MARGINS_INCH = {"left": 0.62, "right": 1.42, "top": 0.42, "bottom": 0.52}
 _LABEL_GAP_INCH = 0.165
 _FONT_PT = 8.6
@@ -209,11 +209,12 @@ def _draw_rows(axes: Any, chart: Chart) -> None:
             if low is not None and high is not None:
                 axes.hlines(row, low, high, color=colour, linewidth=1.6)
         axes.plot(curve.y, [row], marker=curve.style.marker, markersize=6, **_line(curve.style))
-        axes.text(1.03, row, _shortened(curve), transform=axes.get_yaxis_transform(), va="center", **_words(curve))
+        _write_name(axes, 1.03, row, curve, axes.get_yaxis_transform())
     axes.set_ylim(n - 0.5, -0.5)
     axes.set_yticks(range(n), [""] * n)
     axes.grid(axis="both", color=LIGHT["line"], linewidth=0.7)
     axes.set_xlabel(chart.y_label)
+    axes.locator_params(axis="x", nbins=MAX_TICKS)
     axes.margins(x=0.08)
 
 
@@ -226,19 +227,32 @@ def _name_at_the_end(axes: Any, curves: Sequence[Curve]) -> None:
     for curve, (x, y), place in zip(curves, ends, places, strict=True):
         colour = LIGHT[curve.style.ink]
         axes.plot([x + 0.02, 1.055], [y, place], color=colour, linewidth=0.6, clip_on=False, transform=axes.transAxes)
-        axes.text(1.07, place, _shortened(curve), transform=axes.transAxes, va="center", **_words(curve))
+        _write_name(axes, 1.07, place, curve, axes.transAxes)
 
 
 def _name_in_a_list(axes: Any, curves: Sequence[Curve]) -> None:
-    """List the names beside the plot, each with a piece of its line."""
+    """List the names beside the plot, each with a piece of its line; many leave no place for the notes."""
     gap = _LABEL_GAP_INCH / _plot_inch()[1]
+    room = 0.98 + _MARGINS_INCH["bottom"] / _plot_inch()[1]
+    has_notes = any(curve.note for curve in curves) and 1.9 * gap * len(curves) <= room
+    step = min(1.9 * gap if has_notes else 1.1 * gap, room / len(curves))
     for k, curve in enumerate(curves):
-        place = 0.98 - k * gap * (1.9 if curve.note else 1.1)
+        place = 0.98 - k * step
         axes.plot([1.02, 1.1], [place, place], clip_on=False, transform=axes.transAxes, **_line(curve.style))
-        axes.text(1.12, place, _shortened(curve), transform=axes.transAxes, va="center", **_words(curve))
-        if curve.note:
+        _write_name(axes, 1.12, place, curve, axes.transAxes)
+        if has_notes:
             words = {"fontsize": _FONT_PT - 1, "color": LIGHT["quiet"]}
             axes.text(1.12, place - 0.85 * gap, curve.note, transform=axes.transAxes, va="center", **words)
+
+
+def _write_name(axes: Any, x: float, y: float, curve: Curve, transform: Any) -> None:
+    """Write a name, shortened where it would leave the chart's own part of the sheet."""
+    text = axes.text(x, y, _plain(curve.label), transform=transform, va="center", **_words(curve))
+    right = axes.bbox.x1 + _MARGINS_INCH["right"] * axes.figure.dpi
+    kept = curve.label
+    while kept and text.get_window_extent().x1 > right:
+        kept = kept[:-1]
+        text.set_text(_plain(f"{kept}…"))
 
 
 def _line(style: LineStyle) -> dict[str, Any]:
@@ -248,12 +262,6 @@ def _line(style: LineStyle) -> dict[str, Any]:
 def _words(curve: Curve) -> dict[str, Any]:
     weight = "bold" if curve.style.ink.startswith("model") else "normal"
     return {"color": LIGHT[curve.style.ink], "fontsize": _FONT_PT, "fontweight": weight, "clip_on": False}
-
-
-def _shortened(curve: Curve) -> str:
-    label = curve.label
-    text = label if len(label) <= MAX_LABEL_LETTERS else f"{label[: MAX_LABEL_LETTERS - 1]}…"
-    return _plain(text)
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -65,6 +66,40 @@ def test_a_crowd_of_labels_keeps_the_gap() -> None:
     np.testing.assert_array_equal(np.argsort(moved), np.argsort(places))
 
 
+@pytest.mark.parametrize("kind", [{"lists_names": True}, {"by_row": True}, {}])
+@pytest.mark.parametrize("n_methods", [3, 16])
+def test_words_stay_on_the_sheet_and_apart(kind, n_methods) -> None:
+    names = [f"mayo_b30_method_{k:02d} seed 0 WWW" for k in range(n_methods)]
+    styles = line_styles({"input": "input"} | dict.fromkeys(names, "model"))
+    x = (0.17,) if kind.get("by_row") else (0.1, 0.7)
+    curves = tuple(
+        Curve(name, style, x, tuple(0.1 + 0.02 * k for _ in x), note="mean 0.256 /mm")
+        for k, (name, style) in enumerate(styles.items())
+    )
+    figure = draw_charts([make_chart(curves=curves, **kind)])
+    figure.canvas.draw()
+    words = [text for axes in figure.axes for text in axes.texts if text.get_text()]
+    boxes = [text.get_window_extent() for text in words]
+    sheet = figure.bbox
+    outside = [
+        text.get_text() for text, box in zip(words, boxes, strict=True) if box.x1 > sheet.x1 or box.y0 < sheet.y0
+    ]
+    assert outside == []
+    named = sorted(
+        (box for text, box in zip(words, boxes, strict=True) if "…" in text.get_text()), key=lambda box: box.y0
+    )
+    assert len(named) == n_methods
+    assert all(low.y1 < high.y1 - 0.6 * low.height for low, high in itertools.pairwise(named))
+
+
+def test_numbers_of_the_axis_do_not_run_together() -> None:
+    curve = Curve("n2b", line_styles({"n2b": "model"})["n2b"], (25.0,), (0.17,), (0.104,), (0.268,))
+    figure = draw_charts([make_chart(curves=(curve,), by_row=True)])
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    assert all(left.x1 + 4 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
 def test_the_same_chart_gives_the_same_characters() -> None:
     assert inline_svg(make_chart()) == inline_svg(make_chart())
 
@@ -92,7 +127,7 @@ def test_two_charts_of_one_page_share_no_id() -> None:
 def test_a_name_with_dollar_signs_is_no_formula() -> None:
     curve = make_chart().curves[0]
     odd = Curve("$x^2$ and more than fits", curve.style, curve.x, curve.y)
-    assert "$x^2$ and more tha…" in inline_svg(make_chart(curves=(odd,)))
+    assert "$x^2$ and more" in inline_svg(make_chart(curves=(odd,)))
 
 
 def test_the_numbers_of_a_chart_come_at_full_precision() -> None:
