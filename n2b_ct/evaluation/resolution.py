@@ -16,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -267,9 +268,8 @@ def _require_inside(shape: tuple[int, ...], disk: Disk, pixel_mm: tuple[float, f
 
 
 def _require_found(fitted: Disk, disk: Disk, pixel_mm: tuple[float, float]) -> None:
-    shift_mm = float(
-        np.hypot(*((f - d) * mm for f, d, mm in zip(fitted.centre_px, disk.centre_px, pixel_mm, strict=True)))
-    )
+    by_axis = ((f - d) * mm for f, d, mm in zip(fitted.centre_px, disk.centre_px, pixel_mm, strict=True))
+    shift_mm = math.hypot(*by_axis)
     limit_mm = MAX_STRAY_OF_RADIUS * disk.radius_mm
     if not (shift_mm <= limit_mm and abs(fitted.radius_mm - disk.radius_mm) <= limit_mm):
         got = f"a fit {shift_mm:.1f} mm beside it with radius {fitted.radius_mm:.1f} mm"
