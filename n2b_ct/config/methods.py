@@ -110,6 +110,8 @@ class NoiseExtractorSection(NetworkSection):
     """The noise extractor H (NENet)."""
 
     name: str = "NoiseExtractor"
+    learning_rate_factor: float = Field(1.0, gt=0)
+    """Its learning rate, in units of ``training.learning_rate``."""
 
 
 # ── Methods ──

@@ -30,7 +30,7 @@ from n2b_ct.training.data import NetworkUnit, TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first
 from n2b_ct.training.health import NoiseWatch
-from n2b_ct.training.methods import build_method
+from n2b_ct.training.methods import build_method, learning_rate_factors
 from n2b_ct.training.reporting import attach_reports
 from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir
 from n2b_ct.training.trainer import build_optimizer, build_trainer, gradient_limits
@@ -83,7 +83,7 @@ def assemble(
     if isinstance(method, Upi) and data.noise_levels is not None:
         method.learn_from(data.noise_levels)
     make_run_dir(run_dir, keep=resume)
-    optimizer, scheduler = build_optimizer(method, training)
+    optimizer, scheduler = build_optimizer(method, training, learning_rate_factors(pipeline.method))
     loader = _loader(data.batches, checkpoint[1] if checkpoint else 0, device)
     autocast = autocast_dtype(training.precision, device)
     limits = gradient_limits(method, training)

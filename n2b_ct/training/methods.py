@@ -30,6 +30,13 @@ def needs_of(section: sections.Method) -> BatchNeeds:
     return _NEEDS[type(section)]
 
 
+def learning_rate_factors(section: sections.Method) -> dict[str, float]:
+    """Say which networks learn at another rate than ``training.learning_rate``, by name."""
+    if isinstance(section, sections.Noise2BlurSection) and section.noise_extractor.learning_rate_factor != 1.0:
+        return {"noise_extractor": section.noise_extractor.learning_rate_factor}
+    return {}
+
+
 def build_method(section: sections.Method, traits: ImageTraits) -> Method:
     """Build networks and method; weights follow from torch's seed.
 

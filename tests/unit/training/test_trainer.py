@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import BatchNeeds, StepResult
 from n2b_ct.training.gradients import GradientLimits
+from n2b_ct.training.methods import learning_rate_factors
 from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor
 
 CPU = torch.device("cpu")
@@ -51,6 +53,26 @@ def trained(section: TrainingSection, method: Line) -> list[float]:
     trainer._process_function = process
     trainer.run()
     return rates
+
+
+def test_a_network_learns_at_the_rate_of_its_factor_on_the_same_schedule():
+    method = Line()
+    method.networks["noise_extractor"] = nn.Linear(1, 1)
+    section = TrainingSection(iterations=100, learning_rate=1e-3, final_learning_rate_fraction=0.1)
+    optimizer, scheduler = build_optimizer(method, section, {"noise_extractor": 10.0})
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([1e-3, 1e-2])
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 2]
+    for _ in range(100):
+        optimizer.step()
+        scheduler.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([1e-4, 1e-3])
+
+
+def test_only_a_factor_that_is_asked_for_makes_a_group_of_its_own():
+    section = {"name": "noise2blur", "noise_extractor": {"learning_rate_factor": 4.0}}
+    assert learning_rate_factors(Noise2BlurSection.model_validate(section)) == {"noise_extractor": 4.0}
+    assert learning_rate_factors(Noise2BlurSection(name="noise2blur")) == {}
+    assert len(build_optimizer(Line(), TrainingSection(iterations=10))[0].param_groups) == 1
 
 
 def test_the_cosine_falls_from_1_to_the_fraction_asked_for():
