@@ -2,7 +2,7 @@
 
     python -m benchmarks --data-root DATA --model RUN [--only training_step ...]
 
-``--data-root`` and ``--model`` (a run folder of ``n2b-ct train mayo_b30.yaml``) are for what needs real slices and
+``--data-root`` and ``--model`` (a run, trained as ``benchmarks/README.md`` says) are for what needs real slices and
 trained weights; without them that benchmark is left out. One that fails stops no other; the exit code is 1 then.
 """
 

@@ -1,11 +1,11 @@
 """How fast the default CT network denoises a slice of 512x512, and at what loss, beside what one could do instead.
 
-    python -m benchmarks.denoise_network --data-root DATA [--model RUN] [--threads 2]
+    python -m benchmarks.denoise_network --data-root DATA --model RUN [--threads 2]
 
 Times, taking turns in one process: the network as n2b-ct runs it (float32, channels last, one transposed convolution a
 step up); the same weights in plain eager PyTorch (float32, contiguous; doubling, joining, convolving); bf16; and
 torch.compile; and on the same slice BM3D (``n2b-ct[bm3d]``) and scikit-image's fast NLM. Deviations are those from the
-plain network in float64, in HU. ``--model`` takes trained weights, without which deviations mean little. Peers with
+plain network in float64, in HU. ``--model`` is trained: deviations of chance weights mean little. Peers with
 packages of their own are measured by ``benchmarks/peers``. Results: ``denoise_network.json`` and ``.md``.
 """
 
