@@ -1,6 +1,6 @@
 """Simulated quarter dose against real quarter dose, on Mayo slices of two kernels.
 
-    python benchmarks/dose_mayo.py --data-root DATA
+    python -m benchmarks.dose_mayo --data-root DATA
 
 Simulates 25 % of the full-dose series in ``DATA/ct_lowdose_pairs`` as ``n2b-ct simulate`` does, and compares with the
 real quarter-dose slices. The simulation sees the full dose only. Writes ``benchmarks/results/dose_mayo.json`` and
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.results_files import write_results
 from n2b_ct.batch.low_dose_options import LowDoseOptions
 from n2b_ct.batch.low_dose_tree import simulate_tree
 from n2b_ct.errors import SeriesError
@@ -37,9 +38,8 @@ DOSE = 0.25
 BOWTIES = (0.0, 0.6)
 REGION_PX, MAP_REGION_PX = 24, 12
 TARGETS = {"noise_percent": 10.0, "mean_frequency_percent": 10.0, "lag1": 0.1}
-COMMAND = "python benchmarks/dose_mayo.py --data-root DATA"
-ROOT = Path(__file__).parent.parent
-RESULTS, FIGURE = ROOT / "benchmarks" / "results", ROOT / "docs" / "images" / "dose_mayo.png"
+COMMAND = "python -m benchmarks.dose_mayo --data-root DATA"
+FIGURE = Path(__file__).parent.parent / "docs" / "images" / "dose_mayo.png"
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,8 @@ def main() -> None:
             about = {"set": name, "bowtie": bowtie, "n_slices": len(triples)}
             rows.append({**about, **compared(triples), "calibration": facts["calibration"]})
             maps[name].append([np.concatenate(parts) for parts in zip(*map(_noise_map, triples), strict=True)])
-    RESULTS.mkdir(exist_ok=True)
     table = {"command": COMMAND, "dose": DOSE, "seed": arguments.seed, "targets": TARGETS, "rows": rows}
-    (RESULTS / "dose_mayo.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "dose_mayo.md").write_text(_markdown(rows), encoding="utf-8")
+    write_results("dose_mayo", table, _markdown(rows))
     _draw(maps)
 
 

@@ -1,7 +1,7 @@
 """Methods on real low-dose CT, in two tables: Noise2Blur over seeds (the README's), and every method of the papers.
 
-    python benchmarks/mayo_b30.py --data-root DATA
-    python benchmarks/mayo_b30.py --data-root DATA --table methods
+    python -m benchmarks.mayo_b30 --data-root DATA
+    python -m benchmarks.mayo_b30 --data-root DATA --table methods
 
 Trains the table's pipelines (runs that are there are kept), reports all of them on L192 with ``n2b-ct report``'s own
 measures, and writes ``benchmarks/results/mayo_b30.json`` and ``.md``, or ``mayo_methods``. Every training runs on one
@@ -11,7 +11,6 @@ thread; ``--jobs`` of them at a time. ``methods`` needs the extra ``bm3d`` for i
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -20,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results_files import write_results
 from n2b_ct import api
 from n2b_ct.training.processor import processor_name
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
 
-RESULTS = Path(__file__).parent / "results"
-COMMAND = "python benchmarks/mayo_b30.py --data-root DATA"
+COMMAND = "python -m benchmarks.mayo_b30 --data-root DATA"
 
 
 @dataclass(frozen=True)
@@ -144,17 +143,13 @@ def _cost(run_dir: Path) -> dict[str, Any]:
 
 
 def _write(table: Table, rows: list[dict[str, Any]]) -> None:
-    RESULTS.mkdir(exist_ok=True)
     document = {
         "command": table.command,
         "test": "L192, 7 slices of 3 mm, kernel B30, quarter dose against full dose, HU clipped to [-160, 240]",
         "processor": processor_name(),
         "rows": rows,
     }
-    text = _table(table, rows)
-    (RESULTS / f"{table.file}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / f"{table.file}.md").write_text(text, encoding="utf-8")
-    print(text)
+    write_results(table.file, document, _table(table, rows))
 
 
 def _table(table: Table, rows: list[dict[str, Any]]) -> str:

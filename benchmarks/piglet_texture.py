@@ -1,6 +1,6 @@
 """How close the digital piglet's anatomy comes to real CT's: power spectra of both, over the same frequencies.
 
-    python benchmarks/piglet_texture.py --data-root DATA
+    python -m benchmarks.piglet_texture --data-root DATA
 
 Takes square regions of two kinds from real full-dose and clean slices and from the piglet's noise-free slices:
 *anatomy* (organs, fat and some bone, with their edges) and *parenchyma* (the inside of soft organs alone). The real
@@ -12,7 +12,6 @@ variance, so a third of the difference's spectrum is the full dose's noise. Writ
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +20,15 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.results_files import write_results
 from n2b_ct.evaluation.texture import frequency_grid_per_mm
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.simulation.dose import STANDARD, kernel_blur
 from n2b_ct.simulation.piglet import thick_slice_hu
 from n2b_ct.simulation.piglet_plan import PigletPlan
 
-COMMAND = "python benchmarks/piglet_texture.py --data-root DATA"
-ROOT = Path(__file__).parent.parent
-RESULTS, FIGURE = ROOT / "benchmarks" / "results", ROOT / "docs" / "images" / "piglet_texture.png"
+COMMAND = "python -m benchmarks.piglet_texture --data-root DATA"
+FIGURE = Path(__file__).parent.parent / "docs" / "images" / "piglet_texture.png"
 
 PAIRS = {"Mayo L143, 3 mm B30": "mayo_L143_3mm_B30", "Mayo L192, 3 mm B30": "mayo_L192_3mm_B30"}
 CLEAN = {"ACRIN, 5 mm B10f": "acrin_flt_013_5mm_B10f", "TotalSegmentator, 3 mm": "totalseg_body_3mm_J2K"}
@@ -57,10 +56,8 @@ def main() -> None:
     arguments = _arguments()
     sources = [*_real(arguments.data_root), *_piglets()]
     rows = [row for kind in SIDE_MM for source in sources if (row := measured(source, kind))]
-    RESULTS.mkdir(exist_ok=True)
     table = {"command": COMMAND, "clip_hu": CLIP_HU, "side_mm": SIDE_MM, "fits_per_mm": FITS_PER_MM, "rows": rows}
-    (RESULTS / "piglet_texture.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "piglet_texture.md").write_text(_markdown(rows), encoding="utf-8")
+    write_results("piglet_texture", table, _markdown(rows))
     _draw(rows)
 
 

@@ -1,6 +1,6 @@
 """How fast a CT series is read, per transfer syntax: in one process, through the workers, and by SimpleITK.
 
-    python benchmarks/read_dicom.py
+    python -m benchmarks.read_dicom
 
 Writes 300 slices of 512x512 for each syntax into a temporary folder (a phantom with noise, 30 different slices),
 reads every series three times and takes medians. Results: ``benchmarks/results/read_dicom.json`` and ``.md``.
@@ -9,7 +9,6 @@ reads every series three times and takes medians. Results: ``benchmarks/results/
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -38,6 +37,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from benchmarks.results_files import write_results
 from n2b_ct.hu import stored_to_hu
 from n2b_ct.io.dicom.pixels.stored import rescale_of, stored_values
 from n2b_ct.io.dicom.pixels.syntaxes import JPEG_XL_LOSSLESS, decoder_name
@@ -48,8 +48,7 @@ from n2b_ct.io.dicom.writing.original import OriginalSeries, original_dataset
 from n2b_ct.io.sandbox.pool import shared_sandbox
 from n2b_ct.io.series import SeriesRef
 
-RESULTS = Path(__file__).parent / "results"
-COMMAND = "python benchmarks/read_dicom.py"
+COMMAND = "python -m benchmarks.read_dicom"
 N_SLICES, N_DIFFERENT, SIZE_PX, NOISE_HU, N_BITS = 300, 30, 512, 25.0, 12
 
 Encode = Callable[[np.ndarray], bytes]
@@ -189,7 +188,6 @@ def _simpleitk_agrees(series: SeriesRef) -> bool:
 
 
 def _write(rows: list[dict[str, Any]], repeats: int) -> None:
-    RESULTS.mkdir(exist_ok=True)
     document = {
         "command": COMMAND,
         "series": f"{N_SLICES} slices of {SIZE_PX}x{SIZE_PX}, {N_BITS} bits, noise {NOISE_HU:g} HU; to HU in float32",
@@ -200,13 +198,10 @@ def _write(rows: list[dict[str, Any]], repeats: int) -> None:
         "repeats": repeats,
         "rows": rows,
     }
-    (RESULTS / "read_dicom.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     head = "| transfer syntax | MB | decoder | scan s | one process s | workers s | SimpleITK s | workers : SimpleITK |"
     caption = "{n_workers} workers on {n_cores} cores, load average {load_average} at the end, median of {repeats}"
     lines = [f"{document['series']}; {caption.format(**document)}.", "", head, "|" + "---|" * 8, *map(_line, rows)]
-    table = "\n".join(lines) + "\n"
-    (RESULTS / "read_dicom.md").write_text(table, encoding="utf-8")
-    print(table)
+    write_results("read_dicom", document, "\n".join(lines) + "\n")
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def write_results(name: str, document: dict[str, Any], table: str) -> None:
-    """Write ``results/NAME.json`` and ``.md``, and show the table."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / f"{name}.md").write_text(table, encoding="utf-8")
+def write_results(name: str, document: dict[str, Any], table: str, folder: Path = RESULTS) -> None:
+    """Write ``NAME.json`` and ``NAME.md`` to the folder, and show the table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(table, encoding="utf-8")
     print(table)

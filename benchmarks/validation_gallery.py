@@ -1,6 +1,6 @@
 """Draw the documentation's gallery of methods on a photograph that may be shown.
 
-    python benchmarks/validation_gallery.py tables/bsd68_gaussian25
+    python -m benchmarks.validation_gallery tables/bsd68_gaussian25
 
 The test pictures of a table are not ours to publish. This takes scikit-image's ``camera`` (CC0) instead, lays the
 noise of the table's first column on it, and denoises it by every row whose run is finished and by every row without

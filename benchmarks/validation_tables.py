@@ -1,6 +1,6 @@
 """Put finished tables of ``n2b-ct validate`` into the repository.
 
-    python benchmarks/validation_tables.py tables/bsd68_gaussian25 [tables/table1_gaussian ...]
+    python -m benchmarks.validation_tables tables/bsd68_gaussian25 [tables/table1_gaussian ...]
 
 Copies ``table.json`` and ``table.md`` to ``benchmarks/results/validate/<experiment>/``, the plot of its scores to
 ``docs/images/`` (not its gallery: those pictures are others'), and writes the table into ``docs/methods.md``, between
@@ -15,8 +15,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from benchmarks.results_files import RESULTS
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-RESULTS = REPOSITORY / "benchmarks" / "results" / "validate"
+TABLES = RESULTS / "validate"
 IMAGES = REPOSITORY / "docs" / "images"
 PAGE = REPOSITORY / "docs" / "methods.md"
 PICTURES = ("scores",)
@@ -27,15 +29,15 @@ WANTED = ("|", "- Not run", "**Papers**", "**Notes**")
 def main(folders: list[Path]) -> None:
     for folder in folders:
         name = json.loads((folder / "table.json").read_text(encoding="utf-8"))["experiment"]
-        (RESULTS / name).mkdir(parents=True, exist_ok=True)
+        (TABLES / name).mkdir(parents=True, exist_ok=True)
         for file in ("table.json", "table.md"):
-            shutil.copy(folder / file, RESULTS / name / file)
+            shutil.copy(folder / file, TABLES / name / file)
         shown = [picture for picture in PICTURES if (folder / f"{picture}.png").is_file()]
         for picture in shown:
             shutil.copy(folder / f"{picture}.png", IMAGES / f"{name}_{picture}.png")
         page = PAGE.read_text(encoding="utf-8")
         PAGE.write_text(filled(page, name, shown_table(folder / "table.md", name, shown)), encoding="utf-8")
-        print(f"{name}: in {RESULTS.relative_to(REPOSITORY)}/{name} and {PAGE.relative_to(REPOSITORY)}")
+        print(f"{name}: in {TABLES.relative_to(REPOSITORY)}/{name} and {PAGE.relative_to(REPOSITORY)}")
 
 
 def shown_table(table: Path, name: str, pictures: list[str]) -> str:

@@ -10,19 +10,16 @@ nothing else. The summary goes to ``benchmarks/results/fuzz_dicom.json`` and ``.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from benchmarks.fuzz.driver import write_mutant
 from benchmarks.fuzz.log import Log
 from benchmarks.fuzz.mutants import load_seeds, make_case
 from benchmarks.fuzz.run import fuzz
 from benchmarks.fuzz.summary import summarise, table
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+from benchmarks.results_files import RESULTS, write_results
 
 
 def main() -> int:
@@ -44,7 +41,7 @@ def main() -> int:
             print(f"{row['index']:>6} {', '.join(row['problems'])}: {row['mutator']} of {row['seed_file']}")
     log.append_time(time.monotonic() - started)
     summary = summarise(log.rows(arguments.n), {**run, "command": _command(arguments), "seconds": log.seconds})
-    _write(summary, arguments.results)
+    write_results("fuzz_dicom", summary, table(summary), arguments.results)
     return 1 if summary["n_files_with_problems"] else 0
 
 
@@ -63,13 +60,6 @@ def _arguments() -> argparse.Namespace:
 def _command(arguments: argparse.Namespace) -> str:
     real = " --seeds-dir FOLDER" if arguments.seeds_dir else ""
     return f"python -m benchmarks.fuzz --out DIR --n {arguments.n} --seed {arguments.seed}{real}"
-
-
-def _write(summary: dict[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "fuzz_dicom.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    (folder / "fuzz_dicom.md").write_text(table(summary), encoding="utf-8")
-    print(table(summary))
 
 
 if __name__ == "__main__":

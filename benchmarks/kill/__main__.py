@@ -14,7 +14,6 @@ The summary goes to ``benchmarks/results/kill_batch.json`` and ``.md``.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -25,8 +24,7 @@ import torch
 
 from benchmarks.kill.cycles import Cycles, Tally
 from benchmarks.kill.scene import write_model, write_scene
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+from benchmarks.results_files import RESULTS, write_results
 
 
 def main() -> int:
@@ -44,7 +42,7 @@ def main() -> int:
         "undisturbed": cycles.undisturbed,
         **tally.numbers(),
     }
-    _write(summary, tally, arguments.results)
+    write_results("kill_batch", summary, table(summary, tally), arguments.results)
     return 1 if tally.faults else 0
 
 
@@ -55,13 +53,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS, help="Folder of the summary.")
     return parser.parse_args()
-
-
-def _write(summary: dict[str, Any], tally: Tally, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kill_batch.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    (folder / "kill_batch.md").write_text(table(summary, tally), encoding="utf-8")
-    print(table(summary, tally))
 
 
 def table(summary: dict[str, Any], tally: Tally) -> str:
