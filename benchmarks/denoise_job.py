@@ -42,6 +42,7 @@ from n2b_ct.batch.folders import denoise_tree
 from n2b_ct.batch.outcomes import DenoiseOptions, Outcome
 from n2b_ct.batch.series_job import SeriesJob
 from n2b_ct.batch.work import Spread, Steps, Work
+from n2b_ct.cli.memory import keep_freed_memory
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.dicom.read import read_slices
@@ -60,6 +61,7 @@ QUICK = {"slices": 12, "repeats": 1, "long": 60, "series": (10, 50), "files": 10
 
 def main() -> None:
     arguments = _arguments()
+    keep_freed_memory()
     sizes: dict[str, Any] = {**(QUICK if arguments.quick else FULL), "device": arguments.device}
     name = "denoise_job_gpu" if arguments.device.startswith("cuda") else "denoise_job"
     document = _earlier(name)
@@ -193,6 +195,7 @@ def _costs(series: SeriesRef, model: Model, out: Path) -> list[dict[str, Any]]:
 
 
 def _peak_of_job(source: Path, target: Path, model_file: Path) -> dict[str, Any]:
+    keep_freed_memory()
     start = time.perf_counter()
     (outcome,) = denoise_tree(source, target, load_model(model_file), DenoiseOptions(created=WHEN)).outcomes
     _require_done(outcome)
@@ -206,6 +209,7 @@ def _peak_of_job(source: Path, target: Path, model_file: Path) -> dict[str, Any]
 
 def _state_after(source: Path, target: Path, model_file: Path, n_slices: list[int]) -> list[dict[str, int]]:
     """The state of this process at some moments of a run over many series."""
+    keep_freed_memory()
     found: list[dict[str, int]] = []
 
     def look(done: int, *_: object) -> None:

@@ -2,11 +2,12 @@
 
     python -m benchmarks.denoise_network --data-root DATA --model RUN [--threads 2]
 
-Times, taking turns in one process: the network as n2b-ct runs it (float32, channels last, one transposed convolution a
-step up); the same weights in plain eager PyTorch (float32, contiguous; doubling, joining, convolving); bf16; and
-torch.compile; and on the same slice BM3D (``n2b-ct[bm3d]``) and scikit-image's fast NLM. Deviations are those from the
-plain network in float64, in HU. ``--model`` is trained: deviations of chance weights mean little. Peers with
-packages of their own are measured by ``benchmarks/peers``. Results: ``denoise_network.json`` and ``.md``.
+Times, taking turns: the network as n2b-ct runs it (float32, channels last, one transposed convolution a step up, freed
+memory kept); and, in a process that holds its memory as any script does, the same weights in plain eager PyTorch
+(float32, contiguous; doubling, joining, convolving), in bf16 and by torch.compile, and on the same slice BM3D
+(``n2b-ct[bm3d]``) and scikit-image's fast NLM. Deviations are those from the plain network in float64, in HU.
+``--model`` is trained: deviations of chance weights mean little. Peers with packages of their own are measured by
+``benchmarks/peers``. Results: ``denoise_network.json`` and ``.md``.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import argparse
 import copy
 import importlib.util
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_loop import plain_network
 from benchmarks.results_files import write_results
+from n2b_ct.cli.memory import keep_freed_memory
 from n2b_ct.evaluation import controls
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.dicom.read import read_series
@@ -36,20 +38,23 @@ from n2b_ct.training.processor import processor_name
 
 SLICES = "ct_lowdose_pairs/mayo_L192_3mm_B30/QD"
 COMMAND = "python -m benchmarks.denoise_network"
+OWN = "n2b-ct: float32, channels last, one transposed convolution a step up, memory kept"
 PLAIN = "plain eager PyTorch, float32"
+NLM, BM3D = "scikit-image NLM, fast, patch 5, distance 6", "BM3D"
+OTHER_METHODS = (NLM, BM3D)
+N_TURNS_OF_SECONDS = 3
 
 
 def main() -> None:
     arguments = _arguments()
-    torch.set_num_threads(arguments.threads)
-    hu = read_series(scan(arguments.data_root / SLICES).series[0]).hu[0]
-    model = load_model(arguments.model)
-    rows = _measured(_candidates(model, hu), arguments.turns)
+    keep_freed_memory()
+    hu, model = _prepared(arguments.data_root, arguments.model, arguments.threads)
+    with OtherProcess(_others, arguments.data_root, arguments.model, arguments.threads) as others:
+        rows, found = _measured(_own(model, hu), others, arguments.turns)
     exact = _exact_hu(model, hu)
     for row in rows:
-        found = row.pop("found")
-        if row.pop("is_network"):
-            off = np.abs(found - exact)
+        if row["what"] not in OTHER_METHODS:
+            off = np.abs(found[row["what"]] - exact)
             row |= {"largest_hu": round(float(off.max()), 4), "rms_hu": round(float(np.sqrt(np.mean(off**2))), 4)}
     plain = next(row["median_s"] for row in rows if row["what"] == PLAIN)
     for row in rows:
@@ -75,39 +80,30 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Something that denoises the slice.
-
-    Attributes:
-        run: Does it; a network answers with the denoised slice in HU.
-        is_network: Whether its answer is held against the exact one.
-        is_slow: It takes seconds: three turns will do.
-    """
-
-    run: Callable[[], np.ndarray]
-    is_network: bool = True
-    is_slow: bool = False
+def _prepared(data_root: Path, run: Path, threads: int) -> tuple[np.ndarray, Model]:
+    torch.set_num_threads(threads)
+    return read_series(scan(data_root / SLICES).series[0]).hu[0], load_model(run)
 
 
-def _candidates(model: Model, hu: np.ndarray) -> dict[str, Candidate]:
-    plain, own = plain_network(copy.deepcopy(model.denoiser)).eval(), model.denoiser
-    compiled = torch.compile(copy.deepcopy(plain).to(memory_format=torch.channels_last))
-    candidates = {
-        PLAIN: Candidate(lambda: _through(plain, model, hu)),
-        "n2b-ct: float32, channels last, one transposed convolution a step up": Candidate(
-            lambda: _through(own, model, hu)
-        ),
-        "the same in bf16": Candidate(lambda: _through(own, model, hu, torch.bfloat16)),
-        "plain network, channels last, bf16": Candidate(
-            lambda: _through(compiled._orig_mod, model, hu, torch.bfloat16)
-        ),
-        "plain network, channels last, torch.compile": Candidate(lambda: _through(compiled, model, hu)),
-        "scikit-image NLM, fast, patch 5, distance 6": Candidate(lambda: controls.nlm(hu, 30.0), is_network=False),
+def _own(model: Model, hu: np.ndarray) -> Ways:
+    return {
+        OWN: lambda: _through(model.denoiser, model, hu),
+        "the same in bf16": lambda: _through(model.denoiser, model, hu, torch.bfloat16),
     }
-    if importlib.util.find_spec("bm3d"):
-        candidates["BM3D"] = Candidate(lambda: controls.bm3d(hu, 30.0), is_network=False, is_slow=True)
-    return candidates
+
+
+def _others(data_root: Path, run: Path, threads: int) -> Ways:
+    hu, model = _prepared(data_root, run, threads)
+    plain = plain_network(copy.deepcopy(model.denoiser)).eval()
+    channels_last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    compiled = torch.compile(channels_last)
+    ways: Ways = {
+        PLAIN: lambda: _through(plain, model, hu),
+        "plain network, channels last, bf16": lambda: _through(channels_last, model, hu, torch.bfloat16),
+        "plain network, channels last, torch.compile": lambda: _through(compiled, model, hu),
+        NLM: lambda: controls.nlm(hu, 30.0),
+    }
+    return ways | ({BM3D: lambda: controls.bm3d(hu, 30.0)} if importlib.util.find_spec("bm3d") else {})
 
 
 def _through(network: nn.Module, model: Model, hu: np.ndarray, autocast: torch.dtype | None = None) -> np.ndarray:
@@ -129,24 +125,18 @@ def _exact_hu(model: Model, hu: np.ndarray) -> np.ndarray:
     return found[0, 0].numpy() * model.window.width_hu
 
 
-def _measured(candidates: dict[str, Candidate], n_turns: int) -> list[dict[str, Any]]:
-    found = {name: one.run() for name, one in candidates.items()}  # a warm-up too
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+def _measured(own: Ways, others: OtherProcess, n_turns: int) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    ways: dict[str, Callable[[], tuple[float, np.ndarray]]] = {
+        **{name: partial(timed, way) for name, way in own.items()},
+        **{name: partial(others.timed, name) for name in others.names()},
+    }
+    found = {name: way()[1] for name, way in ways.items()}  # a warm-up too
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(n_turns):
-        for name, one in candidates.items():
-            if turn < 3 or not one.is_slow:
-                started = time.perf_counter()
-                one.run()
-                seconds[name].append(time.perf_counter() - started)
-    return [
-        {
-            "what": name,
-            "median_s": round(statistics.median(seconds[name]), 4),
-            "found": found[name],
-            "is_network": one.is_network,
-        }
-        for name, one in candidates.items()
-    ]
+        for name, way in ways.items():
+            if name != BM3D or turn < N_TURNS_OF_SECONDS:
+                seconds[name].append(way()[0])
+    return [{"what": name, "median_s": round(statistics.median(seconds[name]), 4)} for name in ways], found
 
 
 def _table(document: dict[str, Any]) -> str:

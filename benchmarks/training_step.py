@@ -3,10 +3,10 @@
     python -m benchmarks.training_step [--threads 2] [--device cuda]
 
 Trains ``piglet.yaml``'s method (16 noisy and 16 clean patches of 128²) on slices that are made up, and times, taking
-turns in one process: a whole iteration of the trainer (drawing, cutting, losses, Adam, weight average, history); the
-forward and backward passes of F and H on a ready batch, which any implementation has to pay; and a step of
-``plain_loop.py``. Results: ``benchmarks/results/training_step.json`` and ``.md`` (on a GPU ``training_step_gpu``),
-with the costs by operator.
+turns: a whole iteration of the trainer (drawing, cutting, losses, Adam, weight average, history); the forward and
+backward passes of F and H on a ready batch, which any implementation has to pay; and, in a process that holds its
+memory as any script does, a step of ``plain_loop.py``. Results: ``benchmarks/results/training_step.json`` and ``.md``
+(on a GPU ``training_step_gpu``), with the costs by operator.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
+from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_loop import Patches, PlainLoop
 from benchmarks.results_files import write_results
+from n2b_ct.cli.memory import keep_freed_memory
 from n2b_ct.config import Pipeline
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import SliceBank
@@ -40,6 +42,7 @@ from n2b_ct.training.processor import processor_name
 COMMAND = "python -m benchmarks.training_step"
 N_SLICES, SIZE_PX = 40, 512
 WARM_UP, PER_TURN = 3, 2
+PLAIN = "plain loop"
 
 
 class MadeUpSlices:
@@ -95,6 +98,7 @@ class Networks:
 
 def main() -> None:
     arguments = _arguments()
+    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     seconds, costs = measure(device, arguments.turns)
@@ -106,7 +110,7 @@ def main() -> None:
         "torch": torch.__version__,
         "median_s": {name: round(value, 4) for name, value in medians.items()},
         "step_to_networks": round(medians["step"] / medians["networks"], 3),
-        "plain_loop_to_step": round(medians["plain loop"] / medians["step"], 2),
+        "plain_loop_to_step": round(medians[PLAIN] / medians["step"], 2),
         "n_timed": {name: len(values) for name, values in seconds.items()},
         "largest_costs": costs,
     }
@@ -134,36 +138,52 @@ def measure(device: torch.device, n_turns: int) -> tuple[dict[str, list[float]],
     )
     with tempfile.TemporaryDirectory() as folder:
         assembled = assemble(pipeline, images, Path(folder), device)
-        others = _others(pipeline, images, assembled, device)
-        turns = _Turns(others, device)
-        turns.attach(assembled.trainer)
-        assembled.trainer.run()
-    return turns.seconds, _largest_costs(others["networks"])
+        networks = _networks_alone(pipeline, images, assembled, device)
+        with OtherProcess(_plain_loop, pipeline, str(device), torch.get_num_threads()) as other:
+            ways = {"networks": lambda: timed(waiting(networks.step, device))[0], PLAIN: lambda: other.timed(PLAIN)[0]}
+            turns = _Turns(ways, device)
+            turns.attach(assembled.trainer)
+            assembled.trainer.run()
+    return turns.seconds, _largest_costs(networks.step)
 
 
-def _others(
-    pipeline: Pipeline, images: MadeUpSlices, assembled: Assembled, device: torch.device
-) -> dict[str, Callable[[], None]]:
+def _networks_alone(pipeline: Pipeline, images: MadeUpSlices, assembled: Assembled, device: torch.device) -> Networks:
     ready = {
         key: value.to(device, memory_format=torch.channels_last)
         for key, value in assembled.batches[0].items()
         if value.ndim == 4
     }
-    autocast = autocast_dtype("auto", device)
-    plain = build_method(pipeline.method, images.traits).networks
-    training = pipeline.training
-    n_patches = training.batch_size * training.iterations * 2
-    patches = Patches(images.noisy, images.blurred, images.clean, training.patch_px, n_patches)
-    loop = PlainLoop(plain["denoiser"], plain["noise_extractor"], patches, training.batch_size, device)
     own = build_method(pipeline.method, images.traits).networks
     own.to(device).to(memory_format=torch.channels_last).train()
-    return {"networks": Networks(own, ready, autocast).step, "plain loop": loop.step}
+    return Networks(own, ready, autocast_dtype("auto", device))
+
+
+def _plain_loop(pipeline: Pipeline, device: str, threads: int) -> Ways:
+    torch.set_num_threads(threads)
+    images, training = MadeUpSlices(), pipeline.training
+    plain = build_method(pipeline.method, images.traits).networks
+    n_patches = training.batch_size * training.iterations * 2
+    patches = Patches(images.noisy, images.blurred, images.clean, training.patch_px, n_patches)
+    where = torch.device(device)
+    loop = PlainLoop(plain["denoiser"], plain["noise_extractor"], patches, training.batch_size, where)
+    return {PLAIN: waiting(loop.step, where)}
+
+
+def waiting(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """The step, over when a GPU has done it."""
+
+    def whole() -> None:
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return whole
 
 
 class _Turns:
-    """Times the trainer's iterations, and between them the others."""
+    """Times the trainer's iterations; between them the others say their seconds."""
 
-    def __init__(self, others: dict[str, Callable[[], None]], device: torch.device) -> None:
+    def __init__(self, others: dict[str, Callable[[], float]], device: torch.device) -> None:
         self._others, self._device = others, device
         self.seconds: dict[str, list[float]] = {name: [] for name in ("step", *others)}
         self._since = 0.0
@@ -184,9 +204,7 @@ class _Turns:
         if engine.state.iteration % PER_TURN == 0:
             for name, step in self._others.items():
                 for _ in range(PER_TURN):
-                    started = self._now()
-                    step()
-                    self.seconds[name].append(self._now() - started)
+                    self.seconds[name].append(step())
         self._since = self._now()
 
     def _now(self) -> float:
@@ -215,7 +233,7 @@ def _table(document: dict[str, Any]) -> str:
         "| --- | --- | --- |",
         f"| its networks alone, on a ready batch | {seconds['networks']} | 1 |",
         f"| of the trainer | {seconds['step']} | {document['step_to_networks']} of the networks |",
-        f"| of a plain loop | {seconds['plain loop']} | {document['plain_loop_to_step']} of the trainer |",
+        f"| of a plain loop | {seconds[PLAIN]} | {document['plain_loop_to_step']} of the trainer |",
         "",
         f"The networks' largest costs: {costs}.",
     ]

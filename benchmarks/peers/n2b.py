@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from timing import measure
 
+from n2b_ct.cli.memory import keep_freed_memory
 from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.hu import WINDOWS
@@ -20,4 +21,5 @@ def prepare(slices: np.ndarray) -> Callable[[], object]:
     return lambda: [hu - noise_hu(model, hu) for hu in slices]
 
 
+keep_freed_memory()
 measure(prepare)

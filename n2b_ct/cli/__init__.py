@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from n2b_ct.cli.memory import keep_freed_memory
 from n2b_ct.errors import N2BError
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -16,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``n2b-ct`` and exit: 0 done, 1 some inputs failed, 2 nothing could be done, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    keep_freed_memory()
     sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))
 
 

@@ -96,7 +96,7 @@ class _UpBlock(nn.Module):
         weight, bias = self.mix[0][0].weight, self.mix[0][0].bias  # type: ignore[index]
         from_skip = conv2d(skip, weight[:, self.coarse :], bias, padding=1)
         from_below = conv_transpose2d(x, doubling_weight(weight[:, : self.coarse]), stride=2, padding=1)
-        mixed: Tensor = self.mix[1](self.mix[0][1](from_skip + from_below))  # type: ignore[index]
+        mixed: Tensor = self.mix[1](self.mix[0][1](from_skip.add_(from_below)))  # type: ignore[index]
         return mixed
 
 

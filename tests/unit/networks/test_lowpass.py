@@ -45,6 +45,13 @@ def test_the_box_mean_is_the_numpy_mean_blur_so_many_times(x, kernel_px, passes)
     np.testing.assert_allclose(box_mean(x.double(), kernel_px, passes), expected, atol=1e-13)
 
 
+@pytest.mark.parametrize("size", [(300, 128), (129, 600)])
+def test_a_large_image_is_averaged_in_blocks_that_nobody_sees(size):
+    image = np.random.default_rng(0).random(size)
+    expected = mean_blur(mean_blur(image, 17), 17)
+    np.testing.assert_allclose(box_mean(torch.from_numpy(image), 17, 2), expected, atol=1e-13)
+
+
 def test_the_box_mean_is_average_pooling_inside_the_image(x):
     pooled = nn.functional.avg_pool2d(x, 17, stride=1)
     torch.testing.assert_close(box_mean(x, 17, 1)[..., 8:-8, 8:-8], pooled, rtol=1e-5, atol=1e-6)
