@@ -37,7 +37,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 from benchmarks.denoise_input import SIZE_PX, write_hollow_series, write_model, write_series
 from benchmarks.denoise_tables import TABLES
 from benchmarks.profiles import largest_costs
-from benchmarks.results_files import RESULTS, write_results
+from benchmarks.results_files import RESULTS, save_results
 from n2b_ct.batch.folders import denoise_tree
 from n2b_ct.batch.outcomes import DenoiseOptions, Outcome
 from n2b_ct.batch.series_job import SeriesJob
@@ -69,8 +69,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
             document[part] = {**_machine(), **PARTS[part](Path(folder), sizes)}
         print(TABLES[part](document[part]), end="\n\n", flush=True)
-    if not arguments.quick:
-        _write(name, document)
+        if not arguments.quick:
+            _save(name, document)
 
 
 def _arguments() -> argparse.Namespace:
@@ -278,9 +278,9 @@ def _earlier(name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _write(name: str, document: dict[str, Any]) -> None:
+def _save(name: str, document: dict[str, Any]) -> None:
     parts = {part: document[part] for part in PARTS if part in document}
-    write_results(name, parts, "\n\n".join(TABLES[part](found) for part, found in parts.items()) + "\n")
+    save_results(name, parts, "\n\n".join(TABLES[part](found) for part, found in parts.items()) + "\n")
 
 
 if __name__ == "__main__":

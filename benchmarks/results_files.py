@@ -10,8 +10,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def write_results(name: str, document: dict[str, Any], table: str, folder: Path = RESULTS) -> None:
-    """Write ``NAME.json`` and ``NAME.md`` to the folder, and show the table."""
+    """Save the results, and show the table."""
+    save_results(name, document, table, folder)
+    print(table)
+
+
+def save_results(name: str, document: dict[str, Any], table: str, folder: Path = RESULTS) -> None:
+    """Write ``NAME.json`` and ``NAME.md`` to the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(table, encoding="utf-8")
-    print(table)
