@@ -7,8 +7,9 @@ from typing import cast
 
 import torch
 
-from n2b_ct.config.experiment import INPUT_ROW
+from n2b_ct.config.experiment import INPUT_ROW, RowSection
 from n2b_ct.config.experiment_rows import Experiment
+from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import write_yaml
 from n2b_ct.errors import ConfigError, DataError, N2BError, OutputError, explain
 from n2b_ct.io.pictures import Colour
@@ -18,7 +19,7 @@ from n2b_ct.validation.columns import Column, find_columns
 from n2b_ct.validation.denoisers import input_denoiser, missing_package
 from n2b_ct.validation.results import Table
 from n2b_ct.validation.rows import Job, Made, Trainer, make_row, recorded_row, score_row
-from n2b_ct.validation.steps import RowSteps
+from n2b_ct.validation.steps import Cost, cost_of, planned
 from n2b_ct.validation.writer import write_numbers, write_pictures
 
 EXPERIMENT_FILE = "experiment.yaml"
@@ -88,8 +89,7 @@ def make_table(
 
 def _make_rows(experiment: Experiment, job: Job, overwrite: bool, command: str, progress: Progress | None) -> Table:
     rows, pipelines = experiment.section.rows, experiment.pipelines
-    names = [INPUT_ROW, *(row.name for row in rows if experiment.is_chosen(row.name))]
-    steps = {name: RowSteps(progress, k, len(names), name) for k, name in enumerate(names)}
+    steps = planned(_costs(experiment, job), progress)
     inputs = score_row(job, INPUT_ROW, input_denoiser(), steps[INPUT_ROW])
     own: dict[str, Made] = {}
     for row in rows:
@@ -101,6 +101,25 @@ def _make_rows(experiment: Experiment, job: Job, overwrite: bool, command: str, 
             write_numbers(job.out, table, inputs, made)
     write_pictures(job, experiment.section, table, made)
     return table
+
+
+def _costs(experiment: Experiment, job: Job) -> dict[str, Cost]:
+    n_pictures = sum(len(column.truths) for column in job.columns)
+    costs = {INPUT_ROW: cost_of(n_pictures)}
+    for row in experiment.section.rows:
+        if experiment.is_chosen(row.name):
+            untrained = row.untrained.name if row.untrained is not None else None
+            costs[row.name] = cost_of(n_pictures, _to_train(experiment, job, row), untrained)
+    return costs
+
+
+def _to_train(experiment: Experiment, job: Job, row: RowSection) -> Pipeline | None:
+    pipeline = experiment.pipelines.get(row.name)
+    try:
+        is_trained = pipeline is not None and job.finished(row, pipeline) is not None
+    except ConfigError:  # a run of other settings, to be overwritten
+        is_trained = False
+    return None if is_trained else pipeline
 
 
 def _require_place(out: Path) -> None:

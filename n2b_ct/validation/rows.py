@@ -21,7 +21,7 @@ from n2b_ct.validation.denoisers import RowDenoiser, input_denoiser, trained_den
 from n2b_ct.validation.results import Budget, PictureScore, Plain, Published, Row, RowKind, RowStatus, Score
 from n2b_ct.validation.score_cache import ScoreCache
 from n2b_ct.validation.scoring import kept_scores, score_column
-from n2b_ct.validation.steps import TRAINING_SHARE, RowSteps
+from n2b_ct.validation.steps import RowSteps
 
 RUNS_DIR = "runs"
 ROWS_DIR = "rows"
@@ -125,14 +125,12 @@ def make_row(job: Job, row: RowSection, pipeline: Pipeline | None, overwrite: bo
     """Train a row, or take its finished run, and score it; what goes wrong is its problem and nobody else's."""
     summary: dict[str, Any] | None = None
     try:
-        first = TRAINING_SHARE if pipeline is not None else 0.0
+        share = steps.training_share
         if pipeline is not None:
-            own = job.pipeline(row, pipeline)
-            summary = job.trainer.train(
-                own, job.run_dir(row), overwrite=overwrite, progress=steps.part(0.0, first).training
-            )
+            own, training = job.pipeline(row, pipeline), steps.part(0.0, share).training
+            summary = job.trainer.train(own, job.run_dir(row), overwrite=overwrite, progress=training)
         denoiser = _denoiser(job, row)
-        scores = score_row(job, row.word, denoiser, steps.part(first, 1.0))
+        scores = score_row(job, row.word, denoiser, steps.part(share, 1.0))
     except N2BError as error:
         return Made(row, {}, summary, problem=" ".join(str(error).splitlines()))
     return Made(row, scores, summary, denoiser)
@@ -162,8 +160,7 @@ def score_row(job: Job, word: str, denoiser: RowDenoiser, steps: RowSteps) -> di
     cache, n = job.cache(word, denoiser), len(job.columns)
     scores = {}
     for k, column in enumerate(job.columns):
-        share = (steps.last - steps.first) / n
-        part = steps.part(steps.first + k * share, steps.first + (k + 1) * share)
+        part = steps.part(k / n, (k + 1) / n)
         scores[column.name] = score_column(denoiser, column, cache, job.shown.get(column.name, ()), part)
     return scores
 

@@ -1,51 +1,101 @@
-"""How far a table is: rows count alike, and within a trained row training takes most of the time."""
+"""How far a table is: by what its rows cost, counted in the megapixels that a network sees."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from n2b_ct.config.sections import Pipeline
 from n2b_ct.io.progress import Progress
 
-TRAINING_SHARE = 0.85
 TRAINING = "training"
 """What a training tells while it runs."""
 _WHOLE = 1000
 """Fine enough for a bar over hours."""
+_PASSES_OF_A_STEP = 6
+"""A step sees noisy and clean patches, and its backward pass costs two forward ones."""
+_PICTURE_MEGAPIXELS = 0.15
+_TIMES_A_NETWORK: Mapping[str, float] = {"wnnm": 600.0, "bm3d": 40.0}
+"""Roughly; the other denoisers without training take about as long as a network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a row costs, in megapixels that a network sees."""
+
+    training: float
+    scoring: float
+
+    @property
+    def whole(self) -> float:
+        """Of the row."""
+        return self.training + self.scoring
+
+
+def cost_of(n_pictures: int, pipeline: Pipeline | None = None, untrained: str | None = None) -> Cost:
+    """Estimate a row's cost.
+
+    Args:
+        n_pictures: Test pictures that it denoises.
+        pipeline: Of a row that is still to be trained.
+        untrained: Name of a denoiser that is not.
+    """
+    scoring = n_pictures * _PICTURE_MEGAPIXELS * _TIMES_A_NETWORK.get(untrained or "", 1.0)
+    if pipeline is None:
+        return Cost(0.0, scoring)
+    training = pipeline.training
+    n_px = training.iterations * training.batch_size * training.patch_px**2
+    return Cost(_PASSES_OF_A_STEP * n_px / 1e6, scoring)
 
 
 @dataclass(frozen=True, slots=True)
 class RowSteps:
-    """Progress of one row of a table.
+    """Progress of one row of a table, or of a part of it.
 
     Attributes:
         progress: Called with (thousandths done, 1000, what); None: nobody listens.
-        row: Number of the row, from 0 on.
-        n_rows: How many rows there are.
         name: Of the row.
-        first: Where its part begins, as a share of the row.
-        last: Where its part ends.
+        first: Where it begins, as a share of the table.
+        last: Where it ends.
+        training_share: How much of it training takes.
     """
 
     progress: Progress | None
-    row: int
-    n_rows: int
     name: str
     first: float = 0.0
     last: float = 1.0
+    training_share: float = 0.0
 
     def part(self, first: float, last: float) -> RowSteps:
-        """A part of the row, from one share of it to another."""
-        return RowSteps(self.progress, self.row, self.n_rows, self.name, first, last)
+        """A part of it, from one share of it to another."""
+        length = self.last - self.first
+        return RowSteps(self.progress, self.name, self.first + length * first, self.first + length * last)
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Tell that ``done`` of ``total`` of this part are done."""
+        """Tell that ``done`` of ``total`` are done."""
         self._tell(done / max(total, 1), f"{what} {done}/{total}")
 
     def training(self, done: int, total: int, what: str) -> None:
-        """The same for a training, whose reading and other preparations take no share of this part."""
+        """The same for a training, whose reading and other preparations take no share."""
         self._tell(done / max(total, 1) if what == TRAINING else 0.0, f"{what} {done}/{total}")
 
-    def _tell(self, share_of_part: float, what: str) -> None:
+    def _tell(self, done: float, what: str) -> None:
         if self.progress is not None:
-            share = self.first + (self.last - self.first) * share_of_part
-            self.progress(int(_WHOLE * (self.row + share) / self.n_rows), _WHOLE, f"{self.name}, {what}")
+            share = self.first + (self.last - self.first) * done
+            self.progress(int(_WHOLE * share), _WHOLE, f"{self.name}, {what}")
+
+
+def planned(costs: Mapping[str, Cost], progress: Progress | None) -> dict[str, RowSteps]:
+    """Give every row its part of the table, in order.
+
+    Args:
+        costs: Name of a row to what it costs.
+        progress: As :class:`RowSteps` has it.
+    """
+    total, spent = sum(cost.whole for cost in costs.values()), 0.0
+    steps = {}
+    for name, cost in costs.items():
+        ends = spent + cost.whole
+        steps[name] = RowSteps(progress, name, spent / total, ends / total, cost.training / cost.whole)
+        spent = ends
+    return steps

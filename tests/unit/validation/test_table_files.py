@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from n2b_ct.validation.results import (
     TableColumn,
 )
 from n2b_ct.validation.scoring import DEFINITIONS, summarised
-from n2b_ct.validation.steps import RowSteps
+from n2b_ct.validation.steps import Cost, RowSteps, cost_of, planned
 from n2b_ct.validation.wording import counted, in_words, number, signed
 from tests.json_schema import schema_problems
 
@@ -153,14 +154,23 @@ def test_the_machine_is_named_without_its_host(tmp_path):
     assert {"n2b-ct", "Python", "torch"} <= set(installed_versions())
 
 
-def test_progress_runs_over_all_rows_in_thousandths():
+def test_progress_runs_over_all_rows_by_what_they_cost():
     told = []
-    steps = RowSteps(lambda *step: told.append(step), 1, 4, "N2B")
+    costs = {"input": Cost(0.0, 25.0), "N2B": Cost(20.0, 5.0), "WNNM": Cost(0.0, 50.0)}
+    steps = planned(costs, lambda *step: told.append(step))["N2B"]
+    assert steps.training_share == 0.8
     steps.part(0.0, 0.8).training(9, 10, "a.png")
     steps.part(0.0, 0.8).training(50, 100, "training")
     steps.part(0.8, 1.0)(1, 2, "p1")
-    RowSteps(None, 0, 1, "nobody listens")(1, 1, "p1")
+    RowSteps(None, "nobody listens")(1, 1, "p1")
     assert told == [(250, 1000, "N2B, a.png 9/10"), (350, 1000, "N2B, training 50/100"), (475, 1000, "N2B, p1 1/2")]
+
+
+def test_a_row_costs_what_networks_see_of_it():
+    training = SimpleNamespace(iterations=1000, batch_size=16, patch_px=64)
+    assert cost_of(10, SimpleNamespace(training=training)) == Cost(pytest.approx(6 * 65.536), pytest.approx(1.5))
+    assert cost_of(10) == cost_of(10, untrained="tv") == Cost(0.0, pytest.approx(1.5))
+    assert cost_of(10, untrained="wnnm").scoring > 10 * cost_of(10, untrained="bm3d").scoring
 
 
 def test_an_interval_needs_something_to_resample():
