@@ -151,6 +151,8 @@ class SupervisedSection(Section):
 
     name: Literal["supervised"]
     denoiser: DenoiserSection = DenoiserSection()
+    loss: Literal["l1", "l2"] = "l1"
+    """``l1`` as in Noise2Blur; ``l2`` as DnCNN was published, and for noise that leaves most pixels as they are."""
 
 
 class Noise2VoidSection(Section):

@@ -45,7 +45,7 @@ def build_method(section: sections.Method, traits: ImageTraits) -> Method:
     """
     denoiser = build_denoiser(section.denoiser, traits.n_channels)
     if isinstance(section, sections.SupervisedSection):
-        return Supervised(denoiser)
+        return Supervised(denoiser, loss=section.loss)
     if isinstance(section, sections.Noise2VoidSection):
         return Noise2Void(denoiser, Masking(section.masked_fraction, section.box_px, section.structure))
     if isinstance(section, sections.Noise2NoiseSection):

@@ -17,6 +17,14 @@ def test_the_loss_is_the_mean_absolute_error_against_the_reference():
     assert result.noise is None
 
 
+def test_the_l2_loss_is_the_mean_square():
+    noisy = torch.tensor([[[[0.8, 0.6]]]])
+    result = Supervised(nn.Identity(), loss="l2").step(
+        {"noisy": noisy, "reference": torch.full((1, 1, 1, 2), 0.5)}, 0.0
+    )
+    assert result.losses["supervised"].item() == pytest.approx((0.09 + 0.01) / 2)
+
+
 def test_it_asks_for_references_and_nothing_else():
     needs = Supervised(nn.Identity()).needs
     assert (needs.reference, needs.clean, needs.blurred) == (True, False, False)
