@@ -29,6 +29,7 @@ from n2b_ct.training.clock import TrainingClock
 from n2b_ct.training.data import NetworkUnit, TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first
+from n2b_ct.training.divergence import LossWatch
 from n2b_ct.training.health import NoiseWatch
 from n2b_ct.training.methods import build_method, learning_rate_factors
 from n2b_ct.training.reporting import attach_reports
@@ -92,7 +93,9 @@ def assemble(
     assembled = Assembled(trainer, method, data.batches, average, TrainingClock())
     watch = _watch(pipeline, images.traits.unit)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
-    kept |= {"clock": assembled.clock, "limits": limits}
+    losses = LossWatch(every=training.log_every)
+    losses.attach(trainer)
+    kept |= {"clock": assembled.clock, "limits": limits, "losses": losses}
     kept |= {"watch": watch} if watch is not None else {}
     kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
     if checkpoint is not None:

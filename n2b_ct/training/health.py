@@ -71,15 +71,6 @@ class NoiseWatch:
         stds = flat_noise_stds([noise, n_b], x - n_b, x)
         medians = (float(std.median()) if std.numel() else math.nan for std in stds)
         self.noise_std, self.image_noise_std = (median * self._unit.size for median in medians)
-        if not math.isfinite(float(output["loss"])):
-            raise CollapseError(
-                explain(
-                    "training",
-                    "losses must stay finite",
-                    "NaN or infinity",
-                    "lower training.learning_rate or set training.precision=fp32",
-                )
-            )
         lowest, highest = self._allowed
         inside = math.isnan(self.ratio) or lowest <= self.ratio <= highest
         self._outside = 0 if inside else self._outside + 1

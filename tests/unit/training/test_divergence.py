@@ -1,0 +1,50 @@
+"""The watch over the losses: a network that was thrown is not trained on for hours."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from n2b_ct.errors import TrainingError
+from n2b_ct.training.divergence import LossWatch
+
+
+def watching(losses: list[float], watch: LossWatch | None = None, every: int = 1) -> LossWatch:
+    watch = LossWatch(every=every, patience=3) if watch is None else watch
+    engine = Engine(lambda engine, loss: {"loss": torch.tensor(loss)})
+    watch.attach(engine)
+    engine.run(losses, max_epochs=1)
+    return watch
+
+
+def test_losses_as_usual_are_left_alone():
+    watching([0.5, 0.01, -3.0, 99.0] * 5)
+
+
+@pytest.mark.parametrize(("loss", "said"), [(math.nan, "nan"), (math.inf, "inf")])
+def test_what_is_not_finite_stops_the_run_at_once(loss, said):
+    expected = f"training, iteration 2: losses must stay finite and below 100, got {said}: .*; lower training.learning_"
+    with pytest.raises(TrainingError, match=expected):
+        watching([0.1, loss])
+
+
+def test_a_network_that_was_thrown_is_stopped_after_three_looks():
+    watching([0.01, 4e3, 2e7, 0.02, 4e3, 2e7, 0.02])
+    with pytest.raises(TrainingError, match=r"iteration 4: .* got 2e\+07: the networks diverged"):
+        watching([0.01, 4e3, 2e6, 2e7])
+
+
+def test_it_looks_only_now_and_then():
+    with pytest.raises(TrainingError, match="iteration 15:"):
+        watching([1e3] * 20, every=5)
+
+
+def test_a_checkpoint_keeps_how_long_it_has_been_so():
+    before = watching([1e3, 1e3])
+    resumed = LossWatch(every=1, patience=3)
+    resumed.load_state_dict(before.state_dict())
+    with pytest.raises(TrainingError, match="iteration 1:"):
+        watching([1e3], resumed)
