@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.other_process import OtherProcess, Ways, timed
-from benchmarks.plain_loop import plain_network
+from benchmarks.plain_network import plain_network
 from benchmarks.results_files import write_results
 from n2b_ct.cli.memory import keep_freed_memory
 from n2b_ct.evaluation import controls

@@ -12,31 +12,12 @@ from typing import Any
 import torch
 from monai.transforms import Compose, RandFlipd, RandRotate90d, RandSpatialCropd
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, l1_loss
+from torch.nn.functional import l1_loss
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.plain_network import plain_network
 from n2b_ct.methods.flat_noise import NoiseAnchor
 from n2b_ct.methods.noise2blur import clamped, seen
-from n2b_ct.networks.unet import SimpleUNet, _UpBlock
-
-
-class PlainUp(nn.Module):
-    """Double, join, convolve: three passes over the finest maps."""
-
-    def __init__(self, block: _UpBlock) -> None:
-        super().__init__()
-        self.mix = block.mix
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return self.mix(torch.cat([interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
-
-
-def plain_network(network: nn.Module) -> nn.Module:
-    """Make every U-Net in a network step up in the plain way, contiguous, float32."""
-    for module in network.modules():
-        if isinstance(module, SimpleUNet):
-            module.decoders = nn.ModuleList(PlainUp(block) for block in module.decoders)
-    return network.to(memory_format=torch.contiguous_format).train()
 
 
 class Patches(Dataset):

@@ -1,4 +1,4 @@
-"""Time n2b-ct's default CT network beside other people's denoisers.
+"""Time n2b-ct's default CT network beside other people's denoisers, and its U-Net in other people's runtimes.
 
     python -m benchmarks.peers [--threads 2] [--environments DIR]
 
@@ -51,12 +51,14 @@ class Peer:
         script: In this folder.
         packages: What its environment gets.
         without_dependencies: Packages installed alone: their network is all that is used.
+        runs_ours: It runs n2b-ct's own network.
     """
 
     what: str
     script: str
     packages: tuple[str, ...]
     without_dependencies: tuple[str, ...] = ()
+    runs_ours: bool = False
 
 
 PEERS = (
@@ -67,7 +69,20 @@ PEERS = (
         (TORCH, *CAREAMICS_NEEDS),
         ("careamics==0.3.5", "torchvision==0.28.0"),  # the torchvision that it allows asks for another torch
     ),
+    Peer(
+        "ONNX Runtime 1.31.1, n2b-ct's U-Net, float32",
+        "onnx_runtime.py",
+        (TORCH, "numpy", "onnx==1.23.2", "onnxruntime==1.31.1"),
+        runs_ours=True,
+    ),
+    Peer(
+        "OpenVINO 2026.4.1, n2b-ct's U-Net, float32",
+        "openvino_runtime.py",
+        (TORCH, "numpy", "onnx==1.23.2", "openvino==2026.4.1"),
+        runs_ours=True,
+    ),
 )
+OWN = Peer("n2b-ct, default network", "n2b.py", (), runs_ours=True)
 
 
 def main() -> None:
@@ -76,10 +91,10 @@ def main() -> None:
         slices = Path(folder) / "slices.npy"
         np.save(slices, _slices())
         options = [str(slices), str(arguments.threads), str(arguments.turns)]
-        rows = [_row("n2b-ct, default network", _timed(Path(sys.executable), "n2b.py", options))]
+        rows = [_row(OWN.what, _timed(Path(sys.executable), OWN, options))]
         for peer in PEERS:
-            rows.append(_row(peer.what, _timed(_python_of(peer, arguments.environments), peer.script, options)))
-        rows.append(_row("n2b-ct, default network, again", _timed(Path(sys.executable), "n2b.py", options)))
+            rows.append(_row(peer.what, _timed(_python_of(peer, arguments.environments), peer, options)))
+        rows.append(_row(f"{OWN.what}, again", _timed(Path(sys.executable), OWN, options)))
     own = (rows[0]["median_s"] + rows[-1]["median_s"]) / 2
     for row in rows:
         row["to_n2b"] = round(row["median_s"] / own, 2)
@@ -121,11 +136,11 @@ def _python_of(peer: Peer, environments: Path) -> Path:
     return python
 
 
-def _timed(python: Path, script: str, options: list[str]) -> dict[str, Any]:
+def _timed(python: Path, peer: Peer, options: list[str]) -> dict[str, Any]:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    if script == "n2b.py":
+    if peer.runs_ours:
         environment["PYTHONPATH"] = str(ROOT)
-    command = [str(python), str(HERE / script), *options]
+    command = [str(python), str(HERE / peer.script), *options]
     done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)  # noqa: S603 (our own)
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
