@@ -50,9 +50,8 @@ class Target:
         if value is None:
             return f"| {self.what} | {asked} | not measured |  | `{self.result}` |"
         met = value <= self.limit if self.at_most else value >= self.limit
-        return (
-            f"| {self.what} | {asked} | {value:.3g} {self.unit} | {'met' if met else '**missed**'} | `{self.result}` |"
-        )
+        said = "met" if met else "**missed**"
+        return f"| {self.what} | {asked} | {_number(value)} {self.unit} | {said} | `{self.result}` |"
 
     def measured(self) -> float | None:
         """The number, or None where it was not measured."""
@@ -68,6 +67,10 @@ class Target:
 def main() -> None:
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(table())
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
 
 
 def filled(page: str) -> str:
