@@ -93,9 +93,8 @@ def assemble(
     assembled = Assembled(trainer, method, data.batches, average, TrainingClock())
     watch = _watch(pipeline, images.traits.unit)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
-    losses = LossWatch(every=training.log_every)
-    losses.attach(trainer)
-    kept |= {"clock": assembled.clock, "limits": limits, "losses": losses}
+    LossWatch(every=training.log_every).attach(trainer)
+    kept |= {"clock": assembled.clock, "limits": limits}
     kept |= {"watch": watch} if watch is not None else {}
     kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
     if checkpoint is not None:

@@ -15,6 +15,8 @@ LIMIT = 100.0
 class LossWatch:
     """Stop a run whose losses are not finite, or are beyond :data:`LIMIT` for several looks in a row.
 
+    Nothing of it goes into a checkpoint: a resumed run counts its looks anew.
+
     Args:
         every: Iterations between looks.
         patience: Looks in a row beyond the limit before the run stops; what is not finite stops it at once.
@@ -31,14 +33,6 @@ class LossWatch:
             TrainingError: Out of the engine, when the run is to stop.
         """
         engine.add_event_handler(Events.ITERATION_COMPLETED(every=self._every), self._look)
-
-    def state_dict(self) -> dict[str, int]:
-        """What a checkpoint must keep."""
-        return {"beyond": self._beyond}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a checkpoint."""
-        self._beyond = state["beyond"]
 
     def _look(self, engine: Engine) -> None:
         loss = float(engine.state.output["loss"])
