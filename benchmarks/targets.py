@@ -9,14 +9,13 @@ those about a GPU where none was at hand, says so.
 from __future__ import annotations
 
 import json
-import re
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results_files import RESULTS
+from benchmarks.results_files import RESULTS, between_marks
 
 PAGE = Path(__file__).parent / "README.md"
 GPU_STEPS, SECONDS_A_MINUTE = 300_000, 60
@@ -76,8 +75,7 @@ def _number(value: float) -> str:
 def filled(page: str) -> str:
     """The page with both tables between their marks."""
     for name, content in (("targets", table()), ("costs", costs_table())):
-        marks = re.compile(rf"(<!-- {name} -->).*?(<!-- end -->)", re.DOTALL)
-        page = marks.sub(lambda found, content=content: f"{found[1]}\n{content}\n{found[2]}", page)  # type: ignore[misc]
+        page = between_marks(page, name, content)
     return page
 
 

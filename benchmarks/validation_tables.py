@@ -10,12 +10,11 @@ the experiment's two marks.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
 
-from benchmarks.results_files import RESULTS
+from benchmarks.results_files import RESULTS, between_marks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TABLES = RESULTS / "validate"
@@ -36,7 +35,9 @@ def main(folders: list[Path]) -> None:
         for picture in shown:
             shutil.copy(folder / f"{picture}.png", IMAGES / f"{name}_{picture}.png")
         page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(filled(page, name, shown_table(folder / "table.md", name, shown)), encoding="utf-8")
+        PAGE.write_text(
+            between_marks(page, f"table {name}", shown_table(folder / "table.md", name, shown)), encoding="utf-8"
+        )
         print(f"{name}: in {TABLES.relative_to(REPOSITORY)}/{name} and {PAGE.relative_to(REPOSITORY)}")
 
 
@@ -53,14 +54,6 @@ def shown_table(table: Path, name: str, pictures: list[str]) -> str:
     where = f"benchmarks/results/validate/{name}/table.md"
     parts.append(f"Definitions, command, seed and machine: [{where}](../{where}).")
     return "\n\n".join(parts)
-
-
-def filled(page: str, name: str, content: str) -> str:
-    """The page with an experiment's table between its marks."""
-    marks = re.compile(rf"(<!-- table {name} -->).*?(<!-- end -->)", re.DOTALL)
-    if not marks.search(page):
-        sys.exit(f"{PAGE.name} has no marks <!-- table {name} --> and <!-- end -->")
-    return marks.sub(lambda found: f"{found[1]}\n{content}\n{found[2]}", page)
 
 
 if __name__ == "__main__":
