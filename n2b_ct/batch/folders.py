@@ -27,7 +27,7 @@ from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.pictures import is_picture
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import FileRecord
-from n2b_ct.io.volume_records import volumes_among, with_volumes
+from n2b_ct.io.volume_records import FoundVolumes, find_volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +79,32 @@ def plan_tree(source: Path, output: Path, options: DenoiseOptions) -> TreePlan:
     require_encoder(options.write.compression)
     found = scan(source, repair_uids=options.repair_uids, assume_hu=options.assume_hu)
     series = select_series(found.series, options.select)
-    volumes = volumes_among(found.records) if options.select is None else []
-    records = with_volumes(found.records, volumes)
-    if not series and not volumes:
+    wanted = found.records if options.select is None else ()
+    volumes = find_volumes(wanted, hu_offset=options.volume_offset_hu, assume_hu=options.assume_hu)
+    records = volumes.records or found.records
+    of_volumes = _volume_tasks(volumes, source, output)
+    if not series and not of_volumes:
         raise _nothing_found(source, records)
-    targets = mirrored_dirs(series, source, output, volumes)
+    targets = mirrored_dirs(series, source, output, volumes.paths)
     of_series = (
         SeriesTask(one, target, tuple(refused_slices(one, records)))
         for one, target in zip(series, targets, strict=True)
     )
-    of_volumes = (VolumeTask(path, mirrored_file(path, source, output), count_slices(path)) for path in volumes)
-    return TreePlan((*of_series, *of_volumes), tuple(records))
+    return TreePlan((*of_series, *of_volumes), records)
+
+
+def _volume_tasks(found: FoundVolumes, source: Path, output: Path) -> list[VolumeTask]:
+    """List a task for each volume that is CT, and for each that might be and will say why it fails."""
+    n_slices = {one.path: one.shape[0] for one in found.of_ct} | {
+        record.path: count_slices(record.path) for record in found.refused
+    }
+    return [VolumeTask(path, mirrored_file(path, source, output), n) for path, n in sorted(n_slices.items())]
 
 
 def _nothing_found(source: Path, records: Sequence[FileRecord]) -> DataError:
     kinds = "CT series or volume"
+    if source.is_file() and records and records[0].detail:
+        return DataError(records[0].detail)
     if any(is_picture(record.path) for record in records):
         return nothing_found(source, kinds, records, "pass a model of pictures if it is pictures you have")
     return nothing_found(source, kinds, records)

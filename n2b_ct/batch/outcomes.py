@@ -60,15 +60,16 @@ class Outcome:
         if "clipped_pixels" in self.problems:
             share = f"{self.n_clipped_pixels / self.n_pixels:.2%}"
             requirement = f"should clip at most {CLIPPED_SHARE_MAX:.2%} of its pixels"
-            found.append(explain(str(self.output), requirement, share, "look at it, or pass --widen-bits"))
+            remedy = "look at it, or pass --widen-bits" if self.series else "look at it: its type holds no more"
+            found.append(explain(str(self.output), requirement, share, remedy))
         if self.n_skipped_slices:
             got = f"{self.n_skipped_slices} left out"
             found.append(
                 explain(str(self.output), "should hold every slice", got, "replace the files that were refused")
             )
         if "maybe_not_hu" in self.problems:
-            got = "hardly a value as low as gas"
-            found.append(explain(str(self.source), "should hold HU", got, "look at it, or pass --volume-offset-hu"))
+            got = "values that do not look it, vouched for by --assume-hu"
+            found.append(explain(str(self.source), "should hold HU", got, "look at it"))
         if "already_derived" in self.problems:
             requirement = "should be original images"
             found.append(explain(str(self.source), requirement, "derived ones", "denoise the originals if they exist"))

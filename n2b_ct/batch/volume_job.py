@@ -12,7 +12,8 @@ from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.free_space import require_free_space
-from n2b_ct.io.volumes import data_paths, describe_volume, hu_problems, read_volume, write_volume_like
+from n2b_ct.io.series import CTSeries
+from n2b_ct.io.volumes import data_paths, describe_volume, read_volume, write_volume_like
 
 
 def count_slices(path: Path) -> int:
@@ -54,7 +55,8 @@ class VolumeJob:
 
     def _denoised(self) -> Outcome:
         denoised_place, *residual_places = self._work.places(self._target)
-        volume = read_volume(self._path, hu_offset=self._offset_hu).hu
+        found = read_volume(self._path, hu_offset=self._offset_hu, assume_hu=self._work.options.assume_hu)
+        volume = found.hu
         n_bytes = sum(part.stat().st_size for part in (self._path, *data_paths(self._path)))
         require_free_space(self._target, (1 + len(residual_places)) * n_bytes)
         noise = self._noise_hu(volume)
@@ -62,7 +64,7 @@ class VolumeJob:
         n_clipped = self._write(volume - np.float32(self._work.strength) * noise, denoised_place)
         for place in residual_places:
             self._write(noise, place)
-        return self._done(volume, noise, n_clipped)
+        return self._done(found, noise, n_clipped)
 
     def _noise_hu(self, volume: np.ndarray) -> np.ndarray:
         """Find the noise slice by slice, ``[slices, rows, cols]``."""
@@ -79,14 +81,14 @@ class VolumeJob:
         self._n_seen += n
         self._work.steps.advance(n, self._path.name)
 
-    def _done(self, volume: np.ndarray, noise: np.ndarray, n_clipped: int) -> Outcome:
-        spread = Spread()
+    def _done(self, found: CTSeries, noise: np.ndarray, n_clipped: int) -> Outcome:
+        volume, spread = found.hu, Spread()
         spread.add(noise[self._work.model.window.contains(volume)])
         return Outcome(
             self._path,
             self._target,
             "done",
-            problems=hu_problems(volume) + clipping_problems(n_clipped, volume.size),
+            problems=found.problems + clipping_problems(n_clipped, volume.size),
             n_slices=len(volume),
             n_pixels=volume.size,
             n_clipped_pixels=n_clipped,

@@ -21,7 +21,7 @@ _EXIT_SOME_REFUSED, _EXIT_NOTHING_USABLE = 1, 2
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with DICOM or volumes somewhere in it.")]
 _Repair = Annotated[bool, typer.Option("--repair-uids", help="Take files with blank UIDs too.")]
-_Assume = Annotated[bool, typer.Option("--assume-hu", help="Take values for HU where DICOM files do not say so.")]
+_Assume = Annotated[bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")]
 _Offset = Annotated[
     float, typer.Option("--volume-offset-hu", help="Added to the values of NIfTI, NRRD and MetaImage to get HU.")
 ]
@@ -31,6 +31,8 @@ def index(
     folder: _Folder,
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     repair_uids: _Repair = False,
+    assume_hu: _Assume = False,
+    volume_offset_hu: _Offset = 0.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there.")] = False,
 ) -> None:
     """Find the CT of a folder and write a manifest with proposed roles, to be read and corrected.
@@ -45,8 +47,8 @@ def index(
         raise DataError(explain(f"input {folder}", "must be a folder", "a file", "name the folder that holds it"))
     if out.exists() and not overwrite:
         raise OutputError(explain(f"manifest {out}", "must not be there yet", "a file", "pass --overwrite"))
-    found = _inventory(folder, repair_uids=repair_uids)
-    write_yaml(manifest_for(found.series, folder, out.stem, found.volumes), out)
+    found = _inventory(folder, repair_uids=repair_uids, assume_hu=assume_hu, hu_offset=volume_offset_hu)
+    write_yaml(manifest_for(found.series, folder, out.stem, found.volumes, hu_offset=volume_offset_hu), out)
     _print(found, folder, all_files=False)
     typer.echo(f"manifest: {out}; read it and set roles, doses and shared_patient")
 

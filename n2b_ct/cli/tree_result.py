@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ def time_of(iso: str | None) -> datetime | None:
 def tell(result: TreeResult, json_path: Path | None) -> None:
     """Print what was done, what to look at, and what went wrong; all of it goes into the JSON."""
     from n2b_ct.io.atomic import remove_partials, write_atomically
+    from n2b_ct.io.dicom.reasons import OTHER_VOLUMES
 
     if json_path is not None:
         remove_partials(json_path)
@@ -47,6 +49,9 @@ def tell(result: TreeResult, json_path: Path | None) -> None:
             typer.echo(_line(outcome))
         for line in outcome.warnings:
             typer.echo(f"warning: {line}", err=True)
+    for reason in OTHER_VOLUMES:
+        if skipped := [record for record in result.records if record.reason == reason]:
+            typer.echo(f"skipped: {skipped[0].path.parent}: {_first_of(skipped)}", err=True)
     for line in _complaints(result):
         typer.echo(f"error: {line}", err=True)
 
@@ -63,16 +68,23 @@ def _complaints(result: TreeResult) -> list[str]:
     failed = [outcome for outcome in result.outcomes if outcome.status == "failed"]
     lines = [f"{outcome.source}: {outcome.detail}" for outcome in failed]
     told = {(outcome.source, outcome.reason) for outcome in failed}
-    refused: dict[tuple[Path, str], list[FileRecord]] = {}
-    for record in result.records:
-        if record.action == "error":
-            refused.setdefault((record.path.parent, record.reason), []).append(record)
-    for (folder, reason), records in refused.items():
-        if (folder, reason) in told:
-            continue
-        others = f" (and {len(records) - 1} more)" if len(records) > 1 else ""
-        lines.append(f"{folder}: {records[0].detail or reason}{others}")
+    details = {outcome.detail for outcome in failed}
+    refused = [record for record in result.records if record.action == "error" and record.detail not in details]
+    lines += _grouped(record for record in refused if (record.path.parent, record.reason) not in told)
     return list(dict.fromkeys(lines))
+
+
+def _grouped(records: Iterable[FileRecord]) -> list[str]:
+    """One line for every folder and reason."""
+    groups: dict[tuple[Path, str], list[FileRecord]] = {}
+    for record in records:
+        groups.setdefault((record.path.parent, record.reason), []).append(record)
+    return [f"{folder}: {_first_of(alike)}" for (folder, _), alike in groups.items()]
+
+
+def _first_of(records: Sequence[FileRecord]) -> str:
+    others = f" (and {len(records) - 1} more)" if len(records) > 1 else ""
+    return f"{records[0].detail or records[0].reason}{others}"
 
 
 def exit_code(result: TreeResult) -> int:

@@ -15,7 +15,10 @@ from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import InstanceRef, SeriesRef
-from n2b_ct.io.volumes import describe_volume, is_volume, read_volume
+from n2b_ct.io.volumes import examine_volume, is_volume, read_volume
+
+Scans = dict[tuple[str, bool, bool], ScanResult]
+"""Of folders, with and without repaired UIDs and assumed HU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class FoundSeries:
         patient_key: Digest that slices of one patient share.
         size_px: (rows, cols).
         hu_offset: What must be added to a volume's values to get HU.
+        assume_hu: Somebody vouches for a volume's values.
     """
 
     name: str
@@ -39,6 +43,7 @@ class FoundSeries:
     patient_key: str
     size_px: tuple[int, int]
     hu_offset: float = 0.0
+    assume_hu: bool = False
 
     def __len__(self) -> int:
         return len(self.positions_mm)
@@ -46,7 +51,8 @@ class FoundSeries:
     def read_hu(self, indices: Sequence[int], progress: Progress | None = None) -> np.ndarray:
         """Read some slices, HU float32 ``[len(indices), rows, cols]``; padding becomes air."""
         if isinstance(self.source, Path):
-            return read_volume(self.source, hu_offset=self.hu_offset).hu[list(indices)]
+            volume = read_volume(self.source, hu_offset=self.hu_offset, assume_hu=self.assume_hu)
+            return volume.hu[list(indices)]
         series = read_series(self.source, list(indices), progress)
         lowest = series.hu[~series.is_padding].min(initial=0.0)
         return np.where(series.is_padding, lowest, series.hu)
@@ -60,7 +66,7 @@ def find_series(manifest: Manifest, root: Path, names: Sequence[str]) -> dict[st
     """
     if not root.is_dir():
         raise DataError(explain(f"data root {root}", "must be a folder", "nothing there", "pass --data-root DIR"))
-    scans: dict[tuple[str, bool], ScanResult] = {}
+    scans: Scans = {}
     found: dict[str, FoundSeries] = {}
     problems: list[str] = []
     for name in names:
@@ -73,7 +79,7 @@ def find_series(manifest: Manifest, root: Path, names: Sequence[str]) -> dict[st
     return found
 
 
-def _find_one(manifest: Manifest, name: str, root: Path, scans: dict[tuple[str, bool], ScanResult]) -> FoundSeries:
+def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans) -> FoundSeries:
     entry = manifest.series[name]
     path = root / entry.path
     if not path.exists():
@@ -82,9 +88,9 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: dict[tuple[str, 
         )
     if is_volume(path):
         return _found_volume(name, entry, path)
-    key = (entry.path, entry.repair_uids)
+    key = (entry.path, entry.repair_uids, entry.assume_hu)
     if key not in scans:
-        scans[key] = scan(path, repair_uids=entry.repair_uids)
+        scans[key] = scan(path, repair_uids=entry.repair_uids, assume_hu=entry.assume_hu)
     candidates = [series for series in scans[key].series if _matches(series, entry)]
     if len(candidates) != 1:
         wanted = ", ".join(f"{keyword}~{pattern}" for keyword, pattern in entry.where.items()) or "one CT series"
@@ -136,6 +142,7 @@ def _found_dicom(name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[Ins
 
 
 def _found_volume(name: str, entry: SeriesEntry, path: Path) -> FoundSeries:
-    n_slices, rows, cols = describe_volume(path).shape
+    n_slices, rows, cols = examine_volume(path, hu_offset=entry.hu_offset, assume_hu=entry.assume_hu).shape
     positions = tuple(float(index) for index in range(n_slices))
-    return FoundSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), entry.hu_offset)
+    vouched = (entry.hu_offset, entry.assume_hu)
+    return FoundSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *vouched)

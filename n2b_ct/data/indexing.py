@@ -20,13 +20,25 @@ _DOSE_WORDS = (
 
 
 def manifest_for(
-    series: Sequence[SeriesRef], root: Path, name: str, volumes: Sequence[VolumeInfo] = ()
+    series: Sequence[SeriesRef],
+    root: Path,
+    name: str,
+    volumes: Sequence[VolumeInfo] = (),
+    *,
+    hu_offset: float = 0.0,
 ) -> dict[str, Any]:
     """Describe found series and volumes as a manifest, ready for YAML.
 
     A series is known again by its folder, and by its SeriesInstanceUID where it shares the folder. Doses are read
     from SeriesDescription and folder names, never from tube current; series with a dose below 1 are proposed as noisy,
-    the others as clean. A volume whose values cannot be HU gets an ``hu_offset`` to be filled in.
+    the others as clean.
+
+    Args:
+        series: Found series.
+        root: The folder; paths are told from there.
+        name: The manifest's.
+        volumes: Found volumes of CT.
+        hu_offset: What was added to the values of volumes.
 
     Raises:
         DataError: There is neither series nor volume.
@@ -34,7 +46,7 @@ def manifest_for(
     if not series and not volumes:
         raise DataError(explain(f"folder {root}", "must hold at least one CT series", 0, "see n2b-ct inspect"))
     entries = {f"series_{number}": _entry(one, series, root) for number, one in enumerate(series, start=1)}
-    entries |= {f"volume_{number}": _volume_entry(one, root) for number, one in enumerate(volumes, start=1)}
+    entries |= {f"volume_{number}": _volume_entry(one, root, hu_offset) for number, one in enumerate(volumes, start=1)}
     noisy = [key for key, entry in entries.items() if (entry.get("dose") or 1.0) < 1.0]
     return {
         "format": 1,
@@ -84,15 +96,19 @@ def _entry(one: SeriesRef, every: Sequence[SeriesRef], root: Path) -> dict[str, 
         entry["dose"] = dose
     if "repaired_uids" in one.problems:
         entry["repair_uids"] = True
+    if "assumed_hu" in one.problems:
+        entry["assume_hu"] = True
     return entry
 
 
-def _volume_entry(one: VolumeInfo, root: Path) -> dict[str, Any]:
+def _volume_entry(one: VolumeInfo, root: Path, hu_offset: float) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": one.path.relative_to(root).as_posix()}
     hints = (dose_hint(one.path.name.split(".")[0]), dose_hint(one.path.parent.name))
     dose = next((hint for hint in hints if hint is not None), None)
     if dose is not None:
         entry["dose"] = dose
+    if hu_offset:
+        entry["hu_offset"] = hu_offset
     if "maybe_not_hu" in one.problems:
-        entry["hu_offset"] = 0.0
+        entry["assume_hu"] = True
     return entry

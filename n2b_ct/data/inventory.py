@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.data.indexing import dose_hint
-from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import FileRecord, SeriesRef
-from n2b_ct.io.volume_records import volumes_among, with_volumes
-from n2b_ct.io.volumes import VolumeInfo, describe_volume
+from n2b_ct.io.volume_records import find_volumes
+from n2b_ct.io.volumes import VolumeInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +41,21 @@ def take_inventory(
     assume_hu: bool = False,
     hu_offset: float = 0.0,
 ) -> Inventory:
-    """Look at every file at or below a place: headers, and the first voxels of volumes.
+    """Look at every file at or below a place: headers, and the values of volumes.
 
     Args:
         root: A file or a folder.
         progress: Called with (done, total, what).
         repair_uids: Name slices without UIDs after their content instead of refusing them.
-        assume_hu: Take the values for HU where a DICOM file does not say so.
+        assume_hu: Take the values for HU where a file does not say so.
         hu_offset: What must be added to the values of volumes to get HU.
 
     Raises:
         DataError: The root does not exist.
     """
     found = scan(root, progress, repair_uids=repair_uids, assume_hu=assume_hu)
-    candidates = volumes_among(found.records)
-    volumes, refused = _look_at(candidates, hu_offset)
-    records = with_volumes(found.records, candidates)
-    return Inventory(found.series, tuple(volumes), tuple(refused.get(record.path, record) for record in records))
+    volumes = find_volumes(found.records, progress, hu_offset=hu_offset, assume_hu=assume_hu)
+    return Inventory(found.series, volumes.of_ct, volumes.records)
 
 
 def dose_hints(series: SeriesRef) -> tuple[str, ...]:
@@ -104,15 +100,3 @@ def _milliampere_seconds(facts: dict[str, str]) -> str:
         current = facts.get("XRayTubeCurrent")
         return f"{short_number(current)} mA" if current else ""
     return f"{product_mas:.4g} mAs"
-
-
-def _look_at(paths: Sequence[Path], hu_offset: float) -> tuple[list[VolumeInfo], dict[Path, FileRecord]]:
-    """Describe volumes, and record those that cannot be trusted."""
-    volumes: list[VolumeInfo] = []
-    refused: dict[Path, FileRecord] = {}
-    for path in paths:
-        try:
-            volumes.append(describe_volume(path, hu_offset=hu_offset))
-        except SeriesError as error:
-            refused[path] = FileRecord(path, "error", error.reason, str(error))
-    return volumes, refused

@@ -26,6 +26,8 @@ class SeriesEntry(Section):
     """Accept files with blank UIDs; their identity is then a digest of their content."""
     hu_offset: float = Field(0.0, allow_inf_nan=False)
     """What must be added to the values of a NIfTI, NRRD or MetaImage volume to get HU; DICOM says it itself."""
+    assume_hu: bool = False
+    """Vouch that the values are HU where a file does not say so, or where a volume's values do not look it."""
 
     @field_validator("where")
     @classmethod

@@ -20,7 +20,7 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.series import CTSeries, SeriesRef
-from n2b_ct.io.volumes import hu_problems, is_volume, read_volume
+from n2b_ct.io.volumes import is_volume, read_volume
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -49,11 +49,12 @@ class CTSeriesReader(ImageReader):
     Args:
         series_uid: SeriesInstanceUID to read where a folder holds several.
         hu_offset: What must be added to a volume's values to get HU; DICOM says it itself.
+        assume_hu: Vouch for values where a file does not say that they are HU, or where a volume's do not look it.
     """
 
-    def __init__(self, series_uid: str | None = None, hu_offset: float = 0.0) -> None:
+    def __init__(self, series_uid: str | None = None, hu_offset: float = 0.0, assume_hu: bool = False) -> None:
         super().__init__()
-        self.series_uid, self.hu_offset = series_uid, hu_offset
+        self.series_uid, self.hu_offset, self.assume_hu = series_uid, hu_offset, assume_hu
 
     def verify_suffix(self, filename: Paths) -> bool:  # noqa: ARG002  (MONAI's signature)
         """Accept any name: DICOM files often have none that tells."""
@@ -89,8 +90,8 @@ class CTSeriesReader(ImageReader):
 
     def _read(self, paths: tuple[Path, ...]) -> CTSeries:
         if any(is_volume(path) for path in paths):
-            return read_volume(_only_one(paths), hu_offset=self.hu_offset)
-        offered = _find_series(paths)
+            return read_volume(_only_one(paths), hu_offset=self.hu_offset, assume_hu=self.assume_hu)
+        offered = _find_series(paths, self.assume_hu)
         if self.series_uid is not None:
             offered = [found for found in offered if found.series.series_instance_uid == self.series_uid]
         found = _the_one(offered, paths[0].name, self.series_uid)
@@ -112,16 +113,17 @@ def _only_one(paths: tuple[Path, ...]) -> Path:
     return paths[0]
 
 
-def _find_series(paths: tuple[Path, ...]) -> list[_Found]:
+def _find_series(paths: tuple[Path, ...], assume_hu: bool) -> list[_Found]:
     """Scan the folder or file given, or the one folder of the files given."""
     if len(paths) == 1:
-        return [_Found(series, list(range(len(series)))) for series in scan(paths[0]).series]
+        return [_Found(series, list(range(len(series)))) for series in scan(paths[0], assume_hu=assume_hu).series]
     folders = {path.parent for path in paths}
     if len(folders) != 1:
         requirement = "the files of a series must lie in one folder"
         raise DataError(explain("image", requirement, f"files of {len(folders)} folders", "give the series' folder"))
     asked = {path.resolve() for path in paths}
-    within = [_Found(series, _places(series, asked)) for series in scan(folders.pop()).series]
+    scanned = scan(folders.pop(), assume_hu=assume_hu).series
+    within = [_Found(series, _places(series, asked)) for series in scanned]
     return [found for found in within if found.indices]
 
 
@@ -143,7 +145,7 @@ def _the_one(offered: list[_Found], place: str, series_uid: str | None) -> _Foun
 def _metadata(series: CTSeries) -> dict[str, Any]:
     affine_ras_mm = _LPS_TO_RAS @ series.affine_lps_mm
     source = series.source if isinstance(series.source, SeriesRef) else None
-    problems = source.problems if source else hu_problems(series.hu)
+    problems = source.problems if source else series.problems
     return {
         MetaKeys.AFFINE: affine_ras_mm,
         MetaKeys.ORIGINAL_AFFINE: affine_ras_mm.copy(),

@@ -49,7 +49,7 @@ def compare_folders(
         noisy_input: The low-dose folder or file that the candidates were made from.
         dose: Dose fraction of the input, if known.
         hu_offset: What must be added to volumes' values to get HU.
-        assume_hu: Take DICOM values for HU where a file does not say so.
+        assume_hu: Take values for HU where a file does not say so.
 
     Raises:
         DataError: There is no candidate, or the anchor's folder holds nothing that can be used, or no candidate has
@@ -59,13 +59,13 @@ def compare_folders(
     named = {name: path for name, path in given.items() if path is not None}
     if not candidates:
         raise DataError(explain("candidates", "at least one is needed", "none", "pass --candidate NAME=DIR"))
-    shelf = VolumeShelf(len(named), hu_offset)
+    shelf = VolumeShelf(len(named), hu_offset, assume_hu)
     anchor = next(iter(named))
-    series, problems = find_folder(anchor, named[anchor], shelf, assume_hu=assume_hu)
+    series, problems = find_folder(anchor, named[anchor], shelf)
     others: dict[str, list[FolderSeries]] = {}
     for name in list(named)[1:]:
         try:
-            others[name], lines = find_folder(name, named[name], shelf, assume_hu=assume_hu)
+            others[name], lines = find_folder(name, named[name], shelf)
         except DataError as error:
             lines = str(error).splitlines()
         problems += lines

@@ -50,7 +50,7 @@ def evaluate(
         controls: Denoisers without training, made of the input; the quick ones where None and there is an input.
         dose: Dose fraction of the input, if known.
         hu_offset: What must be added to volumes' values to get HU.
-        assume_hu: Take DICOM values for HU where a file does not say so.
+        assume_hu: Take values for HU where a file does not say so.
         noise_free_reference: The reference is simulated truth without noise.
         panels_per_series: Slices of each series that are shown.
         overwrite: Replace a report that is there.

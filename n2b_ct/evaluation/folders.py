@@ -15,7 +15,7 @@ from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
-from n2b_ct.io.volume_records import volumes_among, with_volumes
+from n2b_ct.io.volume_records import find_volumes
 from n2b_ct.io.volumes import read_volume
 
 _REMEDIES = {"not_hu": "pass --assume-hu to vouch for their values"}
@@ -55,16 +55,17 @@ class VolumeShelf:
     Args:
         n_kept: How many; as many as are compared at once.
         hu_offset: What must be added to volumes' values to get HU.
+        assume_hu: Vouch for volumes' values.
     """
 
-    def __init__(self, n_kept: int, hu_offset: float = 0.0) -> None:
-        self.n_kept, self.hu_offset = n_kept, hu_offset
+    def __init__(self, n_kept: int, hu_offset: float = 0.0, assume_hu: bool = False) -> None:
+        self.n_kept, self.hu_offset, self.assume_hu = n_kept, hu_offset, assume_hu
         self._kept: OrderedDict[Path, CTSeries] = OrderedDict()
 
     def volume(self, path: Path) -> CTSeries:
         """The volume, read now or before."""
         if path not in self._kept:
-            self._kept[path] = read_volume(path, hu_offset=self.hu_offset)
+            self._kept[path] = read_volume(path, hu_offset=self.hu_offset, assume_hu=self.assume_hu)
         self._kept.move_to_end(path)
         while len(self._kept) > self.n_kept:
             self._kept.popitem(last=False)
@@ -75,16 +76,13 @@ class VolumeShelf:
         return np.asarray(self.volume(path).hu[index])
 
 
-def find_folder(
-    label: str, folder: Path, shelf: VolumeShelf, *, assume_hu: bool = False
-) -> tuple[list[FolderSeries], list[str]]:
+def find_folder(label: str, folder: Path, shelf: VolumeShelf) -> tuple[list[FolderSeries], list[str]]:
     """Find the series and volumes in a folder (or in one file).
 
     Args:
         label: How messages name the folder: ``reference``, or a candidate's name.
         folder: Where to look.
-        shelf: Keeps volumes.
-        assume_hu: Take DICOM values for HU where a file does not say so.
+        shelf: Keeps volumes, and knows what is vouched for.
 
     Returns:
         What was found, and a line for each reason why files were refused.
@@ -94,18 +92,20 @@ def find_folder(
     """
     if not folder.exists():
         raise DataError(explain(label, "must be a folder or a file", f"nothing at {folder}", "check the path"))
-    result = scan(folder, assume_hu=assume_hu)
-    volumes = volumes_among(result.records)
-    lines = _refusals(label, with_volumes(result.records, volumes))
+    result = scan(folder, assume_hu=shelf.assume_hu)
+    volumes = find_volumes(result.records, hu_offset=shelf.hu_offset, assume_hu=shelf.assume_hu)
+    lines = _refusals(label, [record for record in volumes.records if record not in volumes.refused])
+    lines += [f"{label}: {record.detail}" for record in volumes.refused]
     found: list[FolderSeries] = []
     makers = [partial(_of_dicom, series, folder) for series in result.series]
-    makers += [partial(_of_volume, path, folder, number, shelf) for number, path in enumerate(volumes, start=1)]
+    makers += [partial(_of_volume, one.path, folder, n, shelf) for n, one in enumerate(volumes.of_ct, start=1)]
     for make in makers:
         try:
             found.append(make())
         except SeriesError as error:
             lines.append(f"{label}: {error}")
     if not found:
+        lines += [f"{label}: {record.detail}" for record in volumes.skipped]
         need = "must hold a CT series or a volume"
         raise DataError("\n".join(lines) or explain(label, need, "none", "look at it with n2b-ct inspect"))
     return found, lines

@@ -46,6 +46,7 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
+_MODALITIES = {"MET_MOD_CT": "ct", "MET_MOD_MR": "mr", "MET_MOD_NM": "spect", "MET_MOD_US": "ultrasound"}
 _BIG_ENDIAN = ("ElementByteOrderMSB", "BinaryDataByteOrderMSB")
 _DIRECTIONS = ("TransformMatrix", "Rotation", "Orientation")
 _ORIGINS = ("Offset", "Position", "Origin")
@@ -56,7 +57,8 @@ def understand(path: Path) -> VoxelFile:
     """Read a header.
 
     Raises:
-        SeriesError: ``unreadable``, ``bad_value``, ``bad_rescale``, ``not_3d``, ``too_large`` or ``data_file_refused``.
+        SeriesError: ``unreadable``, ``bad_value``, ``bad_rescale``, ``not_3d``, ``not_grayscale``, ``not_ct``,
+            ``too_large`` or ``data_file_refused``.
     """
     lines, n_header_bytes = leading_lines(path, _END)
     fields = _fields(path, lines)
@@ -80,6 +82,7 @@ def understand(path: Path) -> VoxelFile:
         parts=parts,
         encoding="zlib" if is_compressed else "raw",
         start=n_header_bytes if is_local else _header_size(path, fields, parts, n_bytes),
+        remarks=(_MODALITIES.get(fields.get("Modality", ""), ""),),
     )
 
 
@@ -127,13 +130,24 @@ def _key_and_value(line: str) -> tuple[str, str]:
 
 def _require_plain(path: Path, fields: dict[str, str]) -> None:
     """Refuse what is no volume of plain binary numbers."""
-    if fields.get("ElementNumberOfChannels", "1") != "1":
-        got = f"{shown(fields['ElementNumberOfChannels'])} channels"
-        raise refused("not_3d", path, "must hold one number a voxel", got, "split it first")
+    _require_one_channel(path, fields)
     if not _is_true(fields, "BinaryData", "True"):
         raise refused("bad_value", path, "must hold binary words", "text", "convert it first")
     if _is_true(fields, "CompressedData") and "%" in fields["ElementDataFile"]:
         raise refused("bad_value", path, "must have one compressed data file", "many", "convert it first")
+
+
+def _require_one_channel(path: Path, fields: dict[str, str]) -> None:
+    """Refuse colours, vectors, and what may be several volumes."""
+    n_channels = fields.get("ElementNumberOfChannels", "1")
+    if n_channels == "1":
+        return
+    requirement, got = "must hold one number a voxel", f"{shown(n_channels)} channels"
+    if fields["ElementType"] == "MET_UCHAR" and n_channels in ("3", "4"):
+        raise refused("not_grayscale", path, requirement, got, "leave it out")
+    if fields["ElementType"] in ("MET_FLOAT", "MET_DOUBLE"):
+        raise refused("not_ct", path, requirement, got, "leave it out")
+    raise refused("not_3d", path, requirement, got, "split it first")
 
 
 def _is_true(fields: dict[str, str], key: str, default: str = "False") -> bool:

@@ -1,4 +1,4 @@
-"""NIfTI volumes (``.nii``, ``.nii.gz``): their header, understood and written back byte for byte."""
+"""NIfTI volumes (``.nii``, ``.nii.gz``; ``.hdr`` with ``.img``): their header, understood and written back as it is."""
 
 from __future__ import annotations
 
@@ -13,38 +13,48 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.voxel_files import MAX_HEADER_BYTES, VoxelFile, encoded, file_size, refused, require_size
+from n2b_ct.io.text_headers import ENCODING, write_pair
+from n2b_ct.io.voxel_files import MAX_HEADER_BYTES, VoxelFile, encoded, file_size, local_file, refused, require_size
 from n2b_ct.io.voxels import Scale
 
-SUFFIXES = (".nii", ".nii.gz")
+SINGLE_SUFFIXES = (".nii", ".nii.gz")
+PAIR_SUFFIX = ".hdr"
+SUFFIXES = (*SINGLE_SUFFIXES, PAIR_SUFFIX)
 
 _FORMS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _BYTE_ORDERS: tuple[tuple[Literal["little", "big"], str], ...] = (("little", "<"), ("big", ">"))
 _N_AXES = range(2, 8)
 _MAX_WORD_BYTES = 8
+_LABELS = (1002, 1003)  # intent codes: labels, names of brain regions
+_VECTORS = (1006, 1007)  # displacements, vectors
+_SAME_PLACE_MM = 1e-2
 
 
 def understand(path: Path) -> VoxelFile:
     """Read a file's header; scl_slope and scl_inter are its scale.
 
     Raises:
-        SeriesError: ``unreadable``, ``bad_value``, ``not_3d`` or ``too_large``.
+        SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``not_grayscale``, ``not_ct`` or ``too_large``.
     """
     is_compressed = path.name.lower().endswith(".gz")
-    n_file_bytes = file_size(path, path)
+    data_path = local_file(path, data_place(path).name) if is_pair(path) else path
+    n_file_bytes = file_size(data_path, path)
     header = _header(path, is_compressed)
     n_ahead = _n_bytes_ahead(path, header, MAX_HEADER_BYTES if is_compressed else n_file_bytes)
+    n_head = file_size(path, path) if is_pair(path) else n_ahead
     return VoxelFile(
         path=path,
         form="NIfTI",
-        head=_leading_bytes(path, is_compressed, n_ahead),
+        head=_leading_bytes(path, is_compressed, min(n_head, MAX_HEADER_BYTES)),
         dtype=_dtype(path, header),
         shape=_shape(path, header),
         affine_ras_mm=_affine(path, header),
         scale=_scale(path, header),
-        parts=(path,),
+        parts=(data_path,),
         encoding="gzip" if is_compressed else "raw",
         skip=n_ahead,
+        remarks=_remarks(header),
+        problems=_problems(header),
     )
 
 
@@ -54,6 +64,10 @@ def save_like(volume: VoxelFile, words: np.ndarray, out: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
+    if is_pair(out):
+        ahead = _leading_bytes(volume.parts[0], is_compressed=False, n_bytes=volume.skip)
+        write_pair(out, volume.head.decode(ENCODING), data_place(out), ahead + words.tobytes(order="F"))
+        return
 
     def write(file: BinaryIO) -> None:
         content = volume.head + words.tobytes(order="F")
@@ -63,16 +77,62 @@ def save_like(volume: VoxelFile, words: np.ndarray, out: Path) -> None:
     write_atomically(out, write)
 
 
+def data_place(out: Path, _volume: VoxelFile | None = None) -> Path:
+    """Name the data file of a pair."""
+    return out.with_suffix(".IMG" if out.suffix.isupper() else ".img")
+
+
+def is_pair(path: Path) -> bool:
+    """Say whether a file's name is that of a pair's header."""
+    return path.suffix.lower() == PAIR_SUFFIX
+
+
+def starts_a_pair(path: Path) -> bool:
+    """Say whether a ``.hdr`` is a header of NIfTI or of its forerunner; other programs use that name too."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError:
+        return False
+    return any(int.from_bytes(start, order) in _FORMS for order, _ in _BYTE_ORDERS)
+
+
 def _header(path: Path, is_compressed: bool) -> Any:
     """Parse the fixed part of the header, NIfTI-1 or NIfTI-2 in either byte order."""
     start = _leading_bytes(path, is_compressed, max(_FORMS))
+    got = "another header"
     for order, mark in _BYTE_ORDERS:
         size = int.from_bytes(start[:4], order)
         if size in _FORMS and len(start) >= size:
             header: Any = _FORMS[size](start[:size], mark, check=False)
-            if header["magic"].item() == header.single_magic:
+            if header["magic"].item() == (header.pair_magic if is_pair(path) else header.single_magic):
                 return header
-    raise refused("unreadable", path, "must be a readable NIfTI file", "another header", "replace the file")
+            got = "one of Analyze 7.5, which does not tell left from right" if is_pair(path) else got
+    raise refused("unreadable", path, "must be a readable NIfTI file", got, "convert it to .nii or replace it")
+
+
+def _remarks(header: Any) -> tuple[str, ...]:
+    """Collect what says what the volume shows: intent and description, as text."""
+    texts = [header[name].item().decode(ENCODING) for name in ("intent_name", "descrip")]
+    return (*(["label"] if int(header["intent_code"]) in _LABELS else []), *texts)
+
+
+def _problems(header: Any) -> tuple[str, ...]:
+    """Find what is odd about the place of the voxels: none is said, or two that differ."""
+    codes = [int(header[name]) for name in ("sform_code", "qform_code")]
+    if not any(codes):
+        return ("unsure_geometry",)
+    try:
+        with np.errstate(all="ignore"):
+            sform, qform = header.get_sform(), header.get_qform()
+    except (ValueError, HeaderDataError):
+        return ()  # of the one that counts the affine will tell
+    sizes_mm = np.abs(np.asarray(header["pixdim"][1:4], dtype=float))
+    is_other_size = codes[0] > 0 and not np.allclose(
+        np.linalg.norm(sform[:3, :3], axis=0), sizes_mm, rtol=_SAME_PLACE_MM
+    )
+    is_other_place = all(codes) and not np.allclose(sform, qform, rtol=0, atol=_SAME_PLACE_MM)
+    return ("unsure_geometry",) if is_other_size or is_other_place else ()
 
 
 def _leading_bytes(path: Path, is_compressed: bool, n_bytes: int) -> bytes:
@@ -89,7 +149,8 @@ def _leading_bytes(path: Path, is_compressed: bool, n_bytes: int) -> bytes:
 
 def _n_bytes_ahead(path: Path, header: Any, limit: int) -> int:
     offset = float(header["vox_offset"])
-    if not (header.single_vox_offset <= offset <= limit and offset.is_integer()):
+    least = header.pair_vox_offset if is_pair(path) else header.single_vox_offset
+    if not (least <= offset <= limit and offset.is_integer()):
         raise refused("bad_value", path, "must have a vox_offset behind its header", f"{offset:g}", "replace the file")
     return int(offset)
 
@@ -101,11 +162,15 @@ def _dtype(path: Path, header: Any) -> np.dtype:
         raise refused(
             "bad_value", path, "must hold plain numbers", "an unknown datatype", "convert it first"
         ) from error
-    if dtype.kind not in "iuf" or dtype.itemsize > _MAX_WORD_BYTES:
-        raise refused("bad_value", path, "must hold plain numbers", dtype, "convert it first")
     if int(header["bitpix"]) != 8 * dtype.itemsize:
         got = f"bitpix {int(header['bitpix'])} for {dtype}"
         raise refused("bad_value", path, "must agree with itself about its words", got, "replace the file")
+    if dtype.names:
+        raise refused("not_grayscale", path, "must hold one number a voxel", "colours", "leave it out")
+    if dtype.kind == "c":
+        raise refused("not_ct", path, "must hold HU", "complex numbers", "leave it out")
+    if dtype.kind not in "iuf" or dtype.itemsize > _MAX_WORD_BYTES:
+        raise refused("bad_value", path, "must hold plain numbers", dtype, "convert it first")
     return dtype
 
 
@@ -118,8 +183,20 @@ def _shape(path: Path, header: Any) -> tuple[int, int, int]:
     shape = tuple(lengths[:n_axes])
     require_size(path, shape)
     if any(length != 1 for length in shape[3:]):
+        _refuse_vectors(path, header)
         raise refused("not_3d", path, "must be one volume", f"shape {shape}", "split it first")
     return (*shape, 1)[:3]  # type: ignore[return-value]
+
+
+def _refuse_vectors(path: Path, header: Any) -> None:
+    """Tell colours and vectors, by intent and type, from several volumes in one file."""
+    if int(header["intent_code"]) not in _VECTORS:
+        return
+    dtype = np.dtype(header.get_data_dtype())
+    if dtype == np.uint8:
+        raise refused("not_grayscale", path, "must hold one number a voxel", "colours", "leave it out")
+    if dtype.kind == "f":
+        raise refused("not_ct", path, "must hold HU", "vectors", "leave it out")
 
 
 def _scale(path: Path, header: Any) -> Scale:
@@ -142,4 +219,4 @@ def _affine(path: Path, header: Any) -> np.ndarray:
 
 def is_nifti(path: Path) -> bool:
     """Say whether a file's name is a single-file NIfTI's."""
-    return path.name.lower().endswith(SUFFIXES)
+    return path.name.lower().endswith(SINGLE_SUFFIXES)

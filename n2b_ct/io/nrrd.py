@@ -55,6 +55,8 @@ _TO_LPS = {
     "left-anterior-superior": (1.0, -1.0, 1.0),
     "las": (1.0, -1.0, 1.0),
 }
+_SEGMENT = re.compile(r"Segment\d+_\w+\s*:=")
+_KEYS_OF_REMARKS = ("modality", "content")
 _SPATIAL_KINDS = ("domain", "space", "none", "???")
 _DATA_FILE = ("data file", "datafile")
 _SKIPS = ("byte skip", "byteskip", "line skip", "lineskip")
@@ -64,11 +66,14 @@ def understand(path: Path) -> VoxelFile:
     """Read a header.
 
     Raises:
-        SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``too_large`` or ``data_file_refused``.
+        SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``not_grayscale``, ``label_map``, ``not_ct``,
+            ``too_large`` or ``data_file_refused``.
     """
     lines, n_header_bytes = leading_lines(path, _END)
     fields = _fields(path, lines)
+    remarks = _remarks(lines)
     shape = whole_numbers(path, "sizes", fields["sizes"])
+    _refuse_other_kinds(path, fields, remarks, len(shape))
     volume_shape = three_axes(path, shape)
     _require_plain(path, fields, len(shape))
     dtype, encoding = _dtype(path, fields), _encoding(path, fields)
@@ -91,6 +96,7 @@ def understand(path: Path) -> VoxelFile:
         encoding=encoding,
         start=start,
         skip=skip,
+        remarks=remarks,
     )
 
 
@@ -136,6 +142,26 @@ def _is_field(line: str) -> bool:
 def _field_and_value(line: str) -> tuple[str, str]:
     field, _, value = line.partition(":")
     return field.strip().lower(), value.strip()
+
+
+def _remarks(lines: list[str]) -> tuple[str, ...]:
+    """Collect what says what the volume shows: segments as 3D Slicer names them, modality and content."""
+    parted = (re.split(r":=?", line, maxsplit=1) for line in lines if ":" in line)
+    texts = [value.strip() for key, value in parted if key.strip().lower() in _KEYS_OF_REMARKS]
+    return (*(["label"] if any(map(_SEGMENT.match, lines)) else []), *texts)
+
+
+def _refuse_other_kinds(path: Path, fields: dict[str, str], remarks: tuple[str, ...], n_axes: int) -> None:
+    """Refuse what is no volume of CT by its header alone: layers of segments, colours, vectors."""
+    if "label" in remarks and n_axes > 3:
+        raise refused("label_map", path, "must hold HU", "layers of segments", "leave it out")
+    kinds = fields.get("kinds", "").lower().split()
+    is_vector = any("vector" in kind or "matrix" in kind for kind in kinds)
+    code = _CODES.get(" ".join(fields["type"].lower().split()), "")
+    if any(kind.endswith("color") for kind in kinds) or (is_vector and code == "u1"):
+        raise refused("not_grayscale", path, "must hold one number a voxel", "colours", "leave it out")
+    if is_vector and code[:1] == "f":
+        raise refused("not_ct", path, "must hold HU", "vectors", "leave it out")
 
 
 def _require_plain(path: Path, fields: dict[str, str], n_axes: int) -> None:

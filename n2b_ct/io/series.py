@@ -142,10 +142,12 @@ class CTSeries:
         hu: HU, float32 ``[slices, rows, cols]``.
         is_padding: True where the scanner padded, bool, same shape.
         affine_lps_mm: ``[4, 4]``; voxel index (slice, row, col) to patient millimetres in DICOM's LPS.
-        source: Where it came from, a SeriesRef or a NIfTI path.
+        source: Where it came from, a SeriesRef or a volume's path.
+        problems: Codes of what is worth knowing about a volume; a SeriesRef has its own.
     """
 
     hu: np.ndarray
     is_padding: np.ndarray
     affine_lps_mm: np.ndarray
     source: SeriesRef | Path
+    problems: tuple[str, ...] = ()

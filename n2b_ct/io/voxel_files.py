@@ -9,19 +9,23 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import os
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.voxels import Scale
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 Encoding = Literal["raw", "gzip", "zlib", "bzip2"]
 
@@ -33,6 +37,7 @@ MAX_INFLATION = 250
 """How many times larger than its file a large volume may become: real CT has noise and shrinks by two to five."""
 _ALWAYS_INFLATED_BYTES = 2**28
 _CHUNK_BYTES = 2**20
+_PIECE_WORDS = 2**20
 _COMPRESSION_LEVEL = 6
 _ZLIB_OR_GZIP = 47  # zlib's window bits: 15, plus 32 to detect either header
 
@@ -53,6 +58,8 @@ class VoxelFile:
         encoding: How every part is compressed.
         start: Bytes of a part ahead of the encoded stream.
         skip: Decoded bytes ahead of the words.
+        remarks: Texts of the header that may say what the volume shows.
+        problems: Codes of what is odd about the header.
     """
 
     path: Path
@@ -66,6 +73,8 @@ class VoxelFile:
     encoding: Encoding = "raw"
     start: int = 0
     skip: int = 0
+    remarks: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def n_bytes(self) -> int:
@@ -91,16 +100,25 @@ def require_size(path: Path, shape: Sequence[int]) -> None:
 
 
 def local_file(header: Path, name: str) -> Path:
-    """Find the data file that a header names; it must lie in the header's own folder or below it.
+    """Find the data file that a header names; it must lie in the header's own folder or below it, links followed.
+
+    A hard link cannot be told from the file itself.
 
     Raises:
         SeriesError: ``data_file_refused``.
     """
     places = PurePosixPath(name), PureWindowsPath(name)
     if not name or any(place.is_absolute() or place.drive or ".." in place.parts for place in places) or "\0" in name:
-        message = "an absolute path or a way out of it"
-        raise refused("data_file_refused", header, "must name a data file in its own folder", message, "edit it")
-    return header.parent / name
+        raise _outside(header, "an absolute path or a way out of it")
+    place = header.parent / name
+    if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(header.parent)):
+        raise _outside(header, "a link out of it")
+    return place
+
+
+def _outside(header: Path, got: str) -> SeriesError:
+    remedy = "put the data into it"
+    return refused("data_file_refused", header, "must name a data file in its own folder", got, remedy)
 
 
 def file_size(path: Path, header: Path) -> int:
@@ -139,62 +157,75 @@ def check_lengths(volume: VoxelFile) -> None:
         raise refused("too_large", volume.path, f"must not grow {MAX_INFLATION} times", f"{needed} bytes", remedy)
 
 
-def read_words(volume: VoxelFile) -> np.ndarray:
-    """Read all words, ``[i, j, k]`` in the file's type and byte order.
+def stream_words(volume: VoxelFile) -> Iterator[np.ndarray]:
+    """Read all words in pieces, flat, in the file's type and byte order; what is read is never held as a whole.
 
     Raises:
         SeriesError: ``pixel_truncated``, ``too_large`` or ``unreadable``.
     """
-    return _first_words(volume, prod(volume.shape)).reshape(volume.shape, order="F")
-
-
-def peek_words(volume: VoxelFile, n_words: int) -> np.ndarray:
-    """Read the first words of the first part only, flat.
-
-    Raises:
-        SeriesError: As :func:`read_words`.
-    """
-    per_part = prod(volume.shape) // len(volume.parts)
-    return _first_words(volume, min(n_words, per_part), n_parts=1)
-
-
-def _first_words(volume: VoxelFile, n_words: int, n_parts: int | None = None) -> np.ndarray:
     check_lengths(volume)
-    parts = volume.parts[:n_parts]
+    n_bytes = volume.n_bytes // len(volume.parts)
     try:
-        buffer = np.empty(n_words * volume.dtype.itemsize, dtype=np.uint8)
-        length = buffer.size // len(parts)
-        for number, part in enumerate(parts):
-            _fill(buffer[number * length : (number + 1) * length], volume, part, checks_end=n_parts is None)
-    except MemoryError as error:
-        raise refused("too_large", volume.path, "must fit into memory", volume.shape, "crop it") from error
+        for part in volume.parts:
+            yield from _pieces(volume, part, n_bytes)
     except (OSError, zlib.error) as error:
         message = f"damaged data ({type(error).__name__})"
         raise refused(
             "unreadable", volume.path, f"must be a readable {volume.form} file", message, "replace it"
         ) from error
-    return buffer.view(volume.dtype)
 
 
-def _fill(target: np.ndarray, volume: VoxelFile, part: Path, *, checks_end: bool) -> None:
-    """Fill a buffer from one part; reading on to the end makes gzip and bzip2 compare their checksums."""
+def read_words(volume: VoxelFile, watch: Callable[[np.ndarray], object] | None = None) -> np.ndarray:
+    """Read all words, ``[i, j, k]`` in the file's type and byte order.
+
+    Args:
+        volume: Its header, understood.
+        watch: Is shown every piece, as :func:`stream_words` gives them.
+
+    Raises:
+        SeriesError: ``pixel_truncated``, ``too_large`` or ``unreadable``.
+    """
+    check_lengths(volume)
+    try:
+        words = np.empty(prod(volume.shape), dtype=volume.dtype)
+    except MemoryError as error:
+        raise refused("too_large", volume.path, "must fit into memory", volume.shape, "crop it") from error
+    n_read = 0
+    for piece in stream_words(volume):
+        words[n_read : n_read + piece.size] = piece
+        n_read += piece.size
+        if watch is not None:
+            watch(piece)
+    return words.reshape(volume.shape, order="F")
+
+
+def _pieces(volume: VoxelFile, part: Path, n_bytes: int) -> Iterator[np.ndarray]:
+    """Read one part; reading on to the end makes gzip, zlib and bzip2 compare their checksums."""
+    n_left = n_bytes
     with ExitStack() as stack:
-        stream = _opened(volume, part, stack, volume.skip + target.size)
-        n_read = 0
-        view = target.data
+        stream = _opened(volume, part, stack)
         try:
             _pass_over(stream, volume.skip)
-            while n_read < target.size and (n_more := stream.readinto(view[n_read : n_read + _CHUNK_BYTES])):  # type: ignore[attr-defined]
-                n_read += n_more
-            if checks_end:
-                stream.read(1)
+            while n_left:
+                piece = _filled(stream, min(n_left, _PIECE_WORDS * volume.dtype.itemsize))
+                n_left -= piece.size
+                if piece.size % volume.dtype.itemsize or not piece.size:
+                    raise _truncated(volume, f"{n_bytes - n_left} bytes")
+                yield piece.view(volume.dtype)
+            stream.read(1)
         except EOFError as error:
             raise _truncated(volume, "a stream that ends early") from error
-    if n_read < target.size:
-        raise _truncated(volume, f"{n_read} bytes")
 
 
-def _opened(volume: VoxelFile, part: Path, stack: ExitStack, n_wanted: int) -> BinaryIO:
+def _filled(stream: BinaryIO, n_bytes: int) -> np.ndarray:
+    """Read bytes into a buffer of their own; fewer come back only where the stream ends."""
+    buffer, n_read = np.empty(n_bytes, dtype=np.uint8), 0
+    while n_read < n_bytes and (n_more := stream.readinto(buffer.data[n_read : n_read + _CHUNK_BYTES])):  # type: ignore[attr-defined]
+        n_read += n_more
+    return buffer[:n_read]
+
+
+def _opened(volume: VoxelFile, part: Path, stack: ExitStack) -> BinaryIO:
     file = stack.enter_context(part.open("rb"))
     file.seek(volume.start)
     if volume.encoding == "gzip":
@@ -202,10 +233,30 @@ def _opened(volume: VoxelFile, part: Path, stack: ExitStack, n_wanted: int) -> B
     if volume.encoding == "bzip2":
         return stack.enter_context(bz2.BZ2File(file))  # type: ignore[return-value]
     if volume.encoding == "zlib":
-        compressed = file.read(n_wanted + n_wanted // 64 + _CHUNK_BYTES)  # deflating never makes more than that
-        one_more = n_wanted + 1  # so that the checksum behind the last byte is looked at
-        return io.BytesIO(zlib.decompressobj(_ZLIB_OR_GZIP).decompress(compressed, one_more))
+        return stack.enter_context(io.BufferedReader(_Inflated(file), _CHUNK_BYTES))
     return file
+
+
+class _Inflated(io.RawIOBase):
+    """A deflated stream, with zlib's header or gzip's, inflated no further than it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._inflater, self._waiting = file, zlib.decompressobj(_ZLIB_OR_GZIP), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        while not self._inflater.eof:
+            self._waiting = self._waiting or self._file.read(_CHUNK_BYTES)
+            content = self._inflater.decompress(self._waiting, len(view))
+            is_at_end = not self._waiting
+            self._waiting = self._inflater.unconsumed_tail
+            if content or is_at_end:
+                view[: len(content)] = content
+                return len(content)
+        return 0
 
 
 def _pass_over(stream: BinaryIO, n_bytes: int) -> None:

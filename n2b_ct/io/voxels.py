@@ -32,7 +32,7 @@ class Scale:
         """Words ``[i, j, k]`` to HU, float32, plane by plane: float64 is needed, but never of the whole volume."""
         hu = np.empty(words.shape, dtype=np.float32, order="F")
         for k in range(words.shape[2]):
-            hu[:, :, k] = self._plane_hu(words[:, :, k])
+            hu[:, :, k] = self.plane_hu(words[:, :, k])
         return hu
 
     def to_words(self, hu: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, int]:
@@ -52,13 +52,13 @@ class Scale:
             n_clipped += n_more
         return new, n_clipped
 
-    def _plane_hu(self, words: np.ndarray) -> np.ndarray:
-        """HU of one plane; what float32 cannot hold becomes infinite, and whoever reads it is told."""
+    def plane_hu(self, words: np.ndarray) -> np.ndarray:
+        """HU of some words of any shape; what float32 cannot hold becomes infinite, and whoever reads it is told."""
         with np.errstate(over="ignore", invalid="ignore"):
             return stored_to_hu(words, self.slope, self.intercept)
 
     def _plane(self, hu: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, int]:
-        is_kept = hu == self._plane_hu(words)
+        is_kept = hu == self.plane_hu(words)
         if words.dtype.kind == "f":
             exact = (hu.astype(np.float64) - self.intercept) / self.slope
         else:

@@ -26,7 +26,7 @@ from tests.bad_input import Tree, assert_only_whole_series, digests, patched, sl
 from tests.encodings import encoded_dataset
 from tests.enhanced_ct import make_enhanced, make_frames
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp
-from tests.integration.scenes import tissue_hu
+from tests.integration.scenes import tissue_hu, with_noise
 
 SQUARE = {"PixelSpacing": ["0.5", "0.5"]}
 USED = {"slice": "used"}
@@ -378,7 +378,7 @@ def test_row_53_an_archive_is_skipped_with_a_word_on_what_to_do(tree, tmp_path, 
 
 
 def test_row_53_a_compressed_volume_is_no_archive(tree):
-    hu = tissue_hu(1).astype(np.int16)
+    hu = with_noise(tissue_hu(1), 1).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(hu.transpose(2, 1, 0), np.diag([-1, -1, 1, 1])), tree.bad / "volume.nii.gz")
     assert tree.denoise() == 0
     assert (tree.output / "bad" / "volume.nii.gz").is_file()

@@ -19,8 +19,13 @@ SKIPS: dict[str, str] = {
     "localizer": "a scout view, not a slice",
     "not_grayscale": "more than one sample per pixel, or a colour space",
     "duplicate": "the same image is there already, under another name, link or encoding",
+    "label_map": "a volume file of labels: few whole numbers, or segments by its name or header",
+    "not_ct": "a volume file of something else: probabilities, PET, dose, MR, vectors, by its values, name or header",
     "deflated_too_large": "the deflated content grows beyond any CT slice",
 }
+
+OTHER_VOLUMES = ("label_map", "not_ct")
+"""Skips that a person should hear of: such a file was meant to be read, if not as CT."""
 
 ERRORS: dict[str, str] = {
     "unreadable": "the file cannot be opened or parsed",
@@ -30,6 +35,7 @@ ERRORS: dict[str, str] = {
     "missing_uid": "a study, series or instance UID is missing",
     "bad_value": "a value that matters is not what its attribute allows",
     "bad_rescale": "stored words cannot be turned into HU",
+    "maybe_not_hu": "the values of a volume file may be off by a constant, or no CT",
     "not_hu": "RescaleType says the values are not HU",
     "highbit": "HighBit does not belong to BitsStored",
     "bits_allocated": "a word is neither 8 nor 16 bits wide",
@@ -45,7 +51,7 @@ ERRORS: dict[str, str] = {
     "no_slices": "no slice was asked for",
     "bad_shape": "new HU of another size",
     "not_3d": "a volume file with more or fewer than three axes",
-    "data_file_refused": "a volume's header names a data file outside its folder, or a list of files",
+    "data_file_refused": "a volume's header names a data file outside its folder, a link out of it, or a list of files",
     "not_finite": "HU that are NaN or infinite",
     "own_output": "the series is n2b-ct's own output: its noise was removed already",
     "header_unwritable": "the source's header holds what DICOM cannot encode",
@@ -65,7 +71,8 @@ PROBLEMS: dict[str, str] = {
     "pixel_spacing_missing": "PixelSpacing is absent: no sizes in millimetres",
     "unknown_character_set": "SpecificCharacterSet names what DICOM does not define: texts are copied as bytes",
     "assumed_hu": "the file does not say that its values are HU; `--assume-hu` vouched for it",
-    "maybe_not_hu": "hardly any value of a volume file is as low as gas: they may be off by a constant, or no CT",
+    "maybe_not_hu": "the values of a volume file do not look like HU; `--assume-hu` vouched for them",
+    "unsure_geometry": "a NIfTI header places its voxels nowhere, or twice and differently: sform counts",
     "clipped_pixels": "more than 0.01 % of the new values did not fit in BitsStored and were clipped",
     "repaired_uids": "missing UIDs were derived from the content",
     "transfer_syntax_assumed": "the file names no transfer syntax; its native form was recognised",

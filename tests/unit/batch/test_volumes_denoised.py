@@ -15,7 +15,7 @@ from n2b_ct.errors import OutputError
 from n2b_ct.inference.model import Model, load_model
 from tests.integration.scenes import biased_model, identity_model, tree_of
 
-ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+ENDINGS = (".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd")
 BIAS_HU = 40  # the model adds it to every pixel inside its window
 
 
@@ -65,8 +65,12 @@ def test_the_window_is_met_only_with_the_offset_told(tmp_path, biased, ending):
     np.testing.assert_array_equal(words(tmp_path / "out" / f"v{ending}"), changed)
     assert told.problems == ()
     silent = denoise(tmp_path, biased, if_present="replace").outcomes[0]
-    assert "maybe_not_hu" in silent.problems
-    assert "pass --volume-offset-hu" in silent.warnings[0]
+    assert (silent.status, silent.reason) == ("failed", "maybe_not_hu")
+    assert "pass --volume-offset-hu" in silent.detail
+    np.testing.assert_array_equal(words(tmp_path / "out" / f"v{ending}"), changed)
+    vouched = denoise(tmp_path, biased, if_present="replace", assume_hu=True).outcomes[0]
+    assert vouched.problems == ("maybe_not_hu",)
+    assert "vouched for by --assume-hu" in vouched.warnings[0]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

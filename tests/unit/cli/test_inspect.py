@@ -7,10 +7,10 @@ import os
 
 import numpy as np
 import pytest
-import SimpleITK
 
 from n2b_ct.cli import run
 from tests.helpers import make_ct_dataset, save, save_series
+from tests.volume_scenes import ct, labels, pet, save_words
 
 FIELDS = {"path", "action", "reason", "detail", "series"}
 
@@ -20,8 +20,7 @@ def messy(tmp_path):
     """A series with a gap and dose facts, a volume off by 1000, and files that are none of ours."""
     folder = tmp_path / "messy"
     save_series(folder / "QD", [0.0, 2.0, 4.0, 8.0], SeriesDescription="Thorax [red]B30[/red]\x1b[31m", Exposure="288")
-    image = SimpleITK.GetImageFromArray(np.full((3, 4, 5), 1040, np.int16))
-    SimpleITK.WriteImage(image, str(folder / "phantom.mhd"))
+    save_words(folder / "phantom.mhd", np.rint(ct() + 1000).astype(np.int16))
     for number in range(5):
         (folder / f"notes{number}.txt").write_text("notes")
     return folder
@@ -36,7 +35,7 @@ def told(capsys, *arguments) -> tuple[int, str]:
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_text_holds_everything_and_fits(messy, capsys, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
-    code, text = told(capsys, "inspect", messy)
+    code, text = told(capsys, "inspect", messy, "--assume-hu")
     assert code == 0
     assert max(map(len, text.splitlines())) <= width
     words = " ".join(text.split())
@@ -46,7 +45,7 @@ def test_the_text_holds_everything_and_fits(messy, capsys, monkeypatch, width):
         "dose hint 288 mAs, 25 % dose (folder 'QD')",
         "missing_slices (after 4 mm)",
         "missing_slices: gaps where whole slices are absent",
-        "MetaImage 3 4x5 1x1x1 int16",
+        "MetaImage 6 48x48 0.8x0.8x2.5 int16",
         "maybe_not_hu:",
         "file phantom.mhd",
         "skipped: not_dicom, 5 files: the content is not DICOM, whatever the name says",
@@ -63,7 +62,7 @@ def test_on_request_every_unused_file_is_listed(messy, capsys):
 
 
 def test_the_json_holds_everything(messy, capsys):
-    code, text = told(capsys, "inspect", messy, "--json")
+    code, text = told(capsys, "inspect", messy, "--assume-hu", "--json")
     values = json.loads(text)
     assert (code, values["format"], set(values)) == (0, 1, {"format", "series", "volumes", "files"})
     (series,) = values["series"]
@@ -74,16 +73,38 @@ def test_the_json_holds_everything(messy, capsys):
     assert "missing_slices" in series["problems"]
     assert len(series["instances"]) == 4
     (volume,) = values["volumes"]
-    assert (volume["shape"], volume["problems"]) == ([3, 4, 5], ["maybe_not_hu"])
+    assert (volume["shape"], volume["problems"]) == ([6, 48, 48], ["maybe_not_hu"])
     assert len(values["files"]) == 11
     assert all(set(record) == FIELDS for record in values["files"])
     assert "patient-7" not in text
     assert "Müller" not in text
 
 
-def test_the_offset_of_volumes_may_be_told(messy, capsys):
-    _, text = told(capsys, "inspect", messy, "--volume-offset-hu", "-2040", "--json")
+def test_a_volume_that_may_not_be_hu_is_an_error_until_its_offset_is_told(messy, capsys):
+    code, text = told(capsys, "inspect", messy)
+    assert code == 1
+    assert "error: maybe_not_hu, 2 files: the values of a volume file may be off by a constant, or no CT" in text
+    code, text = told(capsys, "inspect", messy, "--volume-offset-hu", "-1000", "--json")
+    assert code == 0
     assert json.loads(text)["volumes"][0]["problems"] == []
+
+
+def test_label_maps_and_other_images_are_skipped_with_their_reason_and_never_indexed(messy, tmp_path, capsys):
+    save_words(messy / "labelsTr" / "a.nii.gz", labels(3).astype(np.uint8))
+    save_words(messy / "suv.nrrd", pet())
+    (messy / "phantom.mhd").unlink()
+    code, text = told(capsys, "inspect", messy)
+    assert code == 0
+    assert "skipped: label_map, 1 file: a volume file of labels" in text
+    assert "skipped: not_ct, 1 file: a volume file of something else" in text
+    assert told(capsys, "index", messy, "--out", tmp_path / "found.yaml")[0] == 0
+    assert "volume" not in (tmp_path / "found.yaml").read_text()
+
+
+def test_an_index_takes_the_offset_and_the_word_of_a_person(messy, tmp_path, capsys):
+    for option, entry in (("--volume-offset-hu=-1000", "hu_offset: -1000.0"), ("--assume-hu", "assume_hu: true")):
+        assert told(capsys, "index", messy, "--out", tmp_path / "found.yaml", "--overwrite", option)[0] == 0
+        assert entry in (tmp_path / "found.yaml").read_text()
 
 
 def test_the_exit_code_tells_usable_from_broken_from_nothing(tmp_path, capsys):

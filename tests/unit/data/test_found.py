@@ -14,6 +14,7 @@ from n2b_ct.data.found import find_series
 from n2b_ct.data.manifest import Manifest
 from n2b_ct.errors import DataError
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp
+from tests.volume_scenes import ct, labels, save_words
 
 
 def manifest_of(series: dict[str, dict[str, Any]], **changes: Any) -> Manifest:
@@ -104,7 +105,8 @@ def test_slices_come_in_the_order_asked_for(tmp_path):
 def test_a_nifti_volume_is_a_series_too(tmp_path):
     hu = np.arange(4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
     nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.0, -1.0, 2.0, 1.0])), tmp_path / "v.nii.gz")
-    found = find_series(manifest_of({"v": {"path": "v.nii.gz", "dose": 0.1}}), tmp_path, ["v"])["v"]
+    entry = {"path": "v.nii.gz", "dose": 0.1, "assume_hu": True}
+    found = find_series(manifest_of({"v": entry}), tmp_path, ["v"])["v"]
     assert (len(found), found.size_px, found.dose) == (3, (5, 4), 0.1)
     np.testing.assert_array_equal(found.read_hu([1])[0], hu[:, :, 1].T)
 
@@ -113,9 +115,28 @@ def test_a_nifti_volume_is_a_series_too(tmp_path):
 def test_a_volumes_offset_to_hu_is_told_by_the_manifest(tmp_path, ending):
     words = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(words), str(tmp_path / f"v{ending}"))
-    entry = {"path": f"v{ending}", "hu_offset": -1000}
+    entry = {"path": f"v{ending}", "hu_offset": -1000, "assume_hu": True}
     found = find_series(manifest_of({"v": entry}), tmp_path, ["v"])["v"]
     np.testing.assert_array_equal(found.read_hu([2, 0]), words[[2, 0]] - 1000.0)
+
+
+def test_a_volume_that_is_no_ct_is_refused_unless_the_manifest_vouches_for_it(tmp_path):
+    save_words(tmp_path / "plus.mha", np.rint(ct() + 1024).astype(np.int16))
+    save_words(tmp_path / "liver_mask.mha", labels(2).astype(np.int16))
+    entries = {"plus": {"path": "plus.mha"}, "mask": {"path": "liver_mask.mha", "assume_hu": True}}
+    with pytest.raises(DataError, match=r"plus\.mha: must hold HU") as caught:
+        find_series(manifest_of(entries), tmp_path, ["plus", "mask"])
+    assert "liver_mask.mha: must hold HU, not labels" in str(caught.value)
+    vouched = manifest_of({"plus": {"path": "plus.mha", "assume_hu": True}})
+    assert find_series(vouched, tmp_path, ["plus"])["plus"].read_hu([0]).max() > 1000
+
+
+def test_a_series_whose_values_are_not_said_to_be_hu_is_taken_where_the_manifest_vouches_for_it(tmp_path):
+    save_series(tmp_path / "a", RescaleType="US")
+    with pytest.raises(DataError, match="files there were refused: not_hu"):
+        find_series(manifest_of({"a": {"path": "a"}}), tmp_path, ["a"])
+    found = find_series(manifest_of({"a": {"path": "a", "assume_hu": True}}), tmp_path, ["a"])["a"]
+    assert found.read_hu([0]).shape == (1, 24, 32)
 
 
 def test_a_volume_that_cannot_be_trusted_is_told_when_it_is_looked_for(tmp_path):

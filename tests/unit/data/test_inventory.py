@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import SimpleITK
 
 from n2b_ct.data.indexing import manifest_for
 from n2b_ct.data.inventory import dose_hints, take_inventory
 from n2b_ct.data.manifest import Manifest
 from tests.helpers import save_series
+from tests.volume_scenes import ct, labels, pet, save_words
 
 
-def save_volume(path, lowest: int = -1000):
-    words = np.full((3, 4, 5), 40, np.int16)
-    words[:, :2] = lowest
-    path.parent.mkdir(parents=True, exist_ok=True)
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(words), str(path))
-    return path
+def save_volume(path, offset_hu: int = 0):
+    return save_words(path, np.rint(ct() + offset_hu).astype(np.int16))
 
 
 @pytest.fixture
 def mixed(tmp_path):
     save_series(tmp_path / "QD")
     save_volume(tmp_path / "a.nii.gz")
-    save_volume(tmp_path / "b.mhd", lowest=0)
+    save_volume(tmp_path / "b.mhd", offset_hu=1000)
+    save_words(tmp_path / "labels" / "c.mhd", labels(4).astype(np.int16))
+    save_words(tmp_path / "d.nrrd", pet())
     (tmp_path / "broken.nrrd").write_bytes(b"NRRD0004\n")
     (tmp_path / "notes.txt").write_text("notes")
     return tmp_path
@@ -39,19 +37,27 @@ def test_every_file_has_one_record_and_volumes_are_used(mixed):
         "QD/slice002": ("used", ""),
         "QD/slice003": ("used", ""),
         "a.nii.gz": ("used", ""),
-        "b.mhd": ("used", ""),
-        "b.raw": ("used", ""),
+        "b.mhd": ("error", "maybe_not_hu"),
+        "b.raw": ("error", "maybe_not_hu"),
         "broken.nrrd": ("error", "unreadable"),
+        "d.nrrd": ("skipped", "not_ct"),
+        "labels/c.mhd": ("skipped", "label_map"),
+        "labels/c.raw": ("skipped", "label_map"),
         "notes.txt": ("skipped", "not_dicom"),
     }
-    assert [one.path.name for one in found.volumes] == ["a.nii.gz", "b.mhd"]
-    assert found.n_errors == 1
-    assert next(record.detail for record in found.records if record.path.name == "b.raw") == "voxels of b.mhd"
+    assert [one.path.name for one in found.volumes] == ["a.nii.gz"]
+    assert found.n_errors == 3
+    details = [record.detail for record in found.records if record.path.stem == "b"]
+    assert len(set(details)) == 1
+    assert "pass --volume-offset-hu" in details[0]
 
 
-def test_volumes_that_cannot_be_hu_say_so_until_their_offset_is_told(mixed):
-    assert [one.problems for one in take_inventory(mixed).volumes] == [(), ("maybe_not_hu",)]
-    assert [one.problems for one in take_inventory(mixed, hu_offset=-1000).volumes] == [(), ()]
+def test_volumes_off_by_a_constant_are_used_once_it_is_told_or_somebody_vouches(mixed):
+    told = take_inventory(mixed, hu_offset=-1000)
+    assert [(one.path.name, one.problems) for one in told.volumes] == [("b.mhd", ())]
+    vouched = {one.path.name: one.problems for one in take_inventory(mixed, assume_hu=True).volumes}
+    assert vouched == {"a.nii.gz": (), "b.mhd": ("maybe_not_hu",), "d.nrrd": ("maybe_not_hu",)}
+    assert "voxels of b.mhd" in {record.detail for record in told.records}
 
 
 def test_a_dicom_file_with_a_volumes_name_stays_dicom(tmp_path):
@@ -84,10 +90,25 @@ def test_a_folder_s_name_is_a_hint_beside_the_full_tube_current(tmp_path):
     assert dose_hints(take_inventory(tmp_path).series[0]) == ("288 mAs", "25 % dose (folder 'QD')")
 
 
-def test_an_index_proposes_volumes_too_and_leaves_the_offset_to_a_person(mixed):
+def test_an_index_proposes_volumes_of_ct_and_no_others(mixed):
     found = take_inventory(mixed)
     values = manifest_for(found.series, mixed, "mine", found.volumes)
     entries = Manifest.model_validate(values).series
     assert entries["series_1"].dose == 0.25
+    assert set(entries) == {"series_1", "volume_1"}
     assert values["series"]["volume_1"] == {"path": "a.nii.gz"}
-    assert values["series"]["volume_2"] == {"path": "b.mhd", "hu_offset": 0.0}
+
+
+def test_an_index_notes_what_somebody_vouched_for(mixed):
+    told = take_inventory(mixed, hu_offset=-1000)
+    values = manifest_for(told.series, mixed, "mine", told.volumes, hu_offset=-1000)
+    assert values["series"]["volume_1"] == {"path": "b.mhd", "hu_offset": -1000}
+    vouched = take_inventory(mixed, assume_hu=True)
+    values = manifest_for(vouched.series, mixed, "mine", vouched.volumes)
+    assert values["series"]["volume_2"] == {"path": "b.mhd", "assume_hu": True}
+
+
+def test_an_index_of_dicom_notes_what_somebody_vouched_for(tmp_path):
+    save_series(tmp_path / "a", RescaleType="US")
+    found = take_inventory(tmp_path, assume_hu=True)
+    assert manifest_for(found.series, tmp_path, "mine")["series"]["series_1"] == {"path": "a", "assume_hu": True}

@@ -7,7 +7,6 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK
 import torch
 from monai.data import PydicomReader
 from monai.transforms import Compose, LoadImage, LoadImaged, Orientationd
@@ -15,6 +14,7 @@ from monai.transforms import Compose, LoadImage, LoadImaged, Orientationd
 from n2b_ct.data.reader import CTSeriesReader
 from n2b_ct.errors import DataError, SeriesError
 from tests.helpers import SERIES_UID, save_series
+from tests.volume_scenes import ct, labels, save_words
 
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader:UserWarning")
 
@@ -145,13 +145,21 @@ def test_files_of_several_folders_are_refused(tmp_path):
 
 
 def test_a_metaimage_off_by_a_constant_is_read_as_hu(tmp_path):
-    words = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(words), str(tmp_path / "v.mha"))
-    told, silent = CTSeriesReader(hu_offset=-1000), CTSeriesReader()
-    hu, meta = told.get_data(told.read(tmp_path / "v.mha"))
+    words = np.rint(ct() + 1000).astype(np.int16)
+    path = save_words(tmp_path / "v.mha", words)
+    told, silent, vouched = CTSeriesReader(hu_offset=-1000), CTSeriesReader(), CTSeriesReader(assume_hu=True)
+    hu, meta = told.get_data(told.read(path))
     np.testing.assert_array_equal(hu, words - 1000.0)
     assert meta["problems"] == ""
-    assert silent.get_data(silent.read(tmp_path / "v.mha"))[1]["problems"] == "maybe_not_hu"
+    with pytest.raises(SeriesError, match="pass --volume-offset-hu"):
+        silent.get_data(silent.read(path))
+    assert vouched.get_data(vouched.read(path))[1]["problems"] == "maybe_not_hu"
+
+
+def test_a_label_map_is_no_ct_to_the_reader(tmp_path):
+    reader = CTSeriesReader()
+    with pytest.raises(SeriesError, match="must hold HU, not labels"):
+        reader.get_data(reader.read(save_words(tmp_path / "v.nii.gz", labels(3).astype(np.uint8))))
 
 
 def test_several_niftis_are_no_series(tmp_path):

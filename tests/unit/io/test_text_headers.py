@@ -6,6 +6,7 @@ import bz2
 import gzip
 import os
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ import pytest
 import SimpleITK
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.volumes import data_paths, describe_volume, read_volume, write_volume_like
+from n2b_ct.io import volumes
+from n2b_ct.io.volumes import data_paths, describe_volume, write_volume_like
+
+read_volume = partial(volumes.read_volume, assume_hu=True)  # words of any kind; test_volume_kind.py asks what is CT
 
 WORDS = (np.arange(60, dtype="<i2") - 30).reshape(3, 4, 5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import nibabel
@@ -13,19 +14,22 @@ import pytest
 import SimpleITK
 
 from n2b_ct.errors import OutputError, SeriesError
+from n2b_ct.io import volumes
 from n2b_ct.io.atomic import new_partial
 from n2b_ct.io.series import FileRecord
 from n2b_ct.io.volume_records import volumes_among
 from n2b_ct.io.volumes import (
     data_paths,
     describe_volume,
-    read_volume,
+    examine_volume,
     write_volume_like,
 )
 from tests.helpers import assert_nothing_left
 
+read_volume = partial(volumes.read_volume, assume_hu=True)  # words of any kind; test_volume_kind.py asks what is CT
+
 SHAPE = (3, 4, 5)  # [k, j, i] as SimpleITK's arrays run
-ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+ENDINGS = (".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd")
 TEXT_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
 TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 
@@ -160,16 +164,21 @@ def test_an_offset_to_hu_is_added_and_taken_off_again(tmp_path, ending):
     np.testing.assert_array_equal(after.ravel()[1:], stored.ravel()[1:])
 
 
-def test_values_that_cannot_be_hu_are_told_but_not_changed(tmp_path):
+def test_values_off_by_a_constant_are_refused_until_the_constant_is_told(tmp_path):
     words = np.random.default_rng(0).normal(1000, 30, (8, 16, 16))
     words[:, :, :8] = np.random.default_rng(1).normal(0, 73, (8, 16, 8))
     image = SimpleITK.GetImageFromArray(words.astype(np.int16))
     SimpleITK.WriteImage(image, str(tmp_path / "a.mha"))
-    assert describe_volume(tmp_path / "a.mha").problems == ("maybe_not_hu",)
-    assert describe_volume(tmp_path / "a.mha", hu_offset=-1000).problems == ()
+    with pytest.raises(
+        SeriesError, match=r"must hold HU, got .* whole values from .*; pass --volume-offset-hu"
+    ) as caught:
+        examine_volume(tmp_path / "a.mha")
+    assert caught.value.reason == "maybe_not_hu"
+    assert examine_volume(tmp_path / "a.mha", hu_offset=-1000).problems == ()
+    assert examine_volume(tmp_path / "a.mha", assume_hu=True).problems == ("maybe_not_hu",)
 
 
-def test_a_description_needs_no_voxels_beyond_the_first(tmp_path):
+def test_a_description_needs_no_voxels(tmp_path):
     source = save(tmp_path / "a.nhdr", direction=np.eye(3)[[2, 0, 1]], compress=True)
     found = describe_volume(source)
     assert (found.form, found.word_type, found.is_compressed) == ("NRRD", "int16", True)
@@ -294,8 +303,9 @@ def test_what_a_killed_writer_left_is_cleaned_up_by_the_next(tmp_path):
 @pytest.mark.parametrize("dose", ["010", "055", "100"])
 def test_simulated_phantoms_in_numbered_files_come_back_word_for_word(shared_data, tmp_path, dose):
     source = shared_data / "ct_sim_lcd" / f"dose_{dose}_signal_absent" / "signal_absent.mhd"
-    assert describe_volume(source).problems == ("maybe_not_hu",)
-    assert describe_volume(source, hu_offset=-1000).problems == ()
+    with pytest.raises(SeriesError, match="pass --volume-offset-hu"):
+        examine_volume(source)
+    assert examine_volume(source, hu_offset=-1000).problems == ()
     volume = read_volume(source, hu_offset=-1000)
     assert volume.hu.shape == (10, 256, 256)
     np.testing.assert_array_equal(volume.hu + 1000, SimpleITK.GetArrayFromImage(itk(source)))
@@ -309,7 +319,7 @@ def test_a_real_series_as_a_volume_keeps_its_geometry_and_words(shared_data, tmp
     folder = shared_data / "ct_clean" / "acrin_flt_013_5mm_B10f"
     names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
     SimpleITK.WriteImage(SimpleITK.ReadImage(names), str(tmp_path / f"a{ending}"))
-    assert describe_volume(tmp_path / f"a{ending}").problems == ()
+    assert examine_volume(tmp_path / f"a{ending}").problems == ()
     assert rewrite(tmp_path / f"a{ending}", tmp_path / f"b{ending}") == 0
     assert_same_volume(tmp_path / f"a{ending}", tmp_path / f"b{ending}")
 
@@ -322,7 +332,7 @@ def test_a_volume_of_dcm2niix_keeps_its_geometry_and_words(shared_data, tmp_path
     folder = shared_data / "ct_clean" / "acrin_flt_013_5mm_B10f"
     subprocess.run([program, "-f", "a", "-o", tmp_path, folder], check=True, capture_output=True)
     (source,) = tmp_path.glob("*.nii")
-    assert describe_volume(source).problems == ()
+    assert examine_volume(source).problems == ()
     assert rewrite(source, tmp_path / "b.nii") == 0
     assert source.read_bytes() == (tmp_path / "b.nii").read_bytes()
     before, after = nibabel.load(source), nibabel.load(tmp_path / "b.nii")
