@@ -26,7 +26,7 @@ _LABEL_WORD = re.compile(
 _OTHER_WORD = re.compile(
     r"pet|petres|fdg|suv\w*|spect|ultrasound|rtdose|dosemap|t[12](w|wi|c|ce|gd|map)?|flair|adc|dwi|dwmri|dti|mri?|mra|bold"
     r"|fmri|asl|swi|qsm|fieldmap|prob|probs|probability|probabilities|softmax|logits?|heatmap|uncertainty|entropy|disp"
-    r"|displacement|dvf|warp|jacobian"
+    r"|displacement|dvf|warp|jacobian|distance|sdf|sdt|edt"
 )
 _CT_WORD = re.compile(r"ct|hu|cbct|ldct|ndct|cect|ncct")
 _MR_REMARK = re.compile(r"\bTE=\d")  # dcm2niix's description of MR

@@ -280,3 +280,87 @@ def test_a_damaged_gzip_is_told(tmp_path, damage, reason):
 
 def test_nifti_files_are_told_by_name(tmp_path):
     assert [is_nifti(tmp_path / name) for name in ("a.nii", "a.NII.GZ", "a.hdr", "a.dcm")] == [True, True, False, False]
+
+
+# ── Pairs of .hdr and .img ──
+
+
+def save_pair(path, words=None, **header):
+    words = np.arange(60, dtype=np.int16).reshape(SHAPE, order="F") - 30 if words is None else words
+    image = nibabel.Nifti1Pair(words, affine_of("PIR"))
+    for key, value in header.items():
+        image.header[key] = value
+    nibabel.save(image, path)
+    return path
+
+
+def test_a_pair_comes_back_as_a_pair_byte_for_byte(tmp_path):
+    source, out = save_pair(tmp_path / "a.hdr", descrip=b"kept"), tmp_path / "b.hdr"
+    assert write_volume_like(source, read_volume(source).hu, out) == 0
+    assert out.read_bytes() == source.read_bytes()
+    assert (tmp_path / "b.img").read_bytes() == (tmp_path / "a.img").read_bytes()
+    np.testing.assert_array_equal(nibabel.load(out).affine, nibabel.load(source).affine)
+    image = SimpleITK.ReadImage(str(source))
+    assert read_volume(source).hu.sum() == SimpleITK.GetArrayFromImage(image).sum()
+
+
+def test_bytes_ahead_of_a_pair_s_voxels_stay(tmp_path):
+    source = save_pair(tmp_path / "a.hdr")
+    lie(source, slice(108, 112), "<f", 16)
+    words = (tmp_path / "a.img").read_bytes()
+    (tmp_path / "a.img").write_bytes(b"sixteen bytes!!!" + words)
+    assert read_volume(source).hu.sum() == np.frombuffer(words, np.int16).sum()
+    write_volume_like(source, read_volume(source).hu, tmp_path / "b.hdr")
+    assert (tmp_path / "b.img").read_bytes() == b"sixteen bytes!!!" + words
+
+
+def test_what_is_off_about_a_pair_is_told(tmp_path):
+    source = save_pair(tmp_path / "a.hdr")
+    (tmp_path / "a.img").write_bytes((tmp_path / "a.img").read_bytes()[:-1])
+    with pytest.raises(SeriesError, match="must hold 120 bytes of voxels, got 119 bytes") as caught:
+        read_volume(source)
+    assert caught.value.reason == "pixel_truncated"
+    (tmp_path / "a.img").unlink()
+    with pytest.raises(SeriesError, match="must have its data file") as caught:
+        read_volume(source)
+    assert caught.value.reason == "unreadable"
+
+
+def test_analyze_has_no_left_and_right_and_is_refused(tmp_path):
+    nibabel.save(nibabel.Spm2AnalyzeImage(np.ones(SHAPE, np.int16), np.eye(4)), tmp_path / "a.img")
+    assert volumes.is_volume(tmp_path / "a.hdr")
+    with pytest.raises(SeriesError, match=r"got one of Analyze 7\.5, which does not tell left from right"):
+        read_volume(tmp_path / "a.hdr")
+
+
+@pytest.mark.parametrize("content", [b"#?RADIANCE\n", b"ENVI\n", b"", b"!INTERFILE :=\n"])
+def test_the_headers_of_other_programs_are_no_volumes(tmp_path, content):
+    (tmp_path / "a.hdr").write_bytes(content)
+    assert not volumes.is_volume(tmp_path / "a.hdr")
+
+
+# ── Places that are not sure ──
+
+
+def problems_of(tmp_path, edit):
+    image = nibabel.Nifti1Image(np.ones(SHAPE, np.int16), affine_of("LPS"))
+    edit(image.header)
+    content = image.header.binaryblock + bytes(4) + image.get_fdata().astype(np.int16).tobytes()
+    (tmp_path / "a.nii").write_bytes(content.replace(b"ni1\0", b"n+1\0"))
+    lie(tmp_path / "a.nii", slice(108, 112), "<f", 352)
+    return volumes.describe_volume(tmp_path / "a.nii").problems
+
+
+@pytest.mark.parametrize(
+    ("edit", "problems"),
+    [
+        (lambda header: None, ()),
+        (lambda header: header.set_qform(affine_of("LPS"), 1), ()),
+        (lambda header: header.set_qform(affine_of("RPS"), 1), ("unsure_geometry",)),
+        (lambda header: (header.set_sform(None, 0), header.set_qform(None, 0)), ("unsure_geometry",)),
+        (lambda header: (header.set_sform(None, 0), header.set_qform(affine_of("RPS"), 1)), ()),
+        (lambda header: header.set_sform(np.eye(4), 1), ("unsure_geometry",)),
+    ],
+)
+def test_a_header_that_places_voxels_nowhere_or_twice_says_so(tmp_path, edit, problems):
+    assert problems_of(tmp_path, edit) == problems

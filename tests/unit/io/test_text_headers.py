@@ -9,6 +9,7 @@ import zlib
 from functools import partial
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK
@@ -236,6 +237,61 @@ def test_a_data_file_outside_the_folder_or_in_a_list_is_refused(tmp_path, form, 
     assert data_paths(path) == ()
 
 
+def linked(form: str, folder: Path) -> Path:
+    """Write a header that names ``a.raw`` (``a.img``), and one that numbers ``a_1.raw`` for ``numbered``."""
+    if form == "hdr":
+        nibabel.save(nibabel.Nifti1Pair(WORDS.transpose(2, 1, 0), np.eye(4)), folder / "a.hdr")
+        (folder / "a.img").unlink()
+        return folder / "a.hdr"
+    name = "a_%d.raw 1 1 1" if form.startswith("numbered") else "a.raw"
+    if form.endswith("mhd"):
+        return metaimage(folder / "a.mhd", b"", ElementDataFile=name)
+    return nrrd(folder / "a.nhdr", b"", f"data file: {name}\n")
+
+
+DATA_NAMES = {"hdr": "a.img", "mhd": "a.raw", "nhdr": "a.raw", "numbered.mhd": "a_1.raw", "numbered.nhdr": "a_1.raw"}
+
+
+@pytest.mark.parametrize("is_relative", [True, False])
+@pytest.mark.parametrize("form", DATA_NAMES)
+def test_a_data_file_that_is_a_link_out_of_the_folder_is_refused(tmp_path, form, is_relative):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret").write_bytes(WORDS.tobytes())
+    path = linked(form, tmp_path / "in")
+    target = Path("../secret") if is_relative else tmp_path / "secret"
+    (tmp_path / "in" / DATA_NAMES[form]).symlink_to(target)
+    with pytest.raises(SeriesError, match="must name a data file in its own folder, got a link out of it") as caught:
+        read_volume(path)
+    assert caught.value.reason == "data_file_refused"
+    assert data_paths(path) == ()
+
+
+@pytest.mark.parametrize("form", DATA_NAMES)
+def test_a_data_file_that_is_a_link_within_the_folder_is_read(tmp_path, form):
+    path = linked(form, tmp_path)
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "words").write_bytes(WORDS.tobytes())
+    (tmp_path / DATA_NAMES[form]).symlink_to(Path("deeper") / "words")
+    assert read_volume(path).hu.max() == WORDS.max()
+
+
+def test_a_link_to_a_folder_elsewhere_is_a_way_out_too(tmp_path):
+    for name in ("in", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "elsewhere" / "a.raw").write_bytes(WORDS.tobytes())
+    (tmp_path / "in" / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SeriesError, match="got a link out of it"):
+        read_volume(metaimage(tmp_path / "in" / "a.mhd", b"", ElementDataFile="sub/a.raw"))
+
+
+def test_a_folder_that_is_itself_a_link_holds_its_data(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a.raw").write_bytes(WORDS.tobytes())
+    metaimage(tmp_path / "store" / "a.mhd", b"", ElementDataFile="a.raw")
+    (tmp_path / "in").symlink_to(tmp_path / "store")
+    assert read_volume(tmp_path / "in" / "a.mhd").hu.max() == WORDS.max()
+
+
 def test_a_data_file_that_is_missing_or_no_file_is_told(tmp_path):
     path = metaimage(tmp_path / "a.mhd", b"", ElementDataFile="a.raw")
     with pytest.raises(SeriesError, match="must have its data file, got none that can be opened") as caught:
@@ -317,6 +373,25 @@ def test_files_that_are_no_volume_are_refused(tmp_path, name, content):
     with pytest.raises(SeriesError, match=r"must (be a readable|have a header that ends)") as caught:
         read_volume(tmp_path / name)
     assert caught.value.reason == "unreadable"
+
+
+@pytest.mark.parametrize("n_lost", [6, 20])
+def test_a_deflated_stream_that_ends_early_or_is_damaged_is_told(tmp_path, n_lost):
+    words = np.random.default_rng(0).integers(-1000, 1000, WORDS.shape).astype("<i2")
+    data = zlib.compress(words.tobytes())
+    with pytest.raises(SeriesError, match=r"must hold 120 bytes of voxels|must be a readable MetaImage"):
+        read_volume(metaimage(tmp_path / "a.mha", data[:-n_lost], CompressedData="True"))
+    spoilt = data[:-1] + bytes([data[-1] ^ 1])
+    with pytest.raises(SeriesError, match="must be a readable MetaImage file, got damaged data"):
+        read_volume(metaimage(tmp_path / "b.mha", spoilt, CompressedData="True"))
+
+
+def test_a_long_deflated_stream_is_read_in_pieces_as_simpleitk_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("n2b_ct.io.voxel_files._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("n2b_ct.io.voxel_files._PIECE_WORDS", 777)
+    words = np.random.default_rng(0).integers(-1000, 1000, (3, 40, 50)).astype("<i2")
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(words), str(tmp_path / "a.mha"), True)
+    assert_read_as_simpleitk_does(tmp_path / "a.mha")
 
 
 def test_a_bomb_is_refused_before_it_goes_off(tmp_path):

@@ -272,6 +272,18 @@ def test_a_single_value_that_is_no_number_is_found_wherever_it_lies(tmp_path, en
     assert caught.value.reason == "not_finite"
 
 
+def test_gaps_do_not_make_errors_of_what_is_no_ct(tmp_path):
+    values = pet()
+    values[0] = np.nan
+    path = save_words(tmp_path / "v.nii.gz", values)
+    with pytest.raises(SeriesError, match="must hold HU, not another kind of image"):
+        examine_volume(path)
+    with pytest.raises(SeriesError, match="must hold finite HU"):
+        examine_volume(path, assume_hu=True)
+    with pytest.raises(SeriesError, match="must hold finite HU"):
+        examine_volume(save_words(tmp_path / "empty_mask.nii.gz", np.full(SHAPE, np.nan, np.float32)))
+
+
 def test_what_is_looked_at_does_not_depend_on_how_it_is_read(tmp_path, monkeypatch):
     """Only a part of a large volume of whole numbers is counted: here a slice."""
     monkeypatch.setattr("n2b_ct.io.value_census._N_ENOUGH", 48 * 48)
