@@ -208,11 +208,10 @@ def _census(volume: VoxelFile, hu_offset: float) -> Census:
 def _judged(volume: VoxelFile, census: Census, hu_offset: float, assume_hu: bool) -> tuple[str, ...]:
     """Refuse what is no CT, unless its values alone say so and somebody vouches for them; return all problems.
 
-    Gaps matter in what may be CT only: a map of something else may well have them.
+    What says that it is something else may have gaps; whatever else has them might be CT.
     """
     kind = kind_of(volume.path, volume.remarks, census, hu_offset)
-    is_of_interest = kind.reason in ("", "maybe_not_hu") or (assume_hu and not kind.is_said)
-    if not census.n_values or (is_of_interest and not census.is_finite):
+    if not census.n_values or (not kind.is_said and not census.is_finite):
         raise _not_finite(volume)
     if not kind.reason:
         return volume.problems
