@@ -79,7 +79,7 @@ def kind_of(path: Path, remarks: Iterable[str], census: Census, offset_hu: float
         return Kind()
     if said == "label_map" and census.least >= 0 and (census.is_whole and census.flatness >= _LABEL_FLATNESS):
         return Kind("label_map", got, is_said=True)
-    return Kind("not_ct" if census.least >= 0 and census.greatest < _BELOW_ANY_OFFSET else "maybe_not_hu", got)
+    return Kind("not_ct" if _is_below_any_offset(census) else "maybe_not_hu", got)
 
 
 def is_clear(words: np.dtype, scale: Scale, census: Census, offset_hu: float = 0.0) -> bool:
@@ -105,7 +105,9 @@ def _is_label_like(census: Census) -> bool:
     n_distinct = census.n_distinct()
     if not census.is_whole or census.n_distinct(upper=0) > 2 or census.n_values < _N_VOXELS_A_LABEL * n_distinct:
         return False
-    return n_distinct <= _N_LABELS_SURE or (n_distinct <= _N_LABELS_MAX and census.flatness >= _LABEL_FLATNESS)
+    if n_distinct <= _N_LABELS_SURE and census.least <= 1:
+        return True
+    return n_distinct <= _N_LABELS_MAX and census.flatness >= _LABEL_FLATNESS
 
 
 def _has_gas_and_tissue(census: Census, offset_hu: float) -> bool:
@@ -143,6 +145,12 @@ def _has_tissue_near_1000(census: Census, offset_hu: float) -> bool:
     """More values lie where an offset of 1000 or 1024 puts tissue than between there and soft tissue."""
     n_near = census.n_between(850 - offset_hu, 1200 - offset_hu)
     return n_near >= _GAS_SHARE * census.n_values and n_near > census.n_between(400 - offset_hu, 800 - offset_hu)
+
+
+def _is_below_any_offset(census: Census) -> bool:
+    """Not negative, and less than tissue under any offset; whole HU within one organ are that too, but far from 0."""
+    starts_at_0 = 0 <= census.least <= 0.05 * census.greatest
+    return census.greatest < _BELOW_ANY_OFFSET and (starts_at_0 or (census.least >= 0 and not census.is_whole))
 
 
 def _found(census: Census) -> str:

@@ -206,6 +206,8 @@ DOUBTFUL = {
     "normalised": ((ct() - ct().mean()) / ct().std()).astype(np.float32),
     "phase": RNG.uniform(-4096, 4095, SHAPE).astype(np.int16),
     "minus_1000_twice": whole(ct() - 1000),
+    "within_the_liver": whole(RNG.normal(60, 10, SHAPE)),
+    "water_plus_1024": whole(RNG.normal(1024, 2, SHAPE)),
     "air": np.full(SHAPE, -1000, np.int16),
 }
 
@@ -220,7 +222,7 @@ def test_values_that_may_be_off_by_a_constant_or_no_ct_are_refused_until_somebod
         assert look(path, assume_hu=True).problems == ("maybe_not_hu",)
 
 
-@pytest.mark.parametrize("name", ["plus_1024", "plus_1000", "plus_1024_mostly_air"])
+@pytest.mark.parametrize("name", ["plus_1024", "plus_1000", "plus_1024_mostly_air", "water_plus_1024"])
 def test_the_offset_makes_ct_of_values_off_by_a_constant(tmp_path, name):
     offset = -1000 if name == "plus_1000" else -1024
     assert examine_volume(save_words(tmp_path / "v.nii.gz", DOUBTFUL[name]), hu_offset=offset).problems == ()
