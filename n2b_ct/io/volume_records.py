@@ -69,12 +69,12 @@ def find_volumes(
 
 
 def volumes_among(records: Iterable[FileRecord]) -> list[Path]:
-    """List the files that a scan had no use for and that have a volume's name."""
-    return [
-        record.path
-        for record in records
-        if record.action != "used" and record.reason not in _NO_CANDIDATES and is_volume(record.path)
-    ]
+    """List the files that a scan had no use for and that have a volume's name; of a pair either file may be given."""
+    every = list(records)
+    unused = [one.path for one in every if one.action != "used" and one.reason not in _NO_CANDIDATES]
+    seen = {one.path for one in every}
+    headers = (path.with_suffix(".hdr") for path in unused if path.suffix == ".img")
+    return [*filter(is_volume, unused), *(path for path in headers if path not in seen and is_volume(path))]
 
 
 def _with_volumes(

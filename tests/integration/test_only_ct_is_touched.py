@@ -185,6 +185,15 @@ def test_odd_niftis_come_back_word_for_word_under_their_own_header(quirks):
             np.testing.assert_array_equal(after.dataobj.get_unscaled(), before.dataobj.get_unscaled(), err_msg=name)
 
 
+def test_either_file_of_a_pair_may_be_given(quirks):
+    model = identity_model(Path("identity.pt"))
+    for number, name in enumerate(("pair.hdr", "pair.img")):
+        assert run(["denoise", str(quirks / name), f"out{number}", "--model", str(model), "--json", "out.json"]) == 0
+        assert sorted(tree_of(Path(f"out{number}"))) == ["pair.hdr", "pair.img"]
+    assert told(quirks) == {"pair.img": ("used", "")}
+    assert run(["inspect", str(quirks / "pair.img")]) == 0
+
+
 def test_odd_niftis_that_cannot_be_used_are_known_to_inspect(quirks, capsys):
     values = ct().astype(np.float32)
     values[:, :8] = np.nan
