@@ -29,6 +29,8 @@ _OTHER_WORD = re.compile(
     r"|displacement|dvf|warp|jacobian|distance|sdf|sdt|edt"
 )
 _CT_WORD = re.compile(r"ct|hu|cbct|ldct|ndct|cect|ncct")
+_DOSE_WORDS = {"dose", "doses", "plan", "rt", "total", "map", "distribution", "gy", "cgy"}  # but not low, quarter, full
+_ENDING_WORDS = {"nii", "gz", "hdr", "nrrd", "nhdr", "mha", "mhd"}
 _MR_REMARK = re.compile(r"\bTE=\d")  # dcm2niix's description of MR
 _WORDS = re.compile(r"[a-z0-9]+")
 
@@ -173,6 +175,11 @@ def _said(path: Path, remarks: Iterable[str]) -> Literal["", "label_map", "not_c
             return "label_map"
         if any(map(_CT_WORD.fullmatch, words)):
             return ""
-        if any(map(_OTHER_WORD.fullmatch, words)):
+        if any(map(_OTHER_WORD.fullmatch, words)) or _is_of_dose({*words} - _ENDING_WORDS):
             return "not_ct"
     return ""
+
+
+def _is_of_dose(words: set[str]) -> bool:
+    """Say whether a name speaks of radiotherapy's dose alone; CT is often called after the dose it was taken with."""
+    return any(word.startswith("dose") for word in words) and words <= _DOSE_WORDS

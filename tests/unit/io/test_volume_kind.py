@@ -237,6 +237,17 @@ def test_names_of_other_images_are_believed_where_values_do_not_contradict(tmp_p
     assert caught.value.reason == "not_ct"
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("dose", "not_ct"), ("rt_dose", "not_ct"), ("quarter_dose", "maybe_not_hu"), ("dose_025", "maybe_not_hu")],
+)
+def test_a_dose_is_one_of_radiotherapy_only_where_the_name_says_nothing_else(tmp_path, name, reason):
+    centigray = (7000 * np.exp(-np.indices(SHAPE)[1] / 20)).astype(np.float32)
+    with pytest.raises(SeriesError, match="must hold HU") as caught:
+        examine_volume(save_words(tmp_path / f"{name}.nii.gz", centigray))
+    assert caught.value.reason == reason
+
+
 def test_metaimage_s_modality_is_believed(tmp_path):
     path = save_words(tmp_path / "v.mha", whole(mr()))
     path.write_bytes(path.read_bytes().replace(b"ElementType", b"Modality = MET_MOD_MR\nElementType"))
