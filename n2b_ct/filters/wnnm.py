@@ -224,11 +224,36 @@ def _low_rank(groups: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
 
 
 def _eigh(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of ``[groups, pixels, pixels]``: torch's loop takes two thirds of NumPy's time."""
+    """Eigenvalues and vectors of ``[groups, pixels, pixels]``: torch's loop takes two thirds of NumPy's time.
+
+    On some processors its library answers NaN, in float32, for a finite matrix of low rank. What is not finite is
+    solved again, in float64, and then by NumPy.
+    """
+    values, vectors = _eigh_by_torch(matrices)
+    for solve in (_eigh_by_torch, _eigh_by_numpy):
+        is_open = ~(np.isfinite(values).all(axis=-1) & np.isfinite(vectors).all(axis=(-2, -1)))
+        if is_open.any():
+            values[is_open], vectors[is_open] = solve(matrices[is_open].astype(np.float64))
+    return values, vectors
+
+
+def _eigh_by_torch(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All NaN where the solver gives up, as it does for a whole batch."""
     import torch  # takes a second: not before it is needed
 
-    values, vectors = torch.linalg.eigh(torch.from_numpy(matrices))
+    try:
+        values, vectors = torch.linalg.eigh(torch.from_numpy(matrices))
+    except torch.linalg.LinAlgError:
+        return np.full(matrices.shape[:-1], np.nan, matrices.dtype), np.full_like(matrices, np.nan)
     return values.numpy(), vectors.numpy()
+
+
+def _eigh_by_numpy(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        return np.linalg.eigh(matrices)
+    except np.linalg.LinAlgError as error:
+        got, remedy = "a solver that does not converge", "denoise this picture by nlm"
+        raise DataError(explain("picture", "must have patches that can be decomposed", got, remedy)) from error
 
 
 def _scatter(positions: np.ndarray, n_rows: int) -> sparse.csr_array:

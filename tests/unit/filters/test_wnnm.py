@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from skimage.restoration import denoise_nl_means
 
@@ -119,6 +120,62 @@ def test_equal_patches_leave_no_pixel_uncovered():
     denoised = wnnm(picture, 25.0)
     np.testing.assert_allclose(denoised[:16, :16], -200.0, atol=0.1)
     assert np.isfinite(denoised).all()
+
+
+def _fails_first(n_failures: int, failure):
+    """An eigensolver that fails in its first calls, then is torch's own; and the precisions it was asked in."""
+    solve, asked = torch.linalg.eigh, []
+
+    def eigh(matrices: torch.Tensor):
+        asked.append(matrices.dtype)
+        values, vectors = solve(matrices)
+        return failure(values, vectors) if len(asked) <= n_failures else (values, vectors)
+
+    return eigh, asked
+
+
+def _nan_in_one_value(values: torch.Tensor, vectors: torch.Tensor):
+    values[1, 0] = torch.nan
+    return values, vectors
+
+
+def _nan_in_one_vector(values: torch.Tensor, vectors: torch.Tensor):
+    vectors[1, :, 2] = torch.nan
+    return values, vectors
+
+
+def _gives_up(values: torch.Tensor, vectors: torch.Tensor):
+    raise torch.linalg.LinAlgError("The algorithm failed to converge")
+
+
+@pytest.mark.parametrize("failure", [_nan_in_one_value, _nan_in_one_vector, _gives_up])
+def test_a_solver_without_an_answer_is_asked_again_in_float64(monkeypatch, failure):
+    """MKL does this to matrices of low rank on processors without AVX-512."""
+    groups = (50.0 + noise((3, 20, 9), 5.0)).astype(np.float32)
+    expected = module._low_rank(groups, np.full(3, 9.0))
+    eigh, asked = _fails_first(1, failure)
+    monkeypatch.setattr(torch.linalg, "eigh", eigh)
+    np.testing.assert_allclose(module._low_rank(groups, np.full(3, 9.0)), expected, rtol=1e-4)
+    assert asked == [torch.float32, torch.float64]
+
+
+def test_numpy_is_asked_last(monkeypatch):
+    picture = noise((12, 12), 15.0)
+    expected = wnnm(picture, 15.0)
+    eigh, asked = _fails_first(10**9, lambda values, vectors: (values * torch.nan, vectors))
+    monkeypatch.setattr(torch.linalg, "eigh", eigh)
+    np.testing.assert_allclose(wnnm(picture, 15.0), expected, atol=1e-3)
+    assert set(asked) == {torch.float32, torch.float64}
+
+
+def test_patches_that_no_solver_can_decompose_are_an_error_of_ours(monkeypatch):
+    def gives_up(*_):
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr(torch.linalg, "eigh", _fails_first(10**9, _gives_up)[0])
+    monkeypatch.setattr(np.linalg, "eigh", gives_up)
+    with pytest.raises(DataError, match="picture: must have patches that can be decomposed"):
+        wnnm(noise((12, 12), 15.0), 15.0)
 
 
 def test_without_noise_the_picture_is_returned():
