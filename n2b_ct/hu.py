@@ -13,6 +13,7 @@ import numpy as np
 AIR_HU = -1000.0
 AIR_BELOW_HU = -950.0  # between air and the thinnest lung
 SCANNER_FLOOR_HU = -1024.0
+LARGEST_HU = 1e9  # no scan comes near it; beyond lie the fill values of volume formats, whose squares overflow
 
 
 @dataclass(frozen=True, slots=True)

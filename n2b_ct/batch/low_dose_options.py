@@ -9,6 +9,7 @@ from datetime import datetime
 from n2b_ct.batch.outcomes import IfPresent
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.simulation.dose import LEAST_DOSE, MOST_PHOTONS
 
 _STRONGEST_BOWTIE = 3.0
 
@@ -55,16 +56,19 @@ class LowDoseOptions:
         Raises:
             DataError: A dose, the photons or the electronic variance is out of range, or a dose comes twice.
         """
-        if not self.doses or any(not 0.0 < dose <= 1.0 for dose in self.doses):
+        if not self.doses or any(not LEAST_DOSE <= dose <= 1.0 for dose in self.doses):
             got = ", ".join(f"{dose:g}" for dose in self.doses) or "none"
-            raise DataError(explain("--dose", "must be above 0 and at most 1", got, "give a fraction such as 0.25"))
+            raise DataError(
+                explain("--dose", f"must be at least {LEAST_DOSE:g} and at most 1", got, "give a fraction such as 0.25")
+            )
         if len({dose_name(dose) for dose in self.doses}) < len(self.doses):
             raise DataError(explain("--dose", "every dose must be given once", "one twice", "leave it out"))
-        if self.photons is not None and not 1.0 < self.photons < float("inf"):
-            raise DataError(explain("--photons", "must be above 1", self.photons, "1e5 to 1e7 are usual"))
-        if self.electronic_variance is not None and not 0.0 <= self.electronic_variance < float("inf"):
-            remedy = "give photons², or leave it out"
-            raise DataError(explain("--electronic-variance", "must be 0 or more", self.electronic_variance, remedy))
+        if self.photons is not None and not 1.0 < self.photons <= MOST_PHOTONS:
+            requirement = f"must be above 1 and at most {MOST_PHOTONS:g}"
+            raise DataError(explain("--photons", requirement, self.photons, "1e5 to 1e7 are usual"))
+        if self.electronic_variance is not None and not 0.0 <= self.electronic_variance <= MOST_PHOTONS:
+            requirement, remedy = f"must be 0 to {MOST_PHOTONS:g}", "give photons², or leave it out"
+            raise DataError(explain("--electronic-variance", requirement, self.electronic_variance, remedy))
         if not 0.0 <= self.bowtie <= _STRONGEST_BOWTIE:
             raise DataError(explain("--bowtie", f"must be 0 to {_STRONGEST_BOWTIE:g}", self.bowtie, "0.6 is usual"))
 

@@ -12,8 +12,12 @@ import numpy as np
 from scipy import special, stats
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.checks import ROUNDING_HU, require_hu
 
 CONFIDENCE = 0.95
+
+_ROUNDING = 1e-12
+"""What scores of constant regions differ by, as a part of them."""
 
 DEFINITIONS: dict[str, str] = {
     "d_prime": (
@@ -66,7 +70,13 @@ def auc_of_d_prime(d_prime: float) -> float:
 
 
 def d_prime_of_auc(auc: float) -> float:
-    """√2 · Φ⁻¹(AUC), for an AUC between 0 and 1 exclusive."""
+    """√2 · Φ⁻¹(AUC).
+
+    Raises:
+        DataError: The AUC is not between 0 and 1.
+    """
+    if not 0.0 < auc < 1.0:
+        raise DataError(explain("AUC", "must be above 0 and below 1", f"{auc:g}", "there is no d′ for it"))
     return float(math.sqrt(2.0) * special.ndtri(auc))
 
 
@@ -74,10 +84,13 @@ def d_prime_of_scores(present: np.ndarray, absent: np.ndarray) -> float:
     """d′ of two sets of scores, corrected for the bias of a standard deviation from few scores (Hedges' factor).
 
     Raises:
-        DataError: The scores do not vary.
+        DataError: The scores do not vary by more than rounding, or there is one of a class.
     """
+    if min(len(present), len(absent)) < 2:
+        got = f"{len(present)} and {len(absent)}"
+        raise DataError(explain("scores", "needs 2 of each class", got, "add realisations"))
     variance = 0.5 * (np.var(present, ddof=1) + np.var(absent, ddof=1))
-    if variance <= 0.0:
+    if variance <= (_ROUNDING * max(np.abs(present).max(), np.abs(absent).max())) ** 2:
         raise DataError(explain("scores", "must vary between regions", "one constant", "use noisy realisations"))
     n_free = len(present) + len(absent) - 2
     return float((present.mean() - absent.mean()) / np.sqrt(variance) * (1.0 - 3.0 / (4.0 * n_free - 1.0)))
@@ -95,14 +108,15 @@ def measure_cnr(regions_hu: np.ndarray, insert: np.ndarray, surroundings: np.nda
         None where a background is constant.
 
     Raises:
-        DataError: A mask marks fewer than 2 pixels.
+        DataError: A mask marks fewer than 2 pixels, or the regions hold what is no HU.
     """
     if min(np.count_nonzero(insert), np.count_nonzero(surroundings)) < 2:
         raise DataError(explain("CNR", "each mask needs 2 pixels", "fewer", "use a larger insert or region"))
+    require_hu(regions_hu, "regions")
     regions = regions_hu.astype(np.float64)
     contrast = np.abs(regions[:, insert].mean(axis=1) - regions[:, surroundings].mean(axis=1))
     noise = np.std(regions[:, surroundings], axis=1, ddof=1)
-    return float(np.mean(contrast / noise)) if np.all(noise > 0.0) else None
+    return float(np.mean(contrast / noise)) if np.all(noise > ROUNDING_HU) else None
 
 
 def jackknife_error(without: list[np.ndarray]) -> float:
@@ -112,6 +126,6 @@ def jackknife_error(without: list[np.ndarray]) -> float:
 
 
 def interval_around(value: float, error: float, n_free: int) -> tuple[float, float]:
-    """95 % interval of an estimate with a standard error."""
+    """95 % interval of an estimate with a standard error and at least one degree of freedom."""
     reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, n_free)) * error
     return value - reach, value + reach

@@ -6,6 +6,7 @@ a point displaced by that Gaussian from r lies inside R, a noncentral χ² distr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ def disk_hu(shape: tuple[int, int], disk: Disk, pixel_mm: tuple[float, float]) -
     Raises:
         DataError: The radius is not above 0 or the blur is below 0.
     """
-    if disk.radius_mm <= 0.0 or disk.blur_sigma_mm < 0.0:
+    if not (0.0 < disk.radius_mm < math.inf and 0.0 <= disk.blur_sigma_mm < math.inf):
         got = f"radius {disk.radius_mm:g} mm, blur {disk.blur_sigma_mm:g} mm"
         raise DataError(explain("disk", "radius must be above 0 and blur not below 0", got, "correct the insert"))
     if disk.blur_sigma_mm == 0.0:

@@ -10,6 +10,8 @@ from scipy import interpolate, optimize
 
 from n2b_ct.errors import DataError, explain
 
+_LARGEST_D_PRIME = 1e9
+
 DEFINITIONS: dict[str, str] = {
     "dose_reduction_potential_percent": (
         "100 · (1 − dose at which the denoised d′ equals the input's d′ at the highest dose / highest dose). d′ is "
@@ -48,7 +50,7 @@ def dose_reduction_potential(
 
     Raises:
         DataError: There are fewer than two doses, the lists differ in length, a dose is not above 0 or comes twice,
-            or a d′ is not finite.
+            or a d′ is not finite or beyond 1e9.
     """
     dose, plain, denoised = _require_curves(doses, input_d_prime, denoised_d_prime)
     target = float(plain[-1])
@@ -61,10 +63,21 @@ def dose_reduction_potential(
     if rising[k] == target:
         fraction = float(dose[k] / dose[-1])
     else:
-        curve = interpolate.PchipInterpolator(np.log(dose), rising)
-        root = optimize.brentq(lambda x: float(curve(x)) - target, np.log(dose[k - 1]), np.log(dose[k]))
-        fraction = float(np.exp(root) / dose[-1])
+        fraction = _crossing(np.log(dose), rising, target, k) / float(dose[-1])
     return DosePotential(target, fraction, 100.0 * (1.0 - fraction), "")
+
+
+def _crossing(log_dose: np.ndarray, rising: np.ndarray, target: float, k: int) -> float:
+    """The dose between the measured ones before and at ``k`` where the curve meets the target."""
+    curve = interpolate.PchipInterpolator(log_dose, rising)
+
+    def excess(x: float) -> float:
+        return float(curve(x)) - target
+
+    below, above = float(log_dose[k - 1]), float(log_dose[k])
+    if not excess(below) < 0.0 < excess(above):
+        return float(np.exp(above))  # the curve meets it there, but for rounding
+    return float(np.exp(optimize.brentq(excess, below, above)))
 
 
 def _require_curves(
@@ -76,8 +89,10 @@ def _require_curves(
         got = f"{n_doses} doses, {len(input_d_prime)} and {len(denoised_d_prime)} values"
         raise DataError(explain("dose curve", need, got, "measure every method at every dose"))
     curves = np.array([doses, input_d_prime, denoised_d_prime], dtype=np.float64)
-    if not np.isfinite(curves).all() or curves[0].min() <= 0.0:
+    if not np.isfinite(curves).all() or curves[0].min() <= 0.0 or np.abs(curves[1:]).max() > _LARGEST_D_PRIME:
         remedy = "leave out doses without a d′"
         raise DataError(explain("dose curve", "doses above 0 and finite d′", "an impossible value", remedy))
     dose, plain, denoised = curves[:, np.argsort(curves[0])]
+    if np.diff(np.log(dose)).min() <= 0.0:
+        raise DataError(explain("dose curve", "needs different doses", "two alike but for rounding", "leave one out"))
     return dose, plain, denoised

@@ -10,6 +10,7 @@ import numpy as np
 
 from n2b_ct.errors import explain
 from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
+from n2b_ct.hu import LARGEST_HU
 
 _LEAVE_OUT = "left out; look for a diverged model or a broken file"
 
@@ -65,6 +66,8 @@ def _faults(case: SliceCase, name: str, hu: np.ndarray, shape: tuple[int, ...]) 
         return fault("compared slices must share one size", sizes, "left out; resample neither, export both alike")
     if not np.isfinite(hu).all():
         return fault("HU must be finite", "NaN or infinity", _LEAVE_OUT)
+    if hu.size and np.abs(hu).max() > LARGEST_HU:
+        return fault(f"HU must lie within ±{LARGEST_HU:g}", f"{np.abs(hu).max():g}", _LEAVE_OUT)
     if hu.size and hu.min() == hu.max():
         return fault(_CONSTANT, "one value", "kept; its numbers mean nothing")
     return []

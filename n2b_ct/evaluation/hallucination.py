@@ -9,11 +9,14 @@ import numpy as np
 from scipy import signal, special
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.checks import require_hu
 from n2b_ct.evaluation.texture import detrend
 
 N_NULL = 999
 MIN_IMAGES = 8
 ALPHA = 0.01
+
+_ROUNDING = 1e-9
 
 DEFINITIONS: dict[str, str] = {
     "invented_structure_hu": (
@@ -114,13 +117,15 @@ def false_positives(
         contrast_hu: The signal's contrast.
 
     Raises:
-        DataError: As for :func:`invented_structure`, or the template is larger than the images.
+        DataError: As for :func:`invented_structure`, or the template is constant or larger than the images.
     """
     error = _require_errors(denoised_hu, truth_hu)
     if any(t > s for t, s in zip(template.shape, truth_hu.shape, strict=True)):
         got = "x".join(map(str, template.shape))
         raise DataError(explain("template", "must fit into the images", got, "cut it to the signal's size"))
     centred = template - template.mean()
+    if np.abs(centred).max() <= _ROUNDING * np.abs(template).max():
+        raise DataError(explain("template", "must have a shape", "one constant", "leave some background around it"))
     reader = centred[::-1, ::-1] / float(np.sum(centred * template))
     read_hu = np.stack([signal.fftconvolve(image, reader, mode="valid") for image in error])
     places = read_hu[:, :: template.shape[0], :: template.shape[1]].ravel()
@@ -139,7 +144,6 @@ def _require_errors(denoised_hu: np.ndarray, truth_hu: np.ndarray) -> np.ndarray
     if len(denoised_hu) < MIN_IMAGES:
         need = f"need at least {MIN_IMAGES} realisations"
         raise DataError(explain("signal-absent images", need, len(denoised_hu), "denoise more of them"))
-    if not (np.isfinite(denoised_hu).all() and np.isfinite(truth_hu).all()):
-        remedy = "look for a diverged model"
-        raise DataError(explain("signal-absent images", "HU must be finite", "NaN or infinite pixels", remedy))
+    for images in (denoised_hu, truth_hu):
+        require_hu(images, "signal-absent images")
     return np.asarray(denoised_hu.astype(np.float64) - truth_hu)

@@ -28,6 +28,7 @@ from n2b_ct.errors import DataError, explain
 CONFIDENCE = 0.95
 N_RESAMPLES = 4000
 MIN_SERIES = 6
+_LARGEST_EXPONENT = 1023
 Unit = Literal["series", "slices"]
 
 DEFINITIONS: dict[str, str] = {
@@ -97,12 +98,16 @@ def mean_interval(
         DataError: ``series`` is not as long as ``values``.
     """
     kept, labels = _finite(values, series)
+    scale = _power_of_two(kept)
+    kept = kept / scale
     n_series = int(labels.max()) + 1 if kept.size else 0
     unit: Unit = "series" if n_series >= MIN_SERIES else "slices"
     low = high = None
     if kept.size > n_series or unit == "series":
         low, high = _by_series(kept, labels, seed) if unit == "series" else _by_slices(kept, labels, seed)
-    mean = float(kept.mean()) if kept.size else None
+    if low is not None and high is not None:
+        low, high = low * scale, high * scale
+    mean = float(kept.mean()) * scale if kept.size else None
     return MeanInterval(mean, low, high, int(kept.size), len(values) - int(kept.size), n_series, unit)
 
 
@@ -141,6 +146,11 @@ def _finite(values: Sequence[float | None], series: Sequence[Hashable] | None) -
     number: dict[Hashable, int] = {}
     labels = [number.setdefault(name, len(number)) for _, name in kept]
     return np.array([v for v, _ in kept], dtype=np.float64), np.array(labels, dtype=int)
+
+
+def _power_of_two(values: np.ndarray) -> float:
+    """A power of two that brings values of any size near 1 and costs no digit, for squares and sums to stay finite."""
+    return math.ldexp(1.0, min(math.frexp(float(np.abs(values).max(initial=0.0)))[1], _LARGEST_EXPONENT))
 
 
 def _by_series(values: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
@@ -191,6 +201,7 @@ def _bca(resampled: np.ndarray, influence: np.ndarray, n_free: int) -> tuple[flo
 def _wilcoxon(differences: np.ndarray, labels: np.ndarray, unit: Unit) -> float | None:
     if differences.size == 0:
         return None
+    differences = differences / _power_of_two(differences)
     units = np.bincount(labels, differences) / np.bincount(labels) if unit == "series" else differences
     if not units.any():
         return 1.0

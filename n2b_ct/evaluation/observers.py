@@ -23,6 +23,7 @@ import numpy as np
 from scipy import special
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.checks import require_hu
 from n2b_ct.evaluation.detectability import Detectability, d_prime_of_scores, interval_around, jackknife_error
 from n2b_ct.evaluation.disks import roi_centre_px
 
@@ -30,6 +31,10 @@ N_CHANNELS = 6
 CHANNEL_WIDTH_PER_RADIUS = 3.0
 """Six channels of this width keep 94 % of the unchannelised Hotelling d′ of a sharp disk in white noise."""
 MIN_REGIONS = 8
+
+_LEAST_WIDTH_PX = 1e-3
+_ROUNDING = 1e-12
+"""What outputs of constant regions differ by, as a part of them."""
 
 DEFINITIONS: dict[str, str] = {
     "npw": (
@@ -93,9 +98,7 @@ def cho(present_hu: np.ndarray, absent_hu: np.ndarray, channels: np.ndarray, *, 
     if n_free < n_channels + 3:
         got = f"{len(present)} and {len(absent)}"
         raise DataError(explain("regions", f"{n_channels} channels need more", got, "add regions or drop channels"))
-    if np.linalg.matrix_rank(_covariance(present, absent)) < n_channels:
-        remedy = "use noisy realisations and channels that differ"
-        raise DataError(explain("channel outputs", "must vary between regions", "a singular covariance", remedy))
+    _require_variation(present, absent)
 
     def squared(with_signal: np.ndarray, without: np.ndarray) -> float:
         return _unbiased_square(with_signal, without, paired)
@@ -130,20 +133,29 @@ def laguerre_gauss_channels(size_px: int, width_px: float, n_channels: int = N_C
         width_px: a; see :func:`disk_channels`.
         n_channels: From j = 0 on.
 
+    Raises:
+        DataError: The width is not above 0, or so small that no pixel lies in the channels.
+
     References:
         Gallas & Barrett 2003.
     """
+    if not _LEAST_WIDTH_PX <= width_px < math.inf:
+        raise DataError(explain("channels", "must have a width above 0 px", f"{width_px:g}", "use the disk's radius"))
     centre = roi_centre_px(size_px)[0]
     axis = np.arange(size_px) - centre
     q = 2.0 * np.pi * (axis[:, None] ** 2 + axis[None] ** 2).ravel() / width_px**2
-    columns = [special.eval_laguerre(j, q) * np.exp(-0.5 * q) for j in range(n_channels)]
-    return np.stack([column / np.linalg.norm(column) for column in columns], axis=1)
+    columns = np.stack([special.eval_laguerre(j, q) * np.exp(-0.5 * q) for j in range(n_channels)], axis=1)
+    norms = np.linalg.norm(columns, axis=0)
+    if not norms.all():
+        remedy = "use wider channels, or an odd number of rows"
+        raise DataError(explain("channels", "must reach a pixel", f"a width of {width_px:g} px", remedy))
+    return np.asarray(columns / norms)
 
 
 def _plain_square(present: np.ndarray, absent: np.ndarray) -> float:
     """d̂² = Δv̄ᵀ K⁻¹ Δv̄ with the pooled covariance, trained and tested on the same regions."""
     difference = present.mean(axis=0) - absent.mean(axis=0)
-    return float(difference @ np.linalg.solve(_covariance(present, absent), difference))
+    return float(difference @ _solve(_covariance(present, absent), difference))
 
 
 def _unbiased_square(present: np.ndarray, absent: np.ndarray, paired: bool) -> float:
@@ -159,10 +171,33 @@ def _unbiased_square(present: np.ndarray, absent: np.ndarray, paired: bool) -> f
         n_free = n + m - 2
         return (n_free - p - 1) / n_free * square - p * (1.0 / n + 1.0 / m)
     of_difference = np.atleast_2d(np.cov(present - absent, rowvar=False))
-    spread = float(np.trace(np.linalg.solve(_covariance(present, absent), of_difference)))
+    spread = float(np.trace(_solve(_covariance(present, absent), of_difference)))
     correlation = max(0.0, 1.0 - spread / (2.0 * p))
     shared_free = 2.0 * (n - 1) / (1.0 + correlation**2)
     return (shared_free - p - 1) / shared_free * (square - spread / n)
+
+
+def _require_variation(present: np.ndarray, absent: np.ndarray) -> None:
+    """Channel outputs must vary by more than rounding."""
+    outputs = np.concatenate([present - present.mean(axis=0), absent - absent.mean(axis=0)])
+    rounding = _ROUNDING * max(np.abs(present).max(), np.abs(absent).max())
+    if np.linalg.svd(outputs, compute_uv=False)[-1] <= rounding * math.sqrt(len(outputs)):
+        raise _singular()
+
+
+def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve with a covariance, which may be singular without one region even where it is not with it."""
+    try:
+        if np.linalg.matrix_rank(matrix) == len(matrix):
+            return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError as error:
+        raise _singular() from error
+    raise _singular()
+
+
+def _singular() -> DataError:
+    remedy = "use noisy realisations and channels that differ"
+    return DataError(explain("channel outputs", "must vary between regions", "a singular covariance", remedy))
 
 
 def _covariance(present: np.ndarray, absent: np.ndarray) -> np.ndarray:
@@ -172,7 +207,7 @@ def _covariance(present: np.ndarray, absent: np.ndarray) -> np.ndarray:
 
 
 def _hotelling_template(present: np.ndarray, absent: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(_covariance(present, absent), _npw_template(present, absent))
+    return _solve(_covariance(present, absent), _npw_template(present, absent))
 
 
 def _npw_template(present: np.ndarray, absent: np.ndarray) -> np.ndarray:
@@ -234,7 +269,7 @@ def _require_classes(present_hu: np.ndarray, absent_hu: np.ndarray, paired: bool
     if min(n_regions) < MIN_REGIONS or (paired and n_regions[0] != n_regions[1]):
         need = f"needs at least {MIN_REGIONS} regions a class" + (", as many of both" if paired else "")
         raise DataError(explain("d′", need, f"{n_regions[0]} and {n_regions[1]}", "add realisations"))
-    if not (np.isfinite(present_hu).all() and np.isfinite(absent_hu).all()):
-        raise DataError(explain("regions", "HU must be finite", "NaN or infinite pixels", "look for a diverged model"))
+    for stack in (present_hu, absent_hu):
+        require_hu(stack, "regions")
     present, absent = (stack.reshape(len(stack), -1).astype(np.float64) for stack in (present_hu, absent_hu))
     return present, absent

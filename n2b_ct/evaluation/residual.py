@@ -20,7 +20,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.checks import require_slice
+from n2b_ct.evaluation.checks import ROUNDING_HU, require_slice
 
 EDGE_SIGMA_PX = 1.5
 DETAIL_SIGMA_PX = 2.0
@@ -36,6 +36,9 @@ The real noise of quarter-dose slices, whose strength changes inside a block nea
 Gaussian blur of σ 0.5 px gives 8 and more.
 """
 MAX_LAG_PX = 4
+
+_ROUNDING = 1e-9
+"""Smaller correlations and shares are rounding."""
 
 DEFINITIONS: dict[str, str] = {
     "residual": "Input minus denoised, HU.",
@@ -131,7 +134,8 @@ def edge_structure(
         seed: Of the draws from the null.
 
     Returns:
-        None where the patient fills fewer than 4 blocks of 32 px or nothing was removed there.
+        None where the patient fills fewer than 4 blocks of 32 px, nothing was removed there, or what was removed is
+        constant in every block, so that moving it changes nothing.
 
     Raises:
         DataError: The slices differ in size or hold NaN.
@@ -141,10 +145,12 @@ def edge_structure(
     corners = _body_blocks(input_hu)
     removed = _cut(np.abs(residual), corners)
     edge = _cut(ndimage.gaussian_gradient_magnitude(anatomy, EDGE_SIGMA_PX), corners)
-    if len(corners) < MIN_BLOCKS or removed.std() == 0.0 or edge.std() == 0.0:
+    if len(corners) < MIN_BLOCKS or removed.std() <= ROUNDING_HU or edge.std() <= ROUNDING_HU:
         return None
     sums = _moved_sums((removed - removed.mean()) / removed.std(), (edge - edge.mean()) / edge.std()) / removed.size
     correlation, null_mean, null_sd = float(sums[:, 0].sum()), float(sums.mean(axis=1).sum()), _sum_sd(sums)
+    if null_sd <= _ROUNDING:
+        return None
     drawn = _draws(sums, seed)
     p_value = (1 + int(np.count_nonzero(drawn >= correlation))) / (N_NULL + 1)
     deviation = (correlation - null_mean) / null_sd
@@ -181,11 +187,11 @@ def detail_removed(input_hu: np.ndarray, denoised_hu: np.ndarray, truth_hu: np.n
     corners = _body_blocks(truth)
     detail = _cut(truth - ndimage.gaussian_filter(truth, DETAIL_SIGMA_PX), corners)
     energy = float(np.sum(detail**2))
-    if len(corners) < MIN_BLOCKS or energy == 0.0:
+    if len(corners) < MIN_BLOCKS or energy <= detail.size * ROUNDING_HU**2:
         return None
     sums = 100.0 * _moved_sums(_cut(residual, corners), detail) / energy
     percent, null_sd = float(sums[:, 0].sum()), _sum_sd(sums)
-    return DetailRemoved(percent, null_sd, percent > LIMIT_SDS * null_sd, len(corners))
+    return DetailRemoved(percent, null_sd, percent > max(LIMIT_SDS * null_sd, 100.0 * _ROUNDING), len(corners))
 
 
 def autocorrelation(regions: np.ndarray, max_lag_px: int = MAX_LAG_PX) -> tuple[float, ...] | None:
@@ -205,7 +211,7 @@ def autocorrelation(regions: np.ndarray, max_lag_px: int = MAX_LAG_PX) -> tuple[
         got = "x".join(map(str, regions.shape))
         raise DataError(explain("regions", f"must be larger than the lag of {max_lag_px} px", got, "use larger ones"))
     variance = float(np.mean(regions**2))
-    if variance == 0.0:
+    if variance <= ROUNDING_HU**2:
         return None
     return tuple(
         float(np.mean(regions[:, k:] * regions[:, :-k]) + np.mean(regions[:, :, k:] * regions[:, :, :-k]))

@@ -20,15 +20,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
 from scipy.signal import windows
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.checks import require_hu, require_pixel_mm
 from n2b_ct.evaluation.disks import Disk, distance_mm
+from n2b_ct.evaluation.edge_fits import REACH_OF_RADIUS, fit_disk, fit_line
 
 BINS_PER_PX = 10
 MAX_HALF_WIDTH_MM = 8.0
-REACH_OF_RADIUS = 0.8
 MIN_HALF_WIDTH_PX = 3.0
 MAX_STRAY_OF_RADIUS = 0.5
 """How far a fitted disk may lie from, or its radius be off, what is known: beyond it the fit followed the noise."""
@@ -37,6 +37,9 @@ N_SECTORS = 12
 FREQUENCY_STEP_PER_MM = 0.005
 MIN_TOTAL_CNR = 15.0
 """Below this the 50 % frequency of a 25 mm disk in white noise scatters by more than about 4 %."""
+
+_ROUNDING = 1e-12
+"""A contrast below this part of the values is rounding."""
 
 DEFINITIONS: dict[str, str] = {
     "ttf": (
@@ -107,6 +110,7 @@ def disk_ttf(images_hu: np.ndarray, disk: Disk, pixel_mm: tuple[float, float]) -
     """
     mean_hu, n_images = _mean_image(images_hu)
     half_mm = min(REACH_OF_RADIUS * disk.radius_mm, MAX_HALF_WIDTH_MM)
+    _require_pixels(half_mm, pixel_mm)
     _require_inside(mean_hu.shape, disk, pixel_mm, half_mm)
     fitted = fit_disk(mean_hu, disk, pixel_mm)
     _require_found(fitted, disk, pixel_mm)
@@ -137,33 +141,12 @@ def edge_ttf(
     mean_hu, n_images = _mean_image(images_hu)
     row, col = np.mgrid[: mean_hu.shape[0], : mean_hu.shape[1]]
     y_mm, x_mm = (row - point_px[0]) * pixel_mm[0], (col - point_px[1]) * pixel_mm[1]
-    across, along, contrast_hu = _fit_line(mean_hu, y_mm, x_mm, np.deg2rad(normal_degrees))
+    across, along, contrast_hu = fit_line(mean_hu, y_mm, x_mm, np.deg2rad(normal_degrees), pixel_mm[1])
     half_mm = min(float(across.max()), float(-across.min()), MAX_HALF_WIDTH_MM)
     near = np.abs(across) <= half_mm
     order = np.argsort(np.argsort(along[near], kind="stable"), kind="stable")
     pixels = _EdgePixels(across[near], mean_hu[near], order * N_SECTORS // order.size)
     return _ttf(pixels, half_mm, pixel_mm, contrast_hu, None, n_images)
-
-
-def fit_disk(image_hu: np.ndarray, disk: Disk, pixel_mm: tuple[float, float]) -> Disk:
-    """Fit centre, radius, contrast and blur of a disk by least squares, starting from what is known.
-
-    Only pixels within 0.8 radius of the edge take part; the edge is modelled by the error function.
-    """
-    reach_mm = REACH_OF_RADIUS * disk.radius_mm
-    near = np.nonzero(np.abs(distance_mm(image_hu.shape, disk.centre_px, pixel_mm) - disk.radius_mm) <= reach_mm)
-    values = image_hu[near]
-    scale_hu = max(abs(disk.contrast_hu), 1e-6)
-
-    def misfit(p: np.ndarray) -> np.ndarray:
-        r_mm = np.hypot((near[0] - p[0]) * pixel_mm[0], (near[1] - p[1]) * pixel_mm[1])
-        edge = 0.5 * special.erfc((r_mm - p[2]) / (np.sqrt(2.0) * np.exp(p[3])))
-        return np.asarray((p[4] + p[5] * edge - values) / scale_hu)
-
-    start_sigma_mm = disk.blur_sigma_mm or max(pixel_mm)
-    start = [*disk.centre_px, disk.radius_mm, np.log(start_sigma_mm), np.median(values), disk.contrast_hu]
-    row, col, radius_mm, log_sigma, _, contrast_hu = optimize.least_squares(misfit, start, x_scale="jac").x
-    return Disk((float(row), float(col)), float(radius_mm), float(contrast_hu), float(np.exp(log_sigma)))
 
 
 def frequency_at(frequency_per_mm: np.ndarray, ttf: np.ndarray, level: float) -> float | None:
@@ -189,9 +172,7 @@ def _ttf(
     radius_mm: float | None,
     n_images: int,
 ) -> Ttf:
-    if half_mm < MIN_HALF_WIDTH_PX * max(pixel_mm):
-        need = f"needs {MIN_HALF_WIDTH_PX:g} px of image on both sides"
-        raise DataError(explain("edge", need, f"{half_mm:.1f} mm", "measure a larger disk, or centre the region"))
+    _require_pixels(half_mm, pixel_mm)
     frequency = np.arange(0.0, 1.0 / max(pixel_mm) + 1e-9, FREQUENCY_STEP_PER_MM)
     bin_mm = min(pixel_mm) / BINS_PER_PX
     curves = _curves(pixels, half_mm, bin_mm, frequency)
@@ -226,7 +207,7 @@ def _curves(pixels: _EdgePixels, half_mm: float, bin_mm: float, frequency: np.nd
     lsf = np.diff(profiles, axis=1) * windows.tukey(n_bins - 1, TAPER)
     wave = np.exp(-2j * np.pi * np.outer(np.arange(n_bins - 1) * bin_mm, frequency))
     spectrum = np.abs(lsf @ wave)
-    if not spectrum[:, 0].all():
+    if (spectrum[:, 0] <= _ROUNDING * np.abs(profiles).max(axis=1)).any():
         remedy = "leave this insert out: the method may have wiped it away"
         raise DataError(explain("edge", "needs a contrast to be measured", "none", remedy))
     return np.asarray(spectrum / spectrum[:, :1] / np.sinc(frequency * bin_mm) ** 2)
@@ -253,9 +234,15 @@ def _mean_image(images_hu: np.ndarray) -> tuple[np.ndarray, int]:
     if stack.ndim != 3 or len(stack) == 0:
         got = f"{images_hu.ndim} axes"
         raise DataError(explain("images", "are [rows, cols] or [images, rows, cols]", got, "stack realisations"))
-    if not np.isfinite(stack).all():
-        raise DataError(explain("images", "HU must be finite", "NaN or infinite pixels", "look for a diverged model"))
+    require_hu(stack, "images")
     return stack.mean(axis=0, dtype=np.float64), len(stack)
+
+
+def _require_pixels(half_mm: float, pixel_mm: tuple[float, float]) -> None:
+    require_pixel_mm(pixel_mm)
+    if half_mm < MIN_HALF_WIDTH_PX * max(pixel_mm):
+        need = f"needs {MIN_HALF_WIDTH_PX:g} px of image on both sides"
+        raise DataError(explain("edge", need, f"{half_mm:.1f} mm", "measure a larger disk, or centre the region"))
 
 
 def _require_inside(shape: tuple[int, ...], disk: Disk, pixel_mm: tuple[float, float], half_mm: float) -> None:
@@ -275,22 +262,3 @@ def _require_found(fitted: Disk, disk: Disk, pixel_mm: tuple[float, float]) -> N
         got = f"a fit {shift_mm:.1f} mm beside it with radius {fitted.radius_mm:.1f} mm"
         remedy = "leave this insert out: noise hides it, or the method has wiped it away"
         raise DataError(explain(f"disk of {disk.radius_mm:g} mm", "must be found where it is", got, remedy))
-
-
-def _fit_line(
-    image_hu: np.ndarray, y_mm: np.ndarray, x_mm: np.ndarray, angle: float
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Fit a straight edge: distance across (contrast side negative), distance along, contrast."""
-    first = x_mm * np.cos(angle) + y_mm * np.sin(angle) <= 0.0
-    start_hu = float(image_hu[first].mean()), float(image_hu[~first].mean())
-    scale_hu = max(abs(start_hu[0] - start_hu[1]), 1e-6)
-
-    def misfit(p: np.ndarray) -> np.ndarray:
-        across = x_mm * np.cos(p[0]) + y_mm * np.sin(p[0]) - p[1]
-        edge = 0.5 * special.erfc(across / (np.sqrt(2.0) * np.exp(p[2])))
-        return np.asarray((p[3] + p[4] * edge - image_hu) / scale_hu).ravel()
-
-    start = [angle, 0.0, np.log(abs(x_mm[0, 1] - x_mm[0, 0])), start_hu[1], start_hu[0] - start_hu[1]]
-    angle, offset_mm, _, _, contrast_hu = optimize.least_squares(misfit, start, x_scale="jac").x
-    across = x_mm * np.cos(angle) + y_mm * np.sin(angle) - offset_mm
-    return across, y_mm * np.cos(angle) - x_mm * np.sin(angle), float(contrast_hu)

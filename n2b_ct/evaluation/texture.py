@@ -23,8 +23,12 @@ from typing import Literal
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.checks import require_hu, require_pixel_mm
 
 Trend = Literal["mean", "plane", "quadratic"]
+
+_ROUNDING = 1e-12
+"""What is left of a region below this part of its values is rounding, which has a texture of its own."""
 
 DEFINITIONS: dict[str, str] = {
     "nps_hu2_mm2": (
@@ -166,7 +170,7 @@ def noise_power(rois_hu: np.ndarray, pixel_mm: tuple[float, float], trend: Trend
         trend: The polynomial that is taken off each region by least squares.
 
     Raises:
-        DataError: There is no region, they are not square or below 8 px, or hold NaN.
+        DataError: There is no region, they are not square or below 8 px, or hold what is no HU.
     """
     rois = _require_rois(rois_hu, pixel_mm)
     size = rois.shape[1]
@@ -219,10 +223,12 @@ def reference_noise(hu: np.ndarray, reference_hu: np.ndarray) -> np.ndarray:
 
 
 def detrend(rois_hu: np.ndarray, trend: Trend) -> np.ndarray:
-    """Take the best polynomial off each region, ``[rois, size, size]``, HU."""
+    """Take the best polynomial off each region, ``[rois, size, size]``, HU; a region that is one leaves exactly 0."""
     basis = _trend_basis(rois_hu.shape[1], trend)
     flat = rois_hu.reshape(len(rois_hu), -1)
-    return np.asarray((flat - (flat @ basis) @ basis.T).reshape(rois_hu.shape))
+    left = flat - (flat @ basis) @ basis.T
+    left[np.abs(left).max(axis=1, initial=0.0) <= _ROUNDING * np.abs(flat).max(axis=1, initial=0.0)] = 0.0
+    return np.asarray(left.reshape(rois_hu.shape))
 
 
 def white_noise_kept(size_px: int, trend: Trend = "quadratic") -> np.ndarray:
@@ -245,10 +251,8 @@ def _require_rois(rois_hu: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndar
     if rois_hu.ndim != 3 or len(rois_hu) == 0 or rois_hu.shape[1] != rois_hu.shape[2] or rois_hu.shape[1] < 8:
         need = "an ensemble is [rois, size, size] with at least one square of 8 px"
         raise DataError(explain("regions", need, "x".join(map(str, rois_hu.shape)), "find flat regions first"))
-    if not np.isfinite(rois_hu).all():
-        raise DataError(explain("regions", "HU must be finite", "NaN or infinite pixels", "look for a broken file"))
-    if min(pixel_mm) <= 0.0:
-        raise DataError(explain("pixel spacing", "must be above 0 mm", min(pixel_mm), "read it from the series"))
+    require_hu(rois_hu, "regions")
+    require_pixel_mm(pixel_mm)
     return rois_hu.astype(np.float64)
 
 

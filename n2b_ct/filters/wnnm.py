@@ -243,7 +243,7 @@ def _eigh_by_torch(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         values, vectors = torch.linalg.eigh(torch.from_numpy(matrices))
-    except torch.linalg.LinAlgError:
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         return np.full(matrices.shape[:-1], np.nan, matrices.dtype), np.full_like(matrices, np.nan)
     return values.numpy(), vectors.numpy()
 

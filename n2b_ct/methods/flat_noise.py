@@ -56,7 +56,7 @@ class NoiseAnchor(nn.Module):
 
     @torch.no_grad()
     def follow(self, n_tilde: Tensor, n_b: Tensor, x: Tensor) -> None:
-        """Move the gain by one batch; a batch without flat blocks leaves it.
+        """Move the gain by one batch; a batch without flat blocks, or whose slices show no noise there, leaves it.
 
         Args:
             n_tilde: Extracted noise before the gain, ``[batch, 1, rows, cols]``.
@@ -65,7 +65,7 @@ class NoiseAnchor(nn.Module):
         """
         noise_std, slice_std = flat_noise_stds([n_tilde, n_b], x - n_b, x)
         if noise_std.numel():
-            error = (self.gain * (noise_std / slice_std).nanmedian() - 1.0).nan_to_num(0.0)
+            error = (self.gain * (noise_std / slice_std).nanmedian() - 1.0).nan_to_num(0.0, 0.0, 0.0)
             self.gain.copy_((self.gain * (1.0 - self.rate * error)).clamp(2 / 3, 3 / 2))
 
     def forward(self, n_tilde: Tensor) -> Tensor:

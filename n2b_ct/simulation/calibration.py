@@ -26,7 +26,7 @@ import numpy as np
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.simulation.calibration_regions import FLAT_STEEPNESS, SIZES_PX, NoiseRegions
-from n2b_ct.simulation.dose import WATER_PER_MM
+from n2b_ct.simulation.dose import MOST_PHOTONS, WATER_PER_MM, require_photons
 from n2b_ct.simulation.noise_texture import NoiseTexture, TextureFit, fit_texture, noise_amplitude
 from n2b_ct.simulation.projection import ParallelBeam, kernel_response
 
@@ -48,6 +48,8 @@ _N_ROUNDS = 12
 _CONVERGED = 1e-3
 _LEAST_VARIANCE_HU2 = 1e-3
 _MIN_SLICE_REGIONS = 3
+_WILD = 1e-6
+"""A slice's noise below this part of the series', or above its inverse, is no scan's."""
 _SLICE_PRIOR_REGIONS = 6.0
 """A slice's own noise counts against the series' as its regions do against so many."""
 
@@ -105,7 +107,7 @@ def calibrate(
         bowtie: The one that the slices were measured with.
 
     Raises:
-        DataError: The series has too few flat regions of soft tissue, or no noise in them.
+        DataError: The series has too few flat regions of soft tissue, or no noise in them, or a number is out of range.
     """
     regions = _pooled(slices)
     if regions.periodograms.mean() < _LEAST_VARIANCE_HU2:
@@ -113,6 +115,7 @@ def calibrate(
         raise DataError(explain("series", "must show some noise in flat tissue", got, remedy))
     ne = electronic_variance_of(beam, slice_mm) if electronic_variance is None else electronic_variance
     i0 = 1e6 if photons is None else photons
+    require_photons(i0, ne)
     near = None
     for _ in range(_N_ROUNDS):
         expected = regions.expected_variance(i0, ne)
@@ -122,6 +125,8 @@ def calibrate(
         if photons is not None or abs(change - 1.0) < _CONVERGED:
             break
         i0 *= change
+        if not 1.0 / MOST_PHOTONS < i0 < MOST_PHOTONS:
+            raise _no_photons(i0)
     return replace(_calibration(regions, fit, beam, i0, ne, expected), bowtie=bowtie)
 
 
@@ -146,6 +151,7 @@ def noise_excess(regions: NoiseRegions, calibration: Calibration, beam: Parallel
     found = noise_amplitude(np.mean(flat.periodograms / expected[:, None, None], axis=0), calibration.texture)
     if found <= 0.0:
         return 1.0
+    found = min(max(found, _WILD), 1.0 / _WILD)
     return float(found ** (len(flat) / (len(flat) + _SLICE_PRIOR_REGIONS)))
 
 
@@ -223,8 +229,7 @@ def _calibration(
 ) -> Calibration:
     noise_variance = fit.variance * float(np.median(expected))
     if not (np.isfinite(photons) and photons > 1.0 and noise_variance > 0.0):
-        remedy = "choose a reconstruction that was not smoothed away, or pass --photons"
-        raise DataError(explain("series", "must show some noise in flat tissue", f"{photons:g} photons", remedy))
+        raise _no_photons(photons)
     return Calibration(
         photons=photons,
         electronic_variance=ne,
@@ -237,6 +242,11 @@ def _calibration(
         anatomy_share=fit.anatomy_share,
         misfit=fit.misfit,
     )
+
+
+def _no_photons(photons: float) -> DataError:
+    remedy = "choose a reconstruction that was not smoothed away, or pass --photons"
+    return DataError(explain("series", "must show some noise in flat tissue", f"{photons:g} photons", remedy))
 
 
 def _relative(current: float | None, reference: float | None) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter, gaussian_gradient_magnitude
 
-from n2b_ct.simulation.dose import attenuation_per_mm, pad_to_square
+from n2b_ct.simulation.dose import attenuation_per_mm, pad_to_square, require_scan
 from n2b_ct.simulation.noise_texture import hann_periodograms
 from n2b_ct.simulation.projection import ParallelBeam, forward_project, mean_over_views
 
@@ -81,7 +81,11 @@ def line_integrals(hu: np.ndarray, pixel_mm: float, bowtie: float = 0.0) -> tupl
 
     Returns:
         Line integrals ``[views, bins]``, float32, and the scan.
+
+    Raises:
+        DataError: It is no slice in HU.
     """
+    require_scan(hu)
     square = pad_to_square(hu)
     beam = ParallelBeam.for_image(len(square), pixel_mm)
     offset = (np.arange(beam.n_bins) - (beam.n_bins - 1) / 2) * pixel_mm / _BOWTIE_MM

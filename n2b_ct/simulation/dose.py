@@ -27,7 +27,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.hu import AIR_HU
+from n2b_ct.hu import AIR_HU, LARGEST_HU
 from n2b_ct.simulation.projection import ParallelBeam, filtered_back_project, forward_project
 
 WATER_PER_MM = 0.0193
@@ -35,6 +35,10 @@ WATER_PER_MM = 0.0193
 
 _LEAST_PHOTONS = 1.0
 """A ray that would be darker than this at full dose counts as this dark: detectors and logarithms end there."""
+MOST_PHOTONS = 1e12
+"""Per ray, and for the variance of what is added to them: far beyond any tube, and single precision still holds it."""
+LEAST_DOSE = 1e-6
+_LARGEST_PIXEL_MM = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +235,20 @@ def pad_to_square(image_hu: np.ndarray) -> np.ndarray:
     return np.pad(image_hu, ((0, side - rows), (0, side - cols)), constant_values=AIR_HU)
 
 
+def require_scan(image_hu: np.ndarray) -> None:
+    """Refuse what is no slice in HU.
+
+    Raises:
+        DataError: The image is not 2-D, or holds NaN, infinity or values beyond any HU.
+    """
+    if image_hu.ndim != 2 or min(image_hu.shape) < 2 or not np.isfinite(image_hu).all():
+        raise DataError(explain("image", "must be a finite 2-D slice", image_hu.shape, "pass one slice in HU"))
+    largest = float(np.abs(image_hu).max())
+    if largest > LARGEST_HU:
+        remedy = "give pixels outside the scan the HU of air"
+        raise DataError(explain("image", f"HU must lie within ±{LARGEST_HU:g}", f"{largest:g}", remedy))
+
+
 def require_simulable(
     image_hu: np.ndarray, doses: Sequence[float], pixel_mm: float, photons: float, electronic_variance: float
 ) -> None:
@@ -239,15 +257,26 @@ def require_simulable(
     Raises:
         DataError: The image is not a finite slice, or a number is outside its range.
     """
-    if image_hu.ndim != 2 or min(image_hu.shape) < 2 or not np.isfinite(image_hu).all():
-        raise DataError(explain("image", "must be a finite 2-D slice", image_hu.shape, "pass one slice in HU"))
+    require_scan(image_hu)
     for dose in doses:
-        if not 0.0 < dose <= 1.0:
-            raise DataError(explain("dose", "must be above 0 and at most 1", dose, "give a fraction such as 0.25"))
+        if not LEAST_DOSE <= dose <= 1.0:
+            raise DataError(
+                explain("dose", f"must be at least {LEAST_DOSE:g} and at most 1", dose, "give a fraction such as 0.25")
+            )
+    if not 0.0 < pixel_mm <= _LARGEST_PIXEL_MM:
+        raise DataError(explain("pixel size", "must be physical", pixel_mm, "0.2 to 2 mm are usual"))
+    require_photons(photons, electronic_variance)
+
+
+def require_photons(photons: float, electronic_variance: float) -> None:
+    """Refuse what no tube and no detector has.
+
+    Raises:
+        DataError: A number is outside its range.
+    """
     for name, value, is_fine in (
-        ("pixel size", pixel_mm, pixel_mm > 0),
-        ("photons", photons, photons > _LEAST_PHOTONS),
-        ("electronic variance", electronic_variance, electronic_variance >= 0),
+        ("photons", photons, _LEAST_PHOTONS < photons <= MOST_PHOTONS),
+        ("electronic variance", electronic_variance, 0 <= electronic_variance <= MOST_PHOTONS),
     ):
         if not is_fine:
             raise DataError(explain(name, "must be physical", value, "1e4 to 1e6 photons and 0 to 100 are usual"))

@@ -18,11 +18,14 @@ References:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import least_squares, nnls
+from scipy.optimize import OptimizeResult, least_squares, nnls
+
+from n2b_ct.errors import DataError, explain
 
 ANATOMY_SLOPE = 3.0
 """Anatomy's power falls with this power of the frequency."""
@@ -41,6 +44,8 @@ _TOLERANCES = {"ftol": 1e-7, "xtol": 1e-6}
 _STARTS = ((0.15, 2.0), (0.25, 2.0), (0.45, 3.0), (0.7, 2.0))
 _LOWEST = (-40.0, math.log(0.05), 0.8, -60.0)
 _HIGHEST = (40.0, math.log(1.2), 8.0, 40.0)
+_ORDINARY = (1e-14, 1e14)
+"""Powers that those bounds are made for."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +126,19 @@ def fit_texture(power: np.ndarray, near: NoiseTexture | None = None) -> TextureF
     Args:
         power: ``[size, size]``, the mean of :func:`hann_periodograms`, in any unit of variance.
         near: Begin there, where the texture is about known.
+
+    Raises:
+        DataError: There is no noise to fit, or the fit has no answer.
     """
+    unit = _unit(power)
+    if unit != 1.0:
+        fit = fit_texture(power / unit, near)
+        return replace(fit, variance=fit.variance * unit)
     rings = _Rings(len(power))
     measured = rings.mean(power)
     used = (rings.frequency > FIRST_RING / len(power)) & (measured > 0.0)
+    if np.count_nonzero(used) < len(_LOWEST):
+        raise _no_noise("power in too few frequencies")
     floor = _FLOOR * float(measured[used].max())
     weight = np.sqrt(rings.n_bins[used] / rings.n_bins[used].sum())
 
@@ -133,9 +147,7 @@ def fit_texture(power: np.ndarray, near: NoiseTexture | None = None) -> TextureF
         return np.asarray(weight * np.log((measured[used] + floor) / (fitted + floor)))
 
     fits = [
-        least_squares(
-            misfits, _start(measured, rings, *start), bounds=(_LOWEST, _HIGHEST), x_scale=(1, 0.2, 1, 3), **_TOLERANCES
-        )
+        _least_squares(misfits, _start(measured, rings, *start))
         for start in (_STARTS if near is None else [(near.cutoff_per_px, near.exponent)])
     ]
     best = min(fits, key=lambda fit: float(fit.cost))
@@ -145,13 +157,43 @@ def fit_texture(power: np.ndarray, near: NoiseTexture | None = None) -> TextureF
     return TextureFit(texture, variance, share, math.sqrt(2.0 * float(best.cost)))
 
 
+def _least_squares(misfits: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> OptimizeResult:
+    try:
+        fit = least_squares(misfits, start, bounds=(_LOWEST, _HIGHEST), x_scale=(1, 0.2, 1, 3), **_TOLERANCES)
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise _no_noise("no answer of the fit") from error
+    if not (np.isfinite(fit.x).all() and np.isfinite(fit.cost)):
+        raise _no_noise("no answer of the fit")
+    return fit
+
+
+def _unit(power: np.ndarray) -> float:
+    """What brings power of any size to where the fit's bounds are wide; 1 for all that a scan can have."""
+    mean = float(power.mean())
+    if not 0.0 < mean < math.inf:
+        raise _no_noise("none")
+    return 1.0 if _ORDINARY[0] < mean < _ORDINARY[1] else mean
+
+
+def _no_noise(got: str) -> DataError:
+    return DataError(explain("noise power", "must be measured in most frequencies", got, "choose a scan with noise"))
+
+
 def noise_amplitude(power: np.ndarray, texture: NoiseTexture) -> float:
     """Variance of noise of a known texture in a mean periodogram, beside anatomy.
 
     Args:
         power: ``[size, size]``, the mean of :func:`hann_periodograms`, in any unit.
         texture: The noise's shape.
+
+    Returns:
+        0 where there is no noise, or none that could be told.
     """
+    unit = float(power.max(initial=0.0))
+    if unit == 0.0:
+        return 0.0
+    if not _ORDINARY[0] < unit < _ORDINARY[1]:
+        return unit * noise_amplitude(power / unit, texture)
     rings = _Rings(len(power))
     measured, noise = rings.mean(power), rings.model(texture, 0.0)
     used = (rings.frequency > FIRST_RING / len(power)) & (noise > _FAINT * noise.max())
@@ -162,7 +204,10 @@ def noise_amplitude(power: np.ndarray, texture: NoiseTexture) -> float:
     spread = columns[:, 0]
     for _ in range(_N_REWEIGHTINGS):
         weight = np.sqrt(rings.n_bins[used]) / np.maximum(spread, 1e-9 * measured.max())
-        parts, _ = nnls(columns * weight[:, None], measured[used] * weight)
+        try:
+            parts, _ = nnls(columns * weight[:, None], measured[used] * weight)
+        except RuntimeError:  # it does not converge
+            return 0.0
         spread = columns @ parts
     return float(parts[0] * texture.sampled_power(len(power)).mean() / noise[used].mean())
 
@@ -208,7 +253,9 @@ def _start(measured: np.ndarray, rings: _Rings, cutoff: float, exponent: float) 
     ring = int(FIRST_RING) + 1
     amplitude = float(measured[ring:] @ rings.n_bins[ring:] / (unit[ring:] @ rings.n_bins[ring:]))
     anatomy = 0.3 * float(measured[ring]) * float(rings.frequency[ring]) ** ANATOMY_SLOPE
-    return np.array([math.log(amplitude), math.log(cutoff), exponent, math.log(anatomy)])
+    log_anatomy = math.log(anatomy) if anatomy > 0.0 else -math.inf
+    values = [math.log(amplitude), math.log(cutoff), exponent, log_anatomy]
+    return np.clip(values, _LOWEST, _HIGHEST)
 
 
 def _quadratics(size_px: int) -> np.ndarray:

@@ -167,11 +167,11 @@ def test_one_bad_series_costs_itself_only(tree, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ([], "--dose: must be above 0 and at most 1, got none"),
-        (["--dose", "1.5"], "--dose: must be above 0 and at most 1, got 1.5"),
+        ([], "--dose: must be at least 1e-06 and at most 1, got none"),
+        (["--dose", "1.5"], "--dose: must be at least 1e-06 and at most 1, got 1.5"),
         (["--dose", "0.5", "--dose", "0.50"], "every dose must be given once"),
         (["--dose", "0.5", "--photons", "0"], "--photons: must be above 1"),
-        (["--dose", "0.5", "--electronic-variance", "-1"], "--electronic-variance: must be 0 or more"),
+        (["--dose", "0.5", "--electronic-variance", "-1"], "--electronic-variance: must be 0 to"),
         (["--dose", "0.5", "--bowtie", "9"], "--bowtie: must be 0 to 3"),
         (["--dose", "0.5", "--slices", "9"], "--slices: goes with piglet only"),
         (["--dose", "0.5", "--select", "brain"], "must hold at least one CT series"),

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import mean_interval
 from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
 from n2b_ct.evaluation.report.physics import LesionResult
@@ -133,5 +134,5 @@ def _measure(
 ) -> LesionMeasure:
     contrast = float(inside.mean(dtype=np.float64) - ring.mean(dtype=np.float64))
     noise = float(ring.std(ddof=1, dtype=np.float64))
-    cnr = abs(contrast) / noise if noise > 0.0 else None
+    cnr = abs(contrast) / noise if noise > ROUNDING_HU else None
     return LesionMeasure(dose, method, label, 100.0 * contrast / true_hu, cnr)

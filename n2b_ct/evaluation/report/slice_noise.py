@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.residual import (
     DetailRemoved,
@@ -17,7 +18,6 @@ from n2b_ct.evaluation.residual import (
 from n2b_ct.evaluation.rois import Rois, find_flat_rois
 from n2b_ct.evaluation.texture import NoisePower, detrend, noise_power
 
-ROUNDING_HU = 1e-6
 FLAT_REGIONS = "flat regions"
 AGAINST_TRUTH = "method − reference in flat regions"
 
@@ -66,14 +66,14 @@ def _measure(case: SliceCase, name: str, hu: np.ndarray, rois: Rois, truth: np.n
     has_regions = len(regions) > 0
     has_residual = case.anchor == INPUT and name not in (INPUT, REFERENCE)
     power = noise_power(regions, case.pixel_mm) if has_regions and case.pixel_mm else None
-    removed = detrend(rois.cut(case.input_hu - hu), "quadratic") if has_regions and has_residual else None
+    residual = _without_rounding(rois.cut(case.input_hu - hu)) if has_regions and has_residual else None
     return SliceNoise(
         dose=case.dose,
         series=case.series,
         slice_index=case.slice_index,
         method=name,
         power=power,
-        removed=None if removed is None else autocorrelation(removed),
+        removed=None if residual is None else autocorrelation(detrend(residual, "quadratic")),
         own=autocorrelation(detrend(regions, "quadratic")) if has_regions else None,
         edge=edge_structure(case.input_hu, hu, case.reference_hu) if has_residual else None,
         detail=detail_removed(case.input_hu, hu, truth) if has_residual and truth is not None else None,

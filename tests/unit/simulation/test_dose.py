@@ -146,7 +146,7 @@ def test_padding_and_metal_stay_finite() -> None:
 
 @pytest.mark.parametrize("dose", [0.0, -0.1, 1.5, math.nan])
 def test_an_impossible_dose_is_refused(dose: float) -> None:
-    with pytest.raises(DataError, match="dose: must be above 0 and at most 1"):
+    with pytest.raises(DataError, match="dose: must be at least 1e-06 and at most 1"):
         simulate_dose(water(16, 5.0), dose, rng=rng(), **SCANNER)
 
 

@@ -167,5 +167,5 @@ def test_a_series_without_noise_is_refused():
 
 @pytest.mark.parametrize("dose", [0.0, 1.5, -0.25])
 def test_a_dose_that_no_scan_has_is_refused(dose):
-    with pytest.raises(DataError, match="dose: must be above 0 and at most 1"):
+    with pytest.raises(DataError, match="dose: must be at least 1e-06 and at most 1"):
         lower_doses(water(), [dose], SCANNER, seed=0, identity="a")
