@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench demo test test-fast check format install clean
+.PHONY: bench demo test test-fast test-without-avx512 check format install clean
 
 install: $(STAMP)
 
@@ -27,6 +27,17 @@ test: $(STAMP)  ## the whole suite
 
 test-fast: $(STAMP)  ## unit and contract tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contracts
+
+# Older processors, imitated: torch's kernels, MKL, oneDNN and NumPy's OpenBLAS as they are without AVX-512. MKL heeds
+# MKL_ENABLE_INSTRUCTIONS on Intel's processors only, MKL_CBWR on all.
+WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=default MKL_CBWR=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
+	OPENBLAS_CORETYPE=Haswell
+SIMULATION := dose image_noise low_dose noise_kinds noise_texture_fit projection texture
+
+test-without-avx512: $(STAMP)  ## the numeric unit tests on the instructions of a processor without AVX-512
+	env $(WITHOUT_AVX512) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not real_data' \
+		tests/unit/filters tests/unit/methods tests/unit/networks tests/unit/evaluation tests/unit/inference \
+		$(SIMULATION:%=tests/unit/simulation/test_%.py)
 
 check: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -42,7 +42,7 @@ from n2b_ct.batch.folders import denoise_tree
 from n2b_ct.batch.outcomes import DenoiseOptions, Outcome
 from n2b_ct.batch.series_job import SeriesJob
 from n2b_ct.batch.work import Spread, Steps, Work
-from n2b_ct.cli.memory import keep_freed_memory
+from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.dicom.read import read_slices

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_network import plain_network
 from benchmarks.results_files import write_results
-from n2b_ct.cli.memory import keep_freed_memory
+from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.evaluation import controls
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.dicom.read import read_series

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_loop import Patches, PlainLoop
 from benchmarks.results_files import write_results
-from n2b_ct.cli.memory import keep_freed_memory
+from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.config import Pipeline
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import SliceBank

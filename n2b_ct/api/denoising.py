@@ -11,7 +11,7 @@ from n2b_ct.cluster.submission import on_cluster
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.inference.model import AnyModel, PictureModel, load_any_model
 from n2b_ct.io.progress import Progress
-from n2b_ct.training.devices import choose_device
+from n2b_ct.training.devices import choose_device, use_threads
 
 
 def denoise(
@@ -23,6 +23,7 @@ def denoise(
     device: str = "auto",
     progress: Progress | None = None,
     scheduler: str | None = None,
+    threads: int | None = None,
 ) -> TreeResult:
     """Denoise a DICOM file, a series folder, a tree of series, or volumes, to a mirrored place; or pictures.
 
@@ -35,6 +36,7 @@ def denoise(
         progress: Called with (slices or pictures done, all of them, series or file).
         scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers do the series and volumes;
             they must see input, output and model under the same paths. None: all is done here.
+        threads: Of the processor, for this process from now on; None: torch's own number, one a core.
 
     Raises:
         ModelError: The model file is not ours.
@@ -44,6 +46,10 @@ def denoise(
         OutputError: The output overlaps the input, or is there already.
     """
     options = options or DenoiseOptions()
+    if scheduler is not None and threads is not None:
+        remedy = "set OMP_NUM_THREADS where the workers are started"
+        raise ConfigError(explain("--threads", "does not go with --scheduler", threads, remedy))
+    use_threads(threads)
     if scheduler is not None:
         return _denoise_elsewhere(source, output, model, options, progress, (scheduler, device))
     loaded = load_any_model(model, choose_device(device)) if isinstance(model, Path) else model

@@ -10,7 +10,7 @@ from typing import Any
 from n2b_ct.api.inputs import images_of, loaded_pipeline
 from n2b_ct.config import Pipeline
 from n2b_ct.io.progress import Progress
-from n2b_ct.training.devices import choose_device
+from n2b_ct.training.devices import choose_device, use_threads
 from n2b_ct.training.distribution import is_first, joined, was_restarted
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run import run_training
@@ -28,6 +28,7 @@ def train(
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Train a pipeline; returns the summary that also lies in the run folder.
 
@@ -43,6 +44,7 @@ def train(
         overwrite: Replace a run that is there.
         overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
         progress: Called with (done, all, what).
+        threads: Of the processor, for this process from now on; None: torch's own number, one a core.
 
     Raises:
         ConfigError, DataError: The pipeline, the manifest or the data are wrong.
@@ -50,6 +52,7 @@ def train(
         CollapseError: The networks collapsed; no model was written.
         TrainingError: Another process of this training has gone.
     """
+    use_threads(threads)
     loaded = loaded_pipeline(pipeline, overrides)
     images = images_of(loaded, data_root)
     require_ready(loaded, images)

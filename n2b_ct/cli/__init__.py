@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from n2b_ct.cli.memory import keep_freed_memory
+from n2b_ct.cli.process import keep_freed_memory, wait_asleep
 from n2b_ct.errors import N2BError
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     keep_freed_memory()
+    wait_asleep()
     sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))
 
 

@@ -67,6 +67,9 @@ def denoise(
     strength: _Strength = None,
     residual: _Residual = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the processor; one a core if not given.")
+    ] = None,
     select: _Select = None,
     resume: _Resume = False,
     overwrite: _Overwrite = False,
@@ -121,7 +124,14 @@ def denoise(
     )
     with progress_bar("denoising") as progress:
         result = api.denoise(
-            source, output, model, options=options, device=device, progress=progress, scheduler=scheduler
+            source,
+            output,
+            model,
+            options=options,
+            device=device,
+            progress=progress,
+            scheduler=scheduler,
+            threads=threads,
         )
     tell(result, json_path)
     raise typer.Exit(exit_code(result))

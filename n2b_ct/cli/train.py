@@ -26,6 +26,9 @@ def train(
     data_root: Annotated[Path | None, typer.Option(help="Where the data lies.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/<pipeline> if not given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the processor; one a core if not given.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     settings: Annotated[
@@ -63,6 +66,7 @@ def train(
             resume=resume,
             overwrite=overwrite,
             progress=progress,
+            threads=threads,
         )
     if not summary:
         return  # another process of this training has it

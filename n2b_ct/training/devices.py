@@ -1,4 +1,4 @@
-"""Which device, and which arithmetic is fast on it."""
+"""Which device, how many threads of the processor, and which arithmetic is fast on it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ def choose_device(name: str = "auto") -> torch.device:
     if not there:
         raise ConfigError(explain("--device", "must be a device of this machine", name, "use auto or cpu"))
     return device
+
+
+def use_threads(n_threads: int | None) -> None:
+    """Let torch compute on so many threads of the processor from now on; None leaves its own number, one a core.
+
+    Raises:
+        ConfigError: The number is below 1.
+    """
+    if n_threads is None:
+        return
+    if n_threads < 1:
+        raise ConfigError(explain("--threads", "must be at least 1", n_threads, "leave it out for one a core"))
+    torch.set_num_threads(n_threads)
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

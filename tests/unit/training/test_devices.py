@@ -7,7 +7,7 @@ import torch
 
 from n2b_ct.errors import ConfigError
 from n2b_ct.training import devices
-from n2b_ct.training.devices import autocast_dtype, choose_device
+from n2b_ct.training.devices import autocast_dtype, choose_device, use_threads
 
 CPU = torch.device("cpu")
 
@@ -36,6 +36,21 @@ def test_a_device_that_is_not_there_is_said(name, monkeypatch):
     assert choose_device("cuda:1").index == 1
     with pytest.raises(ConfigError, match=f"must be a device of this machine, got {name}; use auto or cpu"):
         choose_device(name)
+
+
+def test_threads_are_as_many_as_asked_for_and_left_alone_otherwise():
+    before = torch.get_num_threads()
+    try:
+        use_threads(2)
+        use_threads(None)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_no_threads_at_all_are_refused():
+    with pytest.raises(ConfigError, match="--threads: must be at least 1, got 0; leave it out for one a core"):
+        use_threads(0)
 
 
 def test_precision_is_what_is_asked_for():
