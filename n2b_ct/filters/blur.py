@@ -113,9 +113,12 @@ def bilateral_blur(image: np.ndarray, sigma_color: float, sigma_spatial_px: floa
     floating = _as_floating(image)
     reach_px = math.ceil(3 * sigma_spatial_px)
     total_change, total_weight = np.zeros_like(floating), np.zeros_like(floating)
+    least = float(np.finfo(floating.dtype).tiny)
     for distance_px, neighbour in _neighbours(floating, reach_px):
         change = neighbour - floating
-        weight = np.exp(-((distance_px / sigma_spatial_px) ** 2 + (change / sigma_color) ** 2) / 2)
+        with np.errstate(over="ignore"):  # far from alike: a weight of 0
+            unlikeness = (change / max(sigma_color, least)) ** 2
+        weight = np.exp(-((distance_px / sigma_spatial_px) ** 2 + unlikeness) / 2)
         total_change += weight * change
         total_weight += weight
     blurred: np.ndarray = floating + total_change / total_weight

@@ -19,7 +19,7 @@ from types import ModuleType
 import numpy as np
 
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.filters.pictures import estimated_sigma, require_picture
+from n2b_ct.filters.pictures import LEAST_SIGMA, estimated_sigma, require_picture
 
 NAME = "bm3d"
 LICENCE_NOTICE = (
@@ -71,7 +71,7 @@ def bm3d(picture: np.ndarray, sigma: float) -> np.ndarray:
     """
     package = require_bm3d()
     require_picture(picture, sigma)
-    if sigma == 0:
+    if sigma < LEAST_SIGMA:
         return picture.astype(np.float32)
     profile = package.BM3DProfile()
     profile.num_threads = 1

@@ -5,15 +5,23 @@ Pictures are ``[rows, cols]`` or ``[rows, cols, 3]``; black is 0 and white is 1,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
+import pywt
 from skimage.restoration import estimate_sigma
 
 from n2b_ct.errors import DataError, explain
 
+LARGEST_VALUE = 1e9
+"""Whites; squares and sums of more would leave single precision."""
+LARGEST_SIGMA = 1e3
+"""Whites; filters that widen with σ would never end."""
+LEAST_SIGMA = 1e-12
+"""Whites; less is rounding, and is treated as no noise."""
+
 _N_COLOURS = 3
+_WAVELET = "db2"
 _LEAST_PX = 8
 """The estimate's wavelet is four pixels long and needs a few places to stand on."""
 
@@ -22,8 +30,8 @@ def require_picture(picture: np.ndarray, sigma: float) -> None:
     """Refuse what is no picture, or no noise level.
 
     Args:
-        picture: To be ``[rows, cols]`` or ``[rows, cols, 3]``, finite.
-        sigma: To be 0 or more, in the picture's units.
+        picture: To be ``[rows, cols]`` or ``[rows, cols, 3]``, finite and on a scale where white is about 1.
+        sigma: To be 0 or more and not absurd, in the picture's units.
 
     Raises:
         DataError: It is not.
@@ -33,8 +41,12 @@ def require_picture(picture: np.ndarray, sigma: float) -> None:
         raise DataError(explain("picture", "must be rows x cols or rows x cols x 3", size, "convert it to gray or RGB"))
     if not np.isfinite(picture).all():
         raise DataError(explain("picture", "must hold finite values", "some that are not", "repair it"))
-    if not 0.0 <= sigma < math.inf:
-        raise DataError(explain("sigma", "must be 0 or more", sigma, "set it in the picture's units: 25 is 25/255"))
+    largest = max(abs(float(picture.min())), abs(float(picture.max())))
+    if largest > LARGEST_VALUE:
+        raise DataError(explain("picture", f"must lie within ±{LARGEST_VALUE:g}", f"{largest:g}", "scale it to [0, 1]"))
+    if not 0.0 <= sigma <= LARGEST_SIGMA:
+        requirement, remedy = f"must be 0 to {LARGEST_SIGMA:g}", "set it in the picture's units: 25 is 25/255"
+        raise DataError(explain("sigma", requirement, f"{sigma:g}", remedy))
 
 
 def by_channel(denoise: Callable[[np.ndarray], np.ndarray], picture: np.ndarray) -> np.ndarray:
@@ -54,7 +66,7 @@ def estimated_sigma(picture: np.ndarray) -> float:
         picture: ``[rows, cols]`` or ``[rows, cols, 3]``, at least 8 pixels high and wide.
 
     Returns:
-        σ in the picture's units.
+        σ in the picture's units; 0 for a channel without any detail.
 
     Raises:
         DataError: It is no picture, or too small.
@@ -67,5 +79,11 @@ def estimated_sigma(picture: np.ndarray) -> float:
         size = "x".join(map(str, picture.shape[:2]))
         requirement = f"must be at least {_LEAST_PX} x {_LEAST_PX} pixels to show its noise"
         raise DataError(explain("picture", requirement, size, "set sigma"))
-    channel_axis = -1 if picture.ndim == 3 else None
-    return float(estimate_sigma(picture.astype(np.float64), average_sigmas=True, channel_axis=channel_axis))
+    channels = [picture] if picture.ndim == 2 else list(np.moveaxis(picture, -1, 0))
+    return float(np.mean([_sigma_of(channel.astype(np.float64)) for channel in channels]))
+
+
+def _sigma_of(channel: np.ndarray) -> float:
+    """The estimate; of details that are exactly 0 it would be the median of nothing."""
+    has_detail = bool(np.any(pywt.dwtn(channel, _WAVELET)["dd"]))
+    return float(estimate_sigma(channel)) if has_detail else 0.0

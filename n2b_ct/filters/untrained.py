@@ -37,7 +37,7 @@ from n2b_ct.errors import ConfigError, explain
 from n2b_ct.filters.blur import bilateral_blur
 from n2b_ct.filters.bm3d import LICENCE_NOTICE, bm3d, require_bm3d
 from n2b_ct.filters.bm3d import NAME as BM3D
-from n2b_ct.filters.pictures import by_channel, estimated_sigma, require_picture
+from n2b_ct.filters.pictures import LEAST_SIGMA, by_channel, estimated_sigma, require_picture
 from n2b_ct.filters.wnnm import wnnm
 
 __all__ = ["UNTRAINED", "Untrained", "estimated_sigma", "licence_notices", "require_installed", "untrained"]
@@ -79,7 +79,7 @@ def gaussian(picture: np.ndarray, sigma: float) -> np.ndarray:
 def nlm(picture: np.ndarray, sigma: float) -> np.ndarray:
     """Non-local means; noise is taken off the distance of patches, and colour patches are compared whole."""
     require_picture(picture, sigma)
-    if sigma == 0 or max(picture.shape[:2]) == 1:
+    if sigma < LEAST_SIGMA or max(picture.shape[:2]) == 1:
         return picture.astype(np.float32)
     denoised = denoise_nl_means(
         picture.astype(np.float64),
@@ -97,7 +97,7 @@ def nlm(picture: np.ndarray, sigma: float) -> np.ndarray:
 def tv(picture: np.ndarray, sigma: float) -> np.ndarray:
     """Total variation, ``½ ‖u − picture‖² + 0.8 σ · TV(u)``, by Chambolle's algorithm, each colour by itself."""
     require_picture(picture, sigma)
-    if sigma == 0:
+    if sigma < LEAST_SIGMA:
         return picture.astype(np.float32)
     channel_axis = -1 if picture.ndim == 3 else None
     weight = TV_STRENGTH * sigma
@@ -107,7 +107,7 @@ def tv(picture: np.ndarray, sigma: float) -> np.ndarray:
 def bilateral(picture: np.ndarray, sigma: float) -> np.ndarray:
     """Average neighbours that look alike, each colour by itself."""
     require_picture(picture, sigma)
-    if sigma == 0:
+    if sigma < LEAST_SIGMA:
         return picture.astype(np.float32)
     grey = picture.astype(np.float32)
     return by_channel(lambda channel: bilateral_blur(channel, BILATERAL_STRENGTH * sigma, BILATERAL_SIGMA_PX), grey)

@@ -29,6 +29,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.filters.pictures import LARGEST_SIGMA, LARGEST_VALUE, LEAST_SIGMA
 
 WEIGHT_CONSTANT = 2.0 * math.sqrt(2.0)
 """c."""
@@ -38,6 +39,7 @@ SEARCH_REACH_PX = 30
 """Similar patches are sought this far from a key patch, rows and columns."""
 
 _WHITE_8_BIT = 255.0
+_LEAST_WHITE = 1e-9
 _EPSILON = 1e-6
 _N_ITERATIONS_PER_MATCH = 2
 _N_FEWER_PATCHES_PER_MATCH = 10
@@ -94,8 +96,8 @@ def wnnm(picture: np.ndarray, sigma: float, white: float = _WHITE_8_BIT) -> np.n
     _require_in_range(sigma, white)
     scale = _WHITE_8_BIT / white
     settings = settings_for(sigma * scale)
-    _require_grey(picture, settings.patch_px)
-    if sigma == 0:
+    _require_grey(picture, settings.patch_px, white)
+    if sigma < LEAST_SIGMA * white:
         return picture.astype(np.float32)
     denoised = _iterate((picture * scale).astype(np.float32), sigma * scale, settings)
     return np.asarray(denoised / scale, np.float32)
@@ -272,13 +274,20 @@ def _fold(patches: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _require_in_range(sigma: float, white: float) -> None:
-    if not 0.0 <= sigma < math.inf:
-        raise DataError(explain("wnnm.sigma", "must be 0 or more", sigma, "set it in the picture's grey levels"))
-    if not 0.0 < white < math.inf:
-        raise DataError(explain("wnnm.white", "must be above 0", white, "use 1, 255 or 65535"))
+    if not _LEAST_WHITE <= white <= 1.0 / _LEAST_WHITE:
+        raise DataError(explain("wnnm.white", "must be above 0 and below 1e9", white, "use 1, 255 or 65535"))
+    if not 0.0 <= sigma <= LARGEST_SIGMA * white:
+        raise DataError(
+            explain(
+                "wnnm.sigma",
+                f"must be 0 or more, and at most {LARGEST_SIGMA:g} times white",
+                sigma,
+                "set it in the picture's grey levels",
+            )
+        )
 
 
-def _require_grey(picture: np.ndarray, patch_px: int) -> None:
+def _require_grey(picture: np.ndarray, patch_px: int, white: float) -> None:
     size = "x".join(map(str, picture.shape))
     if picture.ndim != 2:
         raise DataError(explain("picture", "must be grey, rows x cols", size, "denoise each channel by itself"))
@@ -287,3 +296,7 @@ def _require_grey(picture: np.ndarray, patch_px: int) -> None:
         raise DataError(explain("picture", requirement, size, "use a larger one"))
     if not np.isfinite(picture).all():
         raise DataError(explain("picture", "must hold finite values", "some that are not", "repair it"))
+    largest = max(abs(float(picture.min())), abs(float(picture.max()))) / white
+    if largest > LARGEST_VALUE:
+        requirement = f"must lie within {LARGEST_VALUE:g} times white"
+        raise DataError(explain("picture", requirement, f"{largest:g}", "scale it, or set white"))

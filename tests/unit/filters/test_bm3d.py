@@ -86,7 +86,7 @@ def test_no_noise_means_no_change_and_twice_means_the_same(package):
 def test_what_is_no_picture_is_refused(package):
     with pytest.raises(DataError, match="picture: must be rows x cols or rows x cols x 3, got 4x4x2"):
         bm3d(np.zeros((4, 4, 2)), SIGMA)
-    with pytest.raises(DataError, match="sigma: must be 0 or more, got -1"):
+    with pytest.raises(DataError, match="sigma: must be 0 to 1000, got -1"):
         bm3d(squares(), -1)
 
 

@@ -79,8 +79,8 @@ def test_noise_beyond_black_and_white_is_not_clipped_first(name):
         (np.zeros((9, 9, 4)), SIGMA, "picture: must be rows x cols or rows x cols x 3, got 9x9x4"),
         (np.zeros(9), SIGMA, "picture: must be rows x cols or rows x cols x 3, got 9;"),
         (np.full((9, 9), np.nan), SIGMA, "picture: must hold finite values"),
-        (np.zeros((9, 9)), math.nan, "sigma: must be 0 or more, got nan"),
-        (np.zeros((9, 9)), -0.1, r"sigma: must be 0 or more, got -0\.1"),
+        (np.zeros((9, 9)), math.nan, "sigma: must be 0 to 1000, got nan"),
+        (np.zeros((9, 9)), -0.1, r"sigma: must be 0 to 1000, got -0\.1"),
     ],
 )
 def test_each_refuses_what_is_no_picture_and_no_level(name, picture, sigma, message):

@@ -205,8 +205,8 @@ def test_the_smallest_picture_is_one_patch():
         (np.zeros((20, 20, 3)), 15.0, "picture: must be grey, rows x cols, got 20x20x3"),
         (np.zeros((1, 1)), 15.0, "picture: must be at least 6 x 6 pixels for this noise, got 1x1"),
         (np.full((20, 20), np.nan), 15.0, "picture: must hold finite values"),
-        (np.zeros((20, 20)), -1.0, r"wnnm\.sigma: must be 0 or more, got -1"),
-        (np.zeros((20, 20)), math.nan, r"wnnm\.sigma: must be 0 or more, got nan"),
+        (np.zeros((20, 20)), -1.0, r"wnnm\.sigma: must be 0 or more, and at most 1000 times white, got -1"),
+        (np.zeros((20, 20)), math.nan, r"wnnm\.sigma: must be 0 or more, and at most 1000 times white, got nan"),
     ],
 )
 def test_what_it_cannot_denoise_is_refused(picture, sigma, message):
@@ -215,7 +215,7 @@ def test_what_it_cannot_denoise_is_refused(picture, sigma, message):
 
 
 def test_an_impossible_white_is_named():
-    with pytest.raises(DataError, match=r"wnnm\.white: must be above 0, got 0"):
+    with pytest.raises(DataError, match=r"wnnm\.white: must be above 0 and below 1e9, got 0"):
         wnnm(np.zeros((20, 20)), 0.1, white=0.0)
 
 

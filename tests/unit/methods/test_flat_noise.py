@@ -72,6 +72,13 @@ def test_a_batch_without_flat_blocks_leaves_the_anchor():
     assert anchor.gain.item() == 1.0
 
 
+def test_slices_without_noise_leave_the_anchor():
+    """A ratio to nothing is infinite, and would push the gain to its limit at once."""
+    anchor = NoiseAnchor()
+    follow(anchor, white_noise(0.03), torch.zeros(8, 1, 64, 64), times=1)
+    assert anchor.gain.item() == 1.0
+
+
 def test_the_gain_is_kept_in_checkpoints_and_has_no_gradient():
     anchor = NoiseAnchor()
     assert set(anchor.state_dict()) == {"gain"}

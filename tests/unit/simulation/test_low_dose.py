@@ -169,3 +169,26 @@ def test_a_series_without_noise_is_refused():
 def test_a_dose_that_no_scan_has_is_refused(dose):
     with pytest.raises(DataError, match="dose: must be at least 1e-06 and at most 1"):
         lower_doses(water(), [dose], SCANNER, seed=0, identity="a")
+
+
+@pytest.mark.parametrize("photons", [0.0, -1.0, 1e300])
+def test_photons_that_no_tube_gives_are_refused(photons):
+    with pytest.raises(DataError, match="photons: must be physical, got"):
+        calibrate([measure_regions(scanned(), PIXEL_MM)], BEAM, 3.0, photons=photons)
+
+
+def test_a_slice_without_noise_among_others_stays_finite():
+    calibration = calibrate([measure_regions(scanned(), PIXEL_MM)], BEAM, 3.0)
+    lowered = lower_doses(np.zeros((SIZE, SIZE)), [0.5, 1e-6], calibration, seed=0, identity="a")
+    assert np.isfinite(lowered.hu).all()
+    assert np.isfinite(lowered.photons)
+
+
+@pytest.mark.parametrize(
+    "measure", [measure_regions, lambda hu, mm: lower_doses(hu, [0.5], SCANNER, seed=0, identity="a")]
+)
+def test_fill_values_of_volume_formats_are_no_hu(measure):
+    filled = water()
+    filled[:3] = -3.4e38
+    with pytest.raises(DataError, match=r"image: HU must lie within ±1e\+09, got 3\.4e\+38; give pixels outside"):
+        measure(filled, PIXEL_MM)

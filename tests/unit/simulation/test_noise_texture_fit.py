@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 
+from n2b_ct.errors import DataError
+from n2b_ct.simulation import noise_texture
 from n2b_ct.simulation.noise_texture import NoiseTexture, fit_texture, hann_periodograms, noise_amplitude
 
 SMOOTH, SHARP = NoiseTexture(0.2, 2.0), NoiseTexture(0.55, 4.0)
@@ -72,3 +75,45 @@ def test_aliases_fold_back_so_that_no_power_is_lost():
 
 def test_no_region_gives_no_periodogram():
     assert hann_periodograms(np.empty((0, 16, 16))).shape == (0, 16, 16)
+
+
+# ── What cannot be fitted ──
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-20, 1.0, 1e20, 1e300])
+def test_power_of_any_size_is_fitted_alike(size):
+    power = SMOOTH.sampled_power(16)
+    plain, fit = fit_texture(power), fit_texture(power * size)
+    assert fit.texture.cutoff_per_px == pytest.approx(plain.texture.cutoff_per_px, rel=1e-3)
+    assert fit.variance == pytest.approx(plain.variance * size, rel=1e-3)
+    assert noise_amplitude(power * size, SMOOTH) == pytest.approx(noise_amplitude(power, SMOOTH) * size, rel=1e-6)
+
+
+@pytest.mark.parametrize("power", [np.zeros((16, 16)), np.pad([[1.0]], (0, 15))])
+def test_no_noise_is_said(power):
+    with pytest.raises(DataError, match="noise power: must be measured in most frequencies, got"):
+        fit_texture(power)
+    assert noise_amplitude(power, SMOOTH) == 0.0
+
+
+def _raise(*_, **__):
+    raise ValueError("Residuals are not finite in the initial point")
+
+
+def _nan(*_, **__):
+    return OptimizeResult(x=np.full(4, np.nan), cost=np.nan)
+
+
+@pytest.mark.parametrize("solver", [_raise, _nan])
+def test_a_fit_without_an_answer_is_an_error_of_ours(monkeypatch, solver):
+    monkeypatch.setattr(noise_texture, "least_squares", solver)
+    with pytest.raises(DataError, match="noise power: must be measured in most frequencies, got no answer of the fit"):
+        fit_texture(SMOOTH.sampled_power(16))
+
+
+def test_an_amplitude_without_an_answer_is_none_that_could_be_told(monkeypatch):
+    def gives_up(*_):
+        raise RuntimeError("Maximum number of iterations reached.")
+
+    monkeypatch.setattr(noise_texture, "nnls", gives_up)
+    assert noise_amplitude(SMOOTH.sampled_power(16), SMOOTH) == 0.0
