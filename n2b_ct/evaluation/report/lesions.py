@@ -6,6 +6,7 @@ A digital piglet's tree says voxel by voxel where its lesions are and what they 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +87,19 @@ def read_lesion_truth(root: Path) -> LesionTruth | None:
         facts = json.loads((root / TRUTH_FILE).read_text("utf-8"))["lesions"]
         with np.load(root / LABELS_FILE, allow_pickle=False) as stored:
             labels, locations = stored["labels"], stored["slice_location_mm"]
-        contrasts = {int(fact["label"]): float(fact["contrast_hu"]) for fact in facts}
+        contrasts = {int(fact["label"]): _contrast_hu(fact["contrast_hu"]) for fact in facts}
     except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         remedy = "make the digital piglet again, or take the files away"
         raise DataError(explain(f"{TRUTH_FILE}, {LABELS_FILE}", "must hold lesions", "damage", remedy)) from error
     return LesionTruth(labels, locations, contrasts)
+
+
+def _contrast_hu(stored: object) -> float:
+    """A true contrast; others are held against it."""
+    contrast = float(str(stored))
+    if not (math.isfinite(contrast) and contrast):
+        raise ValueError(stored)
+    return contrast
 
 
 def measure_lesions(case: SliceCase, contrast_hu: Mapping[int, float]) -> list[LesionMeasure]:

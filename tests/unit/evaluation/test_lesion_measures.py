@@ -11,6 +11,7 @@ import pytest
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.report.lesions import lesion_results, measure_lesions, read_lesion_truth
 from n2b_ct.evaluation.report.measures import SliceCase
+from n2b_ct.simulation.piglet_truth import TRUTH_FILE
 
 CONTRAST_HU = {1: -30.0, 2: 20.0}
 
@@ -83,5 +84,15 @@ def test_truth_is_found_by_slice_location(tmp_path):
 def test_damaged_truth_is_one_clear_error(tmp_path):
     write_truth(tmp_path)
     (tmp_path / "lesions.npz").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"piglet\.json, lesions\.npz: must hold lesions, got damage"):
+        read_lesion_truth(tmp_path)
+
+
+@pytest.mark.parametrize("contrast", [0, "nan", "inf"])
+def test_a_lesion_without_a_contrast_is_damage(tmp_path, contrast):
+    write_truth(tmp_path)
+    truth = json.loads((tmp_path / TRUTH_FILE).read_text("utf-8"))
+    truth["lesions"][0]["contrast_hu"] = contrast
+    (tmp_path / TRUTH_FILE).write_text(json.dumps(truth), "utf-8")
     with pytest.raises(DataError, match=r"piglet\.json, lesions\.npz: must hold lesions, got damage"):
         read_lesion_truth(tmp_path)
