@@ -144,12 +144,11 @@ def laguerre_gauss_channels(size_px: int, width_px: float, n_channels: int = N_C
     centre = roi_centre_px(size_px)[0]
     axis = np.arange(size_px) - centre
     q = 2.0 * np.pi * (axis[:, None] ** 2 + axis[None] ** 2).ravel() / width_px**2
-    columns = np.stack([special.eval_laguerre(j, q) * np.exp(-0.5 * q) for j in range(n_channels)], axis=1)
-    norms = np.linalg.norm(columns, axis=0)
-    if not norms.all():
+    columns = [special.eval_laguerre(j, q) * np.exp(-0.5 * q) for j in range(n_channels)]
+    if not all(column.any() for column in columns):
         remedy = "use wider channels, or an odd number of rows"
         raise DataError(explain("channels", "must reach a pixel", f"a width of {width_px:g} px", remedy))
-    return np.asarray(columns / norms)
+    return np.stack([column / np.linalg.norm(column) for column in columns], axis=1)
 
 
 def _plain_square(present: np.ndarray, absent: np.ndarray) -> float:

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import n2b_ct
-from n2b_ct import cli
+from n2b_ct import api, cli
 from n2b_ct.cli import app as app_module
 from n2b_ct.errors import CollapseError, ConfigError
 
@@ -86,3 +86,10 @@ def test_no_command_shows_the_help_and_is_bad_usage(capsys):
 def test_the_package_runs_as_a_module():
     ended = subprocess.run([sys.executable, "-m", "n2b_ct", "--version"], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, f"n2b-ct {n2b_ct.__version__}\n")
+
+
+def test_training_is_told_its_threads(monkeypatch):
+    told = {}
+    monkeypatch.setattr(api, "train", lambda *_, **how: told.update(how) or {})
+    assert cli.run(["train", "piglet.yaml", "--threads", "3"]) == 0
+    assert told["threads"] == 3

@@ -53,3 +53,8 @@ def test_pictures_are_done_here(tmp_path):
     save_model(tmp_path / "m.pt", weights=weights, section=section, sees=gray, name="toy", method="none", facts={})
     with pytest.raises(ConfigError, match="--scheduler: is for CT series and volumes, got a model of pictures"):
         api.denoise(tmp_path, tmp_path / "out", tmp_path / "m.pt", scheduler="tcp://127.0.0.1:1")
+
+
+def test_threads_are_the_workers_own(tmp_path):
+    with pytest.raises(ConfigError, match="--threads: does not go with --scheduler, got 2; set OMP_NUM_THREADS where"):
+        api.denoise(tmp_path, tmp_path / "out", tmp_path / "model.pt", scheduler="tcp://h:1", threads=2)
