@@ -35,7 +35,7 @@ WATER_PER_MM = 0.0193
 
 _LEAST_PHOTONS = 1.0
 """A ray that would be darker than this at full dose counts as this dark: detectors and logarithms end there."""
-MOST_PHOTONS = 1e12
+MOST_PHOTONS = 1e18
 """Per ray, and for the variance of what is added to them: far beyond any tube, and single precision still holds it."""
 LEAST_DOSE = 1e-6
 _LARGEST_PIXEL_MM = 1000.0
