@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from n2b_ct.config.network_arguments import NetworkArguments, NetworkName
 from n2b_ct.config.section import Section
+
+MOST_ITERATIONS = 100_000_000
+MOST_BLUR_PX, MOST_SIGMA_PX = 255, 64.0
+"""A filter's side and standard deviation have a bound: time and memory of some grow with them."""
 
 # ── The blurred label ──
 
@@ -16,7 +21,7 @@ class MeanBlur(Section):
     """A box mean: the paper's filter for CT."""
 
     filter: Literal["mean"] = "mean"
-    kernel_px: int = Field(17, ge=3)
+    kernel_px: int = Field(17, ge=3, le=MOST_BLUR_PX)
     """Side of the box, odd."""
 
     @field_validator("kernel_px")
@@ -29,7 +34,7 @@ class GaussianBlur(Section):
     """A Gaussian."""
 
     filter: Literal["gaussian"]
-    sigma_px: float = Field(5.0, gt=0)
+    sigma_px: float = Field(5.0, gt=0, le=MOST_SIGMA_PX)
     """Standard deviation; 5 px is what a kernel size of 31, the paper's, stands for in OpenCV."""
 
 
@@ -37,7 +42,7 @@ class MedianBlur(Section):
     """A square median."""
 
     filter: Literal["median"]
-    kernel_px: int = Field(17, ge=3)
+    kernel_px: int = Field(17, ge=3, le=99)
     """Side of the square, odd."""
 
     @field_validator("kernel_px")
@@ -52,7 +57,7 @@ class BilateralBlur(Section):
     filter: Literal["bilateral"]
     sigma_color: float = Field(0.5, gt=0)
     """Range standard deviation in network units (1 is the whole window)."""
-    sigma_spatial_px: float = Field(5.0, gt=0)
+    sigma_spatial_px: float = Field(5.0, gt=0, le=MOST_SIGMA_PX)
     """Spatial standard deviation."""
 
 
@@ -86,21 +91,21 @@ def _odd_kernel(value: int) -> int:
 
 
 class NetworkSection(Section):
-    """A network by name: one of ours, or any class of ``monai.networks.nets``."""
+    """A network by name: one of ours, or one of MONAI's that map an image to an image."""
 
-    name: str
+    name: NetworkName
     """Class name, such as ``SimpleUNet`` or ``BasicUNet``."""
-    arguments: dict[str, JsonValue] = Field(default_factory=dict)
-    """Keyword arguments of that class, plain values."""
+    arguments: NetworkArguments = Field(default_factory=dict)
+    """Keyword arguments of that class: numbers and the words that networks know."""
 
 
 class DenoiserSection(NetworkSection):
     """The denoiser F (DnNet) and the form of its output."""
 
-    name: str = "SimpleUNet"
+    name: NetworkName = "SimpleUNet"
     output: Literal["lowpass", "direct", "residual"] = "lowpass"
     """``lowpass``: F(x) = net(x) + L(x − net(x)); ``direct``: F(x) = net(x); ``residual``: F(x) = x + net(x)."""
-    lowpass_kernel_px: int = Field(17, ge=3)
+    lowpass_kernel_px: int = Field(17, ge=3, le=MOST_BLUR_PX)
     """Side of the box mean that L applies."""
     lowpass_passes: int = Field(2, ge=1, le=4)
     """How often L applies it."""
@@ -109,7 +114,7 @@ class DenoiserSection(NetworkSection):
 class NoiseExtractorSection(NetworkSection):
     """The noise extractor H (NENet)."""
 
-    name: str = "NoiseExtractor"
+    name: NetworkName = "NoiseExtractor"
     learning_rate_factor: float = Field(1.0, gt=0)
     """Its learning rate, in units of ``training.learning_rate``."""
 
@@ -162,7 +167,7 @@ class Noise2VoidSection(Section):
     denoiser: DenoiserSection = DenoiserSection()
     masked_fraction: float = Field(64 / 64**2, gt=0, le=0.25)
     """Share of a patch's pixels that are blind spots; the paper: 64 of 64×64."""
-    box_px: int = Field(11, ge=3)
+    box_px: int = Field(11, ge=3, le=99)
     """Side of the box around a hidden pixel from which its new value is drawn, odd."""
     structure: tuple[int, int] = (1, 1)
     """Rows and columns of the block hidden around each blind spot, odd; beyond [1, 1] it is StructN2V, for noise
@@ -246,7 +251,7 @@ class UpiSection(Section):
     """The student: any denoiser."""
     teacher: DbsnSection = DbsnSection(name="dbsn")
     """Stage 1, trained first on the same noisy images."""
-    teacher_iterations: int | None = Field(None, ge=1)
+    teacher_iterations: int | None = Field(None, ge=1, le=MOST_ITERATIONS)
     """Optimiser steps of stage 1; null: as many as ``training.iterations``."""
     teacher_run: Path | None = None
     """A run folder or model file of stage 1 that is there already; null: it is trained first."""

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 import n2b_ct
 from n2b_ct.config.methods import DenoiserSection
-from n2b_ct.config.sections import DenoisingSection
+from n2b_ct.config.sections import DenoisingSection, WindowSection
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.hu import Window
-from n2b_ct.inference.torch_files import read_tensors
+from n2b_ct.inference.torch_files import count_values, read_tensors
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.networks.build import size_multiple
 from n2b_ct.networks.denoiser import build_denoiser
@@ -29,6 +29,9 @@ MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"
 _KEYS = {"format", "name", "method", "denoiser", "denoising", "weights", "facts"}
 _CT_KEY, _PICTURES_KEY = "window_hu", "pictures"
+_MOST_BYTES = 1_000_000_000
+_MOST_VALUES = 2000
+_MOST_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,25 +163,23 @@ def load_any_model(path: Path, device: torch.device | str = "cpu") -> AnyModel:
     try:
         return _model_of(content, device)
     except (ValidationError, ConfigError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            explain(
-                f"model {file.name}",
-                "weights must fit the network that the file names",
-                _first_line(error),
-                "train again with this version",
-            )
-        ) from error
+        requirement = "weights must fit the network that the file names"
+        remedy = "train again with this version"
+        raise ModelError(explain(f"model {file.name}", requirement, _first_problem(error), remedy)) from error
+
+
+_scale = TypeAdapter(PictureScale)
 
 
 def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyModel:
     section = DenoiserSection.model_validate(content["denoiser"])
-    scale = PictureScale(**content[_PICTURES_KEY]) if _PICTURES_KEY in content else None
+    scale = _scale.validate_python(content[_PICTURES_KEY]) if _PICTURES_KEY in content else None
     denoiser = build_denoiser(section, n_channels=scale.n_channels if scale else 1)
     denoiser.load_state_dict(content["weights"])
     common: dict[str, Any] = {
         "section": section,
-        "name": str(content["name"]),
-        "method": str(content["method"]),
+        "name": _short(content["name"]),
+        "method": _short(content["method"]),
         "digest": _digest(content),
         "multiple_px": size_multiple(denoiser),
         "facts": dict(content["facts"]),
@@ -187,7 +188,16 @@ def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyMode
     }
     if scale is not None:
         return PictureModel(scale=scale, **common)
-    return Model(window=Window(*map(float, content[_CT_KEY])), **common)
+    lower_hu, upper_hu = content[_CT_KEY]
+    return Model(window=WindowSection(lower_hu=lower_hu, upper_hu=upper_hu).window, **common)
+
+
+def _short(name: object) -> str:
+    """Take a name that others will print; it is no place for a text."""
+    if not isinstance(name, str) or not 0 < len(name) <= _MOST_CHARACTERS or not name.isprintable():
+        msg = f"a name that is no printable text of at most {_MOST_CHARACTERS} characters"
+        raise ValueError(msg)
+    return name
 
 
 def _ready(denoiser: nn.Module, device: torch.device | str) -> nn.Module:
@@ -212,7 +222,7 @@ def _read(file: Path) -> dict[str, Any]:
                 "train one, or check --model",
             )
         )
-    content = read_tensors(file)
+    content = read_tensors(file, _MOST_BYTES)
     if not isinstance(content, dict) or content.get("format") != _FORMAT or not set(content) >= _KEYS:
         raise ModelError(
             explain(
@@ -222,6 +232,9 @@ def _read(file: Path) -> dict[str, Any]:
                 "pass the run folder of a training",
             )
         )
+    if count_values({**content, "weights": None}, _MOST_VALUES) > _MOST_VALUES:
+        requirement = f"must hold at most {_MOST_VALUES} plain values beside its weights"
+        raise ModelError(explain(f"model {file.name}", requirement, "more", "pass the run folder of a training"))
     return content
 
 
@@ -235,5 +248,9 @@ def _digest(content: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+def _first_problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        said = first["msg"].removeprefix("Value error, ").partition("\n")[0]
+        return f"{'.'.join(map(str, first['loc']))}: {said[:1].lower()}{said[1:]}"[:_MOST_CHARACTERS]
+    return str(error).strip().splitlines()[0][:_MOST_CHARACTERS] if str(error).strip() else type(error).__name__

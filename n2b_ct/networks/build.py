@@ -1,4 +1,4 @@
-"""A network by name: one of ours, or any image-to-image network of ``monai.networks.nets``."""
+"""A network by name: one of ours, or an image-to-image network of ``monai.networks.nets``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from n2b_ct.config.network_arguments import ArgumentProblem, argument_problems
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.networks.bayes import BayesDenoiser
+from n2b_ct.networks.confinement import confined
 from n2b_ct.networks.dncnn import DnCNN
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
-from n2b_ct.networks.noise_extractor import NoiseExtractor
+from n2b_ct.networks.offered import network_class
 from n2b_ct.networks.unet import SimpleUNet
 
 OutputForm = Literal["lowpass", "direct", "residual"]
-
-OWN_NETWORKS: dict[str, type[nn.Module]] = {
-    "SimpleUNet": SimpleUNet,
-    "NoiseExtractor": NoiseExtractor,
-    "DnCNN": DnCNN,
-    "BayesDenoiser": BayesDenoiser,
-}
 
 _DEFAULTS = {"spatial_dims": 2, "pretrained": False}
 _CHANNELS = ("in_channels", "out_channels")
@@ -47,10 +42,10 @@ def build_network(
     """Build a network from plain values and give it its output form.
 
     Args:
-        name: ``SimpleUNet``, ``NoiseExtractor``, ``DnCNN``, ``BayesDenoiser`` or a class of ``monai.networks.nets``;
-            nothing else is ever imported.
-        arguments: Keyword arguments of that class. ``in_channels`` and ``out_channels`` default to ``n_channels``,
-            MONAI's ``spatial_dims`` to 2 and ``pretrained`` to false: nothing is downloaded.
+        name: One of :mod:`n2b_ct.networks.offered`; nothing else is ever imported.
+        arguments: Keyword arguments of that class: numbers within bounds, and words that networks know.
+            ``in_channels`` and ``out_channels`` default to ``n_channels``, MONAI's ``spatial_dims`` to 2 and
+            ``pretrained`` to false. A constructor reaches no network, no file and no program.
         output_form: What the output means, see :mod:`n2b_ct.networks.lowpass`.
         kernel_px: Side of the box mean of ``lowpass``.
         passes: How often ``lowpass`` applies it.
@@ -62,13 +57,13 @@ def build_network(
         A module from ``[batch, n_channels, rows, cols]`` to float32 of the same shape.
 
     Raises:
-        ConfigError: The name, an argument or the output form is wrong.
+        ConfigError: The name, an argument or the output form is wrong, or the network would be too large.
     """
-    network_class = _find_class(name)
-    _require_suiting(network_class, output_form)
-    keywords = _complete(network_class, dict(arguments or {}), n_channels)
+    found = network_class(name)
+    _require_suiting(found, output_form)
+    keywords = _complete(found, dict(arguments or {}), n_channels)
     with _seeded(seed):
-        network = _construct(name, network_class, keywords)
+        network = _construct(name, found, keywords)
     if output_form == "lowpass":
         return LowpassHead(network, kernel_px, passes)
     if output_form == "residual":
@@ -102,54 +97,20 @@ def count_parameters(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
-def _find_class(name: str) -> type[nn.Module]:
-    if name in OWN_NETWORKS:
-        return OWN_NETWORKS[name]
-    offered = _monai_networks()
-    if name in offered:
-        return offered[name]
-    canonical = [key for key, value in offered.items() if value.__name__ == key]  # MONAI exports aliases too
-    close = difflib.get_close_matches(name, [*OWN_NETWORKS, *canonical], n=3)
-    remedy = f"did you mean {' or '.join(close)}?" if close else "use SimpleUNet"
-    requirement = f"must be {', '.join(OWN_NETWORKS)} or a class of monai.networks.nets"
-    raise ConfigError(explain("network.name", requirement, name, remedy))
-
-
-def _monai_networks() -> dict[str, type[nn.Module]]:
-    """List what ``monai.networks.nets`` exports, and the class after which each of its files is named.
-
-    The second half is for ``Restormer``, which MONAI 1.6 does not export. Imported late: it takes seconds.
-    """
-    from monai.networks import nets
-
-    exported = {name: value for name, value in vars(nets).items() if _is_network_class(value)}
-    files = [value for value in vars(nets).values() if inspect.ismodule(value)]
-    named_after_file = {
-        name: value
-        for file in files
-        if file.__name__.startswith(f"{nets.__name__}.")
-        for name, value in vars(file).items()
-        if name.lower() == file.__name__.rpartition(".")[2] and _is_network_class(value)
-    }
-    return named_after_file | exported
-
-
-def _is_network_class(value: object) -> bool:
-    return inspect.isclass(value) and issubclass(value, nn.Module)
-
-
-def _require_suiting(network_class: type[nn.Module], output_form: str) -> None:
-    if network_class is DnCNN and output_form == "residual":
+def _require_suiting(found: type[nn.Module], output_form: str) -> None:
+    if found is DnCNN and output_form == "residual":
         requirement = "must be direct or lowpass for DnCNN, which subtracts its noise itself"
         raise ConfigError(explain("network.output", requirement, output_form, "use direct, the published form"))
-    if network_class is BayesDenoiser and output_form != "direct":
+    if found is BayesDenoiser and output_form != "direct":
         requirement = "must be direct for BayesDenoiser, which weighs the image itself"
         raise ConfigError(explain("network.output", requirement, output_form, "use direct"))
 
 
-def _complete(network_class: type[nn.Module], keywords: dict[str, Any], n_channels: int) -> dict[str, Any]:
-    """Add what every network on slices needs and check all names at once."""
-    parameters = inspect.signature(network_class).parameters
+def _complete(found: type[nn.Module], keywords: dict[str, Any], n_channels: int) -> dict[str, Any]:
+    """Add what every network on slices needs and check all names and values at once."""
+    if forbidden := argument_problems(keywords):
+        raise ConfigError([_forbidden_argument(one) for one in forbidden])
+    parameters = inspect.signature(found).parameters
     usual = _DEFAULTS | dict.fromkeys(_CHANNELS, n_channels)
     defaults = {key: value for key, value in usual.items() if key in parameters}
     completed = {**defaults, **keywords}
@@ -158,12 +119,15 @@ def _complete(network_class: type[nn.Module], keywords: dict[str, Any], n_channe
     needed = [key for key, parameter in parameters.items() if _is_needed(parameter) and key not in completed]
     problems = [_unknown_argument(key, list(parameters), completed[key]) for key in unknown]
     problems += [
-        explain(f"network.arguments.{key}", f"is needed by {network_class.__name__}", "nothing", "add it")
-        for key in needed
+        explain(f"network.arguments.{key}", f"is needed by {found.__name__}", "nothing", "add it") for key in needed
     ]
     if problems:
         raise ConfigError(problems)
     return completed
+
+
+def _forbidden_argument(problem: ArgumentProblem) -> str:
+    return explain(f"network.arguments.{problem.name}", problem.requirement, problem.value, "correct or remove it")
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:
@@ -177,9 +141,10 @@ def _unknown_argument(key: str, known: list[str], value: object) -> str:
     return explain(f"network.arguments.{key}", f"must be one of {', '.join(known)}", value, remedy)
 
 
-def _construct(name: str, network_class: type[nn.Module], keywords: dict[str, Any]) -> nn.Module:
+def _construct(name: str, found: type[nn.Module], keywords: dict[str, Any]) -> nn.Module:
     try:
-        return network_class(**keywords)
+        with confined(name):
+            return found(**keywords)
     except ConfigError:
         raise
     except Exception as error:  # constructors of MONAI raise whatever their layers raise

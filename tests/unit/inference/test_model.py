@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_the_digest_does_not_change_with_names_facts_or_packing(tmp_path):
     assert save(tmp_path / "b", name="other", method="supervised", facts={}) == digest
     assert save(tmp_path / "c", weights=dict(reversed(weights_of().items()))) == digest
     content = torch.load(tmp_path / "a", weights_only=True)
-    torch.save(content, tmp_path / "d", _use_new_zipfile_serialization=False)
+    torch.save({**content, "packed": "anew"}, tmp_path / "d")
     assert (tmp_path / "d").read_bytes() != (tmp_path / "a").read_bytes()
     assert load_model(tmp_path / "d").digest == digest
 
@@ -168,6 +169,20 @@ def test_another_programs_file_is_refused(tmp_path, content):
         {"window_hu": [240.0, -160.0]},
         {"window_hu": [1.0]},
         {"window_hu": ["a", "b"]},
+        {"window_hu": [float("-inf"), float("inf")]},
+        {"denoiser": {"name": "HoVerNet", "arguments": {"pretrained_url": "http://127.0.0.1:18932/beacon"}}},
+        {"denoiser": {"name": "SimpleUNet", "lowpass_kernel_px": 1_000_000_001}},
+        {"denoiser": {"name": "SimpleUNet", "lowpass_passes": 10**9}},
+        {"denoiser": {"name": "SimpleUNet", "arguments": {"n_features": 10**9}}},
+        {"denoiser": {"name": "SimpleUNet", "arguments": {"n_features": 2048, "max_features": 2048}}},
+        {"denoiser": {"name": "BayesDenoiser", "output": "direct", "arguments": {"kernels": [10**9 + 1]}}},
+        {"denoiser": {"name": "DnCNN", "output": "direct", "arguments": {"n_layers": 10**9}}},
+        {"denoiser": {"name": "x" * 1000}},
+        {"denoising": {"strength": float("nan")}},
+        {"name": "\x1b[31mred"},
+        {"name": "n" * 1000},
+        {"name": 5},
+        {"method": ""},
         {"facts": 5},
     ],
 )
@@ -176,6 +191,67 @@ def test_parts_that_do_not_fit_are_refused(tmp_path, changes):
     with pytest.raises(ModelError, match=r"model model.pt: weights must fit the network that the file names") as caught:
         load_model(change(tmp_path / "model.pt", **changes))
     assert "\n" not in str(caught.value)
+
+
+def packed(path: Path, **members: bytes) -> Path:
+    """A model file, packed anew with deflate and with these members instead of its own."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    top = next(iter(content)).partition("/")[0]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in (content | {f"{top}/{name}": data for name, data in members.items()}).items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    save(tmp_path / "model.pt")
+    packed(tmp_path / "model.pt", zeros=bytes(50_000_000))
+    assert (tmp_path / "model.pt").stat().st_size < 200_000
+    monkeypatch.setattr(torch, "load", lambda *_args, **_more: pytest.fail("unpacked"))
+    with pytest.raises(ModelError, match="must be a model file written by n2b-ct, got something else"):
+        load_model(tmp_path)
+
+
+def test_members_that_lie_over_each_other_are_refused(tmp_path, monkeypatch):
+    save(tmp_path / "model.pt")
+    monkeypatch.setattr(torch, "load", lambda *_args, **_more: pytest.fail("unpacked"))
+    whole = zipfile.ZipFile.infolist
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", lambda archive: whole(archive) * 2)
+    with pytest.raises(ModelError, match="must be a model file written by n2b-ct, got something else"):
+        load_model(tmp_path)
+
+
+def test_a_file_larger_than_any_model_is_not_read(tmp_path):
+    with (tmp_path / "model.pt").open("wb") as file:
+        file.truncate(2_000_000_000)
+    with pytest.raises(ModelError, match=r"model model.pt: must hold at most 1.0 GB, got 2.0 GB; pass another model"):
+        load_model(tmp_path)
+
+
+def nested(n_levels: int) -> list[object]:
+    values: list[object] = ["lol"]
+    for _ in range(n_levels):
+        values = [values] * 10
+    return values
+
+
+@pytest.mark.parametrize("key", ["facts", "denoiser", "denoising", "window_hu"])
+def test_a_list_that_holds_itself_many_times_is_never_written_out(tmp_path, key):
+    save(tmp_path / "model.pt")
+    bomb: object = nested(60) if key == "window_hu" else {"arguments": {"channels": nested(60)}}
+    with pytest.raises(ModelError, match="must hold at most 2000 plain values beside its weights, got more"):
+        load_model(change(tmp_path / "model.pt", **{key: bomb}))
+
+
+def test_what_is_wrong_with_a_model_is_named(tmp_path):
+    save(tmp_path / "model.pt")
+    change(tmp_path / "model.pt", denoiser={"name": "SimpleUNet", "lowpass_kernel_px": 1_000_000_001})
+    with pytest.raises(ModelError, match="got lowpass_kernel_px: input should be less than or equal to 255; train"):
+        load_model(tmp_path)
+    change(tmp_path / "model.pt", denoiser={"name": "HoVerNet", "arguments": {"pretrained_url": "http://h/b"}})
+    with pytest.raises(ModelError, match="got arguments: pretrained_url must not be given: no file makes a network"):
+        load_model(tmp_path)
 
 
 def test_nothing_there_is_said(tmp_path):

@@ -97,12 +97,13 @@ def test_only_trainable_weights_are_counted():
     ("name", "remedy"),
     [
         ("SimpleUnet", "did you mean .*SimpleUNet"),
+        ("BasicUnetPlusPlus", "did you mean .*BasicUNet"),
         ("Restormr", r"did you mean Restormer\?"),
         ("os.system", "use SimpleUNet"),
     ],
 )
 def test_an_unknown_name_is_refused_with_its_neighbours(name, remedy):
-    with pytest.raises(ConfigError, match=rf"network\.name: must be SimpleUNet, .*, got {name}; {remedy}"):
+    with pytest.raises(ConfigError, match=rf"network\.name: must be one of SimpleUNet, .*, got {name}; {remedy}"):
         build_network(name)
 
 
@@ -126,8 +127,8 @@ def test_all_wrong_arguments_are_listed_with_their_neighbours():
 def test_values_that_a_constructor_refuses_are_a_config_error():
     with pytest.raises(ConfigError, match=r"network\.arguments: must suit UNet, got .*strides.*; correct them"):
         build_network("UNet", {"channels": [4, 8, 16], "strides": [2]})
-    with pytest.raises(ConfigError, match=r"network\.arguments: must suit SimpleUNet, got .*'str'"):
-        build_network("SimpleUNet", {"depth": "deep"})
+    with pytest.raises(ConfigError, match=r"network\.arguments: must suit SimpleUNet, got .*'list'"):
+        build_network("SimpleUNet", {"depth": [2]})
     with pytest.raises(ConfigError, match=r"SimpleUNet\.depth: must be at least 1, got 0"):
         build_network("SimpleUNet", {"depth": 0})
 
