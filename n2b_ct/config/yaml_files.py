@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
 
+from n2b_ct.config.yaml_text import MOST_BYTES, YamlTextError, decoded, parse_yaml
 from n2b_ct.errors import ConfigError, OutputError, explain
 
 ShippedKind = Literal["pipelines", "pipelines/validation", "data_manifests"]
@@ -16,6 +17,8 @@ KeyPath = tuple[int | str, ...]
 """The keys that lead to a value, as pydantic gives them."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _N_SHOWN = 80
+_N_PROBLEMS_SHOWN = 30
+_MOST_SECTIONS = 16
 _DATA_KINDS = ("ct", "pictures")
 _WORDING = {
     "extra_forbidden": ("must be a known key", "correct its name or remove it"),
@@ -23,18 +26,11 @@ _WORDING = {
 }
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses a key written twice, where PyYAML keeps the last one silently."""
+class _PlainDumper(yaml.SafeDumper):
+    """Writes every value out, where PyYAML refers to one that it has met before."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        keys = [self.construct_object(key, deep=True) for key, _ in pairs]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key written twice: {', '.join(twice)}", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
+    def ignore_aliases(self, _data: object) -> bool:
+        return True
 
 
 def shipped_dir(kind: ShippedKind) -> Path:
@@ -72,13 +68,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: The file cannot be read, is not YAML, or is not a mapping.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            text = decoded(file.read(MOST_BYTES + 1))
+    except OSError as error:
         raise ConfigError(
             explain(path.name, "must be a readable text file", type(error).__name__, "check the path")
         ) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
-        raise ConfigError(explain(path.name, "must be YAML", _yaml_problem(error), "mend that line")) from error
+    except YamlTextError as error:
+        remedy = f"save it as UTF-8 text of at most {MOST_BYTES / 1e6:.0f} MB"
+        raise ConfigError(explain(path.name, "must be a readable text file", error, remedy)) from error
+    try:
+        values = parse_yaml(text)
+    except YamlTextError as error:
+        raise ConfigError(explain(path.name, "must be YAML", error, "mend that line")) from error
     if not isinstance(values, dict):
         raise ConfigError(
             explain(path.name, "must be a mapping of sections", type(values).__name__, "see a shipped pipeline")
@@ -92,7 +94,7 @@ def write_yaml(values: dict[str, Any], path: Path) -> None:
     Raises:
         OutputError: The place cannot be written.
     """
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.dump(values, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -113,6 +115,9 @@ def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str
                 explain(f"--set {override}", "must be key=value", "no key or no =", "write --set training.seed=1")
             )
         *sections, key = dotted.strip().split(".")
+        if len(sections) > _MOST_SECTIONS:
+            requirement = f"must lead through at most {_MOST_SECTIONS} sections"
+            raise ConfigError(explain(f"--set {dotted[:_N_SHOWN]}", requirement, len(sections), "check the key's path"))
         place = result
         for section in sections:
             place = place.setdefault(section, {})
@@ -132,13 +137,17 @@ def problems_of(error: ValidationError, subject: str | Callable[[KeyPath], str])
         subject: The file, or which file and place of it a key path belongs to.
     """
     lines = []
-    for problem in error.errors():
+    problems = error.errors()
+    for problem in problems[:_N_PROBLEMS_SHOWN]:
         path = ".".join(str(part) for part in _as_written(problem["loc"]))
         requirement, remedy = _WORDING.get(problem["type"], ("", "correct it"))
         for text in (requirement or problem["msg"].removeprefix("Value error, ")).splitlines():
             got = "nothing" if problem["type"] == "missing" else _short(problem["input"])
             place = subject(problem["loc"]) if callable(subject) else subject
             lines.append(explain(f"{place}: {path}" if path else place, text[:1].lower() + text[1:], got, remedy))
+    if len(problems) > _N_PROBLEMS_SHOWN:
+        more, place = len(problems) - _N_PROBLEMS_SHOWN, subject if isinstance(subject, str) else "elsewhere"
+        lines.append(explain(place, "must have no problems", f"{more} more", "correct these first"))
     return lines
 
 
@@ -162,12 +171,8 @@ def _copy(values: Any) -> Any:
 
 def _yaml_value(override: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(explain(f"--set {override}", "the value must be YAML", text, "quote it")) from error
-
-
-def _yaml_problem(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).partition("\n")[0] or "something else"
-    return f"{problem} in line {mark.line + 1}" if mark else str(problem)
+        return parse_yaml(text)
+    except YamlTextError as error:
+        raise ConfigError(
+            explain(f"--set {override[:_N_SHOWN]}", "the value must be YAML", error, "quote it")
+        ) from error
