@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-if TYPE_CHECKING or not yaml.__with_libyaml__:
+if TYPE_CHECKING:
     _Parser = yaml.SafeLoader
 else:
-    _Parser = yaml.CSafeLoader  # the same, some ten times as fast
+    _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, some ten times as fast
 
 MOST_BYTES = 4_000_000
 """Of a file: a manifest of 10,000 series has a tenth of it."""
@@ -104,7 +104,7 @@ def _require_plain(text: str) -> None:
             raise _refusal(f"brackets nested more than {_MOST_NESTED} deep", event)
 
 
-def _refusal(problem: str, place: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
+def _refusal(problem: str, place: Any) -> yaml.MarkedYAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, place.start_mark)
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from n2b_ct.errors import DataError
 from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.json_files import read_json
 from n2b_ct.simulation.piglet_truth import NoiseTally
 
 
@@ -39,14 +41,14 @@ class Journal:
         write_atomically(self._place(index), lambda file: file.write(json.dumps(note).encode()))
 
     def recall(self, index: int, paths: Sequence[Path]) -> NoiseTally | None:
-        """Give a finished slice's noise; ``None`` where a file is missing or is not what was written."""
+        """Give a finished slice's noise; ``None`` where a file is missing or is not what was written, or the note is damaged."""
         try:
-            note = json.loads(self._place(index).read_bytes())
+            note = read_json(self._place(index))
             if note["sha256"] != [_digest(path) for path in paths]:
                 return None
-        except FileNotFoundError:
+            return NoiseTally(note["count"], np.array(note["sums"]), np.array(note["squares"]))
+        except (DataError, FileNotFoundError, KeyError):
             return None
-        return NoiseTally(note["count"], np.array(note["sums"]), np.array(note["squares"]))
 
     def _place(self, index: int) -> Path:
         return self.folder / f"{index}.json"

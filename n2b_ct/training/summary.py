@@ -13,6 +13,7 @@ import torch
 import n2b_ct
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.json_files import read_json
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.processor import device_name
 
@@ -58,6 +59,9 @@ def write_summary(summary: Mapping[str, Any], path: Path) -> None:
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """Read the summary of a finished run."""
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return summary
+    """Read the summary of a finished run.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    return read_json(path)

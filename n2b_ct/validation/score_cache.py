@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from n2b_ct.errors import OutputError, explain
+from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.io.atomic import PARTIAL_PREFIX, write_atomically
+from n2b_ct.io.json_files import read_json
 from n2b_ct.validation.results import PictureScore
 
 SCORES_FILE = "scores.json"
@@ -61,9 +62,9 @@ class ScoreCache:
     def _read(self) -> dict[str, dict[str, Any]]:
         """The row's own scores; those of another row of its name, or a file that is none of ours, count as none."""
         try:
-            found = json.loads((self._folder / SCORES_FILE).read_text(encoding="utf-8"))
+            found = read_json(self._folder / SCORES_FILE)
             return dict(found["scores"]) if found["row"] == self._row else {}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (DataError, ValueError, KeyError, TypeError):
             return {}
 
     def _make_folder(self) -> None:

@@ -5,7 +5,6 @@ A digital piglet's tree says voxel by voxel where its lesions are and what they 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import mean_interval
 from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
 from n2b_ct.evaluation.report.physics import LesionResult
+from n2b_ct.io.json_files import read_json
 from n2b_ct.simulation.piglet_lesions import LABELS_FILE
 from n2b_ct.simulation.piglet_truth import TRUTH_FILE
 
@@ -84,11 +84,11 @@ def read_lesion_truth(root: Path) -> LesionTruth | None:
     if not ((root / TRUTH_FILE).is_file() and (root / LABELS_FILE).is_file()):
         return None
     try:
-        facts = json.loads((root / TRUTH_FILE).read_text("utf-8"))["lesions"]
+        facts = read_json(root / TRUTH_FILE)["lesions"]
         with np.load(root / LABELS_FILE, allow_pickle=False) as stored:
             labels, locations = stored["labels"], stored["slice_location_mm"]
         contrasts = {int(fact["label"]): _contrast_hu(fact["contrast_hu"]) for fact in facts}
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except (DataError, OSError, ValueError, KeyError, TypeError, MemoryError, BadZipFile) as error:
         remedy = "make the digital piglet again, or take the files away"
         raise DataError(explain(f"{TRUTH_FILE}, {LABELS_FILE}", "must hold lesions", "damage", remedy)) from error
     return LesionTruth(labels, locations, contrasts)
