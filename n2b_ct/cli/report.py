@@ -90,8 +90,18 @@ def named_paths(texts: list[str], option: str) -> dict[str, Path]:
         name, equals, path = text.partition("=")
         if not (name and equals and path) or name in named:
             raise ConfigError(explain(option, "must be NAME=DIR with a name of its own", text, "write n2b=runs/piglet"))
-        named[name] = Path(path)
+        named[_checked(name, option)] = Path(path)
     return named
+
+
+def _checked(name: str, option: str) -> str:
+    from n2b_ct.config.names import shown_name
+    from n2b_ct.errors import ConfigError, explain
+
+    try:
+        return shown_name(name)
+    except ValueError as error:
+        raise ConfigError(explain(f"{option}: its name", str(error), name[:80], "choose another")) from error
 
 
 def _print_table(summary: Summary) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from n2b_ct.config.names import FolderName, ShownName
 from n2b_ct.config.pictures import NoiseSection, PictureFolder
 from n2b_ct.config.section import Section
 
@@ -26,7 +27,7 @@ _Crop = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotate
 class ColumnSection(PictureFolder):
     """A column of the table: test pictures under one noise."""
 
-    name: str = Field(min_length=1)
+    name: ShownName
     """Heads the column; published values and the gallery name it."""
     noise: NoiseSection | None = None
     """The noise that is laid on the pictures of ``folder``."""
@@ -78,7 +79,7 @@ class UntrainedRow(Section):
 class RowSection(Section):
     """A row: a method that is trained, or a denoiser without training."""
 
-    name: str = Field(min_length=1)
+    name: ShownName
     """Names the row everywhere."""
     method: _Values | None = None
     """A pipeline's ``method`` section."""
@@ -116,7 +117,7 @@ class RowSection(Section):
 class PublishedRow(Section):
     """A row of the papers that is not run here."""
 
-    name: str = Field(min_length=1)
+    name: ShownName
     published: tuple[PublishedValue, ...]
     note: str = ""
 
@@ -134,7 +135,7 @@ class GallerySection(Section):
 class ExperimentSection(Section):
     """One table, whole."""
 
-    name: str
+    name: FolderName
     """Short; names the output folder."""
     description: str = ""
     """One sentence for people."""

@@ -12,7 +12,8 @@ from pydantic import (
     model_validator,
 )
 
-from n2b_ct.config.methods import Method
+from n2b_ct.config.methods import MOST_ITERATIONS, Method
+from n2b_ct.config.names import FolderName
 from n2b_ct.config.pictures import PictureSection
 from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain
@@ -89,16 +90,20 @@ Data = Annotated[
 ]
 
 
+MOST_PATCHES, MOST_PATCH_PX = 16_384, 4096
+_MOST_BATCH_PX = 2**28
+
+
 class TrainingSection(Section):
     """How long, how large, how fast."""
 
-    iterations: int = Field(ge=1)
+    iterations: int = Field(ge=1, le=MOST_ITERATIONS)
     """Optimiser steps in all."""
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, le=MOST_PATCHES)
     """Noisy patches a step, and as many clean ones; several processes share them."""
-    accumulation: int = Field(1, ge=1)
+    accumulation: int = Field(1, ge=1, le=MOST_PATCHES)
     """A batch goes through the networks in so many parts, one after another, for the memory's sake; the step is one."""
-    patch_px: int = Field(128, ge=16)
+    patch_px: int = Field(128, ge=16, le=MOST_PATCH_PX)
     """Side of the square patches."""
     learning_rate: float = Field(1e-3, gt=0)
     """Adam's, at the start."""
@@ -112,7 +117,7 @@ class TrainingSection(Section):
     """Of the first learning rate."""
     average_weights_decay: float = Field(0.99, ge=0, lt=1)
     """Decay of the moving average of the denoiser's weights that becomes the model; 0: the last weights."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     """Everything random follows from it."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """``auto``: bf16 where the processor multiplies in it, else fp32; last layers are fp32 always."""
@@ -127,6 +132,13 @@ class TrainingSection(Section):
     the first of these of which they fill half at most."""
     tensorboard: bool = False
     """Write TensorBoard event files too (needs ``n2b-ct[tensorboard]``)."""
+
+    @model_validator(mode="after")
+    def _batch_fits_a_memory(self) -> TrainingSection:
+        if self.batch_size * self.patch_px**2 > _MOST_BATCH_PX:
+            msg = f"batch_size patches of patch_px squared must be at most {_MOST_BATCH_PX} pixels"
+            raise ValueError(msg)
+        return self
 
 
 class DenoisingSection(Section):
@@ -146,7 +158,7 @@ class ReportSection(Section):
     controls: tuple[Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"], ...] = ("gaussian", "nlm", "tv")
     """Denoisers without training that stand beside every model. ``wnnm`` takes a minute or two a slice; ``bm3d`` needs
     ``n2b-ct[bm3d]``, for non-commercial use only."""
-    panels_per_dose: int = Field(1, ge=0)
+    panels_per_dose: int = Field(1, ge=0, le=1000)
     """Slices shown as pictures, per dose."""
 
     @field_validator("windows")
@@ -161,7 +173,7 @@ class ReportSection(Section):
 class Pipeline(Section):
     """One experiment, whole."""
 
-    name: str
+    name: FolderName
     """Short; names the run folder."""
     description: str = ""
     """One sentence for people."""

@@ -1,13 +1,15 @@
 """YAML text to plain values, in time and memory that grow with its length and no faster.
 
-YAML lets ten lines stand for more than any memory (an alias of a list of aliases) and nests without end. A pipeline or
-a manifest needs neither, so anchors, aliases, tags and merge keys are refused, and size, depth and lengths have bounds.
+YAML lets ten lines stand for more than any memory (an alias of a list of aliases), nests without end, and can refer to
+itself. So size, depth, counts and lengths have bounds, an alias counts as what it stands for, and tags and merge keys,
+which no pipeline or manifest needs, are refused.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -56,7 +58,9 @@ def parse_yaml(text: str) -> Any:
         YamlTextError: It is no YAML, holds anchors, aliases, merge keys, a key twice, or more than is taken.
     """
     try:
-        _require_plain(text)
+        walk = _Walk()
+        for event in yaml.parse(text, Loader=_Parser):
+            walk.take(event)
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
     except yaml.YAMLError as error:
         raise YamlTextError(_problem(error)) from error
@@ -87,21 +91,71 @@ class _PlainLoader(_Parser):
 _PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
 
 
-def _require_plain(text: str) -> None:
-    """Walk through the text once, without building anything, and stop at what is not taken."""
-    n_nested = 0
-    for n_values, event in enumerate(yaml.parse(text, Loader=_Parser)):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise _refusal("an anchor or alias", event)
+class _Walk:
+    """Walks through a text once, builds nothing, counts every alias as what it stands for, and stops at what is
+    not taken."""
+
+    def __init__(self) -> None:
+        self._n_values = 0
+        self._open: list[_Collection] = []
+        self._anchored: dict[str, _Collection] = {}
+
+    def take(self, event: Any) -> None:
+        """Take the next event in."""
         if getattr(event, "tag", None) is not None:
             raise _refusal("a tag", event)
-        if n_values > _MOST_VALUES:
-            raise _refusal(f"more than {_MOST_VALUES} values", event)
-        if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MOST_CHARACTERS:
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._anchored.pop(event.anchor or "", None)
+            self._open.append(_Collection(event.anchor, self._n_values))
+            self._n_values += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._close(self._open.pop())
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        self._require_bounds(event)
+
+    def _scalar(self, event: Any) -> None:
+        if len(event.value) > _MOST_CHARACTERS:
             raise _refusal(f"a text of more than {_MOST_CHARACTERS} characters", event)
-        n_nested += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if n_nested > _MOST_NESTED:
+        self._n_values += 1
+        if event.anchor is not None:
+            self._anchored[event.anchor] = _Collection(event.anchor, 0, n_values=1)
+
+    def _close(self, closed: _Collection) -> None:
+        closed.n_values = self._n_values - closed.n_before
+        closed.n_nested += 1
+        if closed.anchor is not None:
+            self._anchored[closed.anchor] = closed
+        self._nest(closed.n_nested)
+
+    def _alias(self, event: Any) -> None:
+        if event.anchor not in self._anchored:
+            raise _refusal("an alias without an anchor that ends before it", event)
+        meant = self._anchored[event.anchor]
+        self._n_values += meant.n_values
+        self._nest(meant.n_nested)
+
+    def _nest(self, n_nested: int) -> None:
+        if self._open:
+            self._open[-1].n_nested = max(self._open[-1].n_nested, n_nested)
+
+    def _require_bounds(self, event: Any) -> None:
+        if self._n_values > _MOST_VALUES:
+            raise _refusal(f"more than {_MOST_VALUES} values", event)
+        if len(self._open) + (self._open[-1].n_nested if self._open else 0) > _MOST_NESTED:
             raise _refusal(f"brackets nested more than {_MOST_NESTED} deep", event)
+
+
+@dataclass(slots=True)
+class _Collection:
+    """A list or mapping of the text: values in it, and how deep they nest."""
+
+    anchor: str | None
+    n_before: int
+    n_values: int = 0
+    n_nested: int = 0
 
 
 def _refusal(problem: str, place: Any) -> yaml.MarkedYAMLError:

@@ -41,7 +41,7 @@ class Journal:
         write_atomically(self._place(index), lambda file: file.write(json.dumps(note).encode()))
 
     def recall(self, index: int, paths: Sequence[Path]) -> NoiseTally | None:
-        """Give a finished slice's noise; ``None`` where a file is missing or is not what was written, or the note is damaged."""
+        """Give a finished slice's noise; ``None`` where a file is missing or changed, or the note damaged."""
         try:
             note = read_json(self._place(index))
             if note["sha256"] != [_digest(path) for path in paths]:

@@ -15,6 +15,7 @@ from n2b_ct.validation.results import Published, Row, Table
 _DPI = 160
 _PANEL_INCH, _NAMES_INCH, _ROW_INCH, _MARGIN_INCH = 3.6, 1.7, 0.27, 1.25
 _INKS = {"trained": LIGHT["model-1"], "untrained": LIGHT["control-1"], "published": LIGHT["quiet"]}
+_WORDS: dict[str, Any] = {"parse_math": False}  # a dollar sign in a name is no mathematics
 _LABEL_OFFSET_PT = (0, 4.5)
 
 
@@ -35,7 +36,8 @@ def draw_scores(table: Table) -> bytes:
         left = (_NAMES_INCH + k * _PANEL_INCH) / width
         axes = figure.add_axes((left, bottom, (_PANEL_INCH - 0.25) / width, panel_height))
         _draw_panel(axes, table, rows, test.name, shows_names=k == 0)
-    figure.text(0.12 / width, 1 - 0.27 / height, table.experiment, fontsize=10, weight="bold", color=LIGHT["ink"])
+    heading: dict[str, Any] = {"fontsize": 10, "weight": "bold", "color": LIGHT["ink"], **_WORDS}
+    figure.text(0.12 / width, 1 - 0.27 / height, table.experiment, **heading)
     legend = "● ours with its 95 % interval (blue: trained, green: not)    ◇ published (grey: for other pictures)"
     figure.text(0.12 / width, 0.1 / height, legend, fontsize=7, color=LIGHT["quiet"])
     FigureCanvasAgg(figure)
@@ -48,8 +50,9 @@ def _draw_panel(axes: Any, table: Table, rows: list[Row], test: str, *, shows_na
     for place, row in enumerate(rows):
         _draw_row(axes, row, test, place)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(np.arange(len(rows)), [row.name for row in rows] if shows_names else [""] * len(rows), fontsize=8)
-    axes.set_title(f"{test}{_input_words(table, test)}", fontsize=8.5, color=LIGHT["ink"], loc="left")
+    names = [row.name for row in rows] if shows_names else [""] * len(rows)
+    axes.set_yticks(np.arange(len(rows)), names, fontsize=8, **_WORDS)
+    axes.set_title(f"{test}{_input_words(table, test)}", fontsize=8.5, color=LIGHT["ink"], loc="left", **_WORDS)
     axes.set_xlabel("PSNR, dB", fontsize=8, color=LIGHT["quiet"], labelpad=1.5)
     axes.tick_params(colors=LIGHT["quiet"], labelsize=8, length=0)
     axes.grid(color=LIGHT["line"], linewidth=0.7)

@@ -50,10 +50,12 @@ def draw_gallery(panels: Sequence[Panel], title: str) -> bytes:
     width = n_columns * (_TILE_INCH + _GAP_INCH) + _GAP_INCH
     height = _HEADING_INCH * (len(panels) + 1) + sum(lines) * line_inch + _GAP_INCH
     figure = Figure((width, height), facecolor="white")
-    figure.text(_GAP_INCH / width, 1 - 0.2 / height, title, fontsize=10, weight="bold", color=LIGHT["ink"])
+    words: dict[str, Any] = {"parse_math": False}  # a dollar sign in a name is no mathematics
+    figure.text(_GAP_INCH / width, 1 - 0.2 / height, title, fontsize=10, weight="bold", color=LIGHT["ink"], **words)
     top = height - _HEADING_INCH
     for panel, n_lines in zip(panels, lines, strict=True):
-        figure.text(_GAP_INCH / width, (top - 0.2) / height, panel.picture, fontsize=8.5, color=LIGHT["quiet"])
+        place = (_GAP_INCH / width, (top - 0.2) / height)
+        figure.text(*place, panel.picture, fontsize=8.5, color=LIGHT["quiet"], **words)
         top -= _HEADING_INCH
         for k, (heading, picture) in enumerate(panel.tiles.items()):
             left = _GAP_INCH + (k % n_columns) * (_TILE_INCH + _GAP_INCH)
@@ -78,5 +80,5 @@ def cropped(picture: np.ndarray, crop: tuple[int, int, int] | None) -> np.ndarra
 
 def _draw_tile(axes: Any, heading: str, picture: np.ndarray) -> None:
     axes.imshow(np.clip(picture, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
-    axes.set_title(heading, fontsize=7.5, pad=2.5, color=LIGHT["ink"])
+    axes.set_title(heading, fontsize=7.5, pad=2.5, color=LIGHT["ink"], parse_math=False)
     axes.set_axis_off()

@@ -34,8 +34,8 @@ def nps_planes_png(summary: Summary) -> bytes | None:
         for column, method in enumerate(methods):
             _draw(cells[row][column], summary.physics.texture.get((level, method)))
             if row == 0:
-                cells[row][column].set_title(method, fontsize=9)
-        cells[row][0].set_ylabel(level, fontsize=9)
+                cells[row][column].set_title(method, fontsize=9, parse_math=False)
+        cells[row][0].set_ylabel(level, fontsize=9, parse_math=False)
     figure.tight_layout(pad=0.4)
     return png_bytes(figure)
 

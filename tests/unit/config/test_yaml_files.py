@@ -19,6 +19,12 @@ def written(tmp_path: Path, text: str | bytes) -> Path:
     return path
 
 
+def bomb(width: int, levels: int = 9) -> str:
+    """Lists of aliases of lists of aliases."""
+    lines = [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * width)}]" for k in range(1, levels)]
+    return "\n".join(["a0: &a0 [lol]", *lines])
+
+
 @pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3\n", "b:\n  a: 1\n  a: 2\n", "b: [{a: 1, a: 1}]\n"])
 def test_a_key_written_twice_is_refused_at_any_depth(tmp_path, text):
     with pytest.raises(ConfigError, match=r"file.yaml: must be YAML, got key written twice: a in line \d; mend"):
@@ -26,7 +32,7 @@ def test_a_key_written_twice_is_refused_at_any_depth(tmp_path, text):
 
 
 def test_a_mapping_reads_as_pyyaml_reads_it(tmp_path):
-    text = "a: {b: [1, 2.5, null, yes], c: text}\nd: {e: 1_000}\nf: 'q'\ng: |\n  lines\n  and more\n"
+    text = "a: {b: [1, 2.5, null, yes], c: text}\nd: &x {e: 1_000}\nf: *x\nh: 'q'\ng: |\n  lines\n  and more\n"
     assert read_yaml(written(tmp_path, text)) == yaml.safe_load(text)
 
 
@@ -39,8 +45,12 @@ def test_a_mapping_reads_as_pyyaml_reads_it(tmp_path):
         ("a: \x00", "must be YAML, got unacceptable character"),
         ("a: !!python/object/apply:os.system [ls]", "must be YAML, got a tag in line 1; mend that line"),
         ("!!map [1, 2]", "must be YAML, got a tag in line 1"),
-        ("a: &x {e: 1}\nf: *x\n", "must be YAML, got an anchor or alias in line 1"),
-        ("a: &a [*a]", "must be YAML, got an anchor or alias in line 1"),
+        ("a: &a [*a]", "must be YAML, got an alias without an anchor that ends before it in line 1"),
+        ("a: &a [1]\nb: &a [*a]", "must be YAML, got .* in line 2"),
+        ("b: *a\na: &a 1", "must be YAML, got an alias without an anchor that ends before it in line 1"),
+        (bomb(10), "must be YAML, got more than 300000 values in line 7"),
+        (bomb(1, levels=40), "must be YAML, got brackets nested more than 32 deep in line 32"),
+        ("a: &a {b: 1}\nc:\n  <<: *a\n", "must be YAML, got a merge key << in line 3"),
         ("a:\n  <<: {c: 1}\n", "must be YAML, got a merge key << in line 2"),
         ("? [a]\n: 1", "must be YAML, got found unhashable key in line 1"),
         ("a: " + "[" * 100_000, "must be YAML, got brackets nested more than 32 deep in line 1"),
