@@ -15,7 +15,10 @@
 A message is one line, ``<subject>: <requirement>, got <value>; <remedy>``, and names no patient.
 """
 
+import unicodedata
+
 _N_VALUE_CHARACTERS = 500
+_JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji need them
 
 
 class N2BError(Exception):
@@ -68,11 +71,20 @@ def explain(subject: str, requirement: str, got: object, remedy: str) -> str:
     Always one line that any terminal and any file can hold: control characters, bytes that are no text and
     everything else that cannot be printed are escaped, and a long value is cut.
     """
-    value = _printable(str(got))
+    value = printable(str(got))
     shown = value if len(value) <= _N_VALUE_CHARACTERS else f"{value[: _N_VALUE_CHARACTERS - 1]}…"
-    return f"{_printable(subject)}: {_printable(requirement)}, got {shown}; {_printable(remedy)}"
+    return f"{printable(subject)}: {printable(requirement)}, got {shown}; {printable(remedy)}"
 
 
-def _printable(content: str) -> str:
-    """Escape what is no printable character; a blank is the only white space of a line."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in content)
+def printable(content: str) -> str:
+    """Escape what would steer a terminal, break a line, turn text around, or is no text; all else stays.
+
+    Any alphabet stays, with its blanks and joiners. Doing it twice changes nothing.
+    """
+    if content.isprintable():
+        return content
+    return "".join(one if _is_shown(one) else one.encode("unicode_escape").decode() for one in content)
+
+
+def _is_shown(one: str) -> bool:
+    return one.isprintable() or one in _JOINERS or unicodedata.category(one) == "Zs"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from collections.abc import Sequence
 
+from n2b_ct.cli.console import log_handler, say_err, say_traceback
 from n2b_ct.cli.process import keep_freed_memory, wait_asleep
 from n2b_ct.errors import N2BError
 
@@ -41,15 +41,15 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     except Exception as error:  # the last boundary: a person gets a line, --debug the traceback
         return _complain(f"internal error: {type(error).__name__}; run again with --debug and report it", debug)
     if code == EXIT_INTERRUPTED:  # typer may answer Ctrl-C with the code instead of an exception
-        sys.stderr.write("interrupted; nothing is half-written\n")
+        say_err("interrupted; nothing is half-written")
     return code if arguments else EXIT_NOTHING_DONE
 
 
 def _complain(message: str, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        say_traceback()
     for line in message.splitlines():
-        sys.stderr.write(f"error: {line}\n")
+        say_err(f"error: {line}")
     return EXIT_NOTHING_DONE
 
 
@@ -60,8 +60,12 @@ def _sentence(error: Exception) -> str:
 
 
 def _quiet_libraries(debug: bool) -> None:
-    """Ignite logs every exception that we word ourselves, MONAI every loss; keep that for --debug."""
+    """Ignite logs every exception that we word ourselves, MONAI every loss; keep that for --debug.
+
+    Warnings of libraries go the same way: pydicom's quote what a file holds.
+    """
+    logging.captureWarnings(True)
     if debug:
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+        logging.basicConfig(level=logging.INFO, handlers=[log_handler()])
     else:
         logging.getLogger().addHandler(logging.NullHandler())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from n2b_ct.cli.console import say
 from n2b_ct.cli.denoise import denoise
 from n2b_ct.cli.evaluate import evaluate
 from n2b_ct.cli.index import index, inspect
@@ -28,7 +29,7 @@ def _version(asked: bool) -> None:
     if asked:
         from n2b_ct import __version__
 
-        typer.echo(f"n2b-ct {__version__}")
+        say(f"n2b-ct {__version__}")
         raise typer.Exit
 
 

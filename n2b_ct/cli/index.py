@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from n2b_ct.cli.console import say, say_json
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def index(
     found = _inventory(folder, repair_uids=repair_uids, assume_hu=assume_hu, hu_offset=volume_offset_hu)
     write_yaml(manifest_for(found.series, folder, out.stem, found.volumes, hu_offset=volume_offset_hu), out)
     _print(found, folder, all_files=False)
-    typer.echo(f"manifest: {out}; read it and set roles, doses and shared_patient")
+    say(f"manifest: {out}; read it and set roles, doses and shared_patient")
 
 
 def inspect(
@@ -69,7 +69,7 @@ def inspect(
     """
     found = _inventory(folder, repair_uids=repair_uids, assume_hu=assume_hu, hu_offset=volume_offset_hu)
     if as_json:
-        typer.echo(json.dumps(_plain(found), indent=2))
+        say_json(_plain(found))
     else:
         _print(found, folder, all_files=all_files)
     raise typer.Exit(_exit_code(found))
@@ -86,7 +86,8 @@ def _print(found: Inventory, folder: Path, *, all_files: bool) -> None:
     from n2b_ct.cli.inventory_text import inventory_lines
 
     width = shutil.get_terminal_size((_WIDTH_ELSEWHERE, 24)).columns
-    typer.echo("\n".join(inventory_lines(found, folder, width, all_files=all_files)))
+    for line in inventory_lines(found, folder, width, all_files=all_files):
+        say(line)
 
 
 def _exit_code(found: Inventory) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from pydicom.uid import UID
 
 from n2b_ct.data.inventory import Inventory, dose_hints, short_number
+from n2b_ct.errors import printable
 from n2b_ct.io.dicom.reasons import ERRORS, PROBLEMS, SKIPS
 from n2b_ct.io.series import FileRecord, SeriesRef
 from n2b_ct.io.volumes import VolumeInfo
@@ -123,7 +124,7 @@ def _table(
     """Lay out rows in columns, the notes of each below it."""
     if not rows:
         return []
-    cells = [tuple(map(_printable, row)) for row in (headings, *rows)]
+    cells = [tuple(map(printable, row)) for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     head, *lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
     out = [head]
@@ -135,7 +136,7 @@ def _table(
 
 def _labelled(label: str, text: str, width: int) -> list[str]:
     first = f"{_INDENT}{label:<{_LABEL_WIDTH}}"
-    return _fold(_printable(text), first, width)
+    return _fold(printable(text), first, width)
 
 
 # ── Problems and unused files ──
@@ -168,10 +169,10 @@ def _group_lines(
     lines = _fold(meaning, f"{_INDENT}{action}: {reason}, {count}: ", width, hang=8)
     if all_files:
         texts = (f"{_relative(one.path, root)}{f': {one.detail}' if one.detail else ''}" for one in records)
-        return lines + [line for text in texts for line in _fold(_printable(text), " " * 8, width, hang=12)]
+        return lines + [line for text in texts for line in _fold(printable(text), " " * 8, width, hang=12)]
     names = [_relative(one.path, root) for one in records[:_N_EXAMPLES]]
     more = ["…"] if len(records) > _N_EXAMPLES else []
-    return lines + _fold(_printable(", ".join(names + more)), " " * 8, width)
+    return lines + _fold(printable(", ".join(names + more)), " " * 8, width)
 
 
 def _summary(found: Inventory) -> str:
@@ -211,8 +212,3 @@ def _fold(text: str, first: str, width: int, hang: int | None = None) -> list[st
         break_long_words=False,
         break_on_hyphens=False,
     ) or [first.rstrip().rstrip(":")]
-
-
-def _printable(text: str) -> str:
-    """Put a question mark for what would steer a terminal or cannot be encoded."""
-    return "".join(character if character.isprintable() else "?" for character in text)

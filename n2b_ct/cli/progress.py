@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from n2b_ct.cli.console import bar_console, is_terminal, say_err
+from n2b_ct.errors import printable
 
 if TYPE_CHECKING:
     from n2b_ct.io.progress import Progress
@@ -19,7 +21,7 @@ def progress_bar(what: str, *, shown: bool = True) -> Iterator[Progress]:
     """Give a callback ``(done, all, what)`` that draws on stderr, or nothing unless ``shown``."""
     if not shown:
         yield lambda done, total, what: None  # noqa: ARG005 (another process of the same job draws)
-    elif sys.stderr.isatty():
+    elif is_terminal():
         with _terminal_bar(what) as callback:
             yield callback
     else:
@@ -28,7 +30,6 @@ def progress_bar(what: str, *, shown: bool = True) -> Iterator[Progress]:
 
 @contextmanager
 def _terminal_bar(title: str) -> Iterator[Progress]:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -46,7 +47,8 @@ def _terminal_bar(title: str) -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=bar_console()) as bars:
+        title = printable(title)
         task = bars.add_task(title, total=None)
 
         pace = _Pace()
@@ -54,7 +56,8 @@ def _terminal_bar(title: str) -> Iterator[Progress]:
         def callback(done: int, total: int, what: str) -> None:
             if pace.begins(done, total):
                 bars.reset(task, completed=done, total=total)
-            bars.update(task, completed=done, total=total, description=f"{title}: {what}" if what != title else title)
+            described = f"{title}: {printable(what)}" if what != title else title
+            bars.update(task, completed=done, total=total, description=described)
 
         yield callback
 
@@ -93,6 +96,6 @@ def _plain_lines(title: str) -> Progress:
         last = now
         left = pace.seconds_left()
         time_left = "" if left is None else f", {left:.0f} s left"
-        sys.stderr.write(f"{title}: {done}/{total} {what}{time_left}\n")
+        say_err(f"{title}: {done}/{total} {what}{time_left}")
 
     return callback

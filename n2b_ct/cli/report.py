@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from n2b_ct.cli.console import say, say_err, say_table
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ def finish(summary: Summary, out: Path) -> None:
 
     _print_table(summary)
     for notice in licence_notices(name for name, role in summary.roles.items() if role == "control"):
-        typer.echo(f"licence: {notice}", err=True)
+        say_err(f"licence: {notice}")
     for sentence in summary.physics.dropped:
-        typer.echo(f"note: {sentence}")
-    typer.echo(f"report: {out / 'report.html'}")
+        say(f"note: {sentence}")
+    say(f"report: {out / 'report.html'}")
     for line in summary.physics.problems:
-        typer.echo(f"warning: {line}", err=True)
+        say_err(f"warning: {line}")
     if summary.physics.problems:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -105,18 +106,15 @@ def _checked(name: str, option: str) -> str:
 
 
 def _print_table(summary: Summary) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     window, levels = summary.primary_window, summary.columns
-    table = Table("method", *(f"{level.label} ({level.n_slices})" for level in levels), box=None, pad_edge=False)
+    rows = []
     for method in summary.roles:
         cells = [summary.results.get((level.label, method, window)) for level in levels]
         texts = [_fidelity(cell.psnr_db, cell.ssim, cell.noise_std_hu) if cell else "" for cell in cells]
-        table.add_row(Text(method), *map(Text, texts))
-    Console(width=max(80, 22 + 30 * len(levels))).print(table)
-    typer.echo(f"PSNR dB / SSIM in {window} {summary.windows[window]}; noise in flat soft tissue")
+        rows.append([method, *texts])
+    headings = ["method", *(f"{level.label} ({level.n_slices})" for level in levels)]
+    say_table(headings, rows, max(80, 22 + 30 * len(levels)))
+    say(f"PSNR dB / SSIM in {window} {summary.windows[window]}; noise in flat soft tissue")
 
 
 def _fidelity(psnr_db: Statistic, ssim: Statistic, noise_std_hu: Statistic) -> str:

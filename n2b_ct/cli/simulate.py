@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from n2b_ct.cli.console import say
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
@@ -104,7 +105,7 @@ def _piglet(output: Path, n_slices: int, size_px: int, seed: int, n_workers: int
             overwrite=overwrite,
             progress=progress,
         )
-    typer.echo(f"piglet: {output}, {summary.n_slices} slices in {len(summary.series_dirs)} series")
+    say(f"piglet: {output}, {summary.n_slices} slices in {len(summary.series_dirs)} series")
 
 
 def _refuse_foreign_options(context: typer.Context, names: tuple[str, ...], source: str) -> None:

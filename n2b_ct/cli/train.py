@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from n2b_ct.cli.console import say, say_err
 from n2b_ct.cli.progress import progress_bar
 
 
@@ -54,7 +55,7 @@ def train(
         found = api.check(loaded, data_root=data_root)
         counts = ", ".join(f"{n} {role}" for role, n in found.n_images.items())
         sizes = ", ".join(f"{rows}x{cols}" for rows, cols in found.sizes_px)
-        typer.echo(f"{loaded.name}: ready to train {loaded.method.name}; images: {counts}; sizes: {sizes}")
+        say(f"{loaded.name}: ready to train {loaded.method.name}; images: {counts}; sizes: {sizes}")
         return
     run_dir = out or Path("runs") / loaded.name
     with progress_bar(loaded.name, shown=is_first()) as progress:
@@ -70,9 +71,9 @@ def train(
         )
     if not summary:
         return  # another process of this training has it
-    typer.echo(f"trained {summary['method']} for {summary['iterations']} iterations in {summary['seconds']:.0f} s")
+    say(f"trained {summary['method']} for {summary['iterations']} iterations in {summary['seconds']:.0f} s")
     for notice in licence_notices(label_filters(loaded.method)):
-        typer.echo(f"licence: {notice}", err=True)
+        say_err(f"licence: {notice}")
     if noise := noise_seen(summary["last"]):
-        typer.echo(noise)
-    typer.echo(f"model: {run_dir / 'model.pt'}")
+        say(noise)
+    say(f"model: {run_dir / 'model.pt'}")

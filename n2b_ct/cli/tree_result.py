@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from n2b_ct.cli.console import json_text, say, say_err
 
 if TYPE_CHECKING:
     from n2b_ct.batch.outcomes import Outcome, TreeResult
@@ -42,18 +41,18 @@ def tell(result: TreeResult, json_path: Path | None) -> None:
 
     if json_path is not None:
         remove_partials(json_path)
-        content = json.dumps(_plain(result), indent=2) + "\n"
+        content = json_text(_plain(result)) + "\n"
         write_atomically(json_path, lambda file: file.write(content.encode()))
     for outcome in result.outcomes:
         if outcome.status != "failed":
-            typer.echo(_line(outcome))
+            say(_line(outcome))
         for line in outcome.warnings:
-            typer.echo(f"warning: {line}", err=True)
+            say_err(f"warning: {line}")
     for reason in OTHER_VOLUMES:
         if skipped := [record for record in result.records if record.reason == reason]:
-            typer.echo(f"skipped: {skipped[0].path.parent}: {_first_of(skipped)}", err=True)
+            say_err(f"skipped: {skipped[0].path.parent}: {_first_of(skipped)}")
     for line in _complaints(result):
-        typer.echo(f"error: {line}", err=True)
+        say_err(f"error: {line}")
 
 
 def _line(outcome: Outcome) -> str:

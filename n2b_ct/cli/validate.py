@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from n2b_ct.cli.console import say, say_err, say_table
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def validate(
     if check:
         found = api.check_validation(loaded, data_root=data_root, only=only or ())
         counts = ", ".join(f"{n} pictures in {test}" for test, n in found.items())
-        typer.echo(f"{loaded.section.name}: ready; {len(loaded.section.rows)} rows; {counts}")
+        say(f"{loaded.section.name}: ready; {len(loaded.section.rows)} rows; {counts}")
         return
     place = out or Path("tables") / loaded.section.name
     with progress_bar(loaded.section.name) as progress:
@@ -77,25 +78,20 @@ def _finish(table: Table, out: Path) -> None:
 
     _print_table(table)
     for note in table.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(f"table: {out / 'table.md'}")
+        say(f"note: {note}")
+    say(f"table: {out / 'table.md'}")
     for row in table.failed:
-        typer.echo(f"error: row {row.name}: {row.problem}", err=True)
+        say_err(f"error: row {row.name}: {row.problem}")
     if table.failed:
         is_any_done = any(row.kind != "input" for row in table.measured)
         raise typer.Exit(EXIT_SOME_FAILED if is_any_done else EXIT_NOTHING_DONE)
 
 
 def _print_table(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    grid = Grid("method", *(f"{test.name} ({test.n_pictures})" for test in table.tests), box=None, pad_edge=False)
-    for row in table.rows:
-        grid.add_row(Text(row.name), *(Text(_cell(row, test.name)) for test in table.tests))
-    Console(width=max(80, 24 + 34 * len(table.tests))).print(grid)
-    typer.echo("PSNR dB / SSIM; in brackets what the papers say, ~ where pictures or colour differ")
+    headings = ["method", *(f"{test.name} ({test.n_pictures})" for test in table.tests)]
+    rows = [[row.name, *(_cell(row, test.name) for test in table.tests)] for row in table.rows]
+    say_table(headings, rows, max(80, 24 + 34 * len(table.tests)))
+    say("PSNR dB / SSIM; in brackets what the papers say, ~ where pictures or colour differ")
 
 
 def _cell(row: Row, test: str) -> str:

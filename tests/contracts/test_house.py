@@ -97,3 +97,14 @@ def test_nothing_below_the_command_line_prints():
         if "cli" not in path.parts and re.search(r"(?<![\w.])print\(|sys\.(stdout|stderr|exit)", path.read_text())
     ]
     assert found == []
+
+
+def test_the_command_line_prints_through_one_door():
+    """What is printed elsewhere would reach a terminal as a file or a folder's name has it."""
+    door = REPOSITORY / "n2b_ct" / "cli" / "console.py"
+    direct = re.compile(
+        r"(?<![\w.])print\(|\.print\(|typer\.(echo|secho|style)|sys\.(stdout|stderr)|print_exc|Console\(|StreamHandler\("
+    )
+    files = [path for path in door.parent.rglob("*.py") if path != door]
+    assert len(files) > 8
+    assert [path.name for path in files if direct.search(path.read_text(encoding="utf-8"))] == []
