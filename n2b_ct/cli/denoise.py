@@ -52,7 +52,7 @@ _PerChannel = Annotated[
 ]
 _Scheduler = Annotated[
     str | None,
-    typer.Option(metavar="tcp://HOST:8786", help="A Dask scheduler, whose workers do the series and volumes."),
+    typer.Option(metavar="tls://HOST:8786", help="A Dask scheduler, whose workers do the series and volumes."),
 ]
 _NumberOffset = Annotated[int, typer.Option(help="Added to SeriesNumber.")]
 _Created = Annotated[

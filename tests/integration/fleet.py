@@ -25,16 +25,17 @@ class Fleet:
 
     Args:
         folder: Where workers keep what is theirs, and logs go.
-        settings: Environment variables of the scheduler.
+        protocol: ``tcp`` or ``tls``.
+        settings: Environment variables of scheduler and workers.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, protocol: str = "tcp", **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, port = folder, _free_port()
-        self.address = f"tcp://{HOSTS[0]}:{port}"
+        self._folder, self._settings, port = folder, settings, _free_port()
+        self.address = f"{protocol}://{HOSTS[0]}:{port}"
         self.workers: list[subprocess.Popen[bytes]] = []
         command = ["dask_scheduler", "--host", HOSTS[0], "--port", str(port), "--no-dashboard"]
-        self.scheduler = self._start("scheduler", *command, **settings)
+        self.scheduler = self._start("scheduler", *command, "--protocol", protocol)
 
     def add_worker(self, host: str = HOSTS[0]) -> subprocess.Popen[bytes]:
         """Start a worker without a nanny, so that killing it is killing the one who works."""
@@ -50,17 +51,17 @@ class Fleet:
             process.kill()
             process.wait()
 
-    def _start(self, name: str, program: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", **settings}
+    def _start(self, name: str, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", **self._settings}
         with (self._folder / f"{name}.log").open("wb") as log:
             command = [sys.executable, "-m", f"distributed.cli.{program}", *arguments]
             return subprocess.Popen(command, cwd=self._folder, env=environment, stdout=log, stderr=log)
 
 
 @contextmanager
-def fleet_of(n_workers: int, folder: Path, **settings: str) -> Iterator[Fleet]:
+def fleet_of(n_workers: int, folder: Path, protocol: str = "tcp", **settings: str) -> Iterator[Fleet]:
     """Start a fleet, its workers on both hosts in turn, and end it."""
-    fleet = Fleet(folder, **settings)
+    fleet = Fleet(folder, protocol, **settings)
     try:
         for index in range(n_workers):
             fleet.add_worker(HOSTS[index % len(HOSTS)])
