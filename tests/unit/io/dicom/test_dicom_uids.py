@@ -33,7 +33,7 @@ def test_uids_have_the_form_of_the_standard():
 
 
 def test_invalid_uids_are_told():
-    for uid in ("", "1..2", "01.2", "1.2.", "1.02", "a.b", "1." + "2" * 64):
+    for uid in ("", "3.1.2", "9.1.2", "10.2", "1..2", "01.2", "1.2.", "1.02", "a.b", "1." + "2" * 64):
         assert not is_valid_uid(uid)
 
 

@@ -191,6 +191,12 @@ def test_an_invalid_uid_is_named_after_but_not_referred_to(tmp_path):
     assert "RelatedSeriesSequence" not in other
 
 
+def test_a_uid_whose_root_alone_is_illegal_is_referred_to_as_it_is(tmp_path):
+    derived = derive(tmp_path, make_ct_dataset(sop_uid="9.1.2"))
+    assert derived.SOPInstanceUID.startswith("2.25.")
+    assert derived.SourceImageSequence[0].ReferencedSOPInstanceUID == "9.1.2"
+
+
 @pytest.mark.parametrize("zone", ["+9900", "+0275", "nonsense", ""])
 def test_an_impossible_time_zone_leaves_the_time_of_the_run(tmp_path, zone):
     source = make_ct_dataset()
