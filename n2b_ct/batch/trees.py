@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from n2b_ct.batch.outcomes import IfPresent
 from n2b_ct.batch.places import is_present
+from n2b_ct.config.patterns import checked_pattern, is_found
 from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.io.atomic_folder import recover
 from n2b_ct.io.series import FileRecord, SeriesRef
@@ -27,15 +27,15 @@ def select_series(series: Sequence[SeriesRef], pattern: str | None) -> list[Seri
     """Take the series whose description a regular expression finds; None takes all.
 
     Raises:
-        DataError: It is no regular expression.
+        DataError: It is no regular expression, or one that could take very long.
     """
     if pattern is None:
         return list(series)
     try:
-        wanted = re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise DataError(explain("--select", "must be a regular expression", pattern, "quote it")) from error
-    return [one for one in series if wanted.search(one.description)]
+        wanted = checked_pattern(pattern)
+    except ValueError as error:
+        raise DataError(explain("--select", str(error), pattern[:80], "quote it, or make it simpler")) from error
+    return [one for one in series if is_found(wanted, one.description)]
 
 
 def nothing_found(

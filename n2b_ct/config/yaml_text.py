@@ -74,17 +74,17 @@ class _PlainLoader(_Parser):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in pairs):
-            raise _refusal("a merge key <<", node)
+            raise _not_taken("a merge key <<", node)
         keys = [self.construct_object(key, deep=True) for key, _ in pairs]
         counts = Counter(key for key in keys if isinstance(key, Hashable))  # the parser refuses the others
         twice = sorted(str(key) for key, n in counts.items() if n > 1)
         if twice:
-            raise _refusal(f"key written twice: {', '.join(twice[:5])}", node)
+            raise _not_taken(f"key written twice: {', '.join(twice[:5])}", node)
         return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         if len(node.value) > _MOST_DIGITS:
-            raise _refusal(f"a number of more than {_MOST_DIGITS} digits", node)
+            raise _not_taken(f"a number of more than {_MOST_DIGITS} digits", node)
         return super().construct_yaml_int(node)
 
 
@@ -103,7 +103,7 @@ class _Walk:
     def take(self, event: Any) -> None:
         """Take the next event in."""
         if getattr(event, "tag", None) is not None:
-            raise _refusal("a tag", event)
+            raise _not_taken("a tag", event)
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -118,7 +118,7 @@ class _Walk:
 
     def _scalar(self, event: Any) -> None:
         if len(event.value) > _MOST_CHARACTERS:
-            raise _refusal(f"a text of more than {_MOST_CHARACTERS} characters", event)
+            raise _not_taken(f"a text of more than {_MOST_CHARACTERS} characters", event)
         self._n_values += 1
         if event.anchor is not None:
             self._anchored[event.anchor] = _Collection(event.anchor, 0, n_values=1)
@@ -132,7 +132,7 @@ class _Walk:
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchored:
-            raise _refusal("an alias without an anchor that ends before it", event)
+            raise _not_taken("an alias without an anchor that ends before it", event)
         meant = self._anchored[event.anchor]
         self._n_values += meant.n_values
         self._nest(meant.n_nested)
@@ -143,9 +143,9 @@ class _Walk:
 
     def _require_bounds(self, event: Any) -> None:
         if self._n_values > _MOST_VALUES:
-            raise _refusal(f"more than {_MOST_VALUES} values", event)
+            raise _not_taken(f"more than {_MOST_VALUES} values", event)
         if len(self._open) + (self._open[-1].n_nested if self._open else 0) > _MOST_NESTED:
-            raise _refusal(f"brackets nested more than {_MOST_NESTED} deep", event)
+            raise _not_taken(f"brackets nested more than {_MOST_NESTED} deep", event)
 
 
 @dataclass(slots=True)
@@ -158,7 +158,7 @@ class _Collection:
     n_nested: int = 0
 
 
-def _refusal(problem: str, place: Any) -> yaml.MarkedYAMLError:
+def _not_taken(problem: str, place: Any) -> yaml.MarkedYAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, place.start_mark)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from n2b_ct.config.patterns import checked_pattern, is_found
 from n2b_ct.data.manifest import Manifest, SeriesEntry
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.read import read_series
@@ -118,7 +118,7 @@ def _matches(series: SeriesRef, entry: SeriesEntry) -> bool:
         "SeriesDescription": series.description,
         "SeriesInstanceUID": series.series_instance_uid,
     }
-    return all(re.search(pattern, facts.get(keyword, ""), re.IGNORECASE) for keyword, pattern in entry.where.items())
+    return all(is_found(checked_pattern(where), facts.get(keyword, "")) for keyword, where in entry.where.items())
 
 
 def _sorted_as(series: SeriesRef, order: str) -> tuple[SeriesRef, list[InstanceRef]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from n2b_ct.config.patterns import checked_pattern
 from n2b_ct.config.section import Section
 from n2b_ct.config.yaml_files import find_yaml, problems_of, read_yaml
 from n2b_ct.errors import ConfigError, explain
@@ -34,9 +35,9 @@ class SeriesEntry(Section):
     def _are_patterns(cls, where: dict[str, str]) -> dict[str, str]:
         for keyword, pattern in where.items():
             try:
-                re.compile(pattern)
-            except re.error as error:
-                msg = f"{keyword} must be a regular expression: {error}"
+                checked_pattern(pattern)
+            except ValueError as error:
+                msg = f"{keyword} {error}"
                 raise ValueError(msg) from error
         return where
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from n2b_ct.evaluation.report.csv_files import csv_field
 from n2b_ct.evaluation.report.schema import object_schema, schema_of
 from n2b_ct.validation.results import PictureScore, Table
 
@@ -47,5 +48,6 @@ def per_picture_csv(scores: PictureScores) -> str:
     for (row, test), pictures in scores.items():
         for one in pictures:
             psnr_db = "" if one.psnr_db is None else f"{one.psnr_db:.4f}"
-            writer.writerow([row, test, one.picture, psnr_db, f"{one.ssim:.5f}", f"{one.seconds:.3f}"])
+            names = map(csv_field, (row, test, one.picture))
+            writer.writerow([*names, psnr_db, f"{one.ssim:.5f}", f"{one.seconds:.3f}"])
     return text.getvalue()

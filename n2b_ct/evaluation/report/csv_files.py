@@ -112,13 +112,14 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[object]], *, keep_empty
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([_field(value) for value in line] for line in listed)
+    writer.writerows([csv_field(value) for value in line] for line in listed)
     return buffer.getvalue()
 
 
-def _field(value: object) -> object:
+def csv_field(value: object) -> object:
+    """Word a value for a cell of a table; a text that a spreadsheet would run as a formula gets a quote before it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
-        return f"'{value}"  # a spreadsheet would run it as a formula
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return f"'{value}"
     return "" if value is None else value

@@ -22,7 +22,7 @@ from n2b_ct.errors import SeriesError, explain
 
 _LOGGER = logging.getLogger("pydicom")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_UID = re.compile(r"[0-2](\.(0|[1-9]\d*))*")
+_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
 _N_UID_CHARACTERS = 64
 _HARMLESS = re.compile(r"[0-2](\.\d+){3,}|(?!.*\d{8})[0-9eE+\-.,\\ ]{1,64}")  # UIDs, and numbers that are no dates
 _CODES = frozenset(
@@ -165,8 +165,13 @@ def lenient_number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def is_valid_uid(uid: str) -> bool:
-    """Say whether a UID has the form of PS3.5 9.1, and a root that there is: 0, 1 or 2."""
+    """Say whether a UID has the form of PS3.5 9.1."""
     return len(uid) <= _N_UID_CHARACTERS and _UID.fullmatch(uid) is not None
+
+
+def has_known_root(uid: str) -> bool:
+    """Say whether a UID begins as ISO/IEC 9834-1 lets it: with 0, 1 or 2."""
+    return uid.partition(".")[0] in {"0", "1", "2"}
 
 
 def shown(content: str) -> str:

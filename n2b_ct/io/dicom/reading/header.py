@@ -13,7 +13,15 @@ from pydicom.dataset import Dataset
 from n2b_ct.io.dicom.pixels.syntaxes import NATIVE, lossy_method
 from n2b_ct.io.dicom.reading.parse import Parsed
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
-from n2b_ct.io.dicom.values import is_valid_uid, lenient_integer, lenient_number, lenient_text, numbers, text
+from n2b_ct.io.dicom.values import (
+    has_known_root,
+    is_valid_uid,
+    lenient_integer,
+    lenient_number,
+    lenient_text,
+    numbers,
+    text,
+)
 
 FACTS = (
     "Modality",
@@ -163,7 +171,7 @@ def _own_problems(parsed: Parsed) -> tuple[str, ...]:
         "already_derived": is_derived,
         "own_output": is_derived and lenient_text(dataset, "InstanceCreatorUID") == INSTANCE_CREATOR_UID,
         "lossy_source": is_lossy,
-        "invalid_uid": not all(is_valid_uid(uid) for uid in uids if uid),
+        "invalid_uid": not all(is_valid_uid(uid) and has_known_root(uid) for uid in uids if uid),
         "pixel_spacing_missing": not text(dataset, "PixelSpacing"),
         "non_square_pixels": _is_oblong(numbers(dataset, "PixelSpacing", 2)),
         "unknown_character_set": not _is_known_character_set(dataset),

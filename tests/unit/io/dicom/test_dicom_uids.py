@@ -11,7 +11,7 @@ from n2b_ct.io.dicom.uids import (
     content_digest,
     stable_uid,
 )
-from n2b_ct.io.dicom.values import is_valid_uid
+from n2b_ct.io.dicom.values import has_known_root, is_valid_uid
 
 
 def test_a_uid_is_the_first_half_of_a_digest_of_its_length_prefixed_parts():
@@ -33,8 +33,14 @@ def test_uids_have_the_form_of_the_standard():
 
 
 def test_invalid_uids_are_told():
-    for uid in ("", "3.1.2", "9.1.2", "10.2", "1..2", "01.2", "1.2.", "1.02", "a.b", "1." + "2" * 64):
+    for uid in ("", "1..2", "01.2", "1.2.", "1.02", "a.b", "1." + "2" * 64):
         assert not is_valid_uid(uid)
+
+
+def test_a_root_that_does_not_exist_is_told():
+    assert [uid for uid in ("1.2.3", "2.25.1", "0.1", "3.1.2", "9.1.2", "10.2", "") if not has_known_root(uid)] == [
+        *("3.1.2", "9.1.2", "10.2", "")
+    ]
 
 
 def test_a_content_digest_is_sha_256(tmp_path):
