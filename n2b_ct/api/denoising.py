@@ -34,7 +34,7 @@ def denoise(
         options: Strength, residual, what to do with outputs that are there.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         progress: Called with (slices or pictures done, all of them, series or file).
-        scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers do the series and volumes;
+        scheduler: Address of a Dask scheduler, such as ``tls://host:8786``, whose workers do the series and volumes;
             they must see input, output and model under the same paths. None: all is done here.
         threads: Of the processor, for this process from now on; None: torch's own number, one a core.
 

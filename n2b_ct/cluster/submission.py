@@ -41,7 +41,7 @@ def on_cluster(scheduler: str, model_path: Path, device: str = "auto") -> Iterat
     """Connect to a scheduler, whose workers then do the tasks.
 
     Args:
-        scheduler: Its address, such as ``tcp://host:8786``.
+        scheduler: Its address, such as ``tls://host:8786``.
         model_path: Where workers find the model, absolute.
         device: What each worker computes on; ``auto`` is decided there.
 

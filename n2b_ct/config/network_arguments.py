@@ -16,7 +16,9 @@ from pydantic import AfterValidator, Field, JsonValue
 MOST_LAYERS = 64
 """Of anything that counts layers, blocks or levels."""
 MOST_KERNEL_PX = 63
-"""Side of any kernel, patch, stride or window inside a network."""
+"""Side of any kernel, patch or stride inside a network."""
+MOST_WINDOW_PX = 16
+"""Side of a window of attention, which keeps the fourth power of it."""
 MOST_ELSEWHERE = 2048
 """Of any other number: feature maps, groups, units."""
 
@@ -28,7 +30,8 @@ _FORBIDDEN = re.compile(
     r"|device|dtype|callback|preprocess|factory"
 )
 _BOUNDED = (
-    (re.compile(r"kernel|window|patch|stride|dilation|padding"), MOST_KERNEL_PX),
+    (re.compile(r"window"), MOST_WINDOW_PX),
+    (re.compile(r"kernel|patch|stride|dilation|padding"), MOST_KERNEL_PX),
     (re.compile(r"layer|block|depth|level|steps|repeat|num_res|head|^n_?stages"), MOST_LAYERS),
 )
 _ACTIVATIONS = {"relu", "leakyrelu", "prelu", "relu6", "selu", "celu", "elu", "gelu", "sigmoid", "tanh", "softmax"}

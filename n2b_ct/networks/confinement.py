@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import PurePath
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules import module as torch_modules
 
 from n2b_ct.errors import ConfigError, explain
@@ -56,7 +56,8 @@ def confined(name: str) -> Iterator[None]:
     _watch()
     limit = _SizeLimit(name)
     hooks = (
-        torch_modules.register_module_parameter_registration_hook(limit.count_parameter),
+        torch_modules.register_module_parameter_registration_hook(limit.count_values),
+        torch_modules.register_module_buffer_registration_hook(limit.count_values),
         torch_modules.register_module_module_registration_hook(limit.count_module),
     )
     _building.is_active = True
@@ -80,10 +81,10 @@ class _SizeLimit:
         self._name, self._thread = name, threading.get_ident()
         self._n_parameters = self._n_modules = 0
 
-    def count_parameter(self, _module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
-        """Take in a parameter."""
-        if parameter is not None and threading.get_ident() == self._thread:
-            self._n_parameters += parameter.numel()
+    def count_values(self, _module: nn.Module, _name: str, values: Tensor | None) -> None:
+        """Take in a parameter or a buffer."""
+        if values is not None and threading.get_ident() == self._thread:
+            self._n_parameters += values.numel()
             self._require("weights", self._n_parameters, MOST_PARAMETERS)
 
     def count_module(self, _module: nn.Module, _name: str, _submodule: nn.Module | None) -> None:

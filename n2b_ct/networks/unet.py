@@ -10,6 +10,8 @@ from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.networks.full_precision import FullPrecisionConv2d
 
 LEAK = 0.1
+MOST_LEVELS = 9
+"""Sides are multiples of 256 pixels then."""
 LAST_STD = 0.02
 
 
@@ -30,7 +32,7 @@ class SimpleUNet(nn.Module):
         max_features: The doubling stops here.
 
     Raises:
-        ConfigError: An argument is below 1.
+        ConfigError: An argument is below 1, or the levels are too many.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class SimpleUNet(nn.Module):
     ) -> None:
         super().__init__()
         _require_counts(n_features=n_features, depth=depth, max_features=max_features)
+        if depth > MOST_LEVELS:
+            raise ConfigError(explain("SimpleUNet.depth", f"must be at most {MOST_LEVELS}", depth, "lower it"))
         widths = [min(n_features * 2**level, max_features) for level in range(depth)]
         self.multiple = 2 ** (depth - 1)
         finest = nn.Sequential(_conv(in_channels, widths[0]), _conv(widths[0], widths[0]))

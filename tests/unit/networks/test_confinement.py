@@ -183,6 +183,22 @@ def test_a_network_of_too_many_weights_is_refused_before_they_are_made():
         build_network("SimpleUNet", {"n_features": 2048, "max_features": 2048, "depth": 3})
 
 
+def test_what_a_network_keeps_beside_its_weights_counts_too(monkeypatch):
+    class Keeping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("kept", torch.empty(MOST_PARAMETERS + 1, dtype=torch.uint8))
+
+    monkeypatch.setitem(offered.OWN_NETWORKS, "Keeping", Keeping)
+    with pytest.raises(ConfigError, match=rf"network Keeping: must have at most {MOST_PARAMETERS:,} weights"):
+        build_network("Keeping")
+
+
+def test_a_u_net_halves_an_image_eight_times_at_most():
+    with pytest.raises(ConfigError, match=r"SimpleUNet\.depth: must be at most 9, got 60; lower it"):
+        build_network("SimpleUNet", {"n_features": 1, "max_features": 1, "depth": 60})
+
+
 def test_a_network_of_too_many_layers_is_refused(monkeypatch):
     class Long(nn.Module):
         def __init__(self) -> None:
@@ -217,6 +233,7 @@ def test_large_networks_that_people_use_are_within_the_bounds():
         ({"n_features": 10**9}, "n_features must be at most 2048"),
         ({"n_features": -(10**400)}, "n_features must be at most 2048"),
         ({"kernels": [3, 10**6]}, "kernels must be at most 63"),
+        ({"window_size": 17}, "window_size must be at most 16"),
         ({"depth": 65}, "depth must be at most 64"),
         ({"channels": [1] * 33}, "channels must hold at most 32 values"),
         ({"channels": [[[[[1]]]]]}, "channels must be nested at most 3 deep"),
