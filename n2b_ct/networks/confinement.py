@@ -29,7 +29,7 @@ _REFUSED = (
     *("os.system", "os.exec", "os.spawn", "os.posix_spawn", "os.fork"),
     *("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link"),
 )
-_IMPORTED = {".py", ".pyc", ".so", ".pyd", ".dll", ".dylib", ".pth"}
+_IMPORTED = {".py", ".pyc", ".so", ".pyd", ".dll", ".dylib"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def test_one_torn_by_a_crash_is_passed_over(tmp_path, keep):
 def test_a_file_that_is_no_checkpoint_is_passed_over(tmp_path, content):
     whole = save(tmp_path, 10)
     (tmp_path / "checkpoint_iteration=20.pt").write_bytes(content)
+    assert newest_checkpoint(tmp_path) == (whole, 10)
+
+
+def test_a_zip_bomb_is_passed_over_before_it_is_unpacked(tmp_path):
+    whole = save(tmp_path, 10)
+    with zipfile.ZipFile(tmp_path / "checkpoint_iteration=20.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("checkpoint/data.pkl", bytes(50_000_000))
     assert newest_checkpoint(tmp_path) == (whole, 10)
 
 
