@@ -19,13 +19,15 @@ from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.hu import WINDOWS, Window
 
+_MOST_HU = 1_000_000.0
+
 
 class WindowSection(Section):
     """An HU interval."""
 
-    lower_hu: float
+    lower_hu: float = Field(ge=-_MOST_HU, le=_MOST_HU)
     """HU that the network sees as 0."""
-    upper_hu: float
+    upper_hu: float = Field(ge=-_MOST_HU, le=_MOST_HU)
     """HU that the network sees as 1."""
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from n2b_ct.hu import Window
 from n2b_ct.inference.torch_files import count_values, read_tensors
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.networks.build import size_multiple
+from n2b_ct.networks.confinement import MOST_PARAMETERS
 from n2b_ct.networks.denoiser import build_denoiser
 
 MODEL_FILE = "model.pt"
@@ -32,6 +33,7 @@ _CT_KEY, _PICTURES_KEY = "window_hu", "pictures"
 _MOST_BYTES = 1_000_000_000
 _MOST_VALUES = 2000
 _MOST_CHARACTERS = 200
+_MOST_UNFILLED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ _scale = TypeAdapter(PictureScale)
 def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyModel:
     section = DenoiserSection.model_validate(content["denoiser"])
     scale = _scale.validate_python(content[_PICTURES_KEY]) if _PICTURES_KEY in content else None
-    denoiser = build_denoiser(section, n_channels=scale.n_channels if scale else 1)
+    most_weights = _MOST_UNFILLED + 4 * _n_finite(content["weights"])  # some layers are made twice while they are built
+    denoiser = build_denoiser(section, scale.n_channels if scale else 1, most_weights)
     denoiser.load_state_dict(content["weights"])
     common: dict[str, Any] = {
         "section": section,
@@ -190,6 +193,22 @@ def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyMode
         return PictureModel(scale=scale, **common)
     lower_hu, upper_hu = content[_CT_KEY]
     return Model(window=WindowSection(lower_hu=lower_hu, upper_hu=upper_hu).window, **common)
+
+
+def _n_finite(weights: Mapping[str, Tensor]) -> int:
+    """Count the values of all weights.
+
+    Raises:
+        ValueError: They are too many, or some are no finite real numbers.
+    """
+    n_values = sum(value.numel() for value in weights.values())  # a view can stand for more than the file holds
+    if n_values > MOST_PARAMETERS:
+        msg = f"more than {MOST_PARAMETERS:,} weights"
+        raise ValueError(msg)
+    if any(value.is_complex() or not value.isfinite().all() for value in weights.values()):
+        msg = "weights that are no finite real numbers"
+        raise ValueError(msg)
+    return n_values
 
 
 def _short(name: object) -> str:

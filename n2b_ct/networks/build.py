@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from n2b_ct.config.network_arguments import ArgumentProblem, argument_problems
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.networks.bayes import BayesDenoiser
-from n2b_ct.networks.confinement import confined
+from n2b_ct.networks.confinement import MOST_PARAMETERS, confined
 from n2b_ct.networks.dncnn import DnCNN
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
 from n2b_ct.networks.offered import network_class
@@ -38,6 +38,7 @@ def build_network(
     passes: int = 2,
     n_channels: int = 1,
     seed: int | None = None,
+    most_weights: int = MOST_PARAMETERS,
 ) -> nn.Module:
     """Build a network from plain values and give it its output form.
 
@@ -52,6 +53,7 @@ def build_network(
         n_channels: Channels of the images: 1, or 3 for RGB.
         seed: The weights depend on it alone and torch's generator stays untouched; ``None`` draws them
             from torch's generator.
+        most_weights: A network of more is refused before it is whole.
 
     Returns:
         A module from ``[batch, n_channels, rows, cols]`` to float32 of the same shape.
@@ -63,7 +65,7 @@ def build_network(
     _require_suiting(found, output_form)
     keywords = _complete(found, dict(arguments or {}), n_channels)
     with _seeded(seed):
-        network = _construct(name, found, keywords)
+        network = _construct(name, found, keywords, most_weights)
     if output_form == "lowpass":
         return LowpassHead(network, kernel_px, passes)
     if output_form == "residual":
@@ -141,9 +143,9 @@ def _unknown_argument(key: str, known: list[str], value: object) -> str:
     return explain(f"network.arguments.{key}", f"must be one of {', '.join(known)}", value, remedy)
 
 
-def _construct(name: str, found: type[nn.Module], keywords: dict[str, Any]) -> nn.Module:
+def _construct(name: str, found: type[nn.Module], keywords: dict[str, Any], most_weights: int) -> nn.Module:
     try:
-        with confined(name):
+        with confined(name, most_weights):
             return found(**keywords)
     except ConfigError:
         raise

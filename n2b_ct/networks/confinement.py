@@ -47,17 +47,21 @@ class _ConfinementError(PermissionError):
 
 
 @contextmanager
-def confined(name: str) -> Iterator[None]:
+def confined(name: str, most_weights: int = MOST_PARAMETERS) -> Iterator[None]:
     """Let this thread build a network and nothing else.
+
+    Args:
+        name: Of the network.
+        most_weights: What it may have, where a file says how many there are to fill it.
 
     Raises:
         ConfigError: The constructor reached for the network, a file or a program, or made too many weights.
     """
     _watch()
-    limit = _SizeLimit(name)
+    limit = _SizeLimit(name, min(most_weights, MOST_PARAMETERS))
     hooks = (
-        torch_modules.register_module_parameter_registration_hook(limit.count_values),
-        torch_modules.register_module_buffer_registration_hook(limit.count_values),
+        torch_modules.register_module_parameter_registration_hook(limit.count_parameter),
+        torch_modules.register_module_buffer_registration_hook(limit.count_buffer),
         torch_modules.register_module_module_registration_hook(limit.count_module),
     )
     _building.is_active = True
@@ -77,15 +81,21 @@ def confined(name: str) -> Iterator[None]:
 class _SizeLimit:
     """Counts weights while they are made, before any is filled; other threads that build are left alone."""
 
-    def __init__(self, name: str) -> None:
-        self._name, self._thread = name, threading.get_ident()
-        self._n_parameters = self._n_modules = 0
+    def __init__(self, name: str, most_weights: int) -> None:
+        self._name, self._most_weights, self._thread = name, most_weights, threading.get_ident()
+        self._n_parameters = self._n_in_buffers = self._n_modules = 0
 
-    def count_values(self, _module: nn.Module, _name: str, values: Tensor | None) -> None:
-        """Take in a parameter or a buffer."""
-        if values is not None and threading.get_ident() == self._thread:
-            self._n_parameters += values.numel()
-            self._require("weights", self._n_parameters, MOST_PARAMETERS)
+    def count_parameter(self, _module: nn.Module, _name: str, parameter: Tensor | None) -> None:
+        """Take in a parameter."""
+        if parameter is not None and threading.get_ident() == self._thread:
+            self._n_parameters += parameter.numel()
+            self._require("weights", self._n_parameters, self._most_weights)
+
+    def count_buffer(self, _module: nn.Module, _name: str, buffer: Tensor | None) -> None:
+        """Take in what a layer keeps beside its weights."""
+        if buffer is not None and threading.get_ident() == self._thread:
+            self._n_in_buffers += buffer.numel()
+            self._require("values kept beside its weights", self._n_in_buffers, MOST_PARAMETERS)
 
     def count_module(self, _module: nn.Module, _name: str, _submodule: nn.Module | None) -> None:
         """Take in a layer."""

@@ -6,14 +6,16 @@ from torch import nn
 
 from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.networks.build import build_network
+from n2b_ct.networks.confinement import MOST_PARAMETERS
 
 
-def build_denoiser(section: DenoiserSection, n_channels: int = 1) -> nn.Module:
+def build_denoiser(section: DenoiserSection, n_channels: int = 1, most_weights: int = MOST_PARAMETERS) -> nn.Module:
     """Build F with its output form; weights follow from torch's seed.
 
     Args:
         section: Network, arguments and output form.
         n_channels: Of its images: 1, or 3 for RGB.
+        most_weights: A network of more is refused before it is whole.
 
     Raises:
         ConfigError: The network's name or an argument is wrong.
@@ -25,4 +27,5 @@ def build_denoiser(section: DenoiserSection, n_channels: int = 1) -> nn.Module:
         kernel_px=section.lowpass_kernel_px,
         passes=section.lowpass_passes,
         n_channels=n_channels,
+        most_weights=most_weights,
     )

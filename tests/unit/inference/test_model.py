@@ -170,6 +170,12 @@ def test_another_programs_file_is_refused(tmp_path, content):
         {"window_hu": [1.0]},
         {"window_hu": ["a", "b"]},
         {"window_hu": [float("-inf"), float("inf")]},
+        {"window_hu": [-1e308, 1e308]},
+        {"weights": {key: value * float("nan") for key, value in weights_of().items()}},
+        {"weights": {key: value.to(torch.complex64) for key, value in weights_of().items()}},
+        {"weights": {key: value.to_sparse() for key, value in weights_of().items()}},
+        {"weights": {"network.last.bias": torch.zeros(1).expand(100_000, 100_000)}},
+        {"denoiser": {"name": "SwinUNETR", "output": "direct", "arguments": {"depths": [64, 64, 64, 64]}}},
         {"denoiser": {"name": "HoVerNet", "arguments": {"pretrained_url": "http://127.0.0.1:18932/beacon"}}},
         {"denoiser": {"name": "SimpleUNet", "lowpass_kernel_px": 1_000_000_001}},
         {"denoiser": {"name": "SimpleUNet", "lowpass_passes": 10**9}},
@@ -242,6 +248,13 @@ def test_a_list_that_holds_itself_many_times_is_never_written_out(tmp_path, key)
     bomb: object = nested(60) if key == "window_hu" else {"arguments": {"channels": nested(60)}}
     with pytest.raises(ModelError, match="must hold at most 2000 plain values beside its weights, got more"):
         load_model(change(tmp_path / "model.pt", **{key: bomb}))
+
+
+def test_a_network_of_more_weights_than_the_file_holds_is_not_built_to_its_end(tmp_path):
+    save(tmp_path / "model.pt")
+    change(tmp_path / "model.pt", denoiser={"name": "DnCNN", "output": "direct"})
+    with pytest.raises(ModelError, match=r"got network DnCNN: must have at most 10\d,\d\d\d weights, got more"):
+        load_model(tmp_path)
 
 
 def test_what_is_wrong_with_a_model_is_named(tmp_path):

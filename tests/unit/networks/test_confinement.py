@@ -190,7 +190,7 @@ def test_what_a_network_keeps_beside_its_weights_counts_too(monkeypatch):
             self.register_buffer("kept", torch.empty(MOST_PARAMETERS + 1, dtype=torch.uint8))
 
     monkeypatch.setitem(offered.OWN_NETWORKS, "Keeping", Keeping)
-    with pytest.raises(ConfigError, match=rf"network Keeping: must have at most {MOST_PARAMETERS:,} weights"):
+    with pytest.raises(ConfigError, match=rf"network Keeping: must have at most {MOST_PARAMETERS:,} values kept"):
         build_network("Keeping")
 
 
