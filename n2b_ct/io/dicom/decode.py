@@ -8,14 +8,21 @@ import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.frames.enhanced import parse_slice
+from n2b_ct.io.dicom.pixels.decoders import load_imagecodecs
 from n2b_ct.io.dicom.pixels.stored import stored_values
 from n2b_ct.io.dicom.reading.checks import KIND_CHECKS, PIXEL_CHECKS
-from n2b_ct.io.dicom.reading.parse import Parsed
+from n2b_ct.io.dicom.reading.parse import Parsed, load_character_sets
 from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.values import quiet_pydicom
 from n2b_ct.io.sandbox.frames import Answer
 
 DECODE = f"{__name__}:decode"
+
+
+def prepare() -> None:
+    """Load what is loaded late otherwise: in a worker, before any slice's time runs."""
+    load_character_sets()
+    load_imagecodecs()
 
 
 def decode(path: str, frame_number: int | None = None, assume_hu: bool = False) -> Answer:

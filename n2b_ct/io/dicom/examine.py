@@ -12,7 +12,7 @@ from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.frames.enhanced import Frames, is_enhanced
 from n2b_ct.io.dicom.reading.checks import Check, checks_for
 from n2b_ct.io.dicom.reading.header import SliceHeader, slice_header
-from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
+from n2b_ct.io.dicom.reading.parse import Parsed, load_character_sets, parse_file
 from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.values import lenient_text, quiet_pydicom
@@ -22,6 +22,11 @@ from n2b_ct.io.series import FileRecord, public_uid
 EXAMINE = f"{__name__}:examine"
 
 Findings = list[SliceHeader | FileRecord]
+
+
+def prepare() -> None:
+    """Load what is loaded late otherwise: in a worker, before any file's time runs."""
+    load_character_sets()
 
 
 def examine_file(path: Path, *, repair_uids: bool = False, assume_hu: bool = False) -> Findings:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import atexit
 import os
-import queue
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from threading import Event
 from typing import Any
 
-from n2b_ct.errors import SeriesError, explain
+from n2b_ct.errors import SeriesError
+from n2b_ct.io.sandbox.deaths import Death
 from n2b_ct.io.sandbox.frames import Answer
 from n2b_ct.io.sandbox.process import Limits, WorkerDiedError, WorkerProcess
+from n2b_ct.io.sandbox.workers import Workers
 
 _N_WORKERS_MAX = 8
 
 Outcome = Answer | SeriesError
-
-_DEATHS = {
-    "time_limit": ("must be read in time", "a reader that never ended"),
-    "memory_limit": ("must be readable in little memory", "more than the limit"),
-    "reader_crashed": ("must be readable", "a crash of its decoder"),
-}
+Item = dict[str, Any]
 
 
 class Sandbox:
@@ -38,10 +35,8 @@ class Sandbox:
 
     def __init__(self, n_workers: int | None = None, limits: Limits | None = None) -> None:
         self.n_workers = n_workers or min(_n_cores(), _N_WORKERS_MAX)
-        self._limits = limits or Limits()
-        self._idle: queue.LifoQueue[WorkerProcess] = queue.LifoQueue()
+        self._workers = Workers(limits or Limits())
         self._threads = ThreadPoolExecutor(self.n_workers, thread_name_prefix="n2b-ct-sandbox")
-        self._is_closed = False
 
     def ask(self, task: str, **arguments: Any) -> Answer:
         """Run one task and wait for it.
@@ -51,70 +46,82 @@ class Sandbox:
             arguments: JSON values.
 
         Raises:
-            SeriesError: What the task raised, or ``time_limit``, ``memory_limit``, ``reader_crashed``.
+            SeriesError: What the task raised; ``time_limit``, ``memory_limit``, ``reader_crashed`` or
+                ``reader_killed`` where several workers died of it.
+            DataError: No worker starts.
         """
-        outcome = self._run(task, [arguments])[0]
+        outcome = self._outcomes(task, [arguments], Event())[0]
         if isinstance(outcome, SeriesError):
             raise outcome
         return outcome
 
-    def ask_each(self, task: str, items: Iterable[dict[str, Any]], *, n_together: int = 1) -> Iterator[Outcome]:
+    def ask_each(self, task: str, items: Iterable[Item], *, n_together: int = 1) -> Iterator[Outcome]:
         """Run a task on many items, in parallel; yields the outcomes in the items' order.
 
         Args:
             task: ``"module:function"`` within n2b_ct.io.
             items: Keyword arguments for each; taken only a little ahead of what was yielded.
             n_together: Items in one request: many where each is short.
+
+        Raises:
+            DataError: No worker starts.
         """
         remaining = iter(items)
         waiting: deque[Future[list[Outcome]]] = deque()
+        is_over = Event()
         try:
             while True:
                 while len(waiting) < self.n_workers + 1 and (together := list(islice(remaining, n_together))):
-                    waiting.append(self._threads.submit(self._run, task, together))
+                    waiting.append(self._threads.submit(self._outcomes, task, together, is_over))
                 if not waiting:
                     return
                 yield from waiting.popleft().result()
         finally:
+            is_over.set()
             for future in waiting:
                 future.cancel()
 
     def close(self) -> None:
         """End all workers; the sandbox cannot be used again."""
-        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        self._workers.close()
 
-    def _run(self, task: str, items: Sequence[dict[str, Any]]) -> list[Outcome]:
-        """Run items one after the other; the item that a worker dies of gets the blame."""
+    def _outcomes(self, task: str, items: Sequence[Item], is_over: Event) -> list[Outcome]:
+        """Run items one after the other; those behind one that a worker dies of go on in another worker."""
         outcomes: list[Outcome] = []
         while len(outcomes) < len(items):
-            worker = self._worker()
-            try:
-                for outcome in worker.ask(task, items[len(outcomes) :]):
-                    outcomes.append(outcome)
-            except WorkerDiedError as death:
-                worker.close()
-                outcomes.append(_death(death.reason))
-            except BaseException:
-                worker.close()
-                raise
-            else:
-                self._keep(worker)
+            worker = self._workers.begin(task, items[len(outcomes) :], is_over)
+            death = self._extend(outcomes, worker, len(items) - len(outcomes))
+            if death is not None:
+                outcomes.append(self._again(task, items[len(outcomes)], death, is_over))
         return outcomes
 
-    def _worker(self) -> WorkerProcess:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            return WorkerProcess(self._limits)
+    def _again(self, task: str, item: Item, death: Death, is_over: Event) -> Outcome:
+        """Give an item that a worker died of to new workers, alone; it is blamed once they have died of it as well."""
+        outcomes: list[Outcome] = []
+        n_deaths = 1
+        while n_deaths < death.n_tries:
+            is_over.wait(death.pause_s(n_deaths))
+            worker = self._workers.begin(task, [item], is_over, is_last_try=True)
+            last = self._extend(outcomes, worker, 1)
+            if last is None:
+                return outcomes[0]
+            death, n_deaths = last, n_deaths + 1
+        return death.as_error(n_deaths)
 
-    def _keep(self, worker: WorkerProcess) -> None:
-        if self._is_closed:
+    def _extend(self, outcomes: list[Outcome], worker: WorkerProcess, n_items: int) -> Death | None:
+        """Take in the outcomes of what a worker has begun; returns what it died of, if it did."""
+        try:
+            for outcome in worker.outcomes(n_items):
+                outcomes.append(outcome)
+        except WorkerDiedError as end:
             worker.close()
-        else:
-            self._idle.put(worker)
+            return end.death
+        except BaseException:
+            worker.close()
+            raise
+        self._workers.take_back(worker)
+        return None
 
 
 _shared: dict[int, Sandbox] = {}
@@ -127,11 +134,6 @@ def shared_sandbox() -> Sandbox:
         own = _shared[os.getpid()] = Sandbox()
         atexit.register(own.close)
     return own
-
-
-def _death(reason: str) -> SeriesError:
-    requirement, got = _DEATHS[reason]
-    return SeriesError(reason, explain("file", requirement, got, "leave it out"))
 
 
 def _n_cores() -> int:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from n2b_ct.errors import DataError, SeriesError, explain
+from n2b_ct.errors import SeriesError
+from n2b_ct.io.sandbox.deaths import Death, death_by_idling, death_by_lack, death_by_memory, death_by_status
 from n2b_ct.io.sandbox.frames import Answer, as_outcome, receive, send
+from n2b_ct.io.sandbox.waiting import IdleClock, IdleTooLongError, PatientPipe
 
 _ENTRY = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from n2b_ct.io.sandbox.worker import main; main()"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _CLOSING_SECONDS = 1.0
+_GROWN_SHARE = 0.25  # of the memory that one item may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,87 +30,157 @@ class Limits:
     """What one item may cost.
 
     Attributes:
-        seconds: Wall time.
-        n_memory_bytes: Address space of the worker; about a tenth of it is the interpreter with its libraries.
+        first_cpu_s: Processor time of its first reader.
+        cpu_s: Processor time of its second one, which reads it alone; both together stay below half a minute.
+        idle_s: Time in which its reader neither computes nor waits for a processor.
+        n_memory_bytes: Address space that it may take beyond what the worker has when it is ready.
     """
 
-    seconds: float = 20.0
+    first_cpu_s: float = 8.0
+    cpu_s: float = 20.0
+    idle_s: float = 300.0
     n_memory_bytes: int = 3 * 2**29
 
 
-class WorkerDiedError(Exception):
-    """A worker ended while it had an item in hand; ``reason`` is a code for that item."""
+class NotReadyError(Exception):
+    """A worker ended before it had an item in hand: no item is to blame."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
+    def __init__(self, death: Death) -> None:
+        self.death = death
+        super().__init__(death.got)
+
+
+class WorkerDiedError(Exception):
+    """A worker ended while it had an item in hand."""
+
+    def __init__(self, death: Death) -> None:
+        self.death = death
+        super().__init__(death.got)
+
+
+class UnwantedError(Exception):
+    """Nobody waits for the outcome any more."""
 
 
 class WorkerProcess:
-    """A running worker; ask it until it dies, then throw it away.
+    """A running worker; give it work until it dies, then throw it away.
 
     Raises:
-        DataError: No worker can be started at all.
+        OSError: The system starts no process.
+        NotReadyError: It started one, which ended.
     """
 
     def __init__(self, limits: Limits) -> None:
-        settings = [_import_path(), str(limits.seconds), str(limits.n_memory_bytes)]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-P", "-c", _ENTRY, *settings],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONDONTWRITEBYTECODE": "1"},
-            )
-        except OSError as error:
-            raise _cannot_start(error.strerror) from error
+        self._limits = limits
+        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+            [sys.executable, "-P", "-c", _ENTRY, _import_path(), str(limits.n_memory_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        self._clock = IdleClock(self._process.pid, limits.idle_s)
         self._requests = cast("BinaryIO", self._process.stdin)
-        self._answers = cast("BinaryIO", self._process.stdout)
-        if receive(self._answers) is None:
+        pipe = cast("BinaryIO", self._process.stdout)
+        self._answers = cast("BinaryIO", io.BufferedReader(PatientPipe(pipe, self._clock.tick_s, self._look_up)))
+        self._is_wanted: Callable[[], bool] = _always
+        self._n_bytes_when_ready = 0
+        self._cpu_s = limits.first_cpu_s
+        try:
+            self._require_ready()
+        except BaseException:
             self.close()
-            raise _cannot_start(f"exit status {self._process.returncode}")
+            raise
 
-    def ask(self, task: str, items: Sequence[dict[str, Any]]) -> Iterator[Answer | SeriesError]:
-        """Give several items of work; yields their outcomes in order, each as soon as it is there.
+    def begin(
+        self, task: str, items: Sequence[dict[str, Any]], *, is_last_try: bool, is_wanted: Callable[[], bool]
+    ) -> None:
+        """Hand over items of work, and wait until the worker has all that the task needs.
+
+        Args:
+            task: ``"module:function"`` within n2b_ct.io.
+            items: Keyword arguments for each.
+            is_last_try: Give every item all of its processor time.
+            is_wanted: Asked now and then; once it says no, the waiting ends.
+
+        Raises:
+            NotReadyError: The worker is gone.
+            UnwantedError: Nobody waits any more.
+        """
+        self._is_wanted = is_wanted
+        self._cpu_s = self._limits.cpu_s if is_last_try else self._limits.first_cpu_s
+        # paths may be relative, and the parent may have gone elsewhere since the worker started
+        order = {"task": task, "items": list(items), "folder": _working_folder(), "cpu_s": self._cpu_s}
+        with suppress(BrokenPipeError):  # what it died of is found out next
+            send(self._requests, order)
+        self._require_ready()
+
+    def outcomes(self, n_items: int) -> Iterator[Answer | SeriesError]:
+        """Yield the outcomes of what was begun, in order, each as soon as it is there.
 
         Raises:
             WorkerDiedError: At the first item that has no outcome; nothing is known of those behind it.
+            UnwantedError: Nobody waits any more.
         """
-        try:
-            # paths may be relative, and the parent may have gone elsewhere since the worker started
-            send(self._requests, {"task": task, "items": list(items), "folder": _working_folder()})
-        except OSError as error:
-            raise WorkerDiedError(self._cause()) from error
-        for _ in items:
-            answer = receive(self._answers)
-            if answer is None:
-                raise WorkerDiedError(self._cause())
-            yield as_outcome(answer)
+        for _ in range(n_items):
+            answer = self._next_answer()
+            if isinstance(answer, Death):
+                raise WorkerDiedError(answer)
+            outcome = as_outcome(answer)
+            if isinstance(outcome, SeriesError) and outcome.reason == "memory_limit":
+                raise WorkerDiedError(death_by_memory(self._limits.n_memory_bytes))
+            yield outcome
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended meanwhile."""
+        return self._process.poll() is None
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether earlier items have left so much behind that the next one might lack memory."""
+        n_more = _n_address_bytes(self._process.pid) - self._n_bytes_when_ready
+        return n_more > _GROWN_SHARE * self._limits.n_memory_bytes
 
     def close(self) -> None:
-        """End the process, at once if it is busy."""
-        for stream in (self._requests, self._answers):
-            try:
-                stream.close()
-            except OSError:
-                continue  # what was left to be said no longer matters
-        try:
-            self._process.wait(_CLOSING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End the process, at once if it is busy; one that the system cannot end is left to the system."""
+        for stream in (self._requests, self._answers, self._process.stdout):
+            with suppress(OSError):  # what was left to be said no longer matters
+                cast("BinaryIO", stream).close()
+        self._ended()
 
-    def _cause(self) -> str:
-        """Tell from how the process ended what it died of."""
+    def _require_ready(self) -> None:
+        answer = self._next_answer()
+        if isinstance(answer, Death):
+            raise NotReadyError(answer)
+        if not answer.note["ready"]:
+            raise NotReadyError(death_by_lack(answer.note["missing"]))
+        self._n_bytes_when_ready = _n_address_bytes(self._process.pid)
+
+    def _next_answer(self) -> Answer | Death:
+        """The next frame; where there is none, what the worker died of."""
+        self._clock.restart()
         try:
-            status = self._process.wait(_CLOSING_SECONDS)
+            answer = receive(self._answers)
+        except IdleTooLongError:
+            self._process.kill()
+            return death_by_idling(self._limits.idle_s)
+        return death_by_status(self._ended(), self._cpu_s) if answer is None else answer
+
+    def _look_up(self) -> None:
+        if not self._is_wanted():
+            raise UnwantedError
+        self._clock.tick()
+
+    def _ended(self) -> int:
+        """Wait until the process has ended, and see to it; returns its exit status, negative for a signal."""
+        try:
+            return self._process.wait(_CLOSING_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            status = self._process.wait()
-        if status == -getattr(signal, "SIGALRM", 0):
-            return "time_limit"
-        return "memory_limit" if status == -getattr(signal, "SIGKILL", 0) else "reader_crashed"
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_CLOSING_SECONDS)
+        return -getattr(signal, "SIGKILL", 0)
 
 
 def _import_path() -> str:
@@ -121,5 +196,14 @@ def _working_folder() -> str:
         return os.sep
 
 
-def _cannot_start(got: str | None) -> DataError:
-    return DataError(explain("reader process", "must start", got, "check memory and process limits"))
+def _n_address_bytes(process_number: int) -> int:
+    """Address space of a process (proc(5), statm); 0 where the system does not tell."""
+    try:
+        n_pages = int(Path(f"/proc/{process_number}/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, IndexError):
+        return 0
+    return n_pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _always() -> bool:
+    return True

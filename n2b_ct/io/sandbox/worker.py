@@ -1,8 +1,9 @@
-"""The worker process, started by :mod:`.process` with the arguments IMPORT_PATH SECONDS MEMORY_BYTES.
+"""The worker process, started by :mod:`.process` with the arguments IMPORT_PATH MEMORY_BYTES.
 
-It reads requests from standard input and answers on standard output, until its input ends. Its limits are
-the kernel's: address space, no core file, no file may be written, and an alarm that ends the process when
-one item takes too long. (Where the system has no such limits, it runs without them.)
+It reads requests from standard input and answers on standard output, until its input ends. What a task imports is
+there before its first item, so no item pays for it. Its limits are the kernel's: address space beyond what the ready
+worker has, no core file, no file may be written, and a timer of processor time that ends the process when one item
+takes too much. (Where the system has no such limits, it runs without them.)
 """
 
 from __future__ import annotations
@@ -12,31 +13,40 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.sandbox.frames import Answer, failure_note, receive, send
 
 _TASK_ROOM = "n2b_ct.io."
+_PREPARE = "prepare"
 
 Task = Callable[..., Answer]
 
 
 def main() -> None:
     """Answer requests until there are no more."""
-    seconds, n_memory_bytes = float(sys.argv[2]), int(sys.argv[3])
+    n_memory_bytes = int(sys.argv[2])
     requests, answers = _private_streams()
-    if hasattr(signal, "SIGINT"):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    _limit_resources(n_memory_bytes)
+    _settle_signals()
+    _forbid_files()
     send(answers, {"ready": True})
     while (request := receive(requests)) is not None:
+        try:
+            task = _prepared(str(request.note["task"]), n_memory_bytes)
+        except Exception as error:
+            send(answers, {"ready": False, "missing": type(error).__name__})
+            continue
         _go_to(str(request.note["folder"]))
+        send(answers, {"ready": True})
         for arguments in request.note["items"]:
-            _set_alarm(seconds)
-            note, payload = _answer(str(request.note["task"]), arguments)
-            _set_alarm(0)
+            _limit_cpu(request.note["cpu_s"])
+            note, payload = _answer(task, arguments)
+            _limit_cpu(0)
             send(answers, note, payload)
+            if note.get("reason") == "memory_limit":
+                return  # what is left of this process's memory is no fair share for the next item
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -49,6 +59,64 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
+def _settle_signals() -> None:
+    """Leave Ctrl-C, which reaches the whole group, to the parent; let the timer end this process, come what may."""
+    if hasattr(signal, "SIGINT"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGPROF"):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
+
+
+def _forbid_files() -> None:
+    """No core file, and no other file of more than 0 bytes."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+        resource.setrlimit(kind, (0, 0))
+
+
+def _prepared(name: str, n_memory_bytes: int) -> Task:
+    """Import a task and all that it will need, without limits; its module's ``prepare`` loads what it imports late."""
+    _limit_memory(None)
+    module_name, _, function = name.partition(":")
+    if not module_name.startswith(_TASK_ROOM):
+        msg = f"{name} is no task"
+        raise ValueError(msg)
+    module = importlib.import_module(module_name)
+    getattr(module, _PREPARE, _nothing)()
+    _limit_memory(n_memory_bytes)
+    return cast("Task", getattr(module, function))
+
+
+def _nothing() -> None: ...
+
+
+def _limit_memory(n_more_bytes: int | None) -> None:
+    """Limit the address space to so much more than there is now: libraries take more or less of it on each machine."""
+    try:
+        import resource
+
+        n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (ImportError, OSError):
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = hard if n_more_bytes is None else n_pages * resource.getpagesize() + n_more_bytes
+    lowered = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (lowered, hard))
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Let the kernel end this process after so much processor time, in Python code or not; 0 calls it off.
+
+    No handler, so no decoder's loop can put it off.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 def _go_to(folder: str) -> None:
     """Stand where the parent stands, so that relative paths mean the same; nowhere, if that folder is gone."""
     try:
@@ -57,31 +125,10 @@ def _go_to(folder: str) -> None:
         os.chdir(os.sep)
 
 
-def _limit_resources(n_memory_bytes: int) -> None:
-    try:
-        import resource
-    except ImportError:
-        return
-    for kind, limit in (
-        (resource.RLIMIT_AS, n_memory_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        lowered = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (lowered, lowered))
-
-
-def _set_alarm(seconds: float) -> None:
-    """Let the kernel end this process after a while, in Python code or not; 0 calls it off."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def _answer(name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes | bytearray | memoryview]:
+def _answer(task: Task, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes | bytearray | memoryview]:
     """Run one task; whatever it raises becomes an answer."""
     try:
-        answer = _task(name)(**arguments)
+        answer = task(**arguments)
     except SeriesError as error:
         return failure_note(error), b""
     except MemoryError:
@@ -91,11 +138,3 @@ def _answer(name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes
         message = explain("file", "must be readable", type(error).__name__, "replace the file or leave it out")
         return failure_note(SeriesError("unreadable", message)), b""
     return answer.note, answer.payload
-
-
-def _task(name: str) -> Task:
-    module, _, function = name.partition(":")
-    if not module.startswith(_TASK_ROOM):
-        msg = f"{name} is no task"
-        raise ValueError(msg)
-    return cast("Task", getattr(importlib.import_module(module), function))

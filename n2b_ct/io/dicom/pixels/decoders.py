@@ -25,6 +25,16 @@ def is_imagecodecs_installed() -> bool:
     return importlib.util.find_spec(IMAGECODECS) is not None
 
 
+def load_imagecodecs() -> None:
+    """Load the extra's decoders, if it is there and whole; one that is not says so when a slice needs it."""
+    try:
+        import imagecodecs
+
+        _ = imagecodecs.jpeg8_decode, imagecodecs.jpegxl_decode
+    except Exception:  # noqa: S110 (a slice that needs it has a better error)
+        pass
+
+
 def decode_frame(kind: Family, frame: bytes, n_pixels: int, word_type: np.dtype) -> np.ndarray:
     """Decode one frame of one sample a pixel, whose header was checked.
 

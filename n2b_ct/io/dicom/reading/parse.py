@@ -5,6 +5,7 @@ Everything that pydicom or the file system throws becomes a SeriesError here.
 
 from __future__ import annotations
 
+import codecs
 import os
 import zlib
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import data_element_generator
 from pydicom.filereader import read_dataset as parse_elements
@@ -66,6 +68,12 @@ class Parsed:
     def transfer_syntax(self) -> str:
         """TransferSyntaxUID as text."""
         return text(self.dataset.file_meta, "TransferSyntaxUID")
+
+
+def load_character_sets() -> None:
+    """Load the codecs of all character sets, which Python loads when it meets them; for those whose time is limited."""
+    for name in filter(None, python_encoding.values()):
+        codecs.lookup(name)
 
 
 def parse_file(path: Path, *, with_pixels: bool) -> Parsed:
