@@ -115,7 +115,7 @@ def _thickness_mm(series: FoundSeries) -> float:
         thickness = float(told)
     except ValueError:
         thickness = 0.0
-    if thickness > 0.0:
+    if 0.0 < thickness < float("inf"):
         return thickness
     return float(np.diff(np.unique(series.positions_mm)).min(initial=np.inf))
 

@@ -6,6 +6,7 @@ pydicom hands over ``'one'`` or ``'-1024,0'`` as a plain string without a word; 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import warnings
@@ -131,7 +132,10 @@ def numbers(dataset: Dataset, keyword: str, n_values: int) -> tuple[float, ...] 
     parts = content.split("\\")
     if len(parts) != n_values or not all(map(_NUMBER.fullmatch, parts)):
         raise _bad_value(keyword, f"{n_values} decimal number(s)", shown(content))
-    return tuple(float(part) for part in parts)
+    found = tuple(float(part) for part in parts)
+    if not all(map(math.isfinite, found)):  # 1e400 has the form of a number, but no float holds it
+        raise _bad_value(keyword, f"{n_values} finite number(s)", shown(content))
+    return found
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:

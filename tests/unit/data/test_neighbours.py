@@ -67,7 +67,7 @@ def test_one_side_is_the_nearer_one():
     assert neighbour_positions(slices, NeighboursSection(sides="one")) == [(1,), (2,), (1,)]
 
 
-@pytest.mark.parametrize("thickness", [None, "", "thin", "0"])
+@pytest.mark.parametrize("thickness", [None, "", "thin", "0", "1e400", "nan"])
 def test_without_a_thickness_slices_count_as_touching(thickness):
     assert found(role(series("s", (0.0, 2.0, 4.0), thickness))) == [{1}, {0, 2}, {1}]
 

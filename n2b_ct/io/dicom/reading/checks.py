@@ -20,6 +20,8 @@ CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 _LARGEST_HU = float(np.finfo(np.float32).max)
 _UNIT_TOLERANCE = 1e-2
+_FURTHEST_MM = 1e6
+_SPACINGS_MM = (1e-6, 1e6)  # whoever multiplies lengths gets finite numbers, and nobody's pixels are left out
 
 Check = Callable[[Parsed], None]
 
@@ -64,6 +66,14 @@ def require_grayscale(parsed: Parsed) -> None:
         raise _refusal("not_grayscale", parsed, "must be monochrome", shown(colours), "leave it out")
 
 
+def require_one_frame(parsed: Parsed) -> None:
+    """One frame, as CT Image Storage has it (PS3.3 A.3); cone-beam scanners have put whole volumes into it."""
+    n_frames = integer(parsed.dataset, "NumberOfFrames")
+    if n_frames not in (None, 1):
+        remedy = "export it as Enhanced CT or as one file a slice"
+        raise _refusal("bad_value", parsed, "CT Image Storage must hold one frame", f"{n_frames} frames", remedy)
+
+
 def require_uids(parsed: Parsed) -> None:
     """Study, series and instance are named."""
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
@@ -74,7 +84,10 @@ def require_uids(parsed: Parsed) -> None:
 def require_geometry(parsed: Parsed) -> None:
     """Position and orientation are there; direction cosines are perpendicular units, pixels have a size."""
     _require_attributes(parsed, ("ImagePositionPatient", "ImageOrientationPatient"))
-    numbers(parsed.dataset, "ImagePositionPatient", 3)
+    position_mm = numbers(parsed.dataset, "ImagePositionPatient", 3) or (0.0,)
+    if max(map(abs, position_mm)) > _FURTHEST_MM:
+        got = shown(text(parsed.dataset, "ImagePositionPatient"))
+        raise _refusal("bad_value", parsed, "ImagePositionPatient must lie within 1 km", got, "correct it")
     cosines = numbers(parsed.dataset, "ImageOrientationPatient", 6) or (0.0,) * 6
     if not _are_perpendicular_units(cosines[:3], cosines[3:]):
         got = shown(text(parsed.dataset, "ImageOrientationPatient"))
@@ -101,7 +114,7 @@ def require_pixel_description(parsed: Parsed) -> None:
 
 
 def require_size(parsed: Parsed) -> None:
-    """One frame, of a size a CT slice can have: checked before anything is decoded."""
+    """A size that a CT slice can have: checked before anything is decoded."""
     rows, cols = integer(parsed.dataset, "Rows") or 0, integer(parsed.dataset, "Columns") or 0
     if rows * cols > N_PIXELS_MAX:
         raise _refusal(
@@ -109,8 +122,8 @@ def require_size(parsed: Parsed) -> None:
         )
     if parsed.frame_number is None:
         require_few_pixel_bytes(parsed.path.name, parsed.n_pixel_bytes)
-    if rows <= 0 or cols <= 0 or integer(parsed.dataset, "NumberOfFrames") not in (None, 1):
-        raise _refusal("bad_value", parsed, "must be one frame with pixels", f"{rows}x{cols}", "correct the header")
+    if rows <= 0 or cols <= 0:
+        raise _refusal("bad_value", parsed, "must have rows and columns", f"{rows}x{cols}", "correct the header")
 
 
 def require_rescale(parsed: Parsed) -> None:
@@ -176,9 +189,9 @@ def _are_perpendicular_units(along_row: Sequence[float], along_column: Sequence[
 
 def _require_positive_spacing(parsed: Parsed) -> None:
     spacing_mm = numbers(parsed.dataset, "PixelSpacing", 2)
-    if spacing_mm is not None and min(spacing_mm) <= 0:
-        got = text(parsed.dataset, "PixelSpacing")
-        raise _refusal("bad_value", parsed, "PixelSpacing must be positive", got, "correct it")
+    if spacing_mm is not None and not _SPACINGS_MM[0] <= min(spacing_mm) <= max(spacing_mm) <= _SPACINGS_MM[1]:
+        got = shown(text(parsed.dataset, "PixelSpacing"))
+        raise _refusal("bad_value", parsed, "PixelSpacing must be positive and no more than 1 km", got, "correct it")
 
 
 def _require_attributes(parsed: Parsed, keywords: tuple[str, ...]) -> None:
@@ -191,7 +204,13 @@ def _refusal(reason: str, parsed: Parsed, requirement: str, got: object, remedy:
     return SeriesError(reason, explain(parsed.path.name, requirement, got, remedy))
 
 
-KIND_CHECKS: tuple[Check, ...] = (require_ct_class, require_no_localizer, require_grayscale, require_whole_header)
+KIND_CHECKS: tuple[Check, ...] = (
+    require_ct_class,
+    require_no_localizer,
+    require_grayscale,
+    require_whole_header,
+    require_one_frame,
+)
 PIXEL_CHECKS: tuple[Check, ...] = (
     require_pixel_description,
     require_size,

@@ -11,6 +11,7 @@ import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from n2b_ct.errors import DataError
+from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.reasons import ERRORS, SKIPS
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.series import SeriesRef
@@ -160,6 +161,9 @@ def test_one_uid_for_two_images_refuses_both(tmp_path):
         ({"PixelData": None}, "pixel_missing"),
         ({"PixelData": bytes(100)}, "pixel_truncated"),
         ({"PixelSpacing": ["0.5", "0.5", "0.5"]}, "bad_value"),
+        ({"PixelSpacing": ["0.5", "1e300"]}, "bad_value"),
+        ({"PixelSpacing": ["1e-300", "1"]}, "bad_value"),
+        ({"ImagePositionPatient": ["0", "0", "1e300"]}, "bad_value"),
     ],
 )
 def test_a_slice_that_cannot_be_trusted_gets_its_reason(tmp_path, changes, reason):
@@ -170,6 +174,54 @@ def test_a_slice_that_cannot_be_trusted_gets_its_reason(tmp_path, changes, reaso
     assert reason in {**SKIPS, **ERRORS}
     assert "patient" not in record.detail
     assert "\n" not in record.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"NumberOfFrames": "5"}, "CT Image Storage must hold one frame, got 5 frames; export it as Enhanced CT"),
+        ({"NumberOfFrames": "5", "ImagePositionPatient": None}, "must hold one frame, got 5 frames"),
+        ({"NumberOfFrames": "0"}, "CT Image Storage must hold one frame, got 0 frames"),
+        ({"NumberOfFrames": "400", "Rows": 4096, "Columns": 4096}, "must hold one frame, got 400 frames"),
+        ({"NumberOfFrames": "400", "Rows": 40960}, "must hold one frame, got 400 frames"),
+        ({"Rows": 0}, "slice: must have rows and columns, got 0x32"),
+    ],
+)
+def test_what_is_no_single_frame_is_told_by_its_frames(tmp_path, changes, said):
+    (record,) = scan(save(make_ct_dataset(**changes), tmp_path / "slice")).records
+    assert (record.reason, said in record.detail) == ("bad_value", True)
+
+
+def save_with_infinity(tmp_path: Path, keyword: str, values: list[str]) -> Path:
+    """Write a number that has a number's form, and that no float holds."""
+    path = save(make_ct_dataset(**{keyword: values}), tmp_path / "slice")
+    path.write_bytes(path.read_bytes().replace(b"1e200", b"1e400"))
+    return path
+
+
+@pytest.mark.parametrize("number", ["1e200", "-1e200"])
+@pytest.mark.parametrize(
+    ("keyword", "n_before"),
+    [
+        ("ImagePositionPatient", 2),
+        ("ImageOrientationPatient", 5),
+        ("PixelSpacing", 1),
+        ("RescaleSlope", 0),
+        ("RescaleIntercept", 0),
+    ],
+)
+def test_a_number_that_no_float_holds_is_refused_with_its_attribute(tmp_path, keyword, n_before, number):
+    (record,) = scan(save_with_infinity(tmp_path, keyword, ["1"] * n_before + [number])).records
+    assert record.reason == "bad_value"
+    assert f"{keyword}: must be {n_before + 1} finite number(s), got " in record.detail
+    assert number.replace("1e200", "1e400") in record.detail
+
+
+@pytest.mark.parametrize("keyword", ["SliceLocation", "GantryDetectorTilt", "SliceThickness"])
+def test_an_infinite_number_that_only_informs_informs_of_nothing(tmp_path, keyword):
+    (series,) = scan(save_with_infinity(tmp_path, keyword, ["1e200"])).series
+    assert irregularities(series) == ()
+    assert np.isfinite(read_series(series).affine_lps_mm).all()
 
 
 @pytest.mark.parametrize("text", [b"one ", b"-1024,0 ", b"nan ", b"1_0 "])
