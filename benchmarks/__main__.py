@@ -16,7 +16,15 @@ from pathlib import Path
 from benchmarks import targets
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHMARKS = ("training_step", "denoise_network", "denoise_job", "report_costs", "cluster_throughput", "peers")
+BENCHMARKS = (
+    "training_step",
+    "denoise_network",
+    "denoise_job",
+    "report_costs",
+    "cluster_throughput",
+    "peers",
+    "busy_machine",
+)
 NEED_DATA = ("denoise_network",)
 
 

@@ -161,6 +161,14 @@ TARGETS = (
     Target("500 series, open files beyond those after 100", 0, True, "denoise_job", _growth("open_files"), "files"),
     Target("`n2b-ct --help`", 0.3, True, "denoise_job", _largest("help", "wall_s"), "s"),
     Target("`n2b-ct inspect`, 10,000 files", 15, True, "denoise_job", _largest("inspect", "wall_s"), "s"),
+    Target(
+        "500 good slices, `nice 19` under ten loops a core: refused",
+        0,
+        True,
+        "busy_machine",
+        lambda d: d["n_refused"],
+        "slices",
+    ),
     Target("GPU: a training step : its networks", 1.15, True, "training_step_gpu", lambda d: d["step_to_networks"]),
     Target("GPU: a plain loop's step : a step", 5, False, "training_step_gpu", lambda d: d["plain_loop_to_step"]),
     Target(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.security import Security
 
-CONNECT_WITHIN_S = 10.0
+CONNECT_WITHIN_S = 30.0
 
 _TLS = "DASK_DISTRIBUTED__COMM__TLS__"
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d+")
@@ -59,8 +59,9 @@ def _no_connection(scheduler: str, error: BaseException | None) -> str:
         requirement = "must hold a certificate of the authority configured here, and trust the one shown to it"
         remedy = "give both sides certificates of one authority, see docs/cluster.md"
         return explain(subject, requirement, "no agreement", remedy)
-    remedy = "start one with `dask scheduler`, or check the address, tcp:// or tls:// too"
-    return explain(subject, "must answer", "no scheduler", remedy)
+    got = f"no scheduler within {CONNECT_WITHIN_S:g} s"
+    remedy = "start one with `dask scheduler`, check the address, tcp:// or tls:// too, or its machine is too busy"
+    return explain(subject, "must answer", got, remedy)
 
 
 def _require_certificates(scheduler: str, security: Security) -> None:

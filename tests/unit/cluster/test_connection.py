@@ -37,7 +37,10 @@ def test_where_nobody_answers_it_is_told(monkeypatch):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-        with pytest.raises(ClusterError, match="must answer, got no scheduler; start one"), connected(address):
+        with (
+            pytest.raises(ClusterError, match=r"must answer, got no scheduler within 0\.2 s; start one"),
+            connected(address),
+        ):
             pass
 
 
