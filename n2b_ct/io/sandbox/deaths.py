@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from n2b_ct.errors import SeriesError, explain
 
-_TRIES, _TRIES_KILLED = 2, 8
+_TRIES, _TRIES_KILLED, _STARTS_KILLED = 2, 8, 24
 _PAUSE_KILLED_S, _LONGEST_PAUSE_S = 0.2, 2.0  # doubled from try to try: memory may come back
 _OWN_FAULTS = frozenset(
     getattr(signal, name, None) for name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP")
@@ -39,6 +39,11 @@ class Death:
     def n_tries(self) -> int:
         """How many workers may die so before their item is blamed."""
         return _TRIES_KILLED if self.is_killed else _TRIES
+
+    @property
+    def n_starts(self) -> int:
+        """How many workers may die so before they had an item, until it is given up to start one."""
+        return _STARTS_KILLED if self.is_killed else _TRIES
 
     def pause_s(self, n_deaths: int) -> float:
         """How long to wait before the next try."""

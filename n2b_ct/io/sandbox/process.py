@@ -65,12 +65,17 @@ class UnwantedError(Exception):
 class WorkerProcess:
     """A running worker; give it work until it dies, then throw it away.
 
+    Args:
+        limits: What one item may cost.
+        is_wanted: Asked now and then; once it says no, the waiting for the worker ends.
+
     Raises:
         OSError: The system starts no process.
         NotReadyError: It started one, which ended.
+        UnwantedError: Nobody waits any more.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, is_wanted: Callable[[], bool]) -> None:
         self._limits = limits
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
             [sys.executable, "-P", "-c", _ENTRY, _import_path(), str(limits.n_memory_bytes)],
@@ -83,7 +88,7 @@ class WorkerProcess:
         self._requests = cast("BinaryIO", self._process.stdin)
         pipe = cast("BinaryIO", self._process.stdout)
         self._answers = cast("BinaryIO", io.BufferedReader(PatientPipe(pipe, self._clock.tick_s, self._look_up)))
-        self._is_wanted: Callable[[], bool] = _always
+        self._is_wanted = is_wanted
         self._n_bytes_when_ready = 0
         self._cpu_s = limits.first_cpu_s
         try:
@@ -101,7 +106,7 @@ class WorkerProcess:
             task: ``"module:function"`` within n2b_ct.io.
             items: Keyword arguments for each.
             is_last_try: Give every item all of its processor time.
-            is_wanted: Asked now and then; once it says no, the waiting ends.
+            is_wanted: As for the worker itself, from now on.
 
         Raises:
             NotReadyError: The worker is gone.
@@ -203,7 +208,3 @@ def _n_address_bytes(process_number: int) -> int:
     except (OSError, IndexError):
         return 0
     return n_pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _always() -> bool:
-    return True

@@ -45,7 +45,7 @@ class Workers:
             if isinstance(begun, WorkerProcess):
                 return begun
             n_failures += 1
-            if n_failures >= begun.n_tries:
+            if n_failures >= begun.n_starts:
                 raise DataError(explain("reader process", "must start", begun.got, "check memory and process limits"))
             is_over.wait(begun.pause_s(n_failures))
 
@@ -65,14 +65,17 @@ class Workers:
     def _begun(
         self, task: str, items: Sequence[dict[str, Any]], is_over: Event, is_last_try: bool
     ) -> WorkerProcess | Death:
+        def is_wanted() -> bool:
+            return not is_over.is_set()
+
         try:
-            worker = WorkerProcess(self._limits) if is_last_try else self._idle_one()
+            worker = (None if is_last_try else self._idle_one()) or WorkerProcess(self._limits, is_wanted)
         except NotReadyError as failure:
             return failure.death
         except OSError as error:
             return death_by_refusal(error.strerror or type(error).__name__)
         try:
-            worker.begin(task, items, is_last_try=is_last_try, is_wanted=lambda: not is_over.is_set())
+            worker.begin(task, items, is_last_try=is_last_try, is_wanted=is_wanted)
         except NotReadyError as failure:
             worker.close()
             return failure.death
@@ -81,13 +84,14 @@ class Workers:
             raise
         return worker
 
-    def _idle_one(self) -> WorkerProcess:
-        """One that is at hand and lives, or a new one."""
-        while True:
+    def _idle_one(self) -> WorkerProcess | None:
+        """One that is at hand and lives."""
+        while not self._idle.empty():
             try:
                 worker = self._idle.get_nowait()
             except queue.Empty:
-                return WorkerProcess(self._limits)
+                return None
             if worker.is_alive:
                 return worker
             worker.close()
+        return None
