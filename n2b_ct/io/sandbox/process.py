@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from n2b_ct.errors import SeriesError
+from n2b_ct.io.sandbox.address_space import n_address_bytes
 from n2b_ct.io.sandbox.deaths import Death, death_by_idling, death_by_lack, death_by_memory, death_by_status
 from n2b_ct.io.sandbox.frames import Answer, as_outcome, receive, send
 from n2b_ct.io.sandbox.waiting import IdleClock, IdleTooLongError, PatientPipe
 
 _ENTRY = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from n2b_ct.io.sandbox.worker import main; main()"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_CLOSING_SECONDS = 1.0
+_CLOSING_S = (1.0, 1.0)  # until a process that is no longer needed is killed, and then until it is let go
+_DYING_S = (10.0, 60.0)  # the same for one that is dying: on a busy machine even that takes its time
 _GROWN_SHARE = 0.25  # of the memory that one item may take
 
 
@@ -89,7 +91,7 @@ class WorkerProcess:
         pipe = cast("BinaryIO", self._process.stdout)
         self._answers = cast("BinaryIO", io.BufferedReader(PatientPipe(pipe, self._clock.tick_s, self._look_up)))
         self._is_wanted = is_wanted
-        self._n_bytes_when_ready = 0
+        self._n_bytes_at_first = 0
         self._cpu_s = limits.first_cpu_s
         try:
             self._require_ready()
@@ -144,7 +146,7 @@ class WorkerProcess:
     @property
     def has_grown(self) -> bool:
         """Whether earlier items have left so much behind that the next one might lack memory."""
-        n_more = _n_address_bytes(self._process.pid) - self._n_bytes_when_ready
+        n_more = n_address_bytes(self._process.pid) - self._n_bytes_at_first
         return n_more > _GROWN_SHARE * self._limits.n_memory_bytes
 
     def close(self) -> None:
@@ -152,7 +154,7 @@ class WorkerProcess:
         for stream in (self._requests, self._answers, self._process.stdout):
             with suppress(OSError):  # what was left to be said no longer matters
                 cast("BinaryIO", stream).close()
-        self._ended()
+        self._ended(_CLOSING_S)
 
     def _require_ready(self) -> None:
         answer = self._next_answer()
@@ -160,7 +162,7 @@ class WorkerProcess:
             raise NotReadyError(answer)
         if not answer.note["ready"]:
             raise NotReadyError(death_by_lack(answer.note["missing"]))
-        self._n_bytes_when_ready = _n_address_bytes(self._process.pid)
+        self._n_bytes_at_first = self._n_bytes_at_first or int(answer.note["n_bytes"])
 
     def _next_answer(self) -> Answer | Death:
         """The next frame; where there is none, what the worker died of."""
@@ -170,21 +172,20 @@ class WorkerProcess:
         except IdleTooLongError:
             self._process.kill()
             return death_by_idling(self._limits.idle_s)
-        return death_by_status(self._ended(), self._cpu_s) if answer is None else answer
+        return death_by_status(self._ended(_DYING_S), self._cpu_s) if answer is None else answer
 
     def _look_up(self) -> None:
         if not self._is_wanted():
             raise UnwantedError
         self._clock.tick()
 
-    def _ended(self) -> int:
+    def _ended(self, patience_s: tuple[float, float]) -> int:
         """Wait until the process has ended, and see to it; returns its exit status, negative for a signal."""
-        try:
-            return self._process.wait(_CLOSING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(_CLOSING_SECONDS)
+        for wait_s in patience_s:
+            try:
+                return self._process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
         return -getattr(signal, "SIGKILL", 0)
 
 
@@ -199,12 +200,3 @@ def _working_folder() -> str:
         return str(Path.cwd())
     except OSError:
         return os.sep
-
-
-def _n_address_bytes(process_number: int) -> int:
-    """Address space of a process (proc(5), statm); 0 where the system does not tell."""
-    try:
-        n_pages = int(Path(f"/proc/{process_number}/statm").read_text(encoding="ascii").split()[0])
-    except (OSError, IndexError):
-        return 0
-    return n_pages * os.sysconf("SC_PAGE_SIZE")

@@ -13,10 +13,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from n2b_ct.errors import SeriesError, explain
+from n2b_ct.io.sandbox.address_space import limit_address_space, n_address_bytes
 from n2b_ct.io.sandbox.frames import Answer, failure_note, receive, send
 
 _TASK_ROOM = "n2b_ct.io."
@@ -31,7 +31,7 @@ def main() -> None:
     requests, answers = _private_streams()
     _settle_signals()
     _forbid_files()
-    send(answers, {"ready": True})
+    send(answers, {"ready": True, "n_bytes": 0})
     while (request := receive(requests)) is not None:
         try:
             task = _prepared(str(request.note["task"]), n_memory_bytes)
@@ -39,7 +39,7 @@ def main() -> None:
             send(answers, {"ready": False, "missing": type(error).__name__})
             continue
         _go_to(str(request.note["folder"]))
-        send(answers, {"ready": True})
+        send(answers, {"ready": True, "n_bytes": n_address_bytes()})
         for arguments in request.note["items"]:
             _limit_cpu(request.note["cpu_s"])
             note, payload = _answer(task, arguments)
@@ -80,32 +80,18 @@ def _forbid_files() -> None:
 
 def _prepared(name: str, n_memory_bytes: int) -> Task:
     """Import a task and all that it will need, without limits; its module's ``prepare`` loads what it imports late."""
-    _limit_memory(None)
+    limit_address_space(None)
     module_name, _, function = name.partition(":")
     if not module_name.startswith(_TASK_ROOM):
         msg = f"{name} is no task"
         raise ValueError(msg)
     module = importlib.import_module(module_name)
     getattr(module, _PREPARE, _nothing)()
-    _limit_memory(n_memory_bytes)
+    limit_address_space(n_memory_bytes)
     return cast("Task", getattr(module, function))
 
 
 def _nothing() -> None: ...
-
-
-def _limit_memory(n_more_bytes: int | None) -> None:
-    """Limit the address space to so much more than there is now: libraries take more or less of it on each machine."""
-    try:
-        import resource
-
-        n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (ImportError, OSError):
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = hard if n_more_bytes is None else n_pages * resource.getpagesize() + n_more_bytes
-    lowered = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (lowered, hard))
 
 
 def _limit_cpu(seconds: float) -> None:

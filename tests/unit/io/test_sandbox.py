@@ -185,8 +185,8 @@ def test_an_item_does_not_lack_the_memory_that_earlier_ones_kept(sandbox):
 
 @NEEDS_LIMITED_MEMORY
 def test_a_worker_that_has_grown_is_replaced(sandbox):
-    workers = [sandbox.ask(hazard("hoard"), n_bytes=n).note["process"] for n in (2**20, 2**28, 2**20)]
-    assert workers[0] == workers[1] != workers[2]
+    workers = [sandbox.ask(hazard("hoard"), n_bytes=n).note["process"] for n in (2**20, 2**27, 2**27, 2**20)]
+    assert workers[0] == workers[1] == workers[2] != workers[3]
 
 
 @NEEDS_LIMITED_MEMORY
