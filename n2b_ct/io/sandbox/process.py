@@ -24,7 +24,7 @@ _ENTRY = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from n2b_ct.i
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _CLOSING_S = (1.0, 1.0)  # until a process that is no longer needed is killed, and then until it is let go
 _DYING_S = (10.0, 60.0)  # the same for one that is dying: on a busy machine even that takes its time
-_GROWN_SHARE = 0.25  # of the memory that one item may take
+_GROWN_SHARE = 0.125  # of the memory that one item may take
 
 
 @dataclass(frozen=True, slots=True)

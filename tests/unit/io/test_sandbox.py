@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from n2b_ct.io.sandbox import deaths, process
 from n2b_ct.io.sandbox.frames import receive, send
 from n2b_ct.io.sandbox.pool import Sandbox, shared_sandbox
 from n2b_ct.io.sandbox.process import Limits
+from n2b_ct.io.sandbox.waiting import IdleClock, IdleTooLongError
 
 _ENTRY_WITH_HAZARDS = f"""
 import json, sys
@@ -185,7 +187,7 @@ def test_an_item_does_not_lack_the_memory_that_earlier_ones_kept(sandbox):
 
 @NEEDS_LIMITED_MEMORY
 def test_a_worker_that_has_grown_is_replaced(sandbox):
-    workers = [sandbox.ask(hazard("hoard"), n_bytes=n).note["process"] for n in (2**20, 2**27, 2**27, 2**20)]
+    workers = [sandbox.ask(hazard("hoard"), n_bytes=n).note["process"] for n in (2**20, 2**26, 2**26, 2**20)]
     assert workers[0] == workers[1] == workers[2] != workers[3]
 
 
@@ -251,6 +253,34 @@ def test_a_system_that_starts_no_process_for_a_while_costs_no_item(sandbox, monk
     refusals += [BlockingIOError(11, "Resource temporarily unavailable")] * 99
     with pytest.raises(DataError, match="reader process: must start, got Resource temporarily unavailable"):
         Sandbox(1).ask(hazard("echo"), value=1)
+
+
+@pytest.mark.parametrize(
+    ("states", "is_over"),
+    [
+        (["S 5 1"] * 5, True),  # asleep
+        (["D 5 1"] * 5, True),  # waits for a disk
+        (["R 5 1"] * 50, False),  # waits for a processor that others have
+        ([f"S {n} 1" for n in range(50)], False),  # computes now and then
+        ([f"D 5 {n}" for n in range(50)], False),
+        (["S 5 1", "R 5 1", "S 5 1", "R 5 1", "S 5 1", "S 5 1", "S 5 1"], True),
+        ([None] * 4, True),  # the system does not tell
+    ],
+)
+def test_only_a_process_that_wants_no_processor_is_idle(tmp_path, states, is_over):
+    clock = IdleClock(os.getpid(), 4.0)
+    clock._status = tmp_path / "stat"
+    ticks = 0
+    with suppress(IdleTooLongError):
+        for state in states:
+            if state is not None:
+                name, user, system = state.split()
+                clock._status.write_text(f"7 (a) b) {name} {'0 ' * 10}{user} {system} 0 0", encoding="ascii")
+            clock.tick()
+            ticks += 1
+    assert (ticks < len(states)) == is_over
+    clock.restart()
+    clock.tick()
 
 
 def test_what_nobody_waits_for_any_more_holds_up_nobody(monkeypatch):
