@@ -58,7 +58,8 @@ def denoise_tree(
     plan = plan_tree(source, output, options)
     steps = Steps(progress, sum(task.n_slices for task in plan.tasks))
     work = Work(model, options, options.created or datetime.now().astimezone(), steps)
-    prepare_places([place for task in plan.tasks for place in work.places(task.target)], options.if_present)
+    places = [place for task in plan.tasks for place in work.places(task.target)]
+    prepare_places(places, options.if_present, (task.look(work) for task in plan.tasks))
     done = carry_out(plan.tasks, work)
     records = with_refusals(plan.records, (record for one in done for record in one.refused))
     return TreeResult(tuple(one.outcome for one in done), records)

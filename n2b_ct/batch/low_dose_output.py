@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import n2b_ct
 from n2b_ct.batch.low_dose_options import LowDoseOptions
-from n2b_ct.batch.places import is_present
+from n2b_ct.batch.presence import Presence, series_presence, together
 from n2b_ct.batch.work import Spread
 from n2b_ct.hu import AIR_HU
 from n2b_ct.io.atomic import remove_partials, write_atomically
 from n2b_ct.io.atomic_folder import unwritable
+from n2b_ct.io.dicom.uids import stable_uid
 from n2b_ct.io.dicom.writing.derivation import DOSE_SIMULATION, Derivation
+from n2b_ct.io.series import SeriesRef
 from n2b_ct.simulation.calibration import Calibration
+from n2b_ct.simulation.noise_texture import NoiseTexture
 
 MODEL_NAME = "projection-domain noise insertion"
 GEOMETRY = "parallel beam, water-equivalent path"
 SOFT_TISSUE_HU = (-50.0, 150.0)
 """Where the added noise is told of."""
+
+_OWN_KEYS = frozenset(("format", "n2b_ct", "dose", "calibration"))
+_OF_NOTHING = Calibration(0.0, 0.0, NoiseTexture(0.0, 0.0), 0.0)
+"""Fits no series, so its UIDs are those of none."""
+_OTHERWISE = "its parameters were of another dose, seed, scanner or set of slices"
+_N_SIDECAR_BYTES_MAX = 2**24
 
 
 @dataclass(slots=True)
@@ -33,19 +44,32 @@ class LowDoseOutput:
     Attributes:
         dose: Fraction of the source's.
         target: Folder of the derived series.
+        found: What lies in its place.
         n_clipped: Pixels so far that met the limits of their type; noise of air does so in a real scan as well.
         added: Noise added so far, in soft tissue.
     """
 
     dose: float
     target: Path
+    found: Presence
     n_clipped: int = 0
     added: Spread = field(default_factory=Spread)
 
-    @property
-    def is_present(self) -> bool:
-        """Whether series and parameters are there; a kill may have come between them."""
-        return is_present(self.target) and is_present(sidecar_path(self.target))
+    def look(self, series: SeriesRef, options: LowDoseOptions, created: datetime) -> Presence:
+        """Find out what lies in the places of series and parameters; a kill may have come between them.
+
+        The parameters say what was measured, so that the UIDs that follow from it can be compared with those there.
+        """
+        path = sidecar_path(self.target)
+        facts = _read_facts(path)
+        calibration = _calibration(facts) if facts.get("made_of") == _made_of(self.dose, series, options) else None
+        derivation = low_dose_derivation(self.dose, calibration or _OF_NOTHING, options, created)
+        found = series_presence(self.target, series, derivation)
+        if path.exists() and not facts.keys() >= _OWN_KEYS:
+            return together([Presence(path, "foreign", path.name), found])
+        if calibration is None or not _is_of_each(facts.get("photons_by_slice"), found.n_slices):
+            return together([found, Presence(path, "outdated" if path.exists() else "absent", _OTHERWISE)])
+        return found
 
     def remove_old_sidecar(self) -> None:
         """Parameters of an older run must not outlive its series."""
@@ -60,13 +84,16 @@ class LowDoseOutput:
         self.added.add((after_hu - before_hu)[is_tissue])
         self.n_clipped += max(0, n_clipped - int(np.count_nonzero(after_hu < AIR_HU)))
 
-    def write_sidecar(self, calibration: Calibration, options: LowDoseOptions, photons: Sequence[float]) -> None:
+    def write_sidecar(
+        self, series: SeriesRef, calibration: Calibration, options: LowDoseOptions, photons: Sequence[float]
+    ) -> None:
         """Write the parameters; ``photons`` are those of each slice, in the series' order."""
         path = sidecar_path(self.target)
         remove_partials(path)
         facts = {
             "format": 1,
             "n2b_ct": n2b_ct.__version__,
+            "made_of": _made_of(self.dose, series, options),
             "dose": self.dose,
             "seed": options.seed,
             "geometry": GEOMETRY,
@@ -113,3 +140,40 @@ def low_dose_derivation(
         options=options.write,
         operation=DOSE_SIMULATION,
     )
+
+
+def _made_of(dose: float, series: SeriesRef, options: LowDoseOptions) -> str:
+    """Name all that the calibration and the noise follow from; a UID, for it is no longer than one and as stable."""
+    asked = (dose, options.seed, options.photons, options.electronic_variance, options.bowtie)
+    slices = [f"{one.sop_instance_uid}/{one.frame_number or 0}" for one in series.instances]
+    return stable_uid("low dose", n2b_ct.__version__, repr(asked), options.write.identity, *slices)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Read parameters; nothing where there are none, or none of ours."""
+    try:
+        with path.open("rb") as file:
+            facts = json.loads(file.read(_N_SIDECAR_BYTES_MAX))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _is_of_each(photons: object, n_slices: int) -> bool:
+    return isinstance(photons, list) and len(photons) == n_slices
+
+
+def _calibration(facts: dict[str, Any]) -> Calibration | None:
+    """Rebuild what was measured; None where the parameters do not hold it."""
+    try:
+        measured = {**facts["calibration"]}
+        texture = {**measured.pop("texture")}
+        if not all(_is_number(value) for value in (*measured.values(), *texture.values())):
+            return None
+        return Calibration(**measured, texture=NoiseTexture(**texture))
+    except (KeyError, TypeError):
+        return None
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))

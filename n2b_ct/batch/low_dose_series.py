@@ -15,7 +15,8 @@ from n2b_ct.batch.low_dose_options import LowDoseOptions
 from n2b_ct.batch.low_dose_output import LowDoseOutput, low_dose_derivation
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import remove_if_empty
-from n2b_ct.batch.work import Steps, failure, finished
+from n2b_ct.batch.presence import Presence, together, unreadable_rest
+from n2b_ct.batch.work import Steps, failure, finished, present
 from n2b_ct.errors import DataError, N2BError, SeriesError, explain
 from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.values import lenient_number, quiet_pydicom
@@ -69,30 +70,57 @@ class LowDoseSeries:
         self, series: SeriesRef, targets: Sequence[Path], run: LowDoseRun, refused: Sequence[FileRecord] = ()
     ) -> None:
         self._series, self._run = series, run
-        outputs = [LowDoseOutput(dose, target) for dose, target in zip(run.options.doses, targets, strict=True)]
-        is_kept = [run.options.if_present == "skip" and output.is_present for output in outputs]
-        self._kept = [output for output, kept in zip(outputs, is_kept, strict=True) if kept]
-        self._wanted = [output for output, kept in zip(outputs, is_kept, strict=True) if not kept]
+        self._outputs = [
+            LowDoseOutput(dose, target, Presence(target, "absent"))
+            for dose, target in zip(run.options.doses, targets, strict=True)
+        ]
+        self._wanted: list[LowDoseOutput] = []
         self.refused = list(refused)
+        self._found_out: list[FileRecord] = []
         self._n_seen = self._n_written = 0
         self._dropped: set[str] = set()
 
     def run(self) -> list[Outcome]:
         """Do it, one outcome for each dose; what goes wrong is in the outcomes."""
-        series = self._series
-        outcomes = [self._present(output) for output in self._kept]
+        outcomes: dict[Path, Outcome] = {}
         try:
+            self._require_source()
+            outcomes = {output.target: settled for output in self._outputs if (settled := self._settled(output))}
+            self._wanted = [output for output in self._outputs if output.target not in outcomes]
             if self._wanted:
-                self._require_source()
                 self._write(self._calibration())
-            return outcomes + [self._done(output) for output in self._wanted]
+            outcomes |= {output.target: output.found.note(self._done(output)) for output in self._wanted}
         except (N2BError, OSError) as error:
-            return outcomes + [
-                failure(series.directory, output.target, error, series.short_uid, series.problems)
-                for output in self._wanted
-            ]
+            lost = [output.target for output in self._outputs if output.target not in outcomes]
+            outcomes |= {target: self._failed(target, error) for target in lost}
         finally:
-            self._advance(len(series) - self._n_seen)
+            self.refused += self._found_out
+            self._advance(len(self._series) - self._n_seen)
+        return [outcomes[output.target] for output in self._outputs]
+
+    def look(self) -> Presence:
+        """Find out what lies in the places of all doses."""
+        return together([output.look(self._series, self._run.options, self._run.created) for output in self._outputs])
+
+    def _settled(self, output: LowDoseOutput) -> Outcome | None:
+        """Say what becomes of a dose that is there already, or where somebody else's files are; None: make it."""
+        options, series = self._run.options, self._series
+        if options.if_present != "skip":
+            return None
+        output.found = output.look(series, options, self._run.created)
+        try:
+            output.found.require_ours("series")
+        except SeriesError as error:
+            return self._failed(output.target, error)
+        unreadable = unreadable_rest(output.found, series) if options.skip_bad_slices else []
+        if output.found.state != "present" and not unreadable:
+            return None
+        self._found_out += unreadable
+        n_refused = len(self.refused) + len(unreadable)
+        return present(series, output.target, n_slices=output.found.n_slices, n_refused=n_refused)
+
+    def _failed(self, target: Path, error: Exception) -> Outcome:
+        return failure(self._series.directory, target, error, self._series.short_uid, self._series.problems)
 
     def _require_source(self) -> None:
         """Refuse what denoising refuses, and what has no scale to attenuate by."""
@@ -142,7 +170,7 @@ class LowDoseSeries:
             for output in self._wanted:
                 output.remove_old_sidecar()
         for output in self._wanted:
-            output.write_sidecar(calibration, options, photons)
+            output.write_sidecar(self._series, calibration, options, photons)
 
     def _simulated(self, calibration: Calibration) -> Iterator[tuple[CTSlice, LowDoseSlice]]:
         """Simulate every slice that can be read, in the series' order."""
@@ -192,11 +220,6 @@ class LowDoseSeries:
     @property
     def _pixel_mm(self) -> float:
         return float(np.mean(self._series.pixel_spacing_mm or (1.0, 1.0)))
-
-    def _present(self, output: LowDoseOutput) -> Outcome:
-        series = self._series
-        found, n_slices = series.problems, len(series)
-        return Outcome(series.directory, output.target, "present", series.short_uid, problems=found, n_slices=n_slices)
 
     def _done(self, output: LowDoseOutput) -> Outcome:
         return finished(

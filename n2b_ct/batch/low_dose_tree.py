@@ -44,7 +44,6 @@ def simulate_tree(source: Path, output: Path, options: LowDoseOptions, progress:
         raise nothing_found(source, "CT series", found.records)
     by_dose = [mirrored_dirs(series, source, output / dose_name(dose)) for dose in options.doses]
     places = [place for targets in by_dose for target in targets for place in (target, sidecar_path(target))]
-    prepare_places(places, options.if_present)
     created = options.created or datetime.now().astimezone()
     with Workers(options.n_workers) as workers:
         run = LowDoseRun(options, created, workers, Steps(progress, sum(map(len, series))))
@@ -52,6 +51,7 @@ def simulate_tree(source: Path, output: Path, options: LowDoseOptions, progress:
             LowDoseSeries(one, targets, run, refused_slices(one, found.records))
             for one, targets in zip(series, zip(*by_dose, strict=True), strict=True)
         ]
+        prepare_places(places, options.if_present, (job.look() for job in jobs))
         outcomes = [outcome for job in jobs for outcome in job.run()]
     found_out = (record for job in jobs for record in job.refused)
     return TreeResult(tuple(outcomes), with_refusals(found.records, found_out))

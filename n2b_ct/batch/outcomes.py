@@ -27,9 +27,10 @@ class Outcome:
         output: Its mirrored place.
         status: ``done``; ``present``: was there already; ``failed``: nothing was written.
         series: Short series UID; empty for a volume or picture file.
-        reason, detail: Stable code and one line, when it failed.
+        reason, detail: Stable code and one line, when it failed; the line also when it was made again, and why.
         problems: Codes of what is worth knowing, those of the source and of the output.
-        n_slices, n_pixels, n_clipped_pixels: What was written; pixels that met the limits of BitsStored.
+        n_slices: Slices in the output, written now or found there whole.
+        n_pixels, n_clipped_pixels: What was written; pixels that met the limits of BitsStored.
         n_skipped_slices: Slices of the source that could not be used and are missing.
         dropped_private: Private creators whose elements were left out; ``unknown`` for those that nobody registered.
         removed_std_hu: Standard deviation of what was removed, inside the window.
@@ -54,7 +55,7 @@ class Outcome:
     @property
     def warnings(self) -> list[str]:
         """One line for everything that a person should look at although the series is done."""
-        if self.status != "done":
+        if self.status == "failed":
             return []
         found = []
         if "clipped_pixels" in self.problems:

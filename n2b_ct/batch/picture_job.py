@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.presence import Presence, recorded_presence, together
 from n2b_ct.batch.work import Spread, Work, failure
 from n2b_ct.errors import DataError, N2BError, explain
 from n2b_ct.inference.model import PictureModel
 from n2b_ct.inference.pictures import denoise_picture, require_colour
 from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.output_records import MadeOf, combined_digest, write_recorded
 from n2b_ct.io.pictures import Picture, read_picture, write_picture
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 
@@ -34,9 +37,11 @@ class PictureJob:
     def run(self) -> Outcome:
         """Do it; what goes wrong is in the outcome."""
         try:
-            if self._work.is_done(self._target):
+            found = self.look() if self._work.options.if_present == "skip" else Presence(self._target, "absent")
+            found.require_ours("picture")
+            if found.state == "present":
                 return Outcome(self._path, self._target, "present")
-            return self._denoised()
+            return found.note(self._denoised())
         except (N2BError, OSError) as error:
             return failure(self._path, self._target, error)
         except MemoryError:
@@ -45,7 +50,21 @@ class PictureJob:
         finally:
             self._work.steps.advance(1, self._path.name)
 
+    def look(self) -> Presence:
+        """Find out what lies in the picture's places."""
+        places = zip(self._work.places(self._target), (False, True), strict=False)
+        return together([recorded_presence([place], self._made_of(is_residual)) for place, is_residual in places])
+
+    @cached_property
+    def _input_digest(self) -> str:
+        return combined_digest([self._path])
+
+    def _made_of(self, is_residual: bool) -> MadeOf:
+        per_channel = self._work.options.per_channel
+        return self._work.made_of(self._input_digest, residual=is_residual, per_channel=per_channel)
+
     def _denoised(self) -> Outcome:
+        _ = self._input_digest  # before the input is read: should it change meanwhile, the next run notices
         work, picture = self._work, read_picture(self._path)
         subject, per_channel = f"picture {self._path.name}", work.options.per_channel
         require_colour(work.model, picture.colour, subject, per_channel=per_channel)
@@ -57,10 +76,11 @@ class PictureJob:
         return Outcome(self._path, self._target, "done", n_pixels=n_pixels, removed_std_grey=spread.std)
 
     def _write(self, picture: Picture, denoised: np.ndarray) -> None:
-        """Write the residual last: a run is done when both are there."""
+        """Write the denoised picture, and what was removed from it where that is wanted."""
         places = self._work.places(self._target)
         require_free_space(self._target, len(places) * picture.pixels.size * picture.bit_depth // 8)
         self._target.parent.mkdir(parents=True, exist_ok=True)
         residual = picture.pixels - denoised + np.float32(RESIDUAL_GREY)
-        for place, pixels in zip(places, (denoised, residual), strict=False):
-            write_picture(place, pixels, picture)
+        for place, pixels, is_residual in zip(places, (denoised, residual), (False, True), strict=False):
+            write = partial(write_picture, pixels=pixels, like=picture)
+            write_recorded(place, self._made_of(is_residual), write, overwrite=self._work.may_replace)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.batch.places import mirrored_file
+from n2b_ct.io.hidden_names import is_ours
 from n2b_ct.io.pictures import in_natural_order, is_picture, written_name
 from n2b_ct.io.series import FileRecord
 
@@ -16,8 +17,11 @@ def picture_records(source: Path) -> list[FileRecord]:
     """Record every file at or below ``source``, used or skipped by its name; links to folders are not followed."""
     if source.is_file():
         return [_record(source)]
-    paths = (Path(folder, name) for folder, _, names in os.walk(source) for name in names)
-    return [_record(path) for path in in_natural_order(paths)]
+    found: list[Path] = []
+    for folder, folders, names in os.walk(source):
+        folders[:] = [name for name in folders if not is_ours(name)]
+        found += [Path(folder, name) for name in names]
+    return [_record(path) for path in in_natural_order(found)]
 
 
 def picture_places(paths: Sequence[Path], source: Path, output: Path) -> list[Path]:

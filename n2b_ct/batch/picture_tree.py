@@ -49,9 +49,10 @@ def denoise_pictures(
         raise nothing_found(source, "picture (png, tif, bmp, jpg, webp)", records, remedy)
     targets = picture_places(paths, source, output)
     work = Work(model, options, options.created or datetime.now().astimezone(), Steps(progress, len(paths)))
-    prepare_places([place for target in targets for place in work.places(target)], options.if_present)
-    outcomes = [PictureJob(path, target, work).run() for path, target in zip(paths, targets, strict=True)]
-    return TreeResult(tuple(outcomes), tuple(records))
+    jobs = [PictureJob(path, target, work) for path, target in zip(paths, targets, strict=True)]
+    places = [place for target in targets for place in work.places(target)]
+    prepare_places(places, options.if_present, (job.look() for job in jobs))
+    return TreeResult(tuple(job.run() for job in jobs), tuple(records))
 
 
 def _require_options(model: PictureModel, options: DenoiseOptions) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
+from n2b_ct.io.hidden_names import is_of_system
 from n2b_ct.io.pictures.names import FORMS
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import ENDINGS
@@ -69,14 +71,18 @@ def residual_place(target: Path) -> Path:
 
 
 def is_present(target: Path) -> bool:
-    """Say whether an output is there; an empty folder is none."""
-    return target.is_file() or (target.is_dir() and any(target.iterdir()))
+    """Say whether something is there; an empty folder is nothing, and so is what an operating system leaves in it."""
+    return target.is_file() or (target.is_dir() and not _is_as_good_as_empty(target))
 
 
 def remove_if_empty(target: Path) -> None:
     """Make way for a series whose folder somebody made beforehand."""
-    if target.is_dir() and not any(target.iterdir()):
-        target.rmdir()
+    if target.is_dir() and not target.is_symlink() and _is_as_good_as_empty(target):
+        shutil.rmtree(target)
+
+
+def _is_as_good_as_empty(folder: Path) -> bool:
+    return all(is_of_system(one.name) and not one.is_dir() for one in folder.iterdir())
 
 
 def _shared_dir(series: SeriesRef) -> Path:

@@ -15,7 +15,8 @@ import numpy as np
 
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import remove_if_empty
-from n2b_ct.batch.work import Spread, Work, failure, finished
+from n2b_ct.batch.presence import Presence, series_presence, together, unreadable_rest
+from n2b_ct.batch.work import Spread, Work, failure, finished, present
 from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
@@ -60,25 +61,35 @@ class SeriesJob:
     def run(self) -> Outcome:
         """Do it; what goes wrong is in the outcome."""
         series, work = self._series, self._work
-        if work.is_done(self._target):
-            work.steps.advance(len(series), "already there")
-            return Outcome(
-                series.directory,
-                self._target,
-                "present",
-                series.short_uid,
-                problems=series.problems,
-                n_slices=len(series),
-            )
         try:
             self._require_source()
-            remove_if_empty(self._target)
+            found = self.look() if work.options.if_present == "skip" else Presence(self._target, "absent")
+            found.require_ours("series")
+            if self._is_whole(found):
+                return present(series, self._target, n_slices=found.n_slices, n_refused=len(self.refused))
+            for place in work.places(self._target):
+                remove_if_empty(place)
             self._write()
-            return self._done()
+            return found.note(self._done())
         except (N2BError, OSError) as error:
             return failure(series.directory, self._target, error, series.short_uid, series.problems)
         finally:
             self._advance(len(series) - self._n_seen)
+
+    def look(self) -> Presence:
+        """Find out what lies in the series' places."""
+        places = zip(self._work.places(self._target), (False, True), strict=False)
+        return together(
+            [series_presence(place, self._series, self._work.derivation(residual=is_res)) for place, is_res in places]
+        )
+
+    def _is_whole(self, found: Presence) -> bool:
+        """Whether nothing is left to do; slices that reading refuses are not waited for where they may be left out."""
+        if found.lacks and self._work.options.skip_bad_slices:
+            unreadable = unreadable_rest(found, self._series)
+            self.refused += unreadable
+            return bool(unreadable)
+        return found.state == "present"
 
     def _require_source(self) -> None:
         """Half a series misleads, and noise that was removed once must not be removed twice, unless asked for."""

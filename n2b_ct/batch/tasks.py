@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.presence import Presence
 from n2b_ct.batch.series_job import SeriesJob
 from n2b_ct.batch.volume_job import VolumeJob
 from n2b_ct.batch.work import Work, failure
@@ -56,6 +57,10 @@ class SeriesTask:
         """The folder that it shares with the other series of its study, as archives are laid out."""
         return self.series.directory.parent
 
+    def look(self, work: Work[Model]) -> Presence:
+        """Find out what lies in its places."""
+        return SeriesJob(self.series, self.target, work, self.refused).look()
+
     def run(self, work: Work[Model]) -> Done:
         """Do it; what goes wrong is in the outcome."""
         job = SeriesJob(self.series, self.target, work, self.refused)
@@ -90,6 +95,10 @@ class VolumeTask:
     def neighbourhood(self) -> Path:
         """The folder that it shares with other volumes."""
         return self.path.parent
+
+    def look(self, work: Work[Model]) -> Presence:
+        """Find out what lies in its places."""
+        return VolumeJob(self.path, self.target, work).look()
 
     def run(self, work: Work[Model]) -> Done:
         """Do it; what goes wrong is in the outcome."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from n2b_ct.batch.outcomes import IfPresent
 from n2b_ct.batch.places import is_present
+from n2b_ct.batch.presence import Presence
 from n2b_ct.config.patterns import checked_pattern, is_found
 from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.io.atomic_folder import recover
@@ -47,8 +48,14 @@ def nothing_found(
     return DataError(explain(f"input {source}", f"must hold at least one {kinds}", got, remedy))
 
 
-def prepare_places(places: Sequence[Path], if_present: IfPresent) -> None:
+def prepare_places(places: Sequence[Path], if_present: IfPresent, found: Iterable[Presence]) -> None:
     """Clean up behind a killed run, then look for outputs that are there.
+
+    Args:
+        places: All that the run would write.
+        if_present: What to do where something is there.
+        found: What lies in the places, one for each input; asked only where nothing may be there and something is,
+            for the advice depends on it.
 
     Raises:
         OutputError: Two inputs want one place, or a place is taken and must not be touched.
@@ -60,9 +67,17 @@ def prepare_places(places: Sequence[Path], if_present: IfPresent) -> None:
         recover(place)
     present = [place for place in places if is_present(place)]
     if present and if_present == "refuse":
-        got = f"{len(present)} of {len(places)} outputs"
-        remedy = "pass --resume to keep them or --overwrite to replace them"
-        raise OutputError(explain(f"output {present[0]}", "must not be there yet", got, remedy))
+        raise _taken(present, len(places), found)
+
+
+def _taken(present: Sequence[Path], n_places: int, found: Iterable[Presence]) -> OutputError:
+    """Advise ``--resume`` only where that does not stop at what somebody else put there."""
+    requirement, foreign = "must not be there yet", next((one for one in found if one.state == "foreign"), None)
+    if foreign is not None:
+        got, remedy = f"{foreign.why}, which is not n2b-ct's", "move it away, or pass --overwrite"
+        return OutputError(explain(f"output {foreign.place}", requirement, got, remedy))
+    remedy = "pass --resume to keep what is up to date and make the rest, or --overwrite to replace all"
+    return OutputError(explain(f"output {present[0]}", requirement, f"{len(present)} of {n_places} outputs", remedy))
 
 
 def refused_slices(series: SeriesRef, records: Iterable[FileRecord]) -> list[FileRecord]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.presence import Presence, recorded_presence, together
 from n2b_ct.batch.work import Spread, Work, clipping_problems, failure
 from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.output_records import MadeOf, combined_digest, write_recorded
 from n2b_ct.io.series import CTSeries
-from n2b_ct.io.volumes import data_paths, describe_volume, read_volume, write_volume_like
+from n2b_ct.io.volumes import data_paths, describe_volume, read_volume, write_volume_like, written_paths
 
 
 def count_slices(path: Path) -> int:
@@ -42,9 +45,11 @@ class VolumeJob:
         """Do it; what goes wrong is in the outcome."""
         n_slices = count_slices(self._path)
         try:
-            if self._work.is_done(self._target):
-                return Outcome(self._path, self._target, "present", n_slices=n_slices)
-            return self._denoised()
+            found = self.look() if self._work.options.if_present == "skip" else Presence(self._target, "absent")
+            found.require_ours("volume")
+            if found.state == "present":
+                return Outcome(self._path, self._target, "present", n_slices=count_slices(self._target))
+            return found.note(self._denoised())
         except (N2BError, OSError) as error:
             return failure(self._path, self._target, error)
         except MemoryError:
@@ -53,17 +58,32 @@ class VolumeJob:
         finally:
             self._advance(n_slices - self._n_seen)
 
+    def look(self) -> Presence:
+        """Find out what lies in the volume's places."""
+        places = zip(self._work.places(self._target), (False, True), strict=False)
+        return together(
+            [recorded_presence(written_paths(self._path, place), self._made_of(is_res)) for place, is_res in places]
+        )
+
+    @cached_property
+    def _input_digest(self) -> str:
+        return combined_digest((self._path, *data_paths(self._path)))
+
+    def _made_of(self, is_residual: bool) -> MadeOf:
+        return self._work.made_of(self._input_digest, residual=is_residual, volume_offset_hu=self._offset_hu)
+
     def _denoised(self) -> Outcome:
         denoised_place, *residual_places = self._work.places(self._target)
+        _ = self._input_digest  # before the input is read: should it change meanwhile, the next run notices
         found = read_volume(self._path, hu_offset=self._offset_hu, assume_hu=self._work.options.assume_hu)
         volume = found.hu
         n_bytes = sum(part.stat().st_size for part in (self._path, *data_paths(self._path)))
         require_free_space(self._target, (1 + len(residual_places)) * n_bytes)
         noise = self._noise_hu(volume)
         self._target.parent.mkdir(parents=True, exist_ok=True)
-        n_clipped = self._write(volume - np.float32(self._work.strength) * noise, denoised_place)
+        n_clipped = self._write(volume - np.float32(self._work.strength) * noise, denoised_place, is_residual=False)
         for place in residual_places:
-            self._write(noise, place)
+            self._write(noise, place, is_residual=True)
         return self._done(found, noise, n_clipped)
 
     def _noise_hu(self, volume: np.ndarray) -> np.ndarray:
@@ -74,8 +94,9 @@ class VolumeJob:
             self._advance()
         return noise
 
-    def _write(self, hu: np.ndarray, place: Path) -> int:
-        return write_volume_like(self._path, hu, place, overwrite=self._work.may_replace, hu_offset=self._offset_hu)
+    def _write(self, hu: np.ndarray, place: Path, *, is_residual: bool) -> int:
+        write = partial(write_volume_like, self._path, hu, hu_offset=self._offset_hu)
+        return write_recorded(place, self._made_of(is_residual), write, overwrite=self._work.may_replace)
 
     def _advance(self, n: int = 1) -> None:
         self._n_seen += n

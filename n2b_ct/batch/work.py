@@ -12,10 +12,11 @@ import numpy as np
 
 import n2b_ct
 from n2b_ct.batch.outcomes import CLIPPED_SHARE_MAX, DenoiseOptions, Outcome
-from n2b_ct.batch.places import is_present, residual_place
+from n2b_ct.batch.places import residual_place
 from n2b_ct.errors import SeriesError
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.dicom.writing.derive import Derivation
+from n2b_ct.io.output_records import MadeOf
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import SeriesRef
 
@@ -49,9 +50,16 @@ class Work(Generic[ModelT]):
         """Whether an output that is there may go; a presence that matters was refused before."""
         return self.options.if_present != "refuse"
 
-    def is_done(self, target: Path) -> bool:
-        """Nothing is left to do where both outputs are there; a kill may have come between them."""
-        return self.options.if_present == "skip" and all(map(is_present, self.places(target)))
+    def made_of(self, input_digest: str, *, residual: bool = False, **options: float | bool) -> MadeOf:
+        """Name all that decides the bytes of an output that cannot carry a UID."""
+        return {
+            "n2b_ct": n2b_ct.__version__,
+            "input": input_digest,
+            "model": self.model.digest,
+            "strength": self.strength,
+            "output": "removed noise" if residual else "denoised",
+            **options,
+        }
 
     def places(self, target: Path) -> list[Path]:
         """All that is written for one input."""
@@ -115,6 +123,23 @@ def failure(source: Path, target: Path, error: Exception, series: str = "", prob
     return Outcome(source, target, "failed", series, reason, str(error), problems)
 
 
+def present(series: SeriesRef, target: Path, *, n_slices: int, n_refused: int) -> Outcome:
+    """Word that a series is there already, whole or without the slices that cannot be used."""
+    return Outcome(
+        series.directory,
+        target,
+        "present",
+        series.short_uid,
+        problems=_of_series(series, n_refused),
+        n_slices=n_slices,
+        n_skipped_slices=n_refused,
+    )
+
+
+def _of_series(series: SeriesRef, n_refused: int) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*series.problems, *(("missing_slices",) if n_refused else ()))))
+
+
 def finished(
     series: SeriesRef,
     target: Path,
@@ -127,14 +152,13 @@ def finished(
 ) -> Outcome:
     """Word what became of a series that was written, whole or without its refused slices."""
     n_pixels = n_written * series.rows * series.cols
-    gaps = ("missing_slices",) if n_refused else ()
-    problems = (*series.problems, *gaps, *clipping_problems(n_clipped, n_pixels))
+    problems = (*_of_series(series, n_refused), *clipping_problems(n_clipped, n_pixels))
     return Outcome(
         series.directory,
         target,
         "done",
         series.short_uid,
-        problems=tuple(dict.fromkeys(problems)),
+        problems=problems,
         n_slices=n_written,
         n_pixels=n_pixels,
         n_clipped_pixels=n_clipped,

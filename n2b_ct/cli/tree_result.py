@@ -59,7 +59,8 @@ def _line(outcome: Outcome) -> str:
     what = f"{outcome.n_slices} slices" if outcome.n_slices else "picture"
     noises = ((outcome.removed_std_hu, "HU"), (outcome.removed_std_grey, "grey levels"))
     removed = "".join(f", removed noise {std:.1f} {unit}" for std, unit in noises if std is not None)
-    return f"{outcome.status:<7} {outcome.output}: {what}{removed}"
+    why = f"; {outcome.detail}" if outcome.detail else ""
+    return f"{outcome.status:<7} {outcome.output}: {what}{removed}{why}"
 
 
 def _complaints(result: TreeResult) -> list[str]:

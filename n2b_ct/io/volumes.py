@@ -167,6 +167,14 @@ def data_paths(path: Path) -> tuple[Path, ...]:
         return ()
 
 
+def written_paths(source: Path, out: Path) -> tuple[Path, ...]:
+    """List the files that :func:`write_volume_like` writes, ``out`` first; that alone if the source cannot be read."""
+    try:
+        return (out, *_data_place(_form(source).understand(source), out))
+    except SeriesError:
+        return (out,)
+
+
 def _form(path: Path) -> ModuleType:
     for form in _FORMS:
         if path.name.lower().endswith(form.SUFFIXES):

@@ -55,6 +55,7 @@ ERRORS: dict[str, str] = {
     "data_file_refused": "a volume's header names a data file outside its folder, a link out of it, or a list of files",
     "not_finite": "HU that are NaN or infinite",
     "own_output": "the series is n2b-ct's own output: its noise was removed already",
+    "output_foreign": "the place of the output holds what n2b-ct did not make of this input",
     "header_unwritable": "the source's header holds what DICOM cannot encode",
     "duplicate_conflict": "two files claim one SOPInstanceUID and hold different pixels",
 }
@@ -75,6 +76,7 @@ PROBLEMS: dict[str, str] = {
     "maybe_not_hu": "the values of a volume file do not look like HU; `--assume-hu` vouched for them",
     "unsure_geometry": "a NIfTI header places its voxels nowhere, or twice and differently: sform counts",
     "clipped_pixels": "more than 0.01 % of the new values did not fit in BitsStored and were clipped",
+    "output_replaced": "what lay in its place was n2b-ct's, but not what this run makes: it was made again",
     "repaired_uids": "missing UIDs were derived from the content",
     "transfer_syntax_assumed": "the file names no transfer syntax; its native form was recognised",
 }

@@ -16,9 +16,11 @@ from pydicom.dataset import Dataset
 from n2b_ct.errors import OutputError, SeriesError, explain
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.io.atomic_folder import FolderInTheMaking, unwritable, write_into_hidden_folder
+from n2b_ct.io.dicom.reading.checks import CT_IMAGE_STORAGE
 from n2b_ct.io.dicom.values import quiet_pydicom
 from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.dicom.writing.derive import Derivation, SeriesContext, derive_slice
+from n2b_ct.io.dicom.writing.provenance import SourceImage
 from n2b_ct.io.free_space import require_free_space
 from n2b_ct.io.series import CTSlice, InstanceRef, SeriesRef
 
@@ -56,6 +58,9 @@ class DerivedSeriesWriter:
         derivation: What was done.
         overwrite: Replace an existing target.
 
+    Attributes:
+        written: SOPInstanceUID of every slice so far, by its file's path relative to the target.
+
     Example::
 
         with DerivedSeriesWriter(series, target_dir, derivation) as writer:
@@ -69,7 +74,7 @@ class DerivedSeriesWriter:
         self._context = SeriesContext.of(source, derivation)
         self._names = slice_names(source)
         self._folder = FolderInTheMaking(Path(target_dir), overwrite)
-        self._written: set[Path] = set()
+        self.written: dict[Path, str] = {}
         self.n_bytes_expected = _n_bytes_expected(source, derivation)
         _require_apart(source, Path(target_dir))
 
@@ -98,14 +103,14 @@ class DerivedSeriesWriter:
             OutputError: The slice is not of this series, comes twice, or cannot be written.
         """
         name = self._names.get((str(ct_slice.dataset.filename), ct_slice.frame_number))
-        if name is None or name in self._written:
+        if name is None or name in self.written:
             got = "a slice of another one" if name is None else "a slice twice"
             raise OutputError(explain("derived series", "takes each slice of its source once", got, "check the loop"))
         derived = derive_slice(ct_slice, hu, self._derivation, self._context, neighbours)
         path = self._folder.partial / name
         _make_folder(path.parent)
         write_into_hidden_folder(path, encoded(derived.dataset, path.name))
-        self._written.add(name)
+        self.written[name] = str(derived.dataset.SOPInstanceUID)
         return WriteStats(derived.n_clipped, derived.dropped_creators)
 
     def __exit__(
@@ -123,10 +128,10 @@ class DerivedSeriesWriter:
             self._folder.discard()
 
     def _finish(self) -> None:
-        if not self._written:
+        if not self.written:
             requirement = "must get at least one slice"
             raise OutputError(explain(str(self._folder.target), requirement, "none", "add slices before leaving"))
-        n_gone = sum(not (self._folder.partial / name).is_file() for name in self._written)
+        n_gone = sum(not (self._folder.partial / name).is_file() for name in self.written)
         if n_gone:
             got, remedy = f"{n_gone} files gone", "let one run at a time write there"
             raise OutputError(explain(str(self._folder.target), "must not change while it is made", got, remedy))
@@ -175,6 +180,22 @@ def slice_names(source: SeriesRef) -> dict[SliceKey, Path]:
             name = (name.with_suffix("") if is_alone else name) / f"frame-{one.frame_number:04d}.dcm"
         names[str(one.path), one.frame_number] = name
     return names
+
+
+def derived_uids(source: SeriesRef, derivation: Derivation) -> dict[Path, str]:
+    """Name the file and the SOPInstanceUID of every derived slice, before anything is derived.
+
+    Returns:
+        UID by path relative to the derived series' folder, in the order of the slices.
+    """
+    names = slice_names(source)
+    return {
+        names[str(one.path), one.frame_number]: derivation.uid("instance", *_marks(one)) for one in source.instances
+    }
+
+
+def _marks(instance: InstanceRef) -> tuple[str, ...]:
+    return SourceImage(CT_IMAGE_STORAGE, instance.sop_instance_uid, instance.frame_number).identity
 
 
 def _n_bytes_expected(source: SeriesRef, derivation: Derivation) -> int:

@@ -125,7 +125,7 @@ def slice_header(parsed: Parsed) -> SliceHeader:
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         series_instance_uid=text(dataset, "SeriesInstanceUID"),
         study_instance_uid=text(dataset, "StudyInstanceUID"),
-        patient_key=_patient_key(parsed),
+        patient_key=patient_key(parsed),
         rows=int(dataset.Rows),
         cols=int(dataset.Columns),
         position_mm=numbers(dataset, "ImagePositionPatient", 3) or (),
@@ -150,7 +150,8 @@ def _facts(parsed: Parsed) -> dict[str, str]:
     return {keyword: value[:_N_FACT_CHARACTERS] for keyword, value in found.items()}
 
 
-def _patient_key(parsed: Parsed) -> str:
+def patient_key(parsed: Parsed) -> str:
+    """Digest the patient's identifiers; empty where there are none."""
     patient_id = text(parsed.dataset, "PatientID")
     if not patient_id:
         return ""

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX
+from n2b_ct.io.hidden_names import is_ours
 from n2b_ct.io.series import FileRecord
-
-_OURS = (PARTIAL_PREFIX, REPLACED_PREFIX)
 
 
 def list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
@@ -36,7 +34,7 @@ def list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
         records.append(FileRecord(Path(error.filename), "error", "unreadable", "the folder cannot be listed"))
 
     for folder, folders, names in os.walk(root, followlinks=False, onerror=note):
-        folders[:] = [name for name in folders if not name.startswith(_OURS)]
+        folders[:] = [name for name in folders if not is_ours(name)]
         records += [_linked_folder(Path(folder, name)) for name in folders if Path(folder, name).is_symlink()]
         found += [Path(folder, name) for name in names]
     paths, repeated = _each_once(sorted(found))
