@@ -68,7 +68,8 @@ class LowDoseOutput:
         if path.exists() and not facts.keys() >= _OWN_KEYS:
             return together([Presence(path, "foreign", path.name), found])
         if calibration is None or not _is_of_each(facts.get("photons_by_slice"), found.n_slices):
-            return together([found, Presence(path, "outdated" if path.exists() else "absent", _OTHERWISE)])
+            why = "series and parameters were not both whole" if calibration else _OTHERWISE
+            return together([Presence(path, "outdated" if path.exists() else "absent", why), found])
         return found
 
     def remove_old_sidecar(self) -> None:

@@ -17,7 +17,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,19 +100,14 @@ def keep_only(place: Path, entry: Entry) -> None:
 
 
 def combined_digest(paths: Sequence[Path]) -> str:
-    """SHA-256 over the digests of some files, in hexadecimal."""
-    return hashlib.sha256("\n".join(map(content_digest, paths)).encode()).hexdigest()
+    """SHA-256 over the digests of some files, in hexadecimal; one that cannot be read counts as nothing."""
+    return hashlib.sha256("\n".join(map(_digest, paths)).encode()).hexdigest()
 
 
 def file_digests(place: Path, paths: Sequence[Path]) -> dict[str, str]:
     """Digest the files of an output that are there; what is there and cannot be read digests to nothing."""
-    found = {}
-    for path in paths:
-        if path.exists() or path.is_symlink():
-            found[_ending(place, path.name)] = ""
-            with suppress(OSError):
-                found[_ending(place, path.name)] = content_digest(path)
-    return found
+    there = [path for path in paths if path.exists() or path.is_symlink()]
+    return {_ending(place, path.name): _digest(path) for path in there}
 
 
 def _publish(staging_dir: Path, place: Path, made_of: MadeOf, *, overwrite: bool) -> None:
@@ -145,13 +139,20 @@ def _write_entries(place: Path, entries: Sequence[Entry]) -> None:
     path = _record_path(place)
     path.parent.mkdir(exist_ok=True)
     remove_partials(path)
-    content = json.dumps({"format": _FORMAT, "entries": [asdict(one) for one in entries]}, indent=1) + "\n"
+    content = json.dumps({"format": _FORMAT, "entries": list(map(asdict, entries))}, indent=1, sort_keys=True) + "\n"
     write_atomically(path, lambda file: file.write(content.encode()))
     sync(path.parent)
 
 
 def _record_path(place: Path) -> Path:
     return place.parent / RECORDS_DIR / f"{hidden_place(place, '').name}.json"
+
+
+def _digest(path: Path) -> str:
+    try:
+        return content_digest(path)
+    except OSError:
+        return ""
 
 
 def _ending(place: Path, name: str) -> str:

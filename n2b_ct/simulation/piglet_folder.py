@@ -18,6 +18,7 @@ from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_place, sync
+from n2b_ct.io.hidden_names import is_of_system
 
 _GO_ON = "make room or choose another place; the same call again goes on where this one stopped"
 
@@ -86,10 +87,12 @@ def _require_free(target_dir: Path, mark: str, overwrite: bool) -> None:
     if not target_dir.exists():
         return
     is_folder = target_dir.is_dir() and not target_dir.is_symlink()
-    if is_folder and not any(target_dir.iterdir()):
+    found = sorted(one.name for one in target_dir.iterdir() if not is_of_system(one.name)) if is_folder else []
+    if is_folder and not found:
         return
     if not (is_folder and (target_dir / mark).is_file()):
-        got = "something else"
+        others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        got = f"{found[0]}{others}" if found else "something else"
         raise OutputError(explain(str(target_dir), f"must be new or hold {mark}", got, "choose another folder"))
     if not overwrite:
         raise OutputError(explain(str(target_dir), "must not exist yet", "a folder", "choose another or overwrite"))

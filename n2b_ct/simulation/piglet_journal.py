@@ -47,7 +47,7 @@ class Journal:
             if note["sha256"] != [_digest(path) for path in paths]:
                 return None
             return NoiseTally(note["count"], np.array(note["sums"]), np.array(note["squares"]))
-        except (DataError, FileNotFoundError, KeyError):
+        except (DataError, FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     def _place(self, index: int) -> Path:

@@ -12,6 +12,7 @@ import yaml
 from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import save_model
+from n2b_ct.io.hidden_names import RECORDS_DIR
 from n2b_ct.networks.denoiser import build_denoiser
 from tests.helpers import make_ct_dataset, save
 
@@ -155,8 +156,8 @@ def error_lines(stderr: str) -> list[str]:
 
 
 def tree_of(folder: Path) -> list[str]:
-    """Everything below a folder, as sorted relative paths."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    """Everything below a folder but the records of outputs, as sorted relative paths."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if RECORDS_DIR not in path.parts)
 
 
 def weights_of(run_dir: Path) -> dict[str, torch.Tensor]:

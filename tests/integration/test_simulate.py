@@ -128,8 +128,8 @@ def test_what_is_there_is_refused_kept_or_replaced(tree, tmp_path, capsys):
     assert run(command) == 0
     before = files(tmp_path / "out")
     assert run([*command, "--seed", "3"]) == 2
-    assert "must not be there yet" in capsys.readouterr().err
-    assert run([*command, "--seed", "3", "--resume", "--dose", "0.5"]) == 0
+    assert "must not be there yet, got 2 of 2 outputs; pass --resume" in capsys.readouterr().err
+    assert run([*command, "--resume", "--dose", "0.5"]) == 0
     assert capsys.readouterr().out.startswith("present")
     assert {name: content for name, content in files(tmp_path / "out").items() if name.startswith("0.25")} == before
     assert run([*command, "--seed", "3", "--overwrite"]) == 0

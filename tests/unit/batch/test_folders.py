@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nibabel
@@ -155,19 +155,17 @@ def test_files_that_are_no_ct_are_listed_and_no_failure(tree, model):
     assert not result.failed
 
 
-@pytest.mark.parametrize(("policy", "kept"), [("skip", True), ("replace", False)])
-def test_outputs_that_are_there_are_kept_or_replaced_as_asked(tree, model, policy, kept):
+@pytest.mark.parametrize(("policy", "status"), [("skip", "present"), ("replace", "done")])
+def test_outputs_that_are_there_are_kept_or_replaced_as_asked(tree, model, policy, status):
     denoise(tree, model)
-    marked = tree.parent / "out" / "b" / "slice001.dcm"
-    marked.write_bytes(b"mine")
-    result = denoise(tree, model, if_present=policy)
-    assert [one.status for one in result.outcomes] == ["present" if kept else "done"] * 2
-    assert (marked.read_bytes() == b"mine") is kept
+    kept = (tree.parent / "out" / "b" / "slice001.dcm").read_bytes()
+    result = denoise(tree, model, if_present=policy, created=WHEN + timedelta(days=1))
+    assert [one.status for one in result.outcomes] == [status] * 2
+    assert ((tree.parent / "out" / "b" / "slice001.dcm").read_bytes() == kept) is (policy == "skip")
 
 
 def test_outputs_that_are_there_are_refused_before_anything_is_written(tree, model):
-    (tree.parent / "out" / "b").mkdir(parents=True)
-    (tree.parent / "out" / "b" / "x").touch()
+    denoise(tree, model, select="abd")
     with pytest.raises(OutputError, match=r"out/b: must not be there yet, got 1 of 2 outputs; pass --resume"):
         denoise(tree, model)
     assert not (tree.parent / "out" / "a").exists()
@@ -351,9 +349,9 @@ def test_an_interruption_in_mid_series_leaves_the_finished_ones_and_nothing_else
 @pytest.mark.parametrize("policy", ["refuse", "skip", "replace"])
 def test_what_a_kill_between_two_renames_moved_away_is_back(tree, model, policy):
     out = tree.parent / "out"
-    denoise(tree, model)
+    denoise(tree, model, created=WHEN - timedelta(days=1))
     marked = out / "b" / "slice001.dcm"
-    marked.write_bytes(b"old")
+    old = marked.read_bytes()
     (out / "b").rename(hidden_place(out / "b", REPLACED_PREFIX))
     new_partial(out / "b").mkdir()
     if policy == "refuse":
@@ -361,7 +359,7 @@ def test_what_a_kill_between_two_renames_moved_away_is_back(tree, model, policy)
             denoise(tree, model)
     else:
         assert not denoise(tree, model, if_present=policy).failed
-    assert (marked.read_bytes() == b"old") is (policy != "replace")
+    assert (marked.read_bytes() == old) is (policy != "replace")
     assert sorted(path.name for path in out.iterdir()) == ["a", "b"]
 
 
@@ -370,7 +368,7 @@ def test_a_volume_that_a_kill_left_half_written_is_cleaned_up(tree, model):
     (tree.parent / "out").mkdir()
     new_partial(tree.parent / "out" / "v.nii").write_bytes(b"half")
     denoise(tree, model)
-    assert sorted(path.name for path in (tree.parent / "out").iterdir()) == ["a", "b", "v.nii"]
+    assert sorted(path.name for path in (tree.parent / "out").iterdir()) == [".n2b-ct", "a", "b", "v.nii"]
 
 
 # ── what is written ──
