@@ -4,7 +4,8 @@
 
 ``n2b-ct denoise`` over a tree of several series is ended at a random moment, by the clock or right before a step on
 the file system, and started again until it has come to its end; then another run begins with an empty output folder,
-or with one that is there and is to be replaced, until ``--n`` kills (SIGKILL to the whole process group) are counted.
+with one that is there and is to be replaced, or with one of an input to which slices are added meanwhile (``--resume``
+must not take the old output for done), until ``--n`` kills (SIGKILL to the whole process group) are counted.
 Some runs are ended by SIGINT or SIGTERM instead. After each of them every series under its final name is whole and the
 input is untouched; at the end of each run the tree is byte for byte that of an undisturbed one.
 
@@ -23,7 +24,7 @@ from typing import Any
 import torch
 
 from benchmarks.kill.cycles import Cycles, Tally
-from benchmarks.kill.scene import write_model, write_scene
+from benchmarks.kill.scene import N_SLICES_EARLY, write_model, write_scene
 from benchmarks.results_files import RESULTS, write_results
 
 
@@ -32,9 +33,10 @@ def main() -> int:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments.out.mkdir(parents=True)
+    early = write_scene(arguments.out / "in_early", N_SLICES_EARLY)
     source, model = write_scene(arguments.out / "in"), write_model(arguments.out / "model.pt")
     started = time.monotonic()
-    cycles = Cycles(source, arguments.out, model, arguments.seed)
+    cycles = Cycles(source, early, arguments.out, model, arguments.seed)
     tally = cycles.until(arguments.n, lambda line: print(line, flush=True))
     summary = {
         "command": f"python -m benchmarks.kill --out DIR --n {arguments.n} --seed {arguments.seed}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nibabel
 import pydicom
 
 from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX
+from n2b_ct.io.hidden_names import RECORDS_DIR
 
 Tree = Mapping[str, str]
 """Digest by path, relative to the top."""
@@ -22,7 +24,7 @@ def tree_of(folder: Path) -> Tree:
 
 
 def visible(tree: Tree) -> Tree:
-    """Leave out what hides: beginnings, and what is about to be replaced."""
+    """Leave out what hides: beginnings, what is about to be replaced, and the records of outputs."""
     return {path: digest for path, digest in tree.items() if not _is_hidden(path)}
 
 
@@ -39,7 +41,7 @@ def faults_after_kill(folder: Path, wholes: Sequence[Tree], *, replaces: bool = 
         wholes: What whole outputs may look like: the undisturbed run's, and the replaced one's.
         replaces: Each output was there before, so one of the two must be left, under its name or kept aside.
     """
-    everything = tree_of(folder)
+    everything, wholes = tree_of(folder), [visible(whole) for whole in wholes]
     found = visible(everything)
     places = {_place(path) for whole in wholes for path in whole}
     faults = [f"stray file {path}" for path in found if _place(path) not in places]
@@ -62,7 +64,16 @@ def faults_at_end(folder: Path, whole: Tree) -> list[str]:
 
 def unreadable_files(folder: Path) -> list[str]:
     """Name the files of a folder that another reader cannot parse: DICOM by pydicom, volumes by nibabel."""
-    return [f"{path.name} cannot be read" for path in sorted(folder.rglob("*")) if path.is_file() and not _reads(path)]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and RECORDS_DIR not in path.parts]
+    return [f"{path.name} cannot be read" for path in files if not _reads(path)]
+
+
+def miscounted(told: Path) -> list[str]:
+    """Name the outputs of a run's JSON that do not hold as many slices as it says, or that it calls failed."""
+    listed = json.loads(told.read_text(encoding="utf-8"))["series"]
+    there = [(Path(one["output"]), one["n_slices"]) for one in listed]
+    faults = [f"{one['output']} failed: {one['detail']}" for one in listed if one["status"] == "failed"]
+    return faults + [f"{output.name}: {n} slices told" for output, n in there if n != _n_slices(output)]
 
 
 def _reads(path: Path) -> bool:
@@ -74,8 +85,14 @@ def _reads(path: Path) -> bool:
         return False
 
 
+def _n_slices(output: Path) -> int:
+    if output.is_dir():
+        return sum(1 for path in output.rglob("*.dcm"))
+    return int(nibabel.load(output).shape[2])
+
+
 def _is_hidden(path: str) -> bool:
-    return _starts(path, PARTIAL_PREFIX) or _starts(path, REPLACED_PREFIX)
+    return _starts(path, PARTIAL_PREFIX) or _starts(path, REPLACED_PREFIX) or RECORDS_DIR in Path(path).parts
 
 
 def _starts(path: str, prefix: str) -> bool:

@@ -18,6 +18,7 @@ from n2b_ct.inference.model import save_model
 from n2b_ct.networks.denoiser import build_denoiser
 
 N_SLICES = 6
+N_SLICES_EARLY = 4
 _ENCODERS: Mapping[str, str] = {JPEGLSLossless: "pyjpegls", RLELossless: "pydicom"}
 _SERIES: Mapping[str, str] = {
     "one/native": ExplicitVRLittleEndian,
@@ -28,15 +29,15 @@ _SERIES: Mapping[str, str] = {
 }
 
 
-def write_scene(folder: Path) -> Path:
-    """Write the input tree; the same bytes each time."""
+def write_scene(folder: Path, n_slices: int = N_SLICES) -> Path:
+    """Write the input tree, or how it was when only so many slices of each series were there; equal bytes each time."""
     for number, (place, syntax) in enumerate(_SERIES.items(), start=1):
         (folder / place).mkdir(parents=True)
-        for index in range(N_SLICES):
+        for index in range(n_slices):
             dataset = _slice(number, index, syntax)
             dataset.save_as(folder / place / f"slice{index:02d}.dcm", enforce_file_format=True)
     (folder / "volumes").mkdir()
-    hu = np.random.default_rng(7).integers(-1000, 1000, (32, 40, N_SLICES)).astype(np.int16)
+    hu = np.random.default_rng(7).integers(-1000, 1000, (32, 40, n_slices)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(hu, np.diag([0.5, 0.75, 2.0, 1.0])), folder / "volumes" / "head.nii.gz")
     return folder
 

@@ -22,8 +22,10 @@ _Strength = Annotated[
 ]
 _Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise too, as series or pictures.")]
 _Select = Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")]
-_Resume = Annotated[bool, typer.Option("--resume", help="Keep outputs that are there, do the others.")]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
+_Resume = Annotated[
+    bool, typer.Option("--resume", help="Keep outputs that are what this run would make; do the others.")
+]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace whatever is in the places of outputs.")]
 _Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series or picture here.")]
 _Repair = Annotated[
     bool,

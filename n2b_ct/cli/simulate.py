@@ -35,8 +35,12 @@ def simulate(
         float, typer.Option(help="What a bowtie filter adds to the line integral 100 mm off the middle, such as 0.6.")
     ] = 0.0,
     select: Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep outputs that are there, do the others.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep outputs that are what this call would make; do the others.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace whatever is in the places of outputs.")
+    ] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write one status per series here.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Take files with blank UIDs.")] = False,
     assume_hu: Annotated[bool, typer.Option("--assume-hu", help="Vouch for HU where a file does not say so.")] = False,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill.inspection import faults_after_kill, faults_at_end, tree_of, unreadable_files, visible
+from benchmarks.kill.inspection import faults_after_kill, faults_at_end, miscounted, tree_of, unreadable_files, visible
 from tests.conftest import REPOSITORY
 
 _N_KILLS = 2
@@ -83,6 +83,23 @@ def test_what_is_neither_there_nor_kept_aside_is_lost(whole, tmp_path):
 def test_a_file_that_nobody_can_parse_is_a_fault(tmp_path):
     found = fill(tmp_path / "found", a__1="no DICOM", b__1="three")
     assert unreadable_files(found) == ["1 cannot be read", "1 cannot be read"]
+
+
+def test_records_of_outputs_may_be_under_way_after_a_kill_and_not_at_the_end(whole, tmp_path):
+    found = fill(tmp_path / "found", a__1="one", a__2="two", b__1="three")
+    fill(found / "b" / ".n2b-ct", record="old and new")
+    assert faults_after_kill(found, [tree_of(whole)]) == []
+    assert faults_after_kill(whole, [tree_of(found)], replaces=True) == []
+    assert faults_at_end(found, tree_of(whole)) == ["b/.n2b-ct/record differs"]
+
+
+def test_a_told_count_that_is_not_in_the_output_is_a_fault(tmp_path):
+    found = fill(tmp_path / "found", **{"a__1.dcm": "one", "a__2.dcm": "two"})
+    listed = [{"output": str(found / "a"), "n_slices": n, "status": "present", "detail": ""} for n in (2, 6)]
+    listed.append({"output": str(found / "b"), "n_slices": 0, "status": "failed", "detail": "x"})
+    (found / "b").mkdir()
+    (tmp_path / "told.json").write_text(json.dumps({"series": listed}), encoding="utf-8")
+    assert miscounted(tmp_path / "told.json") == [f"{found / 'b'} failed: x", "a: 6 slices told"]
 
 
 def test_a_finished_output_with_a_leftover_or_another_byte_is_a_fault(whole, tmp_path):

@@ -66,6 +66,18 @@ def test_a_resumed_output_is_kept_by_a_second_attempt_too(order, task, tmp_path)
     assert worker.carry_out(resumed, task, 0).outcome.status == "present"
 
 
+def test_a_worker_believes_no_place_because_something_lies_there(order, task, tmp_path):
+    resumed = replace(order, options=DenoiseOptions(if_present="skip"))
+    worker.carry_out(replace(order, options=DenoiseOptions(strength=0.5)), task, 0)
+    redone = worker.carry_out(resumed, task, 1).outcome
+    assert (redone.status, redone.n_slices, redone.problems[-1]) == ("done", 3, "output_replaced")
+    (tmp_path / "out" / "a" / "notes.txt").write_text("mine")
+    refused = worker.carry_out(resumed, task, 2).outcome
+    assert (refused.status, refused.reason) == ("failed", "output_foreign")
+    assert "got notes.txt; move it away, or pass --overwrite" in refused.detail
+    assert len(tree_of(tmp_path / "out" / "a")) == 4
+
+
 @pytest.mark.parametrize(
     ("field", "message"),
     [

@@ -20,6 +20,7 @@ from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.original import write_original
 from n2b_ct.simulation.piglet import PigletSummary, simulate_slice, write_piglet
+from n2b_ct.simulation.piglet_journal import Journal
 from n2b_ct.simulation.piglet_plan import PigletPlan, dose_label
 
 N_SLICES = 10
@@ -257,6 +258,12 @@ def test_a_slice_whose_file_was_spoilt_meanwhile_is_made_again(
     one.write_bytes(one.read_bytes()[:-1] + b"?")
     write_piglet(tmp_path / "p", **SMALL)
     assert contents(tmp_path / "p") == contents(piglet.output_dir)
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"[]", b"{}", b'{"sha256": []}'])
+def test_a_damaged_note_finishes_no_slice(tmp_path: Path, note: bytes) -> None:
+    (tmp_path / "0.json").write_bytes(note)
+    assert Journal(tmp_path).recall(0, []) is None
 
 
 def test_another_animal_goes_on_with_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
