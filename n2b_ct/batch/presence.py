@@ -90,13 +90,17 @@ def series_presence(place: Path, series: SeriesRef, derivation: Derivation) -> P
     if not contents:
         return Presence(place, "absent")
     right = {one.name for one in contents if one.is_whole and wanted.get(one.name) == one.sop_instance_uid}
-    n_others = len(contents) - len(right)
+    others = [one for one in contents if one.name not in right]
     series_uid = derivation.uid("series", series.series_instance_uid)
-    is_pure = not n_others and all(one.series_instance_uid == series_uid for one in contents)
+    is_pure = not others and all(one.series_instance_uid == series_uid for one in contents)
     lacks = frozenset(wanted.keys() - right)
     if is_pure and not lacks:
         return Presence(place, "present", n_slices=len(right))
-    why = _what_differs(len(right), n_others, len(wanted))
+    n_gone = sum(
+        one.sop_instance_uid not in own_uids and one.sop_instance_uid == derivation.uid("instance", *one.source)
+        for one in others
+    )
+    why = _what_differs(len(right), n_gone, len(wanted))
     return Presence(place, "outdated", why, len(right), lacks if is_pure else frozenset())
 
 
@@ -154,9 +158,9 @@ def _first_of(foreign: Sequence[Path]) -> str:
     return f"{foreign[0]}{others}"
 
 
-def _what_differs(n_right: int, n_others: int, n_wanted: int) -> str:
-    if not n_right:
+def _what_differs(n_right: int, n_gone: int, n_wanted: int) -> str:
+    """Word it; ``n_gone`` were made as this run would make them, of slices that the input does not hold."""
+    if not n_right and not n_gone:
         return "it was of another model, strength, option or version"
-    if n_right < n_wanted:
-        return f"{n_right} of {n_wanted} slices were there"
-    return f"{n_others} slices too many were there" if n_others else "its series UID was another"
+    gone = f", and {n_gone} that the input no longer holds" if n_gone else ""
+    return f"{n_right} of {n_wanted} slices were there as they should be{gone}"

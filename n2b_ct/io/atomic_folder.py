@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
@@ -76,7 +77,7 @@ class FolderInTheMaking:
             raise
         finally:
             if self.target.exists():
-                shutil.rmtree(self._replaced, ignore_errors=True)
+                _remove(self._replaced)
 
     def discard(self) -> None:
         """Remove the hidden folder, and the parents that were made for it and hold nothing else."""
@@ -111,6 +112,14 @@ def recover(target: Path) -> None:
         remove_partials(target)
     except OSError as error:
         raise unwritable(target, error) from error
+    _remove(replaced)
+
+
+def _remove(replaced: Path) -> None:
+    """Remove what was moved away: a folder, or a file or link that lay in a folder's place."""
+    if replaced.is_symlink() or replaced.is_file():
+        with suppress(OSError):
+            replaced.unlink()
     shutil.rmtree(replaced, ignore_errors=True)
 
 

@@ -75,7 +75,7 @@ def test_a_series_that_shrank_is_made_again():
     assert denoise() == 0
     for path in paths[4:]:
         path.unlink()
-    assert_redone(4)
+    assert_redone(4, "4 of 4 slices were there as they should be, and 2 that the input no longer holds")
 
 
 def test_another_model_makes_it_again(here):
@@ -270,6 +270,17 @@ def test_a_file_where_the_folder_should_be_is_named():
     Path("out").mkdir()
     Path("out/a").write_text("mine")
     assert_foreign("a", 1)
+    assert denoise("--overwrite") == 0
+    assert [path.name for path in Path("out").iterdir() if path.name.startswith(".")] == []
+
+
+def test_another_slice_of_the_series_is_told_from_another_model():
+    paths = grow(2)
+    assert denoise(source=str(paths[0])) == 0
+    assert denoise("--resume", source=str(paths[1])) == 0
+    assert told()[0]["detail"] == (
+        "made again: 0 of 1 slices were there as they should be, and 1 that the input no longer holds"
+    )
 
 
 def test_overwrite_replaces_whatever_is_there():

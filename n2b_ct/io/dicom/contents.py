@@ -14,10 +14,11 @@ from n2b_ct.io.dicom.reading.checks import Check, require_pixel_description, req
 from n2b_ct.io.dicom.reading.header import patient_key
 from n2b_ct.io.dicom.reading.listing import list_files
 from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
-from n2b_ct.io.dicom.values import lenient_text, quiet_pydicom
+from n2b_ct.io.dicom.values import lenient_integer, lenient_text, quiet_pydicom
+from n2b_ct.io.dicom.writing.provenance import SourceImage
 from n2b_ct.io.hidden_names import is_of_system
 from n2b_ct.io.sandbox.frames import Answer
-from n2b_ct.io.sandbox.pool import shared_sandbox
+from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 
 IDENTIFY = f"{__name__}:identify"
 
@@ -33,6 +34,7 @@ class FoundFile:
         name: Path relative to the folder.
         sop_instance_uid, series_instance_uid: What it is called.
         source_series_uid: The series that its pixels were last derived from, as it says itself.
+        source: What of the slice that they were derived from decides the UID.
         patient_key: Digest of the patient's identifiers.
         creator_uid: InstanceCreatorUID.
         is_whole: Header and pixels are as long as they say.
@@ -42,6 +44,7 @@ class FoundFile:
     sop_instance_uid: str = ""
     series_instance_uid: str = ""
     source_series_uid: str = ""
+    source: tuple[str, ...] = ()
     patient_key: str = ""
     creator_uid: str = ""
     is_whole: bool = False
@@ -57,10 +60,7 @@ def folder_contents(folder: Path) -> list[FoundFile]:
     listed, odd = list_files(folder)
     paths = [path for path in listed if not is_of_system(path.name)]
     answers = shared_sandbox().ask_each(IDENTIFY, ({"path": str(path)} for path in paths), n_together=_N_FILES_TOGETHER)
-    found = [
-        FoundFile(path.relative_to(folder), **({} if isinstance(answer, SeriesError) else answer.note))
-        for path, answer in zip(paths, answers, strict=True)
-    ]
+    found = [_found(path.relative_to(folder), answer) for path, answer in zip(paths, answers, strict=True)]
     others = [FoundFile(record.path.relative_to(folder)) for record in odd]
     return sorted([*found, *others], key=lambda one: one.name)
 
@@ -78,11 +78,28 @@ def identify(path: str) -> Answer:
                 "sop_instance_uid": lenient_text(parsed.dataset, "SOPInstanceUID"),
                 "series_instance_uid": lenient_text(parsed.dataset, "SeriesInstanceUID"),
                 "source_series_uid": _source_series_uid(parsed),
+                "source": _source(parsed),
                 "patient_key": patient_key(parsed),
                 "creator_uid": lenient_text(parsed.dataset, "InstanceCreatorUID"),
                 "is_whole": _is_whole(parsed),
             }
         )
+
+
+def _found(name: Path, answer: Outcome) -> FoundFile:
+    """Rebuild what a worker found; JSON knows lists only."""
+    if isinstance(answer, SeriesError):
+        return FoundFile(name)
+    return FoundFile(name, **{**answer.note, "source": tuple(answer.note["source"])})
+
+
+def _source(parsed: Parsed) -> tuple[str, ...]:
+    """The first of the source images is the slice itself."""
+    items: Sequence = parsed.dataset.get("SourceImageSequence") or []
+    if not len(items):
+        return ()
+    frame = lenient_integer(items[0], "ReferencedFrameNumber")
+    return SourceImage("", lenient_text(items[0], "ReferencedSOPInstanceUID"), frame).identity
 
 
 def _source_series_uid(parsed: Parsed) -> str:
