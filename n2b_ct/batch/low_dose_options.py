@@ -25,7 +25,8 @@ class LowDoseOptions:
         electronic_variance: ``Ne``, photons² per ray; None: that of a typical detector.
         bowtie: What the bowtie filter adds to the line integral 100 mm off the image's middle; 0: no filter.
         n_workers: Processes. The bytes do not depend on it.
-        if_present: What to do where an output is there already: ``refuse`` everything, ``skip`` it, ``replace`` it.
+        if_present: What to do where something is there already: ``refuse`` everything; ``skip`` what is what this run
+            would make, make again what is not; ``replace`` it.
         repair_uids: Take files with blank UIDs too; their output has no source references.
         assume_hu: Vouch that values are HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default their series fails whole.

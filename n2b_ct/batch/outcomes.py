@@ -97,7 +97,8 @@ class DenoiseOptions:
     Attributes:
         strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
         residual: Write the removed noise too, as series beside the denoised ones.
-        if_present: What to do where an output is there already: ``refuse`` everything, ``skip`` it, ``replace`` it.
+        if_present: What to do where something is there already: ``refuse`` everything; ``skip`` what is what this run
+            would make, make again what is not; ``replace`` it.
         repair_uids: Take files with blank UIDs too; their output has no source references.
         assume_hu: Vouch that values are HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default their series fails whole.

@@ -24,6 +24,7 @@ from n2b_ct.io.series import FileRecord, SeriesRef
 
 State = Literal["absent", "present", "outdated", "foreign"]
 
+_OF_ANOTHER_RUN = "it was of another model, strength, option or version"
 _CHANGED = {"input": "its input has changed since", "model": "it was of another model"}
 _OTHERWISE = "it was of another strength, option or version"
 
@@ -100,7 +101,8 @@ def series_presence(place: Path, series: SeriesRef, derivation: Derivation) -> P
         one.sop_instance_uid not in own_uids and one.sop_instance_uid == derivation.uid("instance", *one.source)
         for one in others
     )
-    why = _what_differs(len(right), n_gone, len(wanted))
+    is_alike = n_gone or any(one.sop_instance_uid in own_uids for one in contents)
+    why = _what_differs(len(right), n_gone, len(wanted)) if is_alike else _OF_ANOTHER_RUN
     return Presence(place, "outdated", why, len(right), lacks if is_pure else frozenset())
 
 
@@ -160,7 +162,5 @@ def _first_of(foreign: Sequence[Path]) -> str:
 
 def _what_differs(n_right: int, n_gone: int, n_wanted: int) -> str:
     """Word it; ``n_gone`` were made as this run would make them, of slices that the input does not hold."""
-    if not n_right and not n_gone:
-        return "it was of another model, strength, option or version"
     gone = f", and {n_gone} that the input no longer holds" if n_gone else ""
     return f"{n_right} of {n_wanted} slices were there as they should be{gone}"
