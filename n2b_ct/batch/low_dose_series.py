@@ -159,7 +159,8 @@ class LowDoseSeries:
         for output in self._wanted:
             remove_if_empty(output.target)
             derivation = low_dose_derivation(output.dose, calibration, options, run.created)
-            writers.append(DerivedSeriesWriter(self._series, output.target, derivation, options.if_present != "refuse"))
+            may_replace = options.if_present == "replace" or output.found.state == "outdated"
+            writers.append(DerivedSeriesWriter(self._series, output.target, derivation, may_replace))
         require_free_space(self._wanted[0].target, sum(writer.n_bytes_expected for writer in writers))
         with ExitStack() as stack:
             for writer in writers:

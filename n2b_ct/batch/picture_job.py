@@ -37,11 +37,10 @@ class PictureJob:
     def run(self) -> Outcome:
         """Do it; what goes wrong is in the outcome."""
         try:
-            found = self.look() if self._work.options.if_present == "skip" else Presence(self._target, "absent")
-            found.require_ours("picture")
+            found = self._work.found(self.look, self._target, "picture")
             if found.state == "present":
                 return Outcome(self._path, self._target, "present")
-            return found.note(self._denoised())
+            return found.note(self._denoised(self._work.may_replace(found)))
         except (N2BError, OSError) as error:
             return failure(self._path, self._target, error)
         except MemoryError:
@@ -63,19 +62,19 @@ class PictureJob:
         per_channel = self._work.options.per_channel
         return self._work.made_of(self._input_digest, residual=is_residual, per_channel=per_channel)
 
-    def _denoised(self) -> Outcome:
+    def _denoised(self, may_replace: bool) -> Outcome:
         _ = self._input_digest  # before the input is read: should it change meanwhile, the next run notices
         work, picture = self._work, read_picture(self._path)
         subject, per_channel = f"picture {self._path.name}", work.options.per_channel
         require_colour(work.model, picture.colour, subject, per_channel=per_channel)
         denoised = denoise_picture(work.model, picture.pixels, work.strength, per_channel=per_channel)
-        self._write(picture, denoised)
+        self._write(picture, denoised, may_replace)
         spread = Spread()
         spread.add(WHITE_8_BIT * (picture.pixels - denoised))
         n_pixels = picture.pixels.shape[0] * picture.pixels.shape[1]
         return Outcome(self._path, self._target, "done", n_pixels=n_pixels, removed_std_grey=spread.std)
 
-    def _write(self, picture: Picture, denoised: np.ndarray) -> None:
+    def _write(self, picture: Picture, denoised: np.ndarray, may_replace: bool) -> None:
         """Write the denoised picture, and what was removed from it where that is wanted."""
         places = self._work.places(self._target)
         require_free_space(self._target, len(places) * picture.pixels.size * picture.bit_depth // 8)
@@ -83,4 +82,4 @@ class PictureJob:
         residual = picture.pixels - denoised + np.float32(RESIDUAL_GREY)
         for place, pixels, is_residual in zip(places, (denoised, residual), (False, True), strict=False):
             write = partial(write_picture, pixels=pixels, like=picture)
-            write_recorded(place, self._made_of(is_residual), write, overwrite=self._work.may_replace)
+            write_recorded(place, self._made_of(is_residual), write, overwrite=may_replace)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.hidden_names import is_of_system
+from n2b_ct.io.hidden_names import RECORDS_DIR, is_of_system
 from n2b_ct.io.pictures.names import FORMS
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import ENDINGS
@@ -82,7 +82,12 @@ def remove_if_empty(target: Path) -> None:
 
 
 def _is_as_good_as_empty(folder: Path) -> bool:
-    return all(is_of_system(one.name) and not one.is_dir() for one in folder.iterdir())
+    """Whether nobody would miss it: no file but what systems leave, and records of outputs that are gone."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != RECORDS_DIR]
+        if not all(map(is_of_system, names)) or any(Path(parent, name).is_symlink() for name in folders):
+            return False
+    return True
 
 
 def _shared_dir(series: SeriesRef) -> Path:

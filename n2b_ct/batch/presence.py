@@ -24,7 +24,6 @@ from n2b_ct.io.series import FileRecord, SeriesRef
 
 State = Literal["absent", "present", "outdated", "foreign"]
 
-_OF_ANOTHER_RUN = "it was of another model, strength, option or version"
 _CHANGED = {"input": "its input has changed since", "model": "it was of another model"}
 _OTHERWISE = "it was of another strength, option or version"
 
@@ -91,19 +90,12 @@ def series_presence(place: Path, series: SeriesRef, derivation: Derivation) -> P
     if not contents:
         return Presence(place, "absent")
     right = {one.name for one in contents if one.is_whole and wanted.get(one.name) == one.sop_instance_uid}
-    others = [one for one in contents if one.name not in right]
     series_uid = derivation.uid("series", series.series_instance_uid)
-    is_pure = not others and all(one.series_instance_uid == series_uid for one in contents)
-    lacks = frozenset(wanted.keys() - right)
+    is_pure = len(right) == len(contents) and all(one.series_instance_uid == series_uid for one in contents)
+    lacks = frozenset(wanted.keys() - right) if is_pure else frozenset()
     if is_pure and not lacks:
         return Presence(place, "present", n_slices=len(right))
-    n_gone = sum(
-        one.sop_instance_uid not in own_uids and one.sop_instance_uid == derivation.uid("instance", *one.source)
-        for one in others
-    )
-    is_alike = n_gone or any(one.sop_instance_uid in own_uids for one in contents)
-    why = _what_differs(len(right), n_gone, len(wanted)) if is_alike else _OF_ANOTHER_RUN
-    return Presence(place, "outdated", why, len(right), lacks if is_pure else frozenset())
+    return Presence(place, "outdated", _what_differs(len(right), contents, wanted, derivation), len(right), lacks)
 
 
 def unreadable_rest(found: Presence, series: SeriesRef) -> list[FileRecord]:
@@ -160,7 +152,14 @@ def _first_of(foreign: Sequence[Path]) -> str:
     return f"{foreign[0]}{others}"
 
 
-def _what_differs(n_right: int, n_gone: int, n_wanted: int) -> str:
-    """Word it; ``n_gone`` were made as this run would make them, of slices that the input does not hold."""
+def _what_differs(
+    n_right: int, contents: Sequence[FoundFile], wanted: Mapping[Path, str], derivation: Derivation
+) -> str:
+    """Tell another model from other slices: what of these the input holds no longer was made as this run would."""
+    own_uids = frozenset(wanted.values())
+    others = [one for one in contents if one.sop_instance_uid not in own_uids]
+    n_gone = sum(one.sop_instance_uid == derivation.uid("instance", *one.source) for one in others)
+    if len(others) == len(contents) and not n_gone:
+        return "it was of another model, strength, option or version"
     gone = f", and {n_gone} that the input no longer holds" if n_gone else ""
-    return f"{n_right} of {n_wanted} slices were there as they should be{gone}"
+    return f"{n_right} of {len(wanted)} slices were there as they should be{gone}"

@@ -63,13 +63,12 @@ class SeriesJob:
         series, work = self._series, self._work
         try:
             self._require_source()
-            found = self.look() if work.options.if_present == "skip" else Presence(self._target, "absent")
-            found.require_ours("series")
+            found = work.found(self.look, self._target, "series")
             if self._is_whole(found):
                 return present(series, self._target, n_slices=found.n_slices, n_refused=len(self.refused))
             for place in work.places(self._target):
                 remove_if_empty(place)
-            self._write()
+            self._write(work.may_replace(found))
             return found.note(self._done())
         except (N2BError, OSError) as error:
             return failure(series.directory, self._target, error, series.short_uid, series.problems)
@@ -102,11 +101,9 @@ class SeriesJob:
             message = explain(f"series {self._series.short_uid}", "must not be n2b-ct's own", "its output", remedy)
             raise SeriesError("own_output", message)
 
-    def _write(self) -> None:
+    def _write(self, may_replace: bool) -> None:
         writers = [
-            DerivedSeriesWriter(
-                self._series, place, self._work.derivation(residual=is_residual), self._work.may_replace
-            )
+            DerivedSeriesWriter(self._series, place, self._work.derivation(residual=is_residual), may_replace)
             for place, is_residual in zip(self._work.places(self._target), (False, True), strict=False)
         ]
         require_free_space(self._target, sum(writer.n_bytes_expected for writer in writers))

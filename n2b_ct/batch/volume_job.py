@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -45,11 +46,10 @@ class VolumeJob:
         """Do it; what goes wrong is in the outcome."""
         n_slices = count_slices(self._path)
         try:
-            found = self.look() if self._work.options.if_present == "skip" else Presence(self._target, "absent")
-            found.require_ours("volume")
+            found = self._work.found(self.look, self._target, "volume")
             if found.state == "present":
                 return Outcome(self._path, self._target, "present", n_slices=count_slices(self._target))
-            return found.note(self._denoised())
+            return found.note(self._denoised(self._work.may_replace(found)))
         except (N2BError, OSError) as error:
             return failure(self._path, self._target, error)
         except MemoryError:
@@ -72,7 +72,7 @@ class VolumeJob:
     def _made_of(self, is_residual: bool) -> MadeOf:
         return self._work.made_of(self._input_digest, residual=is_residual, volume_offset_hu=self._offset_hu)
 
-    def _denoised(self) -> Outcome:
+    def _denoised(self, may_replace: bool) -> Outcome:
         denoised_place, *residual_places = self._work.places(self._target)
         _ = self._input_digest  # before the input is read: should it change meanwhile, the next run notices
         found = read_volume(self._path, hu_offset=self._offset_hu, assume_hu=self._work.options.assume_hu)
@@ -81,9 +81,11 @@ class VolumeJob:
         require_free_space(self._target, (1 + len(residual_places)) * n_bytes)
         noise = self._noise_hu(volume)
         self._target.parent.mkdir(parents=True, exist_ok=True)
-        n_clipped = self._write(volume - np.float32(self._work.strength) * noise, denoised_place, is_residual=False)
+        put = partial(write_recorded, overwrite=may_replace)
+        strength = np.float32(self._work.strength)
+        n_clipped = put(denoised_place, self._made_of(False), self._writing(volume - strength * noise))
         for place in residual_places:
-            self._write(noise, place, is_residual=True)
+            put(place, self._made_of(True), self._writing(noise))
         return self._done(found, noise, n_clipped)
 
     def _noise_hu(self, volume: np.ndarray) -> np.ndarray:
@@ -94,9 +96,8 @@ class VolumeJob:
             self._advance()
         return noise
 
-    def _write(self, hu: np.ndarray, place: Path, *, is_residual: bool) -> int:
-        write = partial(write_volume_like, self._path, hu, hu_offset=self._offset_hu)
-        return write_recorded(place, self._made_of(is_residual), write, overwrite=self._work.may_replace)
+    def _writing(self, hu: np.ndarray) -> Callable[[Path], int]:
+        return partial(write_volume_like, self._path, hu, hu_offset=self._offset_hu)
 
     def _advance(self, n: int = 1) -> None:
         self._n_seen += n

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import n2b_ct
 from n2b_ct.batch.outcomes import CLIPPED_SHARE_MAX, DenoiseOptions, Outcome
 from n2b_ct.batch.places import residual_place
+from n2b_ct.batch.presence import Presence
 from n2b_ct.errors import SeriesError
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.dicom.writing.derive import Derivation
@@ -45,10 +46,21 @@ class Work(Generic[ModelT]):
         asked = self.options.strength
         return self.model.denoising.strength if asked is None else asked
 
-    @property
-    def may_replace(self) -> bool:
-        """Whether an output that is there may go; a presence that matters was refused before."""
-        return self.options.if_present != "refuse"
+    def found(self, look: Callable[[], Presence], target: Path, kind: str) -> Presence:
+        """Find out what lies in an input's places, where that decides what is done.
+
+        Raises:
+            SeriesError: ``output_foreign``, it must not be touched.
+        """
+        if self.options.if_present != "skip":
+            return Presence(target, "absent")
+        found = look()
+        found.require_ours(kind)
+        return found
+
+    def may_replace(self, found: Presence) -> bool:
+        """Whether what is there may go: only what was found to be an older output, or anything where that was asked."""
+        return self.options.if_present == "replace" or found.state == "outdated"
 
     def made_of(self, input_digest: str, *, residual: bool = False, **options: float | bool) -> MadeOf:
         """Name all that decides the bytes of an output that cannot carry a UID."""

@@ -305,6 +305,16 @@ def test_what_an_operating_system_leaves_in_a_folder_is_nobodys(name, option):
     assert statuses() == [("present", "", 3)]
 
 
+@pytest.mark.parametrize("option", [(), ("--resume",)])
+def test_a_folder_of_empty_folders_and_orphaned_records_is_no_output(option):
+    grow(3)
+    Path("out/deep/er").mkdir(parents=True)
+    Path("out/.n2b-ct").mkdir()
+    Path("out/.n2b-ct/0.json").write_text("{}")
+    assert denoise(*option) == 0
+    assert statuses() == [("done", "", 3)]
+
+
 def test_the_advice_to_resume_is_given_where_it_helps(capsys):
     grow(3)
     assert denoise() == 0

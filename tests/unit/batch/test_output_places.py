@@ -136,8 +136,9 @@ def test_an_empty_folder_is_no_output(tmp_path):
 
 
 def test_only_empty_folders_make_way(tmp_path):
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "too").mkdir(parents=True)
     (tmp_path / "full" / "x").mkdir(parents=True)
+    (tmp_path / "full" / "x" / "file").touch()
     for name in ("empty", "full", "none"):
         remove_if_empty(tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
