@@ -221,7 +221,7 @@ def test_an_output_that_is_there_is_not_touched(low_dose, capsys):
     Path("out/a").mkdir(parents=True)
     Path("out/a/mine.txt").write_text("mine")
     assert denoise(low_dose) == 2
-    assert "must not be there yet, got 1 of 2 outputs" in the_complaint(capsys)
+    assert "must not be there yet, got mine.txt, which is not n2b-ct's; move it away" in the_complaint(capsys)
     assert tree_of(Path("out")) == ["a", "a/mine.txt"]
 
 
