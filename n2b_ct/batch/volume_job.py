@@ -17,7 +17,7 @@ from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.free_space import require_free_space
 from n2b_ct.io.output_records import MadeOf, combined_digest, write_recorded
 from n2b_ct.io.series import CTSeries
-from n2b_ct.io.volumes import data_paths, describe_volume, read_volume, write_volume_like, written_paths
+from n2b_ct.io.volumes import data_paths, describe_volume, examine_volume, read_volume, write_volume_like, written_paths
 
 
 def count_slices(path: Path) -> int:
@@ -48,7 +48,7 @@ class VolumeJob:
         try:
             found = self._work.found(self.look, self._target, "volume")
             if found.state == "present":
-                return Outcome(self._path, self._target, "present", n_slices=count_slices(self._target))
+                return self._present()
             return found.note(self._denoised(self._work.may_replace(found)))
         except (N2BError, OSError) as error:
             return failure(self._path, self._target, error)
@@ -57,6 +57,13 @@ class VolumeJob:
             return failure(self._path, self._target, SeriesError("memory_limit", message))
         finally:
             self._advance(n_slices - self._n_seen)
+
+    def _present(self) -> Outcome:
+        """Say that it is there already, unless a run that began anew would refuse its source."""
+        options = self._work.options
+        info = examine_volume(self._path, hu_offset=self._offset_hu, assume_hu=options.assume_hu)
+        n_slices = count_slices(self._target)
+        return Outcome(self._path, self._target, "present", problems=info.problems, n_slices=n_slices)
 
     def look(self) -> Presence:
         """Find out what lies in the volume's places."""

@@ -19,8 +19,8 @@ from n2b_ct.io.output_records import read_entries
 from tests.integration.picture_scenes import picture_model, random_words, write_words
 from tests.integration.scenes import biased_model, tree_of
 
-ENDINGS = (".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".tif", ".jpg")
-DATA_ENDINGS = {".mhd": ".raw", ".nhdr": ".nhdr.raw"}
+ENDINGS = (".nii.gz", ".hdr", ".nhdr", ".mha", ".mhd", ".png", ".jpg")
+DATA_ENDINGS = {".mhd": ".raw", ".nhdr": ".nhdr.raw", ".hdr": ".img"}
 
 
 def write_input(path: Path, seed: int = 0) -> Path:
@@ -244,6 +244,20 @@ def test_the_offset_of_volumes_is_part_of_their_identity(tmp_path, monkeypatch):
     assert denoise() == 0
     assert denoise("--resume", "--volume-offset-hu", "10") == 0
     assert statuses() == [("done", "")]
+
+
+def test_a_volume_that_nobody_vouches_for_any_more_is_refused_although_its_output_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_models(".nii")
+    image = SimpleITK.ReadImage(str(write_input(Path("in/a.nii"))))
+    SimpleITK.WriteImage(image + 1000, "in/a.nii")
+    assert denoise("--assume-hu") == 0
+    first, before = told(), digest("out")
+    assert denoise("--resume", "--assume-hu") == 0
+    assert (statuses(), told()[0]["problems"]) == ([("present", "")], first[0]["problems"])
+    assert denoise("--resume") != 0
+    assert statuses() == [("failed", "maybe_not_hu")]
+    assert digest("out") == before
 
 
 def test_the_place_of_another_input_is_not_this_ones(tmp_path, monkeypatch):
