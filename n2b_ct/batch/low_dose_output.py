@@ -16,11 +16,13 @@ import n2b_ct
 from n2b_ct.batch.low_dose_options import LowDoseOptions
 from n2b_ct.batch.presence import Presence, series_presence, together
 from n2b_ct.batch.work import Spread
+from n2b_ct.errors import DataError
 from n2b_ct.hu import AIR_HU
 from n2b_ct.io.atomic import remove_partials, write_atomically
 from n2b_ct.io.atomic_folder import unwritable
 from n2b_ct.io.dicom.uids import stable_uid
 from n2b_ct.io.dicom.writing.derivation import DOSE_SIMULATION, Derivation
+from n2b_ct.io.json_files import read_json
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.simulation.calibration import Calibration
 from n2b_ct.simulation.noise_texture import NoiseTexture
@@ -34,7 +36,6 @@ _OWN_KEYS = frozenset(("format", "n2b_ct", "dose", "calibration"))
 _OF_NOTHING = Calibration(0.0, 0.0, NoiseTexture(0.0, 0.0), 0.0)
 """Fits no series, so its UIDs are those of none."""
 _OTHERWISE = "its parameters were of another dose, seed, scanner or set of slices"
-_N_SIDECAR_BYTES_MAX = 2**24
 
 
 @dataclass(slots=True)
@@ -153,11 +154,9 @@ def _made_of(dose: float, series: SeriesRef, options: LowDoseOptions) -> str:
 def _read_facts(path: Path) -> dict[str, Any]:
     """Read parameters; nothing where there are none, or none of ours."""
     try:
-        with path.open("rb") as file:
-            facts = json.loads(file.read(_N_SIDECAR_BYTES_MAX))
-    except (OSError, ValueError, RecursionError):
+        return read_json(path)
+    except DataError:
         return {}
-    return facts if isinstance(facts, dict) else {}
 
 
 def _is_of_each(photons: object, n_slices: int) -> bool:

@@ -21,17 +21,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from n2b_ct.errors import OutputError, explain
+from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.io.atomic import hidden_place, new_partial, remove_partials, sync, write_atomically
 from n2b_ct.io.atomic_folder import unwritable
 from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.hidden_names import RECORDS_DIR
+from n2b_ct.io.json_files import read_json
 
 MadeOf = dict[str, str | float | bool]
 """All that decides an output's bytes: digests, numbers and options."""
 
 _FORMAT = 1
-_N_RECORD_BYTES_MAX = 2**16
 _ENDING = re.compile(r"[.\w]{1,16}")
 _ResultT = TypeVar("_ResultT")
 
@@ -85,10 +85,9 @@ def write_recorded(
 def read_entries(place: Path) -> list[Entry]:
     """Read an output's record; none where there is none, or none that is believable."""
     try:
-        with _record_path(place).open("rb") as file:
-            record = json.loads(file.read(_N_RECORD_BYTES_MAX))
+        record = read_json(_record_path(place))
         return [_entry(one) for one in record["entries"]] if record["format"] == _FORMAT else []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (DataError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
 
