@@ -29,6 +29,7 @@ from benchmarks.plain_loop import Patches, PlainLoop
 from benchmarks.results_files import write_results
 from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.config import Pipeline
+from n2b_ct.data.identity import DataIdentity, image_digests
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.filters import mean_blur
@@ -74,7 +75,9 @@ class MadeUpSlices:
             seed=training.seed,
             device=device,
         )
-        return TrainingData(batches, None)
+        return TrainingData(
+            batches, None, DataIdentity({"noisy": image_digests(one.numpy() for one in self.noisy)}, {})
+        )
 
 
 class Networks:

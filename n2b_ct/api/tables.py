@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from n2b_ct.api.inputs import images_of
 from n2b_ct.api.training import check, train
 from n2b_ct.config import Pipeline
 from n2b_ct.config.experiment_rows import Experiment, load_experiment
 from n2b_ct.errors import ConfigError
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
-from n2b_ct.training.run_dir import PIPELINE_FILE, is_finished, require_same_pipeline
-from n2b_ct.training.summary import SUMMARY_FILE, read_summary
+from n2b_ct.training.earlier_run import proved_summary
 from n2b_ct.validation.job import check_table, make_table
 from n2b_ct.validation.results import Table
 
@@ -83,9 +83,7 @@ class _RowTrainer:
         check(pipeline, data_root=self.data_root)
 
     def finished(self, pipeline: Pipeline, run_dir: Path) -> dict[str, Any] | None:
-        if (run_dir / PIPELINE_FILE).is_file():
-            require_same_pipeline(pipeline, run_dir)
-        return read_summary(run_dir / SUMMARY_FILE) if is_finished(run_dir) else None
+        return proved_summary(pipeline, images_of(pipeline, self.data_root), run_dir)
 
     def train(self, pipeline: Pipeline, run_dir: Path, *, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
         anew = overwrite and not self._is_same(pipeline, run_dir)

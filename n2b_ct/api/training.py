@@ -12,10 +12,10 @@ from n2b_ct.config import Pipeline
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device, use_threads
 from n2b_ct.training.distribution import is_first, joined, was_restarted
+from n2b_ct.training.earlier_run import finished_summary, proved_summary
 from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.run import run_training
-from n2b_ct.training.run_dir import is_finished, require_place, require_same_pipeline
-from n2b_ct.training.summary import SUMMARY_FILE, read_summary
+from n2b_ct.training.run_dir import require_place
 
 
 def train(
@@ -40,14 +40,14 @@ def train(
         data_root: The data's folder; None: the pipeline's ``data.root``.
         out: The run folder; None: ``runs/<pipeline name>``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        resume: Go on from the newest checkpoint of the run folder; a finished run is left as it is.
+        resume: Go on from the newest checkpoint of the run folder, on the same images; a finished run is left as it is.
         overwrite: Replace a run that is there.
         overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
         progress: Called with (done, all, what).
         threads: Of the processor, for this process from now on; None: torch's own number, one a core.
 
     Raises:
-        ConfigError, DataError: The pipeline, the manifest or the data are wrong.
+        ConfigError, DataError: The pipeline, the manifest or the data are wrong, or not those of the run to be resumed.
         OutputError: The run folder holds a run already.
         CollapseError: The networks collapsed; no model was written.
         TrainingError: Another process of this training has gone.
@@ -59,11 +59,10 @@ def train(
     run_dir = out or Path("runs") / loaded.name
     resume = resume or was_restarted()
     with joined(choose_device(device)) as own_device:
-        if resume and is_finished(run_dir):
-            require_same_pipeline(loaded, run_dir)
-            return read_summary(run_dir / SUMMARY_FILE)
-        require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
         told = progress if is_first() else None
+        require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
+        if resume and finished_summary(run_dir) is not None:
+            return proved_summary(loaded, images, run_dir, told) or {}
         return run_training(_rooted(loaded, data_root), images, run_dir, own_device, resume=resume, progress=told)
 
 

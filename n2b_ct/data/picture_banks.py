@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from n2b_ct.config.pictures import PictureSection
+from n2b_ct.data.identity import image_digest
 from n2b_ct.data.image_store import ImageStore, Shape
 from n2b_ct.data.patches import Finish
 from n2b_ct.data.picture_view import channels_first, channels_last, to_network
@@ -23,6 +24,7 @@ from n2b_ct.simulation.noise_kinds import ImageNoise
 from n2b_ct.simulation.noise_sections import image_noise
 
 _N_SEEDS = 2**32
+_Entry = tuple[str, dict[str, Tensor]]
 
 
 class Needs(Protocol):
@@ -95,7 +97,7 @@ def picture_training_banks(
     else:
         entries = (banking.fixed(file, index) for index, file in steps.through(files["noisy"]))
     noisy = _bank(entries, _shapes(section, files["noisy"]), directory)
-    entries = ({"noisy": banking.seen(file.read())} for _, file in steps.through(clean_files))
+    entries = (banking.clean(file) for _, file in steps.through(clean_files))
     clean = _bank(entries, _shapes(section, clean_files), directory)
     return PictureBanks(noisy, clean if needs.clean else None, finish)
 
@@ -147,7 +149,7 @@ class FreshNoise:
 
 @dataclass(frozen=True, slots=True)
 class _Banking:
-    """Makes the entries of a bank: tensors ``[channels, rows, cols]`` by key."""
+    """Makes the entries of a bank: digest of a picture as read, and tensors ``[channels, rows, cols]`` by key."""
 
     section: PictureSection
     noise: ImageNoise | None
@@ -159,7 +161,7 @@ class _Banking:
         clipped = noisy and self.section.clipped
         return _tensor(to_network(pixels, logarithm=self.section.logarithm, clipped=clipped))
 
-    def fixed(self, file: PictureFile, index: int, stream: Stream = Stream.TRAINING) -> dict[str, Tensor]:
+    def fixed(self, file: PictureFile, index: int, stream: Stream = Stream.TRAINING) -> _Entry:
         """A picture with one noise for ever, its own or a laid one."""
         picture = file.read()
         noise = self.noise
@@ -172,15 +174,20 @@ class _Banking:
         if noise is not None and "noisy_again" in self.wanted:
             again = corrupted(picture, noise, self.seed, index, Stream.SECOND_REALISATION)
             entry["noisy_again"] = self.seen(again, noisy=True)
-        return entry
+        return image_digest(picture), entry
 
-    def fresh(self, file: PictureFile) -> dict[str, Tensor]:
+    def clean(self, file: PictureFile) -> _Entry:
+        """A picture as it is."""
+        picture = file.read()
+        return image_digest(picture), {"noisy": self.seen(picture)}
+
+    def fresh(self, file: PictureFile) -> _Entry:
         """A truth that gets its noise patch by patch."""
         picture = file.read()
         entry = {"noisy": _tensor(picture)}
         if "reference" in self.wanted:
             entry["reference"] = self.seen(picture)
-        return entry
+        return image_digest(picture), entry
 
 
 class _Steps:
@@ -201,15 +208,17 @@ def _shapes(section: PictureSection, files: Sequence[PictureFile]) -> list[Shape
     return [(section.n_channels, *file.size_px) for file in files]
 
 
-def _bank(entries: Iterable[dict[str, Tensor]], shapes: Sequence[Shape], directory: Path | None = None) -> SliceBank:
+def _bank(entries: Iterable[_Entry], shapes: Sequence[Shape], directory: Path | None = None) -> SliceBank:
     stores: dict[str, ImageStore] = {}
-    for k, entry in enumerate(entries):
+    digests: list[str] = []
+    for k, (digest, entry) in enumerate(entries):
+        digests.append(digest)
         for key, image in entry.items():
             if key not in stores:
                 stores[key] = ImageStore(shapes, directory)
             stores[key][k].copy_(image)
     images = stores.pop("noisy", ImageStore([]))
-    return SliceBank(images, [np.ones(shape[1:], dtype=bool) for shape in shapes], dict(stores))
+    return SliceBank(images, [np.ones(shape[1:], dtype=bool) for shape in shapes], dict(stores), digests)
 
 
 def _blurred(image: Tensor, label: Label) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from n2b_ct.data.found import FoundSeries
+from n2b_ct.data.identity import image_digest, image_digests
 from n2b_ct.data.image_store import ImageStore
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
@@ -32,11 +33,15 @@ class SliceBank:
         companions: For each key (``blurred``, ``reference`` …) a tensor of the same size for every image.
         body: For every image, bool ``[rows, cols]``: the pixels that lie inside the window and are not air;
             of a picture, all.
+        digests: Of every image, as it was read.
+        reference_digests: Of every reference, likewise.
     """
 
     images: Sequence[Tensor]
     body: list[np.ndarray]
     companions: dict[str, Sequence[Tensor]] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
+    reference_digests: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -74,9 +79,10 @@ def load_bank(
     shapes = [(1, *one.series.size_px) for one in slices]
     keys = [key for key, wanted in (("blurred", label is not None), ("reference", with_reference)) if wanted]
     bank = SliceBank(ImageStore(shapes, directory), [], {key: ImageStore(shapes, directory) for key in keys})
-    for series, run in groupby(slices, key=lambda role: role.series):
-        roles, first = list(run), len(bank.body)
-        for k, slice_hu in enumerate(_finite(series, series.read_hu([role.index for role in roles])), start=first):
+    for series, roles in _series_runs(slices):
+        first = len(bank.body)
+        for k, slice_hu in enumerate(_slices_hu(series, roles), start=first):
+            bank.digests.append(image_digest(slice_hu))
             seen = window.normalise(slice_hu)
             _put(bank.images[k], seen if clipped else window.scale(slice_hu))
             bank.body.append(body_mask(slice_hu, window))
@@ -85,9 +91,28 @@ def load_bank(
             if progress is not None:
                 progress(k + 1, len(slices), series.name)
         if with_reference:
-            for k, reference in enumerate(_references(roles, window), start=first):
-                _put(bank.companions["reference"][k], reference)
+            for k, reference_hu in enumerate(_references_hu(roles), start=first):
+                bank.reference_digests.append(image_digest(reference_hu))
+                _put(bank.companions["reference"][k], window.normalise(reference_hu))
     return bank
+
+
+def slice_digests(
+    slices: Sequence[RoleSlice], *, with_reference: bool = False, progress: Progress | None = None
+) -> tuple[list[str], list[str]]:
+    """Digest slices, and their references where they are asked for, as :func:`load_bank` does, and keep none.
+
+    Raises:
+        DataError: As :func:`load_bank`.
+    """
+    digests: list[str] = []
+    references: list[str] = []
+    for series, roles in _series_runs(slices):
+        digests += image_digests(_slices_hu(series, roles))
+        references += image_digests(_references_hu(roles)) if with_reference else []
+        if progress is not None:
+            progress(len(digests), len(slices), series.name)
+    return digests, references
 
 
 def body_mask(hu: np.ndarray, window: Window) -> np.ndarray:
@@ -102,7 +127,17 @@ def body_mask(hu: np.ndarray, window: Window) -> np.ndarray:
     return window.contains(hu) & (mean_blur(hu, _AIR_KERNEL_PX) > AIR_BELOW_HU)
 
 
-def _references(roles: Sequence[RoleSlice], window: Window) -> Iterator[np.ndarray]:
+def _series_runs(slices: Sequence[RoleSlice]) -> Iterator[tuple[FoundSeries, list[RoleSlice]]]:
+    """Slices that follow each other in one series: they are read together."""
+    for series, run in groupby(slices, key=lambda role: role.series):
+        yield series, list(run)
+
+
+def _slices_hu(series: FoundSeries, roles: Sequence[RoleSlice]) -> np.ndarray:
+    return _finite(series, series.read_hu([role.index for role in roles]))
+
+
+def _references_hu(roles: Sequence[RoleSlice]) -> Iterator[np.ndarray]:
     missing = [role for role in roles if role.reference is None or role.reference_index is None]
     if missing:
         raise DataError(
@@ -116,7 +151,7 @@ def _references(roles: Sequence[RoleSlice], window: Window) -> Iterator[np.ndarr
     for series, run in groupby(roles, key=lambda role: role.reference):
         assert isinstance(series, FoundSeries)  # noqa: S101 (checked above)
         indices = [role.reference_index or 0 for role in run]
-        yield from map(window.normalise, _finite(series, series.read_hu(indices)))
+        yield from _finite(series, series.read_hu(indices))
 
 
 def _finite(series: FoundSeries, hu: np.ndarray) -> np.ndarray:

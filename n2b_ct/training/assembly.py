@@ -18,18 +18,20 @@ from torch.utils.data import DataLoader
 
 from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.identity import DataIdentity
 from n2b_ct.data.patches import FromIteration, PatchBatches
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method
 from n2b_ct.methods.upi import Upi
-from n2b_ct.training.checkpoints import checkpoint_loader, checkpoint_saver, newest_checkpoint
+from n2b_ct.training.checkpoints import DATA_KEY, checkpoint_loader, checkpoint_saver, newest_checkpoint
 from n2b_ct.training.clock import TrainingClock
 from n2b_ct.training.data import NetworkUnit, TrainingImages
 from n2b_ct.training.devices import autocast_dtype
-from n2b_ct.training.distribution import is_first
+from n2b_ct.training.distribution import is_first, require_agreement
 from n2b_ct.training.divergence import LossWatch
+from n2b_ct.training.earlier_run import require_same_data
 from n2b_ct.training.health import NoiseWatch
 from n2b_ct.training.methods import build_method, learning_rate_factors
 from n2b_ct.training.reporting import attach_reports
@@ -47,6 +49,7 @@ class Assembled:
     batches: PatchBatches
     average: EMAHandler | None
     clock: TrainingClock
+    data: DataIdentity
 
     @property
     def denoiser(self) -> nn.Module:
@@ -74,6 +77,10 @@ def assemble(
         resume: Go on from the newest checkpoint there.
         teacher: The model that a method distils from.
         progress: Called with (done, all, what).
+
+    Raises:
+        DataError: The images cannot be read, or other processes read others.
+        ConfigError: The run that is to go on saw other images.
     """
     training = pipeline.training
     checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR) if resume else None
@@ -81,16 +88,19 @@ def assemble(
     method = build_method(pipeline.method, images.traits)
     method.networks.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     data = images.load(pipeline, method.needs, run_dir, device, teacher, progress)
+    require_agreement(data.identity.digest)
+    if checkpoint is not None:
+        require_same_data(data.identity, checkpoint.data, run_dir)
     if isinstance(method, Upi) and data.noise_levels is not None:
         method.learn_from(data.noise_levels)
     make_run_dir(run_dir, keep=resume)
     optimizer, scheduler = build_optimizer(method, training, learning_rate_factors(pipeline.method))
-    loader = _loader(data.batches, checkpoint[1] if checkpoint else 0, device)
+    loader = _loader(data.batches, checkpoint.iteration if checkpoint else 0, device)
     autocast = autocast_dtype(training.precision, device)
     limits = gradient_limits(method, training)
     trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast, limits=limits)
     average = _average(method, training.average_weights_decay)
-    assembled = Assembled(trainer, method, data.batches, average, TrainingClock())
+    assembled = Assembled(trainer, method, data.batches, average, TrainingClock(), data.identity)
     watch = _watch(pipeline, images.traits.unit)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
     LossWatch(every=training.log_every).attach(trainer)
@@ -98,10 +108,11 @@ def assemble(
     kept |= {"watch": watch} if watch is not None else {}
     kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
     if checkpoint is not None:
-        checkpoint_loader(checkpoint[0], kept).attach(trainer)
+        checkpoint_loader(checkpoint.path, kept).attach(trainer)
     columns = [*_attach_watchers(assembled, watch), *_attach_validation(pipeline, assembled, data.validation, device)]
     if is_first():
         attach_reports(trainer, training, run_dir, columns, assembled.clock, progress)
+        kept |= {DATA_KEY: data.identity}
         checkpoint_saver(run_dir / CHECKPOINT_DIR, kept, training.checkpoint_every).attach(trainer)
     return assembled
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from n2b_ct.inference.torch_files import read_tensors
 from n2b_ct.io.atomic import write_atomically
 
 _KEPT = 2
+DATA_KEY = "data"
+"""Where a checkpoint keeps which images its weights saw."""
 
 
 def checkpoint_saver(directory: Path, objects: Mapping[str, Any], every: int) -> CheckpointSaver:
@@ -54,8 +57,23 @@ def checkpoint_loader(path: Path, objects: Mapping[str, Any]) -> CheckpointLoade
     return CheckpointLoader(load_path=str(path), load_dict=dict(objects), map_location="cpu")
 
 
-def newest_checkpoint(directory: Path) -> tuple[Path, int] | None:
-    """Find the newest readable checkpoint and its iteration; one torn by a crash is passed over.
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that can be read.
+
+    Attributes:
+        path: The file.
+        iteration: How far training was.
+        data: Which images its weights saw, as :meth:`~n2b_ct.data.identity.DataIdentity.state_dict` says it.
+    """
+
+    path: Path
+    iteration: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def newest_checkpoint(directory: Path) -> Checkpoint | None:
+    """Find the newest readable checkpoint; one torn by a crash is passed over.
 
     Raises:
         TrainingError: There are checkpoints, and none can be read.
@@ -69,8 +87,9 @@ def newest_checkpoint(directory: Path) -> tuple[Path, int] | None:
         reverse=True,
     )
     for iteration, path in found:
-        if _readable(path):
-            return path, iteration
+        content = _content(path)
+        if content is not None:
+            return Checkpoint(path, iteration, content.get(DATA_KEY, {}))
     if found:
         raise TrainingError(
             explain(
@@ -83,9 +102,9 @@ def newest_checkpoint(directory: Path) -> tuple[Path, int] | None:
     return None
 
 
-def _readable(path: Path) -> bool:
+def _content(path: Path) -> dict[str, Any] | None:
     try:
-        read_tensors(path)
+        content = read_tensors(path)
     except ModelError:
-        return False
-    return True
+        return None
+    return content if isinstance(content, dict) else None

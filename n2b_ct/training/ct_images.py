@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from n2b_ct.config.methods import Method, Noise2NoiseSection
 from n2b_ct.config.sections import DataSection, Pipeline
+from n2b_ct.data.identity import DataIdentity
 from n2b_ct.data.image_store import ImageStore
-from n2b_ct.data.neighbours import neighbour_images, with_neighbours
+from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, with_neighbours
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.places import too_small
 from n2b_ct.data.roles import Roles
-from n2b_ct.data.slices import SliceBank, load_bank
+from n2b_ct.data.slices import SliceBank, load_bank, slice_digests
 from n2b_ct.errors import explain
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
 from n2b_ct.training.distribution import share_of_batch
-from n2b_ct.training.labels import label_filter
+from n2b_ct.training.labels import label_filter, label_settings
+from n2b_ct.training.methods import needs_of
 from n2b_ct.training.storage import Storage, choose_storage, needed_bytes
 from n2b_ct.training.teacher import add_distilled
 
@@ -128,7 +132,34 @@ class CTImages:
             device=storage.device,
             share=share_of_batch(training),
         )
-        return TrainingData(batches, self._validation(), levels)
+        validation = self._validation()
+        images = _by_role({"noisy": noisy, "clean": clean, "validation": validation})
+        seen_as = self._seen_as(pipeline, None if teacher is None else teacher.digest)
+        return TrainingData(batches, validation, DataIdentity(images, seen_as), levels)
+
+    def identity(
+        self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
+    ) -> DataIdentity:
+        """Read the slices that the method needs, and say which they are."""
+        roles, needs, images = self.roles, needs_of(pipeline.method), {}
+        wanted = {"noisy": roles.noisy, "clean": roles.clean if needs.clean else (), "validation": roles.validation}
+        for role, slices in wanted.items():
+            with_reference = role == "validation" or (role == "noisy" and needs.reference)
+            images[role], images[_reference(role)] = slice_digests(
+                slices, with_reference=with_reference, progress=progress
+            )
+        return DataIdentity(images, self._seen_as(pipeline, teacher_digest))
+
+    def _seen_as(self, pipeline: Pipeline, teacher_digest: str | None) -> dict[str, Any]:
+        window, method, neighbours = self.section.window.window, pipeline.method, None
+        if isinstance(method, Noise2NoiseSection):
+            neighbours = [list(places) for places in neighbour_positions(self.roles.noisy, method.neighbours)]
+        return {
+            "window": [window.lower_hu, window.upper_hu],
+            "labels": label_settings(method),
+            "neighbours": neighbours,
+            "teacher": teacher_digest,
+        }
 
     def _storage(self, pipeline: Pipeline, needs: BatchNeeds, run_dir: Path, device: torch.device) -> Storage:
         noisy, clean = ([(1, *one.series.size_px) for one in role] for role in (self.roles.noisy, self.roles.clean))
@@ -138,6 +169,19 @@ class CTImages:
         if not self.roles.validation:
             return None
         return load_bank(self.roles.validation, self.section.window.window, with_reference=True)
+
+
+def _by_role(banks: Mapping[str, SliceBank | None]) -> dict[str, list[str]]:
+    """Digests of the images of every role and of their references; none where nothing was read."""
+    images: dict[str, list[str]] = {}
+    for role, bank in banks.items():
+        images[role] = bank.digests if bank is not None else []
+        images[_reference(role)] = bank.reference_digests if bank is not None else []
+    return images
+
+
+def _reference(role: str) -> str:
+    return f"{role} reference"
 
 
 def ct_images(section: DataSection, roles: Roles, method: Method) -> CTImages:

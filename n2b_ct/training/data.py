@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.identity import DataIdentity
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.inference.model import AnyModel
@@ -58,11 +59,13 @@ class TrainingData:
     Attributes:
         batches: Of patches.
         validation: Whole images to watch by.
+        identity: Which images were read.
         noise_levels: What a teacher found in the noisy images.
     """
 
     batches: PatchBatches
     validation: SliceBank | None
+    identity: DataIdentity
     noise_levels: NoiseLevels | None = None
 
 
@@ -86,6 +89,16 @@ class TrainingImages(Protocol):
 
     def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
         """One line for everything that keeps the pipeline from training on them."""
+        ...
+
+    def identity(
+        self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
+    ) -> DataIdentity:
+        """Read what :meth:`load` would, and only say which images those are.
+
+        Raises:
+            DataError: As :meth:`load`.
+        """
         ...
 
     def load(

@@ -17,7 +17,7 @@ from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from n2b_ct.config.sections import TrainingSection
-from n2b_ct.errors import ConfigError, TrainingError, explain
+from n2b_ct.errors import ConfigError, DataError, TrainingError, explain
 
 _LOST_PEER = ("gloo", "nccl", "connection", "peer", "process group", "timed out")
 
@@ -94,6 +94,18 @@ def share_of_batch(training: TrainingSection) -> slice:
 def wait_for_all() -> None:
     """Go on when every process has come here."""
     idist.barrier()
+
+
+def require_agreement(data_digest: str) -> None:
+    """Refuse processes that train on different images.
+
+    Raises:
+        DataError: In every process.
+    """
+    found = set(idist.all_gather(data_digest))
+    if len(found) > 1:
+        remedy = "give all processes the same folder of data"
+        raise DataError(explain("training", "all processes must read the same images", f"{len(found)} sets", remedy))
 
 
 def _is_lost_peer(error: RuntimeError) -> bool:

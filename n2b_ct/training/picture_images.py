@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from n2b_ct.config.pictures import PictureFolder, PictureSection
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.identity import DataIdentity, image_digest
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.picture_banks import picture_training_banks, picture_validation_bank
 from n2b_ct.data.pictures import PictureFile, find_pictures
@@ -20,7 +23,8 @@ from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
 from n2b_ct.training.distribution import share_of_batch
-from n2b_ct.training.labels import label_filter
+from n2b_ct.training.labels import label_filter, label_settings
+from n2b_ct.training.methods import needs_of
 from n2b_ct.training.storage import choose_storage, needed_bytes
 from n2b_ct.training.teacher import add_distilled
 
@@ -114,7 +118,47 @@ class PictureImages:
         )
         validation = self.files.get("validation")
         watched = picture_validation_bank(section, validation) if validation else None
-        return TrainingData(batches, watched, levels)
+        read = {"noisy": banks.noisy, "clean": banks.clean, "validation": watched}
+        images = {role: bank.digests if bank is not None else [] for role, bank in read.items()}
+        seen_as = _seen_as(pipeline, section, None if teacher is None else teacher.digest)
+        return TrainingData(batches, watched, DataIdentity(images, seen_as), levels)
+
+    def identity(
+        self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
+    ) -> DataIdentity:
+        """Read the pictures that the method needs, and say which they are."""
+        roles = ("noisy", "clean", "validation") if needs_of(pipeline.method).clean else ("noisy", "validation")
+        n_all, images = sum(len(self.files.get(role, ())) for role in roles), {"clean": list[str]()}
+        for role in roles:
+            images[role] = []
+            for file in self.files.get(role, ()):
+                images[role].append(_digest(file))
+                if progress is not None:
+                    progress(sum(map(len, images.values())), n_all, file.path.name)
+        return DataIdentity(images, _seen_as(pipeline, self.section, teacher_digest))
+
+
+def _seen_as(pipeline: Pipeline, section: PictureSection, teacher_digest: str | None) -> dict[str, Any]:
+    how = section.model_dump(mode="json", include={"colour", "noise", "realisations", "logarithm", "clipped"})
+    return how | {
+        "seed": pipeline.training.seed,
+        "labels": label_settings(pipeline.method),
+        "teacher": teacher_digest,
+    }
+
+
+def _digest(file: PictureFile) -> str:
+    """Digest a picture; one that the rows of a table share is read once while its file stays as it is."""
+    try:
+        status = file.path.stat()
+    except OSError:
+        return image_digest(file.read())  # whose error says what is wrong
+    return _digest_once(file, (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino))
+
+
+@lru_cache(maxsize=100_000)
+def _digest_once(file: PictureFile, status: tuple[int, ...]) -> str:  # noqa: ARG001 (part of the key)
+    return image_digest(file.read())
 
 
 def find_picture_images(section: PictureSection, root: Path) -> PictureImages:

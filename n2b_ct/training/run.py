@@ -69,7 +69,7 @@ def teacher_of(
     def train(first: Pipeline, folder: Path) -> dict[str, Any]:
         return run_training(first, images, folder, device, resume=resume, progress=progress)
 
-    return prepare_teacher(pipeline, run_dir, device, train, resume=resume)
+    return prepare_teacher(pipeline, images, run_dir, device, train, resume=resume)
 
 
 def run_assembled(
@@ -115,6 +115,7 @@ def _finish(
         n_parameters=count_parameters(assembled.denoiser) or count_parameters(assembled.method.networks["denoiser"]),
         seconds=assembled.clock.seconds,
         last_row=rows[-1] if rows else {},
+        data_digest=assembled.data.digest,
     )
     summary["model_digest"] = save_model(
         run_dir / MODEL_FILE,
@@ -124,7 +125,7 @@ def _finish(
         name=pipeline.name,
         method=pipeline.method.name,
         denoising=pipeline.denoising,
-        facts={key: summary[key] for key in ("iterations", "seed", "n_images", "last")},
+        facts={key: summary[key] for key in ("iterations", "seed", "n_images", "data_digest", "last")},
     )
     write_summary(summary, run_dir / SUMMARY_FILE)
     return summary

@@ -21,6 +21,7 @@ from n2b_ct.training.summary import SUMMARY_FILE
 PIPELINE_FILE = "pipeline.yaml"
 CHECKPOINT_DIR = "checkpoints"
 TENSORBOARD_DIR = "tensorboard"
+TEACHER_DIR = "teacher"
 _CHANGES_NOTHING = ("name", "description", "data.root", "training.images_in")
 """Keys of a pipeline that no weight depends on."""
 
@@ -48,11 +49,14 @@ def _make_run_dir(run_dir: Path, *, keep: bool) -> None:
                 partial.unlink()
         if keep:
             return
-        for name in (MODEL_FILE, SUMMARY_FILE, PIPELINE_FILE, HISTORY_FILE, PLOT_FILE):
+        for name in (MODEL_FILE, SUMMARY_FILE, HISTORY_FILE, PLOT_FILE):
             (run_dir / name).unlink(missing_ok=True)
         for name in (CHECKPOINT_DIR, TENSORBOARD_DIR):
             if (run_dir / name).is_dir():
                 shutil.rmtree(run_dir / name)
+        (run_dir / PIPELINE_FILE).unlink(
+            missing_ok=True
+        )  # last: a kill before it leaves what --overwrite knows as a run
     except OSError as error:
         raise OutputError(explain(f"run folder {run_dir}", "must be writable", error.strerror, "pass --out")) from error
 
@@ -83,11 +87,6 @@ def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, ov
                 "pass --out, --resume or --overwrite" if is_run else "pass --out",
             )
         )
-
-
-def is_finished(run_dir: Path) -> bool:
-    """Whether a training in this folder came to its end: model and summary are there."""
-    return (run_dir / MODEL_FILE).is_file() and (run_dir / SUMMARY_FILE).is_file()
 
 
 def recorded_data_root(run_dirs: Iterable[Path]) -> Path | None:

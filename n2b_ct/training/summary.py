@@ -29,6 +29,7 @@ def training_summary(
     n_parameters: int,
     seconds: float,
     last_row: Mapping[str, float],
+    data_digest: str,
 ) -> dict[str, Any]:
     """Collect the facts of a finished training, plain values."""
     return {
@@ -37,6 +38,7 @@ def training_summary(
         "iterations": pipeline.training.iterations,
         "seed": pipeline.training.seed,
         "n_images": {role: images.n_images[role] for role in ("noisy", "clean")},
+        "data_digest": data_digest,
         "n_parameters": n_parameters,
         "seconds": round(seconds, 1),
         "last": dict(last_row),

@@ -16,29 +16,38 @@ from n2b_ct.inference.model import AnyModel, load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.upi import distil
 from n2b_ct.networks.noise_level import NoiseLevels
-from n2b_ct.training.run_dir import is_finished, make_run_dir, require_same_pipeline, write_pipeline
+from n2b_ct.training.data import TrainingImages
+from n2b_ct.training.earlier_run import proved_summary
+from n2b_ct.training.run_dir import TEACHER_DIR, make_run_dir, write_pipeline
 
-TEACHER_DIR = "teacher"
 TrainTeacher = Callable[[Pipeline, Path], dict[str, Any]]
 
 
 def prepare_teacher(
-    pipeline: Pipeline, run_dir: Path, device: torch.device, train: TrainTeacher, *, resume: bool = False
+    pipeline: Pipeline,
+    images: TrainingImages,
+    run_dir: Path,
+    device: torch.device,
+    train: TrainTeacher,
+    *,
+    resume: bool = False,
 ) -> AnyModel | None:
     """Load the teacher that a pipeline's method distils; train it first where nobody has.
 
     Args:
         pipeline: The experiment.
+        images: Its images.
         run_dir: Its run folder; the teacher's run is the folder ``teacher`` in it.
         device: Where the teacher works.
         train: Trains a pipeline into a folder.
-        resume: A teacher that is there, of the same pipeline, is kept.
+        resume: A teacher that is there, of the same pipeline and images, is kept.
 
     Returns:
         The teacher, or None for a method without one.
 
     Raises:
         ModelError: ``teacher_run`` is no model of stage 1.
+        ConfigError: The teacher that is to be kept is of another pipeline, or of other images.
     """
     section = pipeline.method
     if not isinstance(section, UpiSection):
@@ -46,11 +55,10 @@ def prepare_teacher(
     if section.teacher_run is not None:
         return _stage_1(section.teacher_run, device)
     first, teacher_dir = teacher_pipeline(pipeline, section), run_dir / TEACHER_DIR
+    is_there = resume and proved_summary(first, images, teacher_dir) is not None
     make_run_dir(run_dir, keep=resume)
     write_pipeline(pipeline, run_dir)
-    if resume and is_finished(teacher_dir):
-        require_same_pipeline(first, teacher_dir)
-    else:
+    if not is_there:
         train(first, teacher_dir)
     return _stage_1(teacher_dir, device)
 

@@ -38,10 +38,10 @@ class Trainer(Protocol):
         """
 
     def finished(self, pipeline: Pipeline, run_dir: Path) -> dict[str, Any] | None:
-        """The summary of a finished run of this very pipeline, or None.
+        """The summary of a finished run of this very pipeline on these very pictures, or None.
 
         Raises:
-            ConfigError: It is a run of another pipeline.
+            ConfigError: It is a run of another pipeline, or of other pictures.
         """
 
     def train(self, pipeline: Pipeline, run_dir: Path, *, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Job:
         """The summary of a row's finished run, or None.
 
         Raises:
-            ConfigError: The run that is there has other settings.
+            ConfigError: The run that is there has other settings or saw other pictures.
         """
         return self.trainer.finished(self.pipeline(row, pipeline), self.run_dir(row))
 

@@ -38,13 +38,14 @@ class ScoreCache:
 
     def score(self, pixels: str) -> PictureScore | None:
         """What was kept for a picture, by the digest of its pixels."""
-        found = self._scores.get(pixels)
-        return PictureScore(**found) if found is not None else None
+        return self._scores.get(pixels)
 
     def picture(self, pixels: str) -> np.ndarray | None:
-        """The denoised picture that was kept to be shown."""
-        path = self._picture_path(pixels)
-        return np.load(path, allow_pickle=False) if path.is_file() else None
+        """The denoised picture that was kept to be shown; one that is damaged counts as none."""
+        try:
+            return np.asarray(np.load(self._picture_path(pixels), allow_pickle=False))
+        except (OSError, ValueError, EOFError):
+            return None
 
     def keep(self, pixels: str, score: PictureScore, denoised: np.ndarray | None = None) -> None:
         """Keep a score, and the denoised picture where it will be shown.
@@ -55,16 +56,18 @@ class ScoreCache:
         self._make_folder()
         if denoised is not None:
             write_atomically(self._picture_path(pixels), lambda file: np.save(file, denoised, allow_pickle=False))
-        self._scores[pixels] = asdict(score)
-        content = json.dumps({"row": self._row, "scores": self._scores}, indent=1, ensure_ascii=False) + "\n"
+        self._scores[pixels] = score
+        scores = {key: asdict(one) for key, one in self._scores.items()}
+        content = json.dumps({"row": self._row, "scores": scores}, indent=1, ensure_ascii=False) + "\n"
         write_atomically(self._folder / SCORES_FILE, lambda file: file.write(content.encode()))
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, PictureScore]:
         """The row's own scores; those of another row of its name, or a file that is none of ours, count as none."""
         try:
             found = read_json(self._folder / SCORES_FILE)
-            return dict(found["scores"]) if found["row"] == self._row else {}
-        except (DataError, ValueError, KeyError, TypeError):
+            scores = found["scores"] if found["row"] == self._row else {}
+            return {key: PictureScore(**one) for key, one in scores.items()}
+        except (DataError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     def _make_folder(self) -> None:
@@ -92,7 +95,7 @@ def digest_of(*parts: bytes) -> str:
     return sha.hexdigest()[:_N_DIGITS]
 
 
-def pixels_digest(truth: np.ndarray, noisy: np.ndarray) -> str:
-    """A digest of a test picture: its truth and its noise."""
-    shape = "x".join(map(str, noisy.shape)).encode()
-    return digest_of(shape, np.ascontiguousarray(truth).tobytes(), np.ascontiguousarray(noisy).tobytes())
+def pixels_digest(truth: np.ndarray, noisy: np.ndarray, sigma: float | None = None) -> str:
+    """A digest of a test picture: its truth and its noise, and what denoisers are told of that."""
+    head = f"{'x'.join(map(str, noisy.shape))} {sigma}".encode()
+    return digest_of(head, np.ascontiguousarray(truth).tobytes(), np.ascontiguousarray(noisy).tobytes())

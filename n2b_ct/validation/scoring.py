@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,17 +57,17 @@ def kept_scores(column: Column, cache: ScoreCache) -> list[PictureScore] | None:
     scores = []
     for k in range(len(column.truths)):
         pair = column.read(k)
-        score = cache.score(pixels_digest(pair.truth, pair.noisy))
+        score = cache.score(pixels_digest(pair.truth, pair.noisy, column.sigma))
         if score is None:
             return None
-        scores.append(score)
+        scores.append(replace(score, picture=pair.name))
     return scores
 
 
 def shown_picture(column: Column, name: str, cache: ScoreCache) -> tuple[PictureScore, np.ndarray] | None:
     """A denoised picture for the gallery with its score, if it was kept."""
     pair = column.read(column.picture_names.index(name))
-    pixels = pixels_digest(pair.truth, pair.noisy)
+    pixels = pixels_digest(pair.truth, pair.noisy, column.sigma)
     score, picture = cache.score(pixels), cache.picture(pixels)
     return None if score is None or picture is None else (score, picture)
 
@@ -90,10 +91,10 @@ def summarised(test: str, scores: Sequence[PictureScore], baseline: Sequence[Pic
 def _score(
     denoiser: RowDenoiser, pair: NoisyPair, sigma: float | None, cache: ScoreCache, is_shown: bool
 ) -> PictureScore:
-    pixels = pixels_digest(pair.truth, pair.noisy)
+    pixels = pixels_digest(pair.truth, pair.noisy, sigma)
     known = cache.score(pixels)
     if known is not None and not (is_shown and cache.picture(pixels) is None):
-        return known
+        return replace(known, picture=pair.name)
     started = time.perf_counter()
     denoised = denoiser.denoise(pair.noisy, sigma)
     seconds = time.perf_counter() - started

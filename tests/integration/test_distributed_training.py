@@ -16,7 +16,7 @@ import torch
 from n2b_ct.cli import run
 from n2b_ct.training.history import read_history
 from tests.conftest import REPOSITORY
-from tests.integration.scenes import weights_of
+from tests.integration.scenes import tissue_hu, weights_of, write_series
 
 _PATIENCE_S = 150.0
 _SETTINGS = (
@@ -91,6 +91,45 @@ def test_what_one_process_began_two_can_end(train):
     code, stderr = finished(torchrun(arguments))
     assert code == 0, stderr
     assert_nearly_same(weights_of(Path("one")), weights_of(Path("parted")))
+
+
+def test_all_processes_refuse_data_that_changed(train, world):
+    given = [*train, "--set", "training.iterations=10", "--out", "run"]
+    assert run(given) == 0
+    write_series(world.parent / "data/clean", tissue_hu(99), uid=10, patient="a")
+    Path("run/model.pt").unlink()
+    code, stderr = finished(torchrun([*given, "--resume"]))
+    assert code != 0
+    said = {line for line in stderr.splitlines() if line.startswith("error: ")}
+    (line,) = said
+    assert "got 3 of 3 clean images changed (number 1, 2, 3); restore the data" in line
+    assert not Path("run/model.pt").exists()
+
+
+_DIFFERING = """
+import os
+from pathlib import Path
+from n2b_ct.errors import DataError
+from n2b_ct.training.devices import choose_device
+from n2b_ct.training.distribution import joined, require_agreement
+
+with joined(choose_device("cpu")):
+    require_agreement("ab" * 32)
+    try:
+        require_agreement(os.environ["RANK"] * 64)
+    except DataError as error:
+        Path("said" + os.environ["RANK"]).write_text(str(error))
+"""
+
+
+def test_processes_that_read_different_images_all_say_so(tmp_path):
+    (tmp_path / "differing.py").write_text(_DIFFERING)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "differing.py"]
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, timeout=_PATIENCE_S)
+    said = [(tmp_path / f"said{rank}").read_text() for rank in (0, 1)]
+    assert said[0] == said[1]
+    assert said[0].startswith("training: all processes must read the same images, got 2 sets; give all processes")
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the process to kill in /proc")

@@ -18,6 +18,7 @@ from n2b_ct.cli import run
 from n2b_ct.errors import ConfigError
 from n2b_ct.evaluation.picture_fidelity import measure_picture
 from n2b_ct.filters.untrained import UNTRAINED
+from n2b_ct.inference.model import load_picture_model
 from n2b_ct.validation import job
 from tests.integration.scenes import error_lines
 
@@ -105,6 +106,10 @@ def csv_lines(out: Path) -> list[dict[str, str]]:
 
 def digest_of(word: str) -> str:
     return json.loads(Path(f"out/runs/{word}/summary.json").read_text())["model_digest"]
+
+
+def data_digest_of(word: str) -> str:
+    return json.loads(Path(f"out/runs/{word}/summary.json").read_text())["data_digest"]
 
 
 def rows_of(found: dict) -> dict[str, dict]:
@@ -213,6 +218,84 @@ def test_a_changed_row_is_refused_before_anything_is_trained_and_made_anew_on_re
     assert digest_of("u_net") == digests[0]
     assert digest_of("n2b") != digests[1]
     assert rows_of(document())["N2B"]["budget"]["seed"] == 5
+
+
+@pytest.fixture
+def own_pictures(pictures, place) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(pictures, "pictures")
+    return place / "pictures"
+
+
+def repaint(path: Path) -> None:
+    """Change one grey level of a picture by one."""
+    words = np.asarray(Image.open(path)).copy()
+    words[3, 3] ^= 1
+    Image.fromarray(words).save(path)
+
+
+def test_rows_on_changed_pictures_are_refused_before_any_work_and_made_anew_on_request(finished, own_pictures, capsys):
+    shutil.copytree(finished / "out", "out")
+    write(experiment())
+    repaint(own_pictures / "clean" / "p1.png")
+    before, seen = document(), (data_digest_of("u_net"), data_digest_of("n2b"))
+    assert validate(own_pictures) == 2
+    (line,) = error_lines(capsys.readouterr().err)  # the supervised row sees no clean pictures
+    assert "runs/n2b: must go on with the images that its weights saw, got 1 of 2 clean images changed" in line
+    assert "--overwrite" in line
+    assert document() == before
+    assert validate(own_pictures, "--overwrite") == 0
+    assert data_digest_of("u_net") == seen[0]
+    assert data_digest_of("n2b") != seen[1]
+    assert validate(own_pictures) == 0
+
+
+def test_an_unfinished_row_on_changed_pictures_is_made_anew_on_request(finished, own_pictures, capsys):
+    shutil.copytree(finished / "out", "out")
+    write(experiment())
+    Path("out/runs/n2b/model.pt").unlink()
+    repaint(own_pictures / "noisy" / "p0.png")
+    assert validate(own_pictures) == 2
+    assert len(error_lines(capsys.readouterr().err)) == 2
+    assert validate(own_pictures, "--overwrite") == 0
+
+
+def test_rows_that_saw_other_pictures_do_not_stand_in_a_table_made_row_by_row(finished, own_pictures):
+    shutil.copytree(finished / "out", "out")
+    write(experiment())
+    repaint(own_pictures / "clean" / "p1.png")
+    assert validate(own_pictures, "--only", "TV") == 0
+    assert {name: row["status"] for name, row in rows_of(document()).items()} == {
+        "input": "done",
+        "U-Net": "done",
+        "N2B": "not run",
+        "TV": "done",
+        "Gaussian": "done",
+    }
+
+
+def test_changed_test_pictures_are_scored_anew_and_renamed_ones_keep_their_scores(finished, own_pictures, monkeypatch):
+    shutil.copytree(finished / "out", "out")
+    write(experiment(gallery=None))
+    repaint(own_pictures / "test" / "p1.png")
+    (own_pictures / "test" / "p0.png").rename(own_pictures / "test" / "a.png")
+    told: list[int] = []
+    monkeypatch.setattr(
+        "n2b_ct.validation.scoring.measure_picture", lambda *pair: told.append(0) or measure_picture(*pair)
+    )
+    assert validate(own_pictures) == 0
+    assert len(told) == 5 * 2  # one picture, on both columns, of every row
+    assert {line["picture"] for line in csv_lines(Path("out"))} == {"a", "p1"}
+
+
+def test_a_model_that_is_not_the_run_s_own_is_not_scored(finished, pictures, place):
+    shutil.copytree(finished / "out", "out")
+    write(experiment())
+    digest = digest_of("n2b")
+    shutil.copy("out/runs/u_net/model.pt", "out/runs/n2b/model.pt")
+    assert validate(pictures) == 0
+    assert digest_of("n2b") == digest == load_picture_model(Path("out/runs/n2b")).digest
+    assert rows_of(document())["N2B"]["scores"] == rows_of(document(finished / "out"))["N2B"]["scores"]
 
 
 def test_rows_can_be_made_one_by_one_and_the_table_grows(pictures, place, capsys):

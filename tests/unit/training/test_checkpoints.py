@@ -11,7 +11,7 @@ from ignite.engine import Engine
 
 from n2b_ct.errors import OutputError, TrainingError
 from n2b_ct.training import checkpoints
-from n2b_ct.training.checkpoints import checkpoint_loader, checkpoint_saver, newest_checkpoint
+from n2b_ct.training.checkpoints import Checkpoint, checkpoint_loader, checkpoint_saver, newest_checkpoint
 
 
 def save(folder: Path, iteration: int) -> Path:
@@ -23,21 +23,21 @@ def save(folder: Path, iteration: int) -> Path:
 def test_the_newest_is_the_one_of_the_highest_iteration(tmp_path):
     for iteration in (9, 100, 20):
         save(tmp_path, iteration)
-    assert newest_checkpoint(tmp_path) == (tmp_path / "checkpoint_iteration=100.pt", 100)
+    assert newest_checkpoint(tmp_path) == Checkpoint(tmp_path / "checkpoint_iteration=100.pt", 100)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 2000])
 def test_one_torn_by_a_crash_is_passed_over(tmp_path, keep):
     whole, torn = save(tmp_path, 10), save(tmp_path, 20)
     torn.write_bytes(torn.read_bytes()[:keep])
-    assert newest_checkpoint(tmp_path) == (whole, 10)
+    assert newest_checkpoint(tmp_path) == Checkpoint(whole, 10)
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x04junk", b"PK\x03\x04junk", bytes(1000), b"\x80\x02}q\x00."])
 def test_a_file_that_is_no_checkpoint_is_passed_over(tmp_path, content):
     whole = save(tmp_path, 10)
     (tmp_path / "checkpoint_iteration=20.pt").write_bytes(content)
-    assert newest_checkpoint(tmp_path) == (whole, 10)
+    assert newest_checkpoint(tmp_path) == Checkpoint(whole, 10)
 
 
 def test_a_zip_bomb_is_passed_over_before_it_is_unpacked(tmp_path):
@@ -89,11 +89,12 @@ def test_the_two_newest_are_kept_and_nothing_partial(tmp_path):
 
 def test_what_is_saved_comes_back_when_the_engine_starts(tmp_path):
     engine_with(tmp_path, zeros()).run(range(4), max_epochs=1)
-    path, iteration = newest_checkpoint(tmp_path) or (Path(), 0)
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
     network, engine = zeros(), Engine(lambda engine, batch: None)
-    checkpoint_loader(path, {"network": network, "trainer": engine}).attach(engine)
+    checkpoint_loader(found.path, {"network": network, "trainer": engine}).attach(engine)
     engine.run(range(4), max_epochs=1)
-    assert network.bias.item() == engine.state.iteration == iteration == 4
+    assert network.bias.item() == engine.state.iteration == found.iteration == 4
 
 
 def test_a_checkpoint_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch):

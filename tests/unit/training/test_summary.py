@@ -26,6 +26,7 @@ def test_a_summary_comes_back_as_it_was_written(tmp_path):
         n_parameters=5,
         seconds=1.23,
         last_row={"loss_n2c": 0.5},
+        data_digest="ab",
     )
     assert (summary["iterations"], summary["seconds"], summary["precision"]) == (7, 1.2, "fp32")
     assert summary["n_images"] == {"noisy": 1, "clean": 2}

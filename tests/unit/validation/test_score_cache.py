@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pytest
 
 from n2b_ct.validation.results import PictureScore
 from n2b_ct.validation.score_cache import SCORES_FILE, ScoreCache, pixels_digest
@@ -34,6 +37,28 @@ def test_a_damaged_file_counts_as_none(tmp_path):
     ScoreCache(tmp_path, {"model": "a"}).keep("d1", SCORE)
     (tmp_path / SCORES_FILE).write_text("{not json")
     assert ScoreCache(tmp_path, {"model": "a"}).score("d1") is None
+
+
+@pytest.mark.parametrize("scores", ['{"d1": {"picture": "p"}}', '{"d1": 3}', "[1]"])
+def test_scores_of_another_form_count_as_none(tmp_path, scores):
+    ScoreCache(tmp_path, {"model": "a"}).keep("d1", SCORE)
+    row = json.loads((tmp_path / SCORES_FILE).read_text())["row"]
+    (tmp_path / SCORES_FILE).write_text(f'{{"row": "{row}", "scores": {scores}}}')
+    assert ScoreCache(tmp_path, {"model": "a"}).score("d1") is None
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100])
+def test_a_damaged_picture_counts_as_none(tmp_path, keep):
+    cache = ScoreCache(tmp_path, {"model": "a"})
+    cache.keep("d1", SCORE, np.zeros((4, 5)))
+    (picture,) = tmp_path.glob("*.npy")
+    picture.write_bytes(picture.read_bytes()[:keep])
+    assert cache.picture("d1") is None
+
+
+def test_what_denoisers_are_told_of_the_noise_is_part_of_the_digest():
+    picture = np.zeros((2, 3), np.float32)
+    assert len({pixels_digest(picture, picture, sigma) for sigma in (None, 0.1, 0.2)}) == 3
 
 
 def test_the_digest_tells_truth_noise_and_shape_apart():

@@ -1,0 +1,84 @@
+"""Which images a training reads: a digest for each, so that a run can tell whether it goes on with the same ones.
+
+Digests are of the values as read, before window, noise and label, which follow from them and from plain settings: those
+values are the same on every processor, and the bytes of a file may change (another encoding, a corrected header) where
+no value does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_N_DIGITS = 16
+_N_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DataIdentity:
+    """The images of a training, and what decides how its network sees them.
+
+    Attributes:
+        images: Role to the digests of its images, in order.
+        seen_as: Plain settings: window, noise, label.
+    """
+
+    images: Mapping[str, Sequence[str]]
+    seen_as: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything: other images, another order, split or window give another."""
+        content = {"images": {role: list(found) for role, found in self.images.items()}, "seen_as": self.seen_as}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, to say what changed."""
+        images = {role: list(found) for role, found in self.images.items()}
+        return {"digest": self.digest, "images": images, "seen_as": dict(self.seen_as)}
+
+    def changes_since(self, earlier: Mapping[str, Any]) -> str:
+        """Say what is not as it was; empty where all is.
+
+        Args:
+            earlier: What :meth:`state_dict` gave, or its ``digest`` alone.
+        """
+        if earlier.get("digest") == self.digest:
+            return ""
+        if "images" not in earlier:
+            return "other images" if earlier.get("digest") else "no record of them"
+        before, how = earlier["images"], earlier["seen_as"]
+        roles = dict.fromkeys((*before, *self.images))
+        told = [_change(role, before.get(role, ()), self.images.get(role, ())) for role in roles]
+        told += [f"other {key}" for key, value in self.seen_as.items() if how.get(key) != value]
+        return ", ".join(filter(None, told))
+
+
+def image_digest(values: np.ndarray) -> str:
+    """Digest one image, whatever its memory's layout: its size and its values."""
+    plain = np.ascontiguousarray(values, dtype="<f4")
+    sha = hashlib.sha256("x".join(map(str, plain.shape)).encode())
+    sha.update(plain.data)
+    return sha.hexdigest()[:_N_DIGITS]
+
+
+def image_digests(images: Iterable[np.ndarray]) -> list[str]:
+    """Digest images in order."""
+    return [image_digest(image) for image in images]
+
+
+def _change(role: str, before: Sequence[str], now: Sequence[str]) -> str:
+    if list(before) == list(now):
+        return ""
+    if len(before) != len(now):
+        return f"{len(now)} {role} images for {len(before)}"
+    if sorted(before) == sorted(now):
+        return f"{role} images in another order"
+    numbers = [k + 1 for k, (one, other) in enumerate(zip(before, now, strict=True)) if one != other]
+    shown = ", ".join(map(str, numbers[:_N_SHOWN])) + (" …" if len(numbers) > _N_SHOWN else "")
+    return f"{len(numbers)} of {len(now)} {role} images changed (number {shown})"
