@@ -39,16 +39,18 @@ def index(
 
     Example: n2b-ct index /data/scanner --out scanner.yaml
     """
-    from n2b_ct.config.yaml_files import write_yaml
+    from n2b_ct.config.yaml_files import as_yaml
     from n2b_ct.data.indexing import manifest_for
     from n2b_ct.errors import DataError, OutputError, explain
+    from n2b_ct.io.atomic import write_text_atomically
 
     if folder.is_file():
         raise DataError(explain(f"input {folder}", "must be a folder", "a file", "name the folder that holds it"))
     if out.exists() and not overwrite:
         raise OutputError(explain(f"manifest {out}", "must not be there yet", "a file", "pass --overwrite"))
     found = _inventory(folder, repair_uids=repair_uids, assume_hu=assume_hu, hu_offset=volume_offset_hu)
-    write_yaml(manifest_for(found.series, folder, out.stem, found.volumes, hu_offset=volume_offset_hu), out)
+    manifest = manifest_for(found.series, folder, out.stem, found.volumes, hu_offset=volume_offset_hu)
+    write_text_atomically(out, as_yaml(manifest))
     _print(found, folder, all_files=False)
     say(f"manifest: {out}; read it and set roles, doses and shared_patient")
 

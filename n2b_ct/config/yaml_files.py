@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from n2b_ct.config.yaml_text import MOST_BYTES, YamlTextError, decoded, parse_yaml
-from n2b_ct.errors import ConfigError, OutputError, explain
+from n2b_ct.errors import ConfigError, explain
 
 ShippedKind = Literal["pipelines", "pipelines/validation", "data_manifests"]
 KeyPath = tuple[int | str, ...]
@@ -88,17 +88,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def write_yaml(values: dict[str, Any], path: Path) -> None:
-    """Write plain values, keys in their own order.
-
-    Raises:
-        OutputError: The place cannot be written.
-    """
-    text = yaml.dump(values, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(explain(str(path), "must be writable", error.strerror, "choose another place")) from error
+def as_yaml(values: dict[str, Any]) -> str:
+    """Word plain values as YAML, keys in their own order."""
+    text: str = yaml.dump(values, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
+    return text
 
 
 def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -76,11 +77,23 @@ def _shape(image: Tensor) -> Shape:
     return channels, rows, cols
 
 
+def _reserve(descriptor: int, n_bytes: int) -> None:
+    """Give a file its size and its room: a full disk is an error here, and a dead process when a page is written.
+
+    Raises:
+        OSError: There is no room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, max(n_bytes, 1))
+    else:
+        os.truncate(descriptor, n_bytes)
+
+
 def _mapped(n_values: int, directory: Path) -> Tensor:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=directory, prefix=".images") as file:
-            file.truncate(4 * n_values)
+            _reserve(file.fileno(), 4 * n_values)
             return torch.from_file(file.name, shared=True, size=n_values)  # lives on when the name is gone
     except (OSError, RuntimeError) as error:
         got = error.strerror if isinstance(error, OSError) else "a file system that cannot map it"

@@ -46,6 +46,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise OutputError(message) from error
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, at once or not at all.
+
+    Raises:
+        OutputError: The place cannot be written; nothing is left behind.
+    """
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
 def hidden_place(path: Path, prefix: str) -> Path:
     """Name a hidden sibling of a file or folder that belongs to it alone, whatever characters its name has."""
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:_N_DIGEST_CHARACTERS]

@@ -35,7 +35,7 @@ from n2b_ct.training.earlier_run import require_same_data
 from n2b_ct.training.health import NoiseWatch
 from n2b_ct.training.methods import build_method, learning_rate_factors
 from n2b_ct.training.reporting import attach_reports
-from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir
+from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir, write_pipeline
 from n2b_ct.training.trainer import build_optimizer, build_trainer, gradient_limits
 from n2b_ct.training.validation import ValidationColumns, build_validator
 
@@ -94,6 +94,7 @@ def assemble(
     if isinstance(method, Upi) and data.noise_levels is not None:
         method.learn_from(data.noise_levels)
     make_run_dir(run_dir, keep=resume)
+    write_pipeline(pipeline, run_dir)
     optimizer, scheduler = build_optimizer(method, training, learning_rate_factors(pipeline.method))
     loader = _loader(data.batches, checkpoint.iteration if checkpoint else 0, device)
     autocast = autocast_dtype(training.precision, device)

@@ -12,7 +12,7 @@ from ignite.engine import Engine, Events
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.atomic import write_atomically, write_text_atomically
 from n2b_ct.training.clock import TrainingClock
 
 Columns = Callable[[], Mapping[str, float]]
@@ -75,7 +75,11 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 
 def plot_history(rows: list[dict[str, float]], path: Path, title: str) -> None:
-    """Draw the losses and, below, the extracted noise against the noise that the slices show."""
+    """Draw the losses and, below, the extracted noise against the noise that the slices show.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
     names = sorted({key for row in rows for key in row if key.startswith("loss_")})
     extracted, own = _noise_columns(rows)
     with_noise = bool(extracted)
@@ -96,7 +100,7 @@ def plot_history(rows: list[dict[str, float]], path: Path, title: str) -> None:
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)
-    figure.savefig(path, dpi=120)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
 
 
 def _noise_columns(rows: list[dict[str, float]]) -> tuple[str, str]:
@@ -119,4 +123,4 @@ def _write(path: Path, rows: list[dict[str, float]]) -> None:
     writer = csv.DictWriter(text, fields)
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    write_text_atomically(path, text.getvalue())

@@ -21,7 +21,6 @@ from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first, wait_for_all
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE, plot_history, read_history
 from n2b_ct.training.readiness import require_ready
-from n2b_ct.training.run_dir import write_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, training_summary, write_summary
 from n2b_ct.training.teacher import prepare_teacher
 
@@ -82,7 +81,6 @@ def run_assembled(
     Raises:
         TrainingError: The networks collapsed, or their weights are not finite; no model is written.
     """
-    write_pipeline(pipeline, run_dir)
     assembled.trainer.run()
     _require_finite(assembled.denoiser)
     summary = _finish(pipeline, images, run_dir, device, assembled) if is_first() else {}
@@ -106,7 +104,6 @@ def _finish(
     assembled: Assembled,
 ) -> dict[str, Any]:
     rows = read_history(run_dir / HISTORY_FILE)
-    plot_history(rows, run_dir / PLOT_FILE, f"{pipeline.name}: {pipeline.method.name}")
     summary = training_summary(
         pipeline,
         images,
@@ -127,6 +124,7 @@ def _finish(
         denoising=pipeline.denoising,
         facts={key: summary[key] for key in ("iterations", "seed", "n_images", "data_digest", "last")},
     )
+    plot_history(rows, run_dir / PLOT_FILE, f"{pipeline.name}: {pipeline.method.name}")
     write_summary(summary, run_dir / SUMMARY_FILE)
     return summary
 

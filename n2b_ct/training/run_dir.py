@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import read_yaml, write_yaml
+from n2b_ct.config.yaml_files import as_yaml, read_yaml
 from n2b_ct.errors import ConfigError, OutputError, explain
 from n2b_ct.inference.model import MODEL_FILE
-from n2b_ct.io.atomic import PARTIAL_PREFIX
+from n2b_ct.io.atomic import PARTIAL_PREFIX, write_text_atomically
 from n2b_ct.training.distribution import is_first, wait_for_all
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE
 from n2b_ct.training.summary import SUMMARY_FILE
@@ -62,9 +62,13 @@ def _make_run_dir(run_dir: Path, *, keep: bool) -> None:
 
 
 def write_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
-    """Say in the run folder what is trained there."""
+    """Say in the run folder what is trained there.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
     if is_first():
-        write_yaml(pipeline.plain(), run_dir / PIPELINE_FILE)
+        write_text_atomically(run_dir / PIPELINE_FILE, as_yaml(pipeline.plain()))
 
 
 def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, overwrite: bool = False) -> None:

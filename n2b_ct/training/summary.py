@@ -12,7 +12,7 @@ import torch
 
 import n2b_ct
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.atomic import write_text_atomically
 from n2b_ct.io.json_files import read_json
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.processor import device_name
@@ -56,8 +56,7 @@ def training_summary(
 
 def write_summary(summary: Mapping[str, Any], path: Path) -> None:
     """Write it, at once or not at all."""
-    content = json.dumps(summary, indent=2) + "\n"
-    write_atomically(path, lambda file: file.write(content.encode()))
+    write_text_atomically(path, json.dumps(summary, indent=2) + "\n")
 
 
 def read_summary(path: Path) -> dict[str, Any]:

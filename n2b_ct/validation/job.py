@@ -10,8 +10,9 @@ import torch
 from n2b_ct.config.experiment import INPUT_ROW, RowSection
 from n2b_ct.config.experiment_rows import Experiment
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import write_yaml
+from n2b_ct.config.yaml_files import as_yaml
 from n2b_ct.errors import ConfigError, DataError, N2BError, OutputError, explain
+from n2b_ct.io.atomic import write_text_atomically
 from n2b_ct.io.pictures import Colour
 from n2b_ct.io.progress import Progress
 from n2b_ct.validation.assemble import assemble_table
@@ -150,4 +151,4 @@ def _begin(experiment: Experiment, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(explain(f"--out {out}", "must be writable", error.strerror, "pass another")) from error
-    write_yaml(experiment.section.plain(), out / EXPERIMENT_FILE)
+    write_text_atomically(out / EXPERIMENT_FILE, as_yaml(experiment.section.plain()))

@@ -54,10 +54,10 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
-def on_a_small_disk(tmp_path: Path, source: Path, how: str) -> list[str]:
+def on_a_small_disk(tmp_path: Path, source: Path, how: str, script: str = _WRITE) -> list[str]:
     """Run the script in a mount namespace of its own, where a folder is a file system of 300 kB."""
     (tmp_path / "disk").mkdir()
-    (tmp_path / "write.py").write_text(_WRITE)
+    (tmp_path / "write.py").write_text(script)
     mount = f"mount -t tmpfs -o size={_N_DISK_BYTES} tmpfs {tmp_path}/disk || exit 77; exec "
     command = f"{sys.executable} {tmp_path}/write.py {source} {tmp_path}/disk {how}"
     ended = subprocess.run(
@@ -86,6 +86,29 @@ def test_a_disk_that_fills_up_in_mid_series_leaves_nothing(tmp_path, source):
     error, left = on_a_small_disk(tmp_path, source, "unforeseen")
     assert error.startswith("OutputError ")
     assert "must be writable, got No space left on device; choose another place" in error
+    assert left == "[]"
+
+
+_STORE = """
+import sys
+from pathlib import Path
+from n2b_ct.data.image_store import ImageStore
+
+disk = Path(sys.argv[2])
+try:
+    kept = ImageStore([(1, 100, 100)] * 6, disk)
+    kept.flat.fill_(1.0)
+    ImageStore([(1, 200, 200)], disk).flat.fill_(1.0)
+except Exception as error:
+    print(type(error).__name__, error)
+print(sorted(str(path) for path in disk.rglob("*")))
+"""
+
+
+@needs_root
+def test_images_that_the_disk_cannot_hold_are_an_error_and_no_dead_process(tmp_path, source):
+    error, left = on_a_small_disk(tmp_path, source, "", _STORE)
+    assert error.startswith(f"DataError {tmp_path}/disk: must take a file of all images, got No space left on device;")
     assert left == "[]"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from n2b_ct.config import Pipeline
-from n2b_ct.config.yaml_files import write_yaml
+from n2b_ct.config.yaml_files import as_yaml
 from n2b_ct.errors import ConfigError, OutputError
 from n2b_ct.training.run_dir import make_run_dir, require_same_pipeline
 
@@ -61,13 +61,13 @@ def pipeline(**changes):
 
 
 def test_a_run_goes_on_under_another_name_and_with_its_data_elsewhere(tmp_path):
-    write_yaml(pipeline().plain(), tmp_path / "pipeline.yaml")
+    (tmp_path / "pipeline.yaml").write_text(as_yaml(pipeline().plain()))
     moved = pipeline(name="q", description="the same", data={"manifest": "m", "root": "/there"})
     require_same_pipeline(moved, tmp_path)
 
 
 def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(tmp_path):
-    write_yaml(pipeline().plain(), tmp_path / "pipeline.yaml")
+    (tmp_path / "pipeline.yaml").write_text(as_yaml(pipeline().plain()))
     with pytest.raises(ConfigError, match=r"got other data\.manifest, training\.seed; pass another --out"):
         require_same_pipeline(pipeline(data={"manifest": "n"}, training={"iterations": 3, "seed": 1}), tmp_path)
 
@@ -75,13 +75,13 @@ def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(tmp_path):
 def test_a_run_goes_on_that_an_older_version_began_without_knowing_a_key(tmp_path):
     written = pipeline().plain()
     del written["training"]["gradient_norm_limit"]
-    write_yaml(written, tmp_path / "pipeline.yaml")
+    (tmp_path / "pipeline.yaml").write_text(as_yaml(written))
     require_same_pipeline(pipeline(), tmp_path)
     with pytest.raises(ConfigError, match=r"got other training\.gradient_norm_limit; "):
         require_same_pipeline(pipeline(training={"iterations": 3, "gradient_norm_limit": 1}), tmp_path)
 
 
 def test_a_run_whose_pipeline_no_version_would_read_is_another(tmp_path):
-    write_yaml({"name": "p", "trainig": {"iterations": 3}}, tmp_path / "pipeline.yaml")
+    (tmp_path / "pipeline.yaml").write_text(as_yaml({"name": "p", "trainig": {"iterations": 3}}))
     with pytest.raises(ConfigError, match="must hold a run of this very pipeline"):
         require_same_pipeline(pipeline(), tmp_path)

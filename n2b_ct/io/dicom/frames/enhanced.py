@@ -191,7 +191,7 @@ def open_frames(path: Path) -> Frames:
     except OSError as error:
         message = explain(path.name, "must be readable", error.strerror, "scan the folder again")
         raise SeriesError("unreadable", message) from error
-    return _open_frames(path, status.st_mtime_ns, status.st_size)
+    return _open_frames(path, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
 @lru_cache(maxsize=2)
