@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from n2b_ct.cli.console import json_text, say, say_err
 
+_FIRST_YEAR, _LAST_YEAR = 1000, 9998  # what DICOM can write, in any time zone
+
 if TYPE_CHECKING:
     from n2b_ct.batch.outcomes import Outcome, TreeResult
     from n2b_ct.io.series import FileRecord
@@ -29,9 +31,13 @@ def time_of(iso: str | None) -> datetime | None:
     from n2b_ct.errors import ConfigError, explain
 
     try:
-        return None if iso is None else datetime.fromisoformat(iso)
+        found = None if iso is None else datetime.fromisoformat(iso)
     except ValueError as error:
         raise ConfigError(explain("--created", "must be an ISO 8601 time", iso, "write 2026-03-04T05:06:07")) from error
+    if found is not None and not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        requirement = f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}"
+        raise ConfigError(explain("--created", requirement, iso, "write 2026-03-04T05:06:07"))
+    return found
 
 
 def tell(result: TreeResult, json_path: Path | None) -> None:

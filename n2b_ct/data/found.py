@@ -51,11 +51,18 @@ class FoundSeries:
     def read_hu(self, indices: Sequence[int], progress: Progress | None = None) -> np.ndarray:
         """Read some slices, HU float32 ``[len(indices), rows, cols]``; padding becomes air."""
         if isinstance(self.source, Path):
-            volume = read_volume(self.source, hu_offset=self.hu_offset, assume_hu=self.assume_hu)
-            return volume.hu[list(indices)]
+            return self._volume_hu(self.source)[list(indices)]
         series = read_series(self.source, list(indices), progress)
         lowest = series.hu[~series.is_padding].min(initial=0.0)
         return np.where(series.is_padding, lowest, series.hu)
+
+    def _volume_hu(self, path: Path) -> np.ndarray:
+        hu = read_volume(path, hu_offset=self.hu_offset, assume_hu=self.assume_hu).hu
+        if hu.shape != (len(self), *self.size_px):
+            got, wanted = ("x".join(map(str, shape)) for shape in (hu.shape, (len(self), *self.size_px)))
+            remedy = "leave the data alone while they are in use"
+            raise DataError(explain(f"series {self.name}", f"must still be {wanted}", got, remedy))
+        return hu
 
 
 def find_series(manifest: Manifest, root: Path, names: Sequence[str]) -> dict[str, FoundSeries]:

@@ -37,9 +37,14 @@ class PictureFile:
         """Read it, float32 ``[rows, cols]`` or ``[rows, cols, 3]`` on [0, 1].
 
         Raises:
-            DataError: It is damaged.
+            DataError: It is damaged, or has changed since its header was read.
         """
-        return read_picture(self.path, self.subject).pixels
+        pixels = read_picture(self.path, self.subject).pixels
+        if pixels.shape[:2] != self.size_px:
+            got, wanted = ("x".join(map(str, size)) for size in (pixels.shape[:2], self.size_px))
+            need, remedy = f"must still be {wanted}, as its header said", "leave the folder alone while it is in use"
+            raise DataError(explain(self.subject, need, got, remedy))
+        return pixels
 
 
 def find_pictures(folder: PictureFolder, root: Path, colour: Colour, key: str) -> list[PictureFile]:

@@ -100,6 +100,9 @@ def test_a_time_that_is_none_is_said(low_dose, capsys):
     assert denoise(low_dose, "out", "--created", "yesterday") == 2
     (line,) = error_lines(capsys.readouterr().err)
     assert line == "error: --created: must be an ISO 8601 time, got yesterday; write 2026-03-04T05:06:07"
+    for year in ("0001", "0999", "9999"):
+        assert denoise(low_dose, "out", "--created", f"{year}-01-01T00:00:00+14:00") == 2
+        assert "must lie in the years 1000 to 9998, got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--repair", "--repair-uids"])

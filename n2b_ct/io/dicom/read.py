@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import stored_to_hu
@@ -16,7 +17,7 @@ from n2b_ct.io.dicom.pixels.syntaxes import NATIVE
 from n2b_ct.io.dicom.reading.geometry import volume_affine
 from n2b_ct.io.dicom.reading.parse import Parsed
 from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
-from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom
+from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom, text
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, InstanceRef, SeriesRef
@@ -64,7 +65,9 @@ def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesEr
             if instance.is_compressed:
                 yield _from_worker(instance, next(decoded))
             else:
-                yield _read_file(instance.path, instance.frame_number, assume_hu=instance.assumes_hu)
+                ct_slice = _read_file(instance.path, instance.frame_number, assume_hu=instance.assumes_hu)
+                _require_scanned(instance, ct_slice.dataset)
+                yield ct_slice
         except SeriesError as error:
             yield error
 
@@ -120,10 +123,18 @@ def _from_worker(instance: InstanceRef, outcome: Outcome) -> CTSlice:
     if isinstance(outcome, SeriesError):
         raise outcome
     parsed = parse_slice(instance.path, instance.frame_number, with_pixels=False)
+    _require_scanned(instance, parsed.dataset)
     parsed = with_assumed_hu(parsed) if instance.assumes_hu else parsed
     with quiet_pydicom():
         require_slice(parsed)
         return _to_slice(parsed, decoded_words(outcome))
+
+
+def _require_scanned(instance: InstanceRef, dataset: Dataset) -> None:
+    """Refuse another image that has come into a file's place since the scan; a blank UID was repaired by then."""
+    if text(dataset, "SOPInstanceUID") not in ("", instance.sop_instance_uid):
+        requirement, remedy = "must be the image that was scanned", "scan the folder again: it has changed"
+        raise SeriesError("bad_value", explain(instance.path.name, requirement, "another", remedy))
 
 
 def _to_slice(parsed: Parsed, stored: np.ndarray) -> CTSlice:

@@ -104,7 +104,7 @@ def test_of_many_problems_the_first_are_told_and_the_others_counted():
 
 def test_what_is_met_twice_is_written_out_twice(tmp_path):
     shared = [1, 2]
-    write_yaml({"a": shared, "b": shared}, tmp_path / "out.yaml")
+    written(tmp_path, as_yaml({"a": shared, "b": shared})).rename(tmp_path / "out.yaml")
     assert read_yaml(tmp_path / "out.yaml") == {"a": [1, 2], "b": [1, 2]}
 
 

@@ -156,3 +156,13 @@ def test_blank_uids_are_accepted_only_where_the_manifest_says_so(tmp_path):
     with pytest.raises(DataError, match="missing_uid"):
         find_series(manifest_of({"a": {}}), tmp_path, ["a"])
     assert len(find_series(manifest_of({"a": {"repair_uids": True}}), tmp_path, ["a"])["a"]) == 2
+
+
+def test_a_volume_that_changed_its_size_since_it_was_found_is_said(tmp_path):
+    for n_slices in (3, 2):
+        image = nibabel.Nifti1Image(np.zeros((8, 6, n_slices), np.int16), np.eye(4))
+        nibabel.save(image, tmp_path / f"{n_slices}.nii")
+    found = find_series(manifest_of({"a": {"path": "3.nii"}}), tmp_path, ["a"])["a"]
+    (tmp_path / "2.nii").replace(tmp_path / "3.nii")
+    with pytest.raises(DataError, match="series a: must still be 3x6x8, got 2x6x8; leave the data alone"):
+        found.read_hu([2])

@@ -308,3 +308,11 @@ def test_a_batch_that_is_finished_leaves_the_bank_alone(tmp_path):
     batches = PatchBatches(banks.noisy, None, patch_px=16, batch_size=2, n_batches=2, seed=0, finish=banks.finish)
     batches[0]
     torch.testing.assert_close(banks.noisy.images[0], before, rtol=0, atol=0)
+
+
+def test_a_picture_that_changed_its_size_since_it_was_found_is_said(tmp_path):
+    Image.new("L", (9, 7)).save(tmp_path / "a.png")
+    (found,) = find_pictures(PictureFolder(folder="."), tmp_path, "gray", "data.noisy")
+    Image.new("L", (9, 8)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"data.noisy.folder: a.png: must still be 7x9, .*, got 8x9; leave the folder"):
+        found.read()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import stat
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -81,11 +82,11 @@ def parse_file(path: Path, *, with_pixels: bool) -> Parsed:
 
     Raises:
         SeriesError: ``empty``, ``archive``, ``not_dicom``, ``deflated_too_large``, ``header_too_large``,
-            ``too_large``, ``nested_too_deep`` or ``unreadable``.
+            ``too_large``, ``nested_too_deep``, ``not_regular`` or ``unreadable``.
         MemoryError: For the sandbox to tell.
     """
     try:
-        with path.open("rb") as file, quiet_pydicom():
+        with open(path, "rb", opener=_regular) as file, quiet_pydicom():
             return _parse_open_file(path, file, with_pixels=with_pixels)
     except (SeriesError, MemoryError):
         raise
@@ -95,6 +96,17 @@ def parse_file(path: Path, *, with_pixels: bool) -> Parsed:
     except Exception as error:
         message = explain(path.name, "must be readable DICOM", type(error).__name__, "replace the file or leave it out")
         raise SeriesError("unreadable", message) from error
+
+
+def _regular(path: str, flags: int) -> int:
+    """Open a file, and never wait for a pipe that has come into its place since it was listed."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise SeriesError(
+        "not_regular", explain(Path(path).name, "must be a regular file", "something else", "leave it out")
+    )
 
 
 def _parse_open_file(path: Path, file: BinaryIO, *, with_pixels: bool) -> Parsed:
