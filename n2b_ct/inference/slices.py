@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from n2b_ct.errors import SeriesError, explain
 from n2b_ct.inference.model import AnyModel, Model
 
 
@@ -53,7 +54,28 @@ def device_of(model: AnyModel) -> torch.device:
 
 
 def removed(model: AnyModel, image: Tensor) -> Tensor:
-    """Say what F removes from ``[1, channels, rows, cols]``, averaged over the symmetries that the model asks for."""
+    """Say what F removes from ``[1, channels, rows, cols]``, averaged over the symmetries that the model asks for.
+
+    Raises:
+        SeriesError: ``memory_limit``: the network needs more memory than there is.
+    """
+    try:
+        return _removed(model, image)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        size, network = f"{image.shape[-2]}x{image.shape[-1]} pixels", model.section.name
+        remedy = "use a machine with more, or a smaller network"
+        message = explain(f"{network} on {size}", "must fit into memory", "more than there is", remedy)
+        raise SeriesError("memory_limit", message) from error
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether torch found no memory, on a GPU or elsewhere."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _removed(model: AnyModel, image: Tensor) -> Tensor:
     turned = [_turned(image, turns, flipped) for flipped in (False, True) for turns in range(4)]
     found = [_removed_once(model, one) for one in turned[: model.denoising.symmetries]]
     back = [_turned_back(one, number % 4, number >= 4) for number, one in enumerate(found)]

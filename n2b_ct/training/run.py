@@ -13,6 +13,7 @@ from n2b_ct.config.sections import Pipeline
 from n2b_ct.errors import TrainingError, explain
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import MODEL_FILE, AnyModel, PictureScale, save_model
+from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import count_parameters
 from n2b_ct.training.assembly import Assembled, assemble
@@ -79,13 +80,26 @@ def run_assembled(
     Of several processes the first one fills it; to the others the summary is empty.
 
     Raises:
-        TrainingError: The networks collapsed, or their weights are not finite; no model is written.
+        TrainingError: The networks collapsed, their weights are not finite, or a batch does not fit into memory; no
+            model is written.
     """
-    assembled.trainer.run()
+    _run_within_memory(assembled)
     _require_finite(assembled.denoiser)
     summary = _finish(pipeline, images, run_dir, device, assembled) if is_first() else {}
     wait_for_all()  # whoever goes on finds the model
     return summary
+
+
+def _run_within_memory(assembled: Assembled) -> None:
+    try:
+        assembled.trainer.run()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        remedy = "raise training.accumulation, or lower training.batch_size or patch_px"
+        raise TrainingError(
+            explain("training", "a batch must fit into memory", "more than there is", remedy)
+        ) from error
 
 
 def _require_finite(denoiser: nn.Module) -> None:

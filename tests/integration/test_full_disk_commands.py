@@ -1,4 +1,4 @@
-"""A disk that is full at any one write of a command: one line, nothing half-written, and the same result afterwards."""
+"""No room, on disk or in memory: one line, nothing half-written, and the same result afterwards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch.optim import Adam
 
 from n2b_ct.cli import run
 from n2b_ct.io import atomic
@@ -55,6 +57,22 @@ def test_a_training_stops_at_any_write_with_one_line_and_goes_on_to_the_same_wei
         assert run([*train, "--out", out, *resumed]) == 0
         assert_same_weights(weights_of(Path("whole")), weights_of(Path(out)))
         assert tree_of(Path(out)) == tree_of(Path("whole"))
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_one_line_and_the_run_can_be_resumed(world, monkeypatch, capsys):
+    train = ["train", str(world), "--data-root", str(world.parent / "data"), "--out", "run"]
+    greedy = Adam.step
+
+    def step(optimizer, *arguments):
+        torch.empty(2**56, dtype=torch.uint8)
+        return greedy(optimizer, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Adam, "step", step)
+        assert run(train) == 2
+    (line,) = error_lines(capsys.readouterr().err)
+    assert line.startswith("error: training: a batch must fit into memory, got more than there is; raise training.acc")
+    assert run([*train, "--resume"]) == 0
 
 
 def test_a_manifest_is_written_whole_or_not_at_all(tmp_path, full_at, capsys):

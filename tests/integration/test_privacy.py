@@ -17,6 +17,7 @@ from n2b_ct.io.dicom.values import quiet_pydicom
 from tests.bad_input import cut, inserted_before_pixels, nested_sequences, patched
 from tests.encodings import encoded_dataset
 from tests.helpers import make_ct_dataset, save, water_ramp
+from tests.integration.scenes import manifest_values, tissue_hu, with_noise, write_series, write_yaml_file
 
 MARKER, BIRTH_DATE = "Geheimnis", "19070809"
 PATIENT: dict[str, Any] = {
@@ -115,3 +116,29 @@ def test_the_tree_holds_errors_of_many_kinds(tree):
     reasons = {record.reason for record in scan(tree).records}
     assert len(reasons) >= 15, sorted(reasons)
     assert_silent(repr(scan(tree)))
+
+
+def test_a_run_folder_holds_nothing_of_the_patients_it_was_trained_on(world, tmp_path, capsys, caplog):
+    data, told = tmp_path / f"root-{MARKER}", {**PATIENT, "SeriesDescription": f"{MARKER} thorax"}
+    values = manifest_values()
+    for number, name in enumerate(values["series"]):
+        hu = with_noise(tissue_hu(number), number) if name in ("noisy", "test") else tissue_hu(number)
+        options = {**told, "PatientID": f"{MARKER}-{number if number not in (1, 2) else 1}"}
+        write_series(data / f"{MARKER}^{name}", hu, uid=60 + number, **options)
+        values["series"][name] |= {"path": f"{MARKER}^{name}", "where": {"SeriesDescription": MARKER}}
+    write_yaml_file(world.parent / "patients.yaml", values | {"shared_patient": "a test"})
+    with caplog.at_level(logging.DEBUG):
+        assert run(["train", str(world), "--data-root", str(data), "--out", "run"]) == 0
+    said = capsys.readouterr()
+    assert_silent(said.out + said.err + caplog.text)
+    holding = {path.name for path in Path("run").rglob("*") if path.is_file() and holds(path, MARKER)}
+    assert holding == {"pipeline.yaml"}  # where the data lies, as the guide says
+    pipeline = Path("run/pipeline.yaml").read_text()
+    assert_silent(pipeline.replace(str(data), ""))
+    assert not any(holds(path, BIRTH_DATE) for path in Path("run").rglob("*") if path.is_file())
+
+
+def holds(path: Path, word: str) -> bool:
+    """Whether a file's bytes hold a word, in 8 or 16 bits a letter, whatever its case."""
+    content = path.read_bytes().lower()
+    return any(word.lower().encode(encoding) in content for encoding in ("utf-8", "utf-16-le"))

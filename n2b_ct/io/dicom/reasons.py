@@ -48,7 +48,7 @@ ERRORS: dict[str, str] = {
     "reader_crashed": "the decoder crashed on this file",
     "reader_killed": "the system or somebody ended the reader of this file again and again",
     "time_limit": "reading took more processor time than any CT slice does, or the disk did not answer",
-    "memory_limit": "reading needs more memory than any CT slice does",
+    "memory_limit": "reading needs more memory than any CT slice does, or denoising more than there is",
     "no_slices": "no slice was asked for",
     "bad_shape": "new HU of another size",
     "not_3d": "a volume file with more or fewer than three axes",

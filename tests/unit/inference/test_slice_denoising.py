@@ -11,6 +11,7 @@ from torch import nn
 
 from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
+from n2b_ct.errors import SeriesError
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import denoise_hu, noise_hu, reflected
@@ -29,6 +30,20 @@ class Plus(nn.Module):
         assert x.shape[-1] % self.multiple == x.shape[-2] % self.multiple == 0
         self.seen = x
         return x + self.amount
+
+
+class Greedy(nn.Module):
+    """Asks for more memory than any machine has."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.empty(2**56, dtype=torch.uint8).sum()
+
+
+class Broken(nn.Module):
+    """Fails in another way."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ torch.ones(3, 3)
 
 
 def model(denoiser: nn.Module, multiple: int = 1, **changes: Any) -> Model:
@@ -169,3 +184,11 @@ class Lopsided(nn.Module):
 
     def forward(self, x):
         return torch.roll(x, 1, dims=-2)
+
+
+def test_a_slice_that_does_not_fit_into_memory_has_a_reason_and_other_faults_stay_what_they_are():
+    with pytest.raises(SeriesError, match="SimpleUNet on 24x32 pixels: must fit into memory, got more than") as caught:
+        noise_hu(model(Greedy()), body())
+    assert caught.value.reason == "memory_limit"
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        noise_hu(model(Broken()), body())
