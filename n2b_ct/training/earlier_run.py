@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.identity import DataIdentity
-from n2b_ct.errors import ConfigError, ModelError, TrainingError, explain
+from n2b_ct.errors import ConfigError, DataError, ModelError, TrainingError, explain
 from n2b_ct.inference.model import load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.checkpoints import newest_checkpoint
@@ -25,7 +24,7 @@ def finished_summary(run_dir: Path) -> dict[str, Any] | None:
     try:
         summary = read_summary(run_dir / SUMMARY_FILE)
         is_own = load_any_model(run_dir).digest == summary["model_digest"]
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, ModelError):
+    except (DataError, KeyError, ModelError):
         return None
     return summary if is_own else None
 

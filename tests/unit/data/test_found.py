@@ -160,7 +160,8 @@ def test_blank_uids_are_accepted_only_where_the_manifest_says_so(tmp_path):
 
 def test_a_volume_that_changed_its_size_since_it_was_found_is_said(tmp_path):
     for n_slices in (3, 2):
-        image = nibabel.Nifti1Image(np.zeros((8, 6, n_slices), np.int16), np.eye(4))
+        hu = np.random.default_rng(n_slices).integers(-1000, 1000, (8, 6, n_slices))
+        image = nibabel.Nifti1Image(hu.astype(np.int16), np.eye(4))
         nibabel.save(image, tmp_path / f"{n_slices}.nii")
     found = find_series(manifest_of({"a": {"path": "3.nii"}}), tmp_path, ["a"])["a"]
     (tmp_path / "2.nii").replace(tmp_path / "3.nii")

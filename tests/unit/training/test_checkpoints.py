@@ -44,7 +44,7 @@ def test_a_zip_bomb_is_passed_over_before_it_is_unpacked(tmp_path):
     whole = save(tmp_path, 10)
     with zipfile.ZipFile(tmp_path / "checkpoint_iteration=20.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("checkpoint/data.pkl", bytes(50_000_000))
-    assert newest_checkpoint(tmp_path) == (whole, 10)
+    assert newest_checkpoint(tmp_path) == Checkpoint(whole, 10)
 
 
 def test_other_files_are_not_looked_at(tmp_path):
