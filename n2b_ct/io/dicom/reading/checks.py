@@ -14,7 +14,7 @@ from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.pixels.codestream import N_PIXELS_MAX
 from n2b_ct.io.dicom.pixels.syntaxes import NATIVE, is_supported
 from n2b_ct.io.dicom.reading.parse import SYNTAX_ASSUMED, Parsed, require_few_pixel_bytes
-from n2b_ct.io.dicom.values import integer, number, numbers, shown, text
+from n2b_ct.io.dicom.values import integer, is_valid_uid, lenient_text, number, numbers, shown, text
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -22,6 +22,8 @@ _LARGEST_HU = float(np.finfo(np.float32).max)
 _UNIT_TOLERANCE = 1e-2
 _FURTHEST_MM = 1e6
 _SPACINGS_MM = (1e-6, 1e6)  # whoever multiplies lengths gets finite numbers, and nobody's pixels are left out
+_N_COLOUR_SAMPLES = (3, 4)
+_COLOURS = ("RGB", "YBR_", "PALETTE COLOR", "HSV", "ARGB", "CMYK", "XYB")
 
 Check = Callable[[Parsed], None]
 
@@ -32,8 +34,11 @@ def require_ct_class(parsed: Parsed) -> None:
     found = text(parsed.dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
     if found in ENHANCED_CT and parsed.frame_number is not None:
         return
-    if not found and parsed.is_header_cut:
+    if not found:
         require_whole_header(parsed)
+        _require_no_ct(parsed)
+    if found != CT_IMAGE_STORAGE and (not is_valid_uid(found) or CT_IMAGE_STORAGE.startswith(found)) and found:
+        raise _refusal("bad_value", parsed, "SOPClassUID must be whole", shown(found), "send the file again")
     if found != CT_IMAGE_STORAGE:
         raise _refusal(
             "not_ct_image_storage",
@@ -62,8 +67,12 @@ def require_grayscale(parsed: Parsed) -> None:
     """One sample per pixel, monochrome."""
     n_samples = integer(parsed.dataset, "SamplesPerPixel")
     colours = text(parsed.dataset, "PhotometricInterpretation")
-    if n_samples not in (1, None) or not (colours.startswith("MONOCHROME") or not colours):
+    if n_samples in _N_COLOUR_SAMPLES or colours.startswith(_COLOURS):
         raise _refusal("not_grayscale", parsed, "must be monochrome", shown(colours), "leave it out")
+    if n_samples not in (1, None) or not (colours.startswith("MONOCHROME") or not colours):
+        raise _refusal(
+            "bad_value", parsed, "must be monochrome or of a known colour space", shown(colours), "correct it"
+        )
 
 
 def require_one_frame(parsed: Parsed) -> None:
@@ -175,6 +184,12 @@ def require_sure_syntax(parsed: Parsed) -> None:
         got = f"{parsed.n_pixel_bytes} bytes and no name"
         requirement = "must name its transfer syntax or hold native pixels only"
         raise _refusal("unsupported_transfer_syntax", parsed, requirement, got, "export it again")
+
+
+def _require_no_ct(parsed: Parsed) -> None:
+    """A file without a class is another object only where it says so: a damaged slice lacks it too."""
+    if lenient_text(parsed.dataset, "Modality") in ("", "CT"):
+        raise _refusal("header_incomplete", parsed, "must have SOPClassUID", "none", "send the file again")
 
 
 def _n_native_bytes(parsed: Parsed) -> int:

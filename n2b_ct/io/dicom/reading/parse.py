@@ -163,7 +163,7 @@ def _elements(path: Path, stream: BinaryIO, place: int, layout: Layout) -> Datas
     """Read the elements that were walked; two readings that end at different places are no reading."""
     stream.seek(place)
     n_bytes = layout.place - place
-    content = BytesIO(stream.read(n_bytes + _N_ELEMENT_HEAD_BYTES))
+    content = BytesIO(stream.read(n_bytes + (0 if layout.is_cut else _N_ELEMENT_HEAD_BYTES)))
     found = parse_elements(content, layout.is_implicit, layout.is_little_endian, stop_when=_is_pixels)
     if not layout.is_cut and content.tell() != n_bytes:
         message = explain(path.name, "must have sequences that end where they say", "others", "send the file again")

@@ -43,7 +43,7 @@ class Layout:
 
     Attributes:
         transfer_syntax: TransferSyntaxUID of the file meta information, empty if there is none.
-        place: First byte after what was walked.
+        place: First byte after what was walked whole: where the file ends inside an element, its start.
         is_implicit, is_little_endian: How the elements are written.
         is_cut: The file ends inside an element, or before a sequence does.
     """
@@ -108,7 +108,7 @@ class _Walk:
         self._buffer, self._buffer_place, self._n_safe_bytes = b"", 0, -1
         self._n_elements, self._depth = 0, 0
         self._open: list[_Open] = []
-        self.place = start
+        self.place = self._element_place = start
         self.is_little_endian = is_little_endian
         self._explicit, self._implicit = _EXPLICIT[is_little_endian], _IMPLICIT[is_little_endian]
         self.is_implicit = not _is_vr(self._bytes_at(start + 4, 2))
@@ -130,8 +130,8 @@ class _Walk:
 
     @property
     def end(self) -> int:
-        """Where the walk ended, not further than the file does."""
-        return min(self.place, self._n_bytes)
+        """Where the walk ended; before an element that the file ends in, for half a value says something else."""
+        return self._element_place if self._open or self.place > self._n_bytes else self.place
 
     def _pass_plain_elements(self) -> None:
         """Pass top-level elements that hold no others, the great majority, without further ado."""
@@ -139,6 +139,7 @@ class _Walk:
         length_of = self._plain_implicit if self.is_implicit else self._plain_explicit
         offset = self.place - self._buffer_place
         while offset <= self._n_safe_bytes and (length := length_of(self._buffer, offset)):
+            self._element_place = self._buffer_place + offset
             offset += length
             self._n_elements += 1
         self.place = self._buffer_place + offset
@@ -190,6 +191,8 @@ class _Walk:
         tag = group << 16 | element
         if not self._open and (group > last_group or tag in PIXEL_TAGS or tag == _ITEM_END):
             return False
+        if not self._open:
+            self._element_place = self.place
         self.place += n_head
         if tag == _ITEM_END:
             self._open.pop()
