@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,13 +31,34 @@ def public_uid(uid: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What became of one input file; ``reason`` is a stable code, ``detail`` names no patient."""
+    """What became of one input file.
+
+    Attributes:
+        path: The file.
+        action: ``used``, ``skipped`` or ``error``.
+        reason: A stable code.
+        detail: One line for people; it names no patient.
+        series: UID of its series, as it may be shown; empty where it says none and more than one may be it.
+        inferred_series: UIDs of the series that it is held against because it cannot say its own: those that it lies
+            among.
+    """
 
     path: Path
     action: Action
     reason: str = ""
     detail: str = ""
     series: str = ""
+    inferred_series: tuple[str, ...] = ()
+
+    @property
+    def held_against(self) -> tuple[str, ...]:
+        """UIDs of the series that it belongs to, or may belong to."""
+        return self.inferred_series or ((self.series,) if self.series else ())
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "path": str(self.path)}
 
 
 @dataclass(frozen=True, slots=True)

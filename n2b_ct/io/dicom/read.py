@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom, text
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
-from n2b_ct.io.series import CTSeries, CTSlice, InstanceRef, SeriesRef
+from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
 
-__all__ = ["read_series", "read_slice", "read_slices", "stored_values"]
+__all__ = ["decodable", "read_series", "read_slice", "read_slices", "stored_values"]
 
 
 def read_slice(source: Path | InstanceRef) -> CTSlice:
@@ -70,6 +71,29 @@ def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesEr
                 yield ct_slice
         except SeriesError as error:
             yield error
+
+
+def decodable(series: SeriesRef, refused: Sequence[FileRecord] = ()) -> tuple[SeriesRef, tuple[FileRecord, ...]]:
+    """Decode the compressed slices of a series once, and leave out those whose pixels are damaged.
+
+    Args:
+        series: As a scan found it; it vouches for native pixels.
+        refused: Files that the scan refused.
+
+    Returns:
+        The series without them, and the records of all files that are left out.
+
+    Raises:
+        SeriesError: None can be decoded.
+    """
+    compressed = [one for one in series.instances if one.is_compressed]
+    found = zip(compressed, read_slices(compressed), strict=True)
+    errors = {one: error for one, error in found if isinstance(error, SeriesError)}
+    records = [FileRecord(one.path, "error", e.reason, str(e), series.public_uid) for one, e in errors.items()]
+    if len(errors) == len(series):
+        raise next(iter(errors.values()))
+    kept = tuple(one for one in series.instances if one not in errors)
+    return replace(series, instances=kept), (*refused, *records)
 
 
 def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progress: Progress | None = None) -> CTSeries:

@@ -29,6 +29,7 @@ OTHER_VOLUMES = ("label_map", "not_ct")
 
 ERRORS: dict[str, str] = {
     "unreadable": "the file cannot be opened or parsed",
+    "unrecognisable": "named like the slices beside it, but empty, overwritten or no DICOM at all",
     "header_incomplete": "the file ends inside its header, or an attribute that a CT slice must have is missing",
     "header_too_large": "the header holds more bytes or elements than any CT slice's",
     "nested_too_deep": "sequences lie inside each other deeper than any CT header needs",

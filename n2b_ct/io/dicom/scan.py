@@ -1,6 +1,7 @@
 """Find CT series below a file or a folder, from headers alone.
 
-Every file ends in exactly one :class:`FileRecord`: used, skipped or error, with a stable reason.
+Every file ends in exactly one :class:`FileRecord`: used, skipped or error, with a stable reason. An error that cannot
+say its series is held against those that it lies among (:mod:`n2b_ct.io.dicom.reading.attribution`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.examine import EXAMINE, findings
 from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.reading.attribution import attribute
 from n2b_ct.io.dicom.reading.grouping import Group, group_slices, instance_ref, series_ref
 from n2b_ct.io.dicom.reading.header import SliceHeader
 from n2b_ct.io.dicom.reading.listing import list_files
@@ -55,8 +57,9 @@ def scan(
     Raises:
         DataError: The root does not exist.
     """
-    paths, records = list_files(Path(root))
-    found = list(_examined(paths, progress, repair_uids=repair_uids, assume_hu=assume_hu))
+    listed = list_files(Path(root))
+    records = listed.records
+    found = list(_examined(listed.paths, progress, repair_uids=repair_uids, assume_hu=assume_hu))
     headers = [one for one in found if isinstance(one, SliceHeader)]
     records += [one for one in found if isinstance(one, FileRecord)]
     if repair_uids:
@@ -66,7 +69,8 @@ def scan(
     records += clashes + [_refused(scout, "localizer", "its orientation crosses the series") for scout in scouts]
     used = [one for group in groups for one in group]
     records += [FileRecord(one.path, "used", series=public_uid(one.series_instance_uid)) for one in used]
-    return ScanResult(tuple(map(series_ref, groups)), _one_each(records))
+    attributed = attribute(_one_each(records), Path(root), listed.empty_folders)
+    return ScanResult(tuple(map(series_ref, groups)), attributed)
 
 
 def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -> Iterator[SliceHeader | FileRecord]:
@@ -75,7 +79,7 @@ def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -
     outcomes = shared_sandbox().ask_each(EXAMINE, items, n_together=_N_FILES_TOGETHER)
     for n_done, (path, outcome) in enumerate(zip(paths, outcomes, strict=True), start=1):
         if isinstance(outcome, SeriesError):
-            yield FileRecord(path, "error", outcome.reason, str(outcome))
+            yield FileRecord(path, "error", outcome.reason, str(outcome).replace("file:", f"{path.name}:", 1))
         else:
             yield from findings(outcome)
         if progress is not None:

@@ -12,7 +12,7 @@ from n2b_ct.cli import run
 from tests.helpers import make_ct_dataset, save, save_series
 from tests.volume_scenes import ct, labels, pet, save_words
 
-FIELDS = {"path", "action", "reason", "detail", "series"}
+FIELDS = {"path", "action", "reason", "detail", "series", "inferred_series"}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.errors import DataError, explain
@@ -11,14 +12,26 @@ from n2b_ct.io.hidden_names import is_ours
 from n2b_ct.io.series import FileRecord
 
 
-def list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies below a root.
+
+    Attributes:
+        paths: Everything that is no folder, sorted.
+        records: Of each folder that cannot be listed, and of each link that was left out.
+        empty_folders: Folders with nothing in them.
+    """
+
+    paths: list[Path]
+    records: list[FileRecord]
+    empty_folders: list[Path]
+
+
+def list_files(root: Path) -> Listing:
     """List everything that is no folder.
 
     Links to folders are not followed, so that no loop can trap the scan. A file that links reach too is listed once:
     under its own path if that lies below ``root``, else under the first link.
-
-    Returns:
-        The paths, sorted; and a record of each folder that cannot be listed and of each link that was left out.
 
     Raises:
         DataError: The root does not exist.
@@ -26,9 +39,10 @@ def list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
     if not os.path.lexists(root):
         raise DataError(explain(str(root), "must exist", "nothing", "check the path"))
     if not root.is_dir():
-        return [root], []
+        return Listing([root], [], [])
     records: list[FileRecord] = []
     found: list[Path] = []
+    empty_folders: list[Path] = []
 
     def note(error: OSError) -> None:
         records.append(FileRecord(Path(error.filename), "error", "unreadable", "the folder cannot be listed"))
@@ -37,8 +51,9 @@ def list_files(root: Path) -> tuple[list[Path], list[FileRecord]]:
         folders[:] = [name for name in folders if not is_ours(name)]
         records += [_linked_folder(Path(folder, name)) for name in folders if Path(folder, name).is_symlink()]
         found += [Path(folder, name) for name in names]
+        empty_folders += [Path(folder)] if not folders and not names else []
     paths, repeated = _each_once(sorted(found))
-    return paths, records + repeated
+    return Listing(paths, records + repeated, empty_folders)
 
 
 def _each_once(paths: Sequence[Path]) -> tuple[list[Path], list[FileRecord]]:
