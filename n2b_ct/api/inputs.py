@@ -20,25 +20,32 @@ def loaded_pipeline(pipeline: str | Path | Pipeline, overrides: Sequence[str]) -
     return pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline, overrides)
 
 
-def images_of(pipeline: Pipeline, data_root: Path | None = None) -> TrainingImages:
+def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> TrainingImages:
     """Find a pipeline's images by role: slices of CT, or pictures.
+
+    Args:
+        pipeline: Whose.
+        data_root: The data's folder; None: the pipeline's.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
         ConfigError, DataError: The manifest or the data are wrong, or nobody says where the data lies.
     """
     if isinstance(pipeline.data, PictureSection):
         return find_picture_images(pipeline.data, _root(pipeline, data_root))
-    return ct_images(pipeline.data, roles_of(pipeline, data_root), pipeline.method)
+    roles = roles_of(pipeline, data_root, skip_bad_slices=skip_bad_slices)
+    return ct_images(pipeline.data, roles, pipeline.method)
 
 
-def roles_of(pipeline: Pipeline, data_root: Path | None = None) -> Roles:
-    """Find a pipeline's slices by role.
+def roles_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> Roles:
+    """Find a pipeline's slices by role; arguments as above.
 
     Raises:
         ConfigError, DataError: The manifest or the data are wrong, or nobody says where the data lies.
     """
     data = pipeline.ct
-    return assign_roles(load_manifest(data.manifest), _root(pipeline, data_root), data.split, data.doses)
+    manifest, root = load_manifest(data.manifest), _root(pipeline, data_root)
+    return assign_roles(manifest, root, data.split, data.doses, skip_bad_slices=skip_bad_slices)
 
 
 def _root(pipeline: Pipeline, data_root: Path | None) -> Path:

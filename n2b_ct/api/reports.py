@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import left_out
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run_dir import recorded_data_root
 
@@ -36,6 +38,7 @@ def report(
     device: str = "auto",
     noise_free_reference: bool = False,
     insert_blur_mm: float = 0.0,
+    skip_bad_slices: bool = False,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     command: str = "",
@@ -52,6 +55,7 @@ def report(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         noise_free_reference: The references are simulated truth without noise.
         insert_blur_mm: σ of the system's blur, taken as a round Gaussian, for the disks that are inserted.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         overwrite: Replace a report that is there.
         overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
         command: The command line, to be printed in the report.
@@ -66,7 +70,8 @@ def report(
     require_free_place(out, overwrite)
     manifest = load_manifest(loaded.ct.manifest)
     root = data_root or loaded.ct.root or recorded_data_root(models.values())
-    test = roles_of(loaded, root).test
+    roles = roles_of(loaded, root, skip_bad_slices=skip_bad_slices)
+    test = roles.test
     if not test:
         raise DataError(
             explain("role test", "must hold at least one slice", 0, "see the manifest's split and data.doses")
@@ -80,7 +85,9 @@ def report(
     contrasts = lesions.contrast_hu if lesions else {}
     how = Measuring(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
     measured = measure_sources(role_sources(test, lesions), denoisers, how, progress)
-    summary = assemble(measured, how, chosen, reference_dose=reference_dose(test))
+    inputs = replace(roles, clean=(), noisy=(), validation=()).inputs
+    gaps = [left_out(f"series {one.name}", one.n_skipped_slices) for one in inputs.series if one.n_skipped_slices]
+    summary = assemble(measured, how, chosen, reference_dose=reference_dose(test), problems=gaps, inputs=inputs)
     provenance = _provenance(loaded, manifest, opened, command)
     write_report(out, summary, measured.rows, measured.panels, provenance, overwrite)
     return summary

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from n2b_ct.api.inputs import images_of, loaded_pipeline
 from n2b_ct.config import Pipeline
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import Inputs
 from n2b_ct.training.devices import choose_device, use_threads
 from n2b_ct.training.distribution import is_first, joined, was_restarted
 from n2b_ct.training.earlier_run import finished_summary, proved_summary
@@ -27,6 +28,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
+    skip_bad_slices: bool = False,
     progress: Progress | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def train(
         resume: Go on from the newest checkpoint of the run folder, on the same images; a finished run is left as it is.
         overwrite: Replace a run that is there.
         overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         progress: Called with (done, all, what).
         threads: Of the processor, for this process from now on; None: torch's own number, one a core.
 
@@ -54,7 +57,7 @@ def train(
     """
     use_threads(threads)
     loaded = loaded_pipeline(pipeline, overrides)
-    images = images_of(loaded, data_root)
+    images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
     require_ready(loaded, images)
     run_dir = out or Path("runs") / loaded.name
     resume = resume or was_restarted()
@@ -68,22 +71,29 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a pipeline would train and report on: images by role, and their sizes."""
+    """What a pipeline would train and report on: images by role, their sizes, and the series that they come from."""
 
     n_images: dict[str, int]
     sizes_px: tuple[tuple[int, int], ...]
+    inputs: Inputs = field(default_factory=Inputs)
 
 
-def check(pipeline: str | Path | Pipeline, *, data_root: Path | None = None, overrides: Sequence[str] = ()) -> Check:
+def check(
+    pipeline: str | Path | Pipeline,
+    *,
+    data_root: Path | None = None,
+    overrides: Sequence[str] = (),
+    skip_bad_slices: bool = False,
+) -> Check:
     """Validate files, sizes, roles and the patch against the images, without reading pixels or training.
 
     Raises:
         ConfigError, DataError: With one line for every problem.
     """
     loaded = loaded_pipeline(pipeline, overrides)
-    images = images_of(loaded, data_root)
+    images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
     require_ready(loaded, images)
-    return Check(images.n_images, images.sizes_px)
+    return Check(images.n_images, images.sizes_px, images.inputs)
 
 
 def _rooted(pipeline: Pipeline, data_root: Path | None) -> Pipeline:

@@ -13,7 +13,6 @@ from n2b_ct.batch.tasks import CarryOut, SeriesTask, Task, VolumeTask, one_by_on
 from n2b_ct.batch.trees import (
     nothing_found,
     prepare_places,
-    refused_slices,
     require_source,
     select_series,
     with_refusals,
@@ -26,6 +25,7 @@ from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.pictures import is_picture
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import Refusals
 from n2b_ct.io.series import FileRecord
 from n2b_ct.io.volume_records import FoundVolumes, find_volumes
 
@@ -87,10 +87,8 @@ def plan_tree(source: Path, output: Path, options: DenoiseOptions) -> TreePlan:
     if not series and not of_volumes:
         raise _nothing_found(source, records)
     targets = mirrored_dirs(series, source, output, volumes.paths)
-    of_series = (
-        SeriesTask(one, target, tuple(refused_slices(one, records)))
-        for one, target in zip(series, targets, strict=True)
-    )
+    refusals = Refusals(records)
+    of_series = (SeriesTask(one, target, refusals.of(one)) for one, target in zip(series, targets, strict=True))
     return TreePlan((*of_series, *of_volumes), records)
 
 

@@ -22,6 +22,7 @@ from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.values import lenient_number, quiet_pydicom
 from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.refusals import require_whole
 from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef
 from n2b_ct.simulation.calibration import Calibration, calibrate
 from n2b_ct.simulation.calibration_regions import measure_regions
@@ -120,14 +121,13 @@ class LowDoseSeries:
         return present(series, output.target, n_slices=output.found.n_slices, n_refused=n_refused)
 
     def _failed(self, target: Path, error: Exception) -> Outcome:
-        return failure(self._series.directory, target, error, self._series.short_uid, self._series.problems)
+        return failure(self._series.directory, target, error, self._series.public_uid, self._series.problems)
 
     def _require_source(self) -> None:
         """Refuse what denoising refuses, and what has no scale to attenuate by."""
         options, series = self._run.options, self._series
         subject = f"series {series.short_uid}"
-        if self.refused and not options.skip_bad_slices:
-            raise SeriesError(self.refused[0].reason, self.refused[0].detail)
+        require_whole(series, self.refused, skip_bad_slices=options.skip_bad_slices)
         if "own_output" in series.problems and not options.allow_own_output:
             message = explain(
                 subject, "must carry the noise of its scan", "denoised", "take its source, or use --force"

@@ -13,7 +13,6 @@ from n2b_ct.batch.places import mirrored_dirs, refuse_overlap
 from n2b_ct.batch.trees import (
     nothing_found,
     prepare_places,
-    refused_slices,
     require_source,
     select_series,
     with_refusals,
@@ -22,6 +21,7 @@ from n2b_ct.batch.work import Steps
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import Refusals
 from n2b_ct.simulation.workers import Workers
 
 
@@ -44,11 +44,12 @@ def simulate_tree(source: Path, output: Path, options: LowDoseOptions, progress:
         raise nothing_found(source, "CT series", found.records)
     by_dose = [mirrored_dirs(series, source, output / dose_name(dose)) for dose in options.doses]
     places = [place for targets in by_dose for target in targets for place in (target, sidecar_path(target))]
+    refusals = Refusals(found.records)
     created = options.created or datetime.now().astimezone()
     with Workers(options.n_workers) as workers:
         run = LowDoseRun(options, created, workers, Steps(progress, sum(map(len, series))))
         jobs = [
-            LowDoseSeries(one, targets, run, refused_slices(one, found.records))
+            LowDoseSeries(one, targets, run, refusals.of(one))
             for one, targets in zip(series, zip(*by_dose, strict=True), strict=True)
         ]
         prepare_places(places, options.if_present, (job.look() for job in jobs))

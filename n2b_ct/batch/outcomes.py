@@ -9,6 +9,7 @@ from typing import Literal
 
 from n2b_ct.errors import explain
 from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.refusals import left_out
 from n2b_ct.io.series import FileRecord
 
 Status = Literal["done", "present", "failed"]
@@ -26,7 +27,7 @@ class Outcome:
         source: Its folder or file.
         output: Its mirrored place.
         status: ``done``; ``present``: was there already; ``failed``: nothing was written.
-        series: Short series UID; empty for a volume or picture file.
+        series: Series UID as it may be shown: joins with that of the file records; empty for a volume or picture file.
         reason, detail: Stable code and one line, when it failed; the line also when it was made again, and why.
         problems: Codes of what is worth knowing, those of the source and of the output.
         n_slices: Slices in the output, written now or found there whole.
@@ -64,10 +65,7 @@ class Outcome:
             remedy = "look at it, or pass --widen-bits" if self.series else "look at it: its type holds no more"
             found.append(explain(str(self.output), requirement, share, remedy))
         if self.n_skipped_slices:
-            got = f"{self.n_skipped_slices} left out"
-            found.append(
-                explain(str(self.output), "should hold every slice", got, "replace the files that were refused")
-            )
+            found.append(left_out(str(self.output), self.n_skipped_slices))
         if "maybe_not_hu" in self.problems:
             got = "values that do not look it, vouched for by --assume-hu"
             found.append(explain(str(self.source), "should hold HU", got, "look at it"))

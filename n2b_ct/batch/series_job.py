@@ -23,6 +23,7 @@ from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.write import DerivedSeriesWriter, WriteStats
 from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.refusals import require_whole
 from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef
 from n2b_ct.io.stages import ahead, behind
 
@@ -71,7 +72,7 @@ class SeriesJob:
             self._write(work.may_replace(found))
             return found.note(self._done())
         except (N2BError, OSError) as error:
-            return failure(series.directory, self._target, error, series.short_uid, series.problems)
+            return failure(series.directory, self._target, error, series.public_uid, series.problems)
         finally:
             self._advance(len(series) - self._n_seen)
 
@@ -93,9 +94,7 @@ class SeriesJob:
     def _require_source(self) -> None:
         """Half a series misleads, and noise that was removed once must not be removed twice, unless asked for."""
         options = self._work.options
-        if self.refused and not options.skip_bad_slices:
-            first = self.refused[0]
-            raise SeriesError(first.reason, first.detail)
+        require_whole(self._series, self.refused, skip_bad_slices=options.skip_bad_slices)
         if "own_output" in self._series.problems and not options.allow_own_output:
             remedy = "denoise its source, or pass --force"
             message = explain(f"series {self._series.short_uid}", "must not be n2b-ct's own", "its output", remedy)

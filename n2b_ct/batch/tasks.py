@@ -69,7 +69,7 @@ class SeriesTask:
     def failed(self, error: Exception) -> Done:
         """Say that it came to nothing where it was to be done."""
         series = self.series
-        return Done(failure(series.directory, self.target, error, series.short_uid, series.problems), self.refused)
+        return Done(failure(series.directory, self.target, error, series.public_uid, series.problems), self.refused)
 
 
 @dataclass(frozen=True, slots=True)

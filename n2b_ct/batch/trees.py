@@ -80,11 +80,6 @@ def _taken(present: Sequence[Path], n_places: int, found: Iterable[Presence]) ->
     return OutputError(explain(f"output {present[0]}", requirement, f"{len(present)} of {n_places} outputs", remedy))
 
 
-def refused_slices(series: SeriesRef, records: Iterable[FileRecord]) -> list[FileRecord]:
-    """Slices that belong to a series and that the scan refused."""
-    return [record for record in records if record.action == "error" and record.series == series.public_uid]
-
-
 def with_refusals(records: Iterable[FileRecord], found_out: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
     """Every file keeps exactly one record: what reading found out replaces what the scan thought."""
     later = {record.path: record for record in found_out}

@@ -19,6 +19,7 @@ from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.dicom.writing.derive import Derivation
 from n2b_ct.io.output_records import MadeOf
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import with_gaps
 from n2b_ct.io.series import SeriesRef
 
 ModelT = TypeVar("ModelT", bound=AnyModel)
@@ -141,15 +142,11 @@ def present(series: SeriesRef, target: Path, *, n_slices: int, n_refused: int) -
         series.directory,
         target,
         "present",
-        series.short_uid,
-        problems=_of_series(series, n_refused),
+        series.public_uid,
+        problems=with_gaps(series.problems, n_refused),
         n_slices=n_slices,
         n_skipped_slices=n_refused,
     )
-
-
-def _of_series(series: SeriesRef, n_refused: int) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*series.problems, *(("missing_slices",) if n_refused else ()))))
 
 
 def finished(
@@ -164,12 +161,12 @@ def finished(
 ) -> Outcome:
     """Word what became of a series that was written, whole or without its refused slices."""
     n_pixels = n_written * series.rows * series.cols
-    problems = (*_of_series(series, n_refused), *clipping_problems(n_clipped, n_pixels))
+    problems = tuple(dict.fromkeys((*with_gaps(series.problems, n_refused), *clipping_problems(n_clipped, n_pixels))))
     return Outcome(
         series.directory,
         target,
         "done",
-        series.short_uid,
+        series.public_uid,
         problems=problems,
         n_slices=n_written,
         n_pixels=n_pixels,

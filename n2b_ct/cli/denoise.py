@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from n2b_ct.cli.options import SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
@@ -33,7 +34,6 @@ _Repair = Annotated[
 ]
 _AssumeHu = Annotated[bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")]
 _VolumeOffset = Annotated[float, typer.Option(help="Added to the values of NIfTI, NRRD and MetaImage to get HU.")]
-_SkipBad = Annotated[bool, typer.Option("--skip-bad-slices", help="Leave bad slices out instead of their series.")]
 _Force = Annotated[bool, typer.Option("--force", help="Denoise even what n2b-ct has derived.")]
 _KeepPrivate = Annotated[bool, typer.Option("--keep-private", help="Copy private elements; they go by default.")]
 _Equipment = Annotated[Literal["scanner", "n2b"], typer.Option(help="Whom the series names as its equipment.")]
@@ -79,7 +79,7 @@ def denoise(
     repair: _Repair = False,
     assume_hu: _AssumeHu = False,
     volume_offset_hu: _VolumeOffset = 0.0,
-    skip_bad_slices: _SkipBad = False,
+    skip_bad_slices: SkipBadSlices = False,
     force: _Force = False,
     keep_private: _KeepPrivate = False,
     equipment: _Equipment = "scanner",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from n2b_ct.cli.options import SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.report import finish, named_paths
 
@@ -40,6 +41,7 @@ def evaluate(
     assume_hu: Annotated[
         bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")
     ] = False,
+    skip_bad_slices: SkipBadSlices = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
 ) -> None:
     """Compare folders that exist, whoever made them: fidelity, noise texture, HU bias, residual, tests.
@@ -59,6 +61,7 @@ def evaluate(
             dose=dose or None,
             hu_offset=volume_offset,
             assume_hu=assume_hu,
+            skip_bad_slices=skip_bad_slices,
             noise_free_reference=noise_free,
             overwrite=overwrite,
             command=shlex.join(["n2b-ct", *sys.argv[1:]]),

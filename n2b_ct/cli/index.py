@@ -13,7 +13,7 @@ from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from n2b_ct.data.inventory import Inventory
-    from n2b_ct.io.series import FileRecord, SeriesRef
+    from n2b_ct.io.series import SeriesRef
     from n2b_ct.io.volumes import VolumeInfo
 
 _WIDTH_ELSEWHERE = 100
@@ -53,6 +53,7 @@ def index(
     write_text_atomically(out, as_yaml(manifest))
     _print(found, folder, all_files=False)
     say(f"manifest: {out}; read it and set roles, doses and shared_patient")
+    _warn_of_gaps(found)
 
 
 def inspect(
@@ -75,6 +76,20 @@ def inspect(
     else:
         _print(found, folder, all_files=all_files)
     raise typer.Exit(_exit_code(found))
+
+
+def _warn_of_gaps(found: Inventory) -> None:
+    """Say which entries no command will take as they are; exit 1 where files were refused, as inspect does."""
+    from n2b_ct.errors import explain
+
+    remedy = "replace them, or pass --skip-bad-slices to the commands that read it"
+    for number, one in enumerate(found.series, start=1):
+        if refused := found.refused(one):
+            subject = f"series_{number} in {one.directory}"
+            got = f"{len(refused)} refused ({refused[0].path.name}: {refused[0].reason})"
+            say_err(f"warning: {explain(subject, 'files must be usable', got, remedy)}")
+    if found.n_errors:
+        raise typer.Exit(_EXIT_SOME_REFUSED)
 
 
 def _inventory(folder: Path, **rules: Any) -> Inventory:
@@ -103,25 +118,28 @@ def _plain(found: Inventory) -> dict[str, Any]:
     patients = list(dict.fromkeys(one.patient_key for one in found.series))
     return {
         "format": 1,
-        "series": [_plain_series(one, patients.index(one.patient_key) + 1) for one in found.series],
+        "series": [
+            _plain_series(one, patients.index(one.patient_key) + 1, len(found.refused(one))) for one in found.series
+        ],
         "volumes": [_plain_volume(one) for one in found.volumes],
-        "files": [_plain_record(record) for record in found.records],
+        "files": [record.plain for record in found.records],
     }
 
 
-def _plain_series(one: SeriesRef, patient: int) -> dict[str, Any]:
+def _plain_series(one: SeriesRef, patient: int, n_refused: int) -> dict[str, Any]:
     """Tell a series; patients are only counted, in the order in which they are met."""
     from n2b_ct.data.inventory import dose_hints
     from n2b_ct.io.series import public_uid
 
     return {
-        "series_instance_uid": one.public_uid,
+        "series": one.public_uid,
         "short_uid": one.short_uid,
         "study_instance_uid": public_uid(one.study_instance_uid),
         "patient": patient,
         "description": one.description,
         "directory": str(one.directory),
         "n_slices": len(one),
+        "n_refused_files": n_refused,
         "rows": one.rows,
         "cols": one.cols,
         "pixel_spacing_mm": one.pixel_spacing_mm,
@@ -144,14 +162,4 @@ def _plain_volume(one: VolumeInfo) -> dict[str, Any]:
         "is_compressed": one.is_compressed,
         "data_paths": [str(path) for path in one.data_paths],
         "problems": one.problems,
-    }
-
-
-def _plain_record(record: FileRecord) -> dict[str, str]:
-    return {
-        "path": str(record.path),
-        "action": record.action,
-        "reason": record.reason,
-        "detail": record.detail,
-        "series": record.series,
     }

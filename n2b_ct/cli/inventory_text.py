@@ -41,7 +41,7 @@ def inventory_lines(found: Inventory, root: Path, width: int, *, all_files: bool
         all_files: List every file that is not used, with its own reason.
     """
     blocks = [
-        _series_lines(found.series, root, width),
+        _series_lines(found, root, width),
         _volume_lines(found.volumes, root, width),
         _problem_lines(found, width),
         _unused_lines(found.records, root, width, all_files),
@@ -53,13 +53,15 @@ def inventory_lines(found: Inventory, root: Path, width: int, *, all_files: bool
 # ── Series and volumes ──
 
 
-def _series_lines(series: Sequence[SeriesRef], root: Path, width: int) -> list[str]:
+def _series_lines(found: Inventory, root: Path, width: int) -> list[str]:
+    series = found.series
     rows = [_series_row(one) for one in series]
     notes = [
         (
             ("what", _listed([one.description or "no description", _thickness(one), _syntax(one)])),
             ("dose hint", _listed(dose_hints(one))),
             ("problems", _listed(_problem(code, one) for code in one.problems)),
+            ("refused", _refused(found.refused(one), root)),
             ("folder", _relative(one.directory, root)),
         )
         for one in series
@@ -98,6 +100,18 @@ def _syntax(one: SeriesRef) -> str:
 def _problem(code: str, one: SeriesRef) -> str:
     gaps = one.facts.get("missing after (mm)", "")
     return f"{code} (after {gaps} mm)" if code == "missing_slices" and gaps else code
+
+
+def _refused(records: Sequence[FileRecord], root: Path) -> str:
+    """Name files that fail the series, and whether they said that they are of it."""
+    if not records:
+        return ""
+    named = [
+        f"{_relative(one.path, root)} ({one.reason}{', series inferred' if one.inferred_series else ''})"
+        for one in records[:_N_EXAMPLES]
+    ]
+    more = [f"and {len(records) - _N_EXAMPLES} more"] if len(records) > _N_EXAMPLES else []
+    return f"{_counted(len(records), 'file')}: {', '.join(named + more)}"
 
 
 def _volume_lines(volumes: Sequence[VolumeInfo], root: Path, width: int) -> list[str]:

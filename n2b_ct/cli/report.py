@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2b_ct.cli.console import say, say_err, say_table
+from n2b_ct.cli.options import SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def report(
     insert_blur_mm: Annotated[
         float, typer.Option("--insert-blur", min=0.0, help="σ of the scanner's blur, mm, for inserted disks.")
     ] = 0.0,
+    skip_bad_slices: SkipBadSlices = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the pipeline.")
@@ -53,6 +55,7 @@ def report(
             device=device,
             noise_free_reference=noise_free,
             insert_blur_mm=insert_blur_mm,
+            skip_bad_slices=skip_bad_slices,
             overwrite=overwrite,
             overrides=settings or (),
             command=shlex.join(["n2b-ct", *sys.argv[1:]]),

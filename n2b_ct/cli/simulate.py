@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from n2b_ct.cli.console import say
+from n2b_ct.cli.options import SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
@@ -44,7 +45,7 @@ def simulate(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write one status per series here.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Take files with blank UIDs.")] = False,
     assume_hu: Annotated[bool, typer.Option("--assume-hu", help="Vouch for HU where a file does not say so.")] = False,
-    skip_bad_slices: Annotated[bool, typer.Option("--skip-bad-slices", help="Leave bad slices out.")] = False,
+    skip_bad_slices: SkipBadSlices = False,
     force: Annotated[bool, typer.Option("--force", help="Take even what n2b-ct has denoised.")] = False,
     created: Annotated[
         str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")

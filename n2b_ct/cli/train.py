@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from n2b_ct.cli.console import say, say_err
+from n2b_ct.cli.options import SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 
 
@@ -36,6 +37,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. training.seed=1."),
     ] = None,
+    skip_bad_slices: SkipBadSlices = False,
     check: Annotated[bool, typer.Option("--check", help="Validate pipeline and data, train nothing.")] = False,
 ) -> None:
     """Train a denoiser and leave a run folder: model.pt, pipeline.yaml, history.csv, losses.png, summary.json.
@@ -52,10 +54,11 @@ def train(
 
     loaded = load_pipeline(pipeline, settings or ())
     if check:
-        found = api.check(loaded, data_root=data_root)
+        found = api.check(loaded, data_root=data_root, skip_bad_slices=skip_bad_slices)
         counts = ", ".join(f"{n} {role}" for role, n in found.n_images.items())
         sizes = ", ".join(f"{rows}x{cols}" for rows, cols in found.sizes_px)
         say(f"{loaded.name}: ready to train {loaded.method.name}; images: {counts}; sizes: {sizes}")
+        tell_left_out({one.name: one.n_skipped_slices for one in found.inputs.series})
         return
     run_dir = out or Path("runs") / loaded.name
     with progress_bar(loaded.name, shown=is_first()) as progress:
@@ -66,6 +69,7 @@ def train(
             device=device,
             resume=resume,
             overwrite=overwrite,
+            skip_bad_slices=skip_bad_slices,
             progress=progress,
             threads=threads,
         )
@@ -77,3 +81,16 @@ def train(
     if noise := noise_seen(summary["last"]):
         say(noise)
     say(f"model: {run_dir / 'model.pt'}")
+    tell_left_out({one["name"]: one["n_skipped_slices"] for one in summary.get("series", ())})
+
+
+def tell_left_out(n_by_series: Mapping[str, int]) -> None:
+    """Warn of every series that lacks slices; exit 1 if one does."""
+    from n2b_ct.cli import EXIT_SOME_FAILED
+    from n2b_ct.io.refusals import left_out
+
+    gaps = {name: n for name, n in n_by_series.items() if n}
+    for name, n in gaps.items():
+        say_err(f"warning: {left_out(f'series {name}', n)}")
+    if gaps:
+        raise typer.Exit(EXIT_SOME_FAILED)

@@ -105,12 +105,12 @@ def _plain(result: TreeResult) -> dict[str, Any]:
 
     import n2b_ct
 
-    def plain(record: Any) -> dict[str, Any]:
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(record).items()}
+    def plain(outcome: Outcome) -> dict[str, Any]:
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(outcome).items()}
 
     return {
         "format": 1,
         "n2b_ct": n2b_ct.__version__,
         "series": [{**plain(outcome), "warnings": outcome.warnings} for outcome in result.outcomes],
-        "files": [plain(record) for record in result.records],
+        "files": [record.plain for record in result.records],
     }

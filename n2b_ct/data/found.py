@@ -10,11 +10,12 @@ import numpy as np
 
 from n2b_ct.config.patterns import checked_pattern, is_found
 from n2b_ct.data.manifest import Manifest, SeriesEntry
-from n2b_ct.errors import DataError, explain
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.errors import DataError, SeriesError, explain
+from n2b_ct.io.dicom.read import decodable, read_series
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.series import InstanceRef, SeriesRef
+from n2b_ct.io.refusals import SKIP_BAD_SLICES, Refusals, SeriesRead, require_whole, with_gaps
+from n2b_ct.io.series import FileRecord, InstanceRef, SeriesRef
 from n2b_ct.io.volumes import examine_volume, is_volume, read_volume
 
 Scans = dict[tuple[str, bool, bool], ScanResult]
@@ -34,6 +35,7 @@ class FoundSeries:
         size_px: (rows, cols).
         hu_offset: What must be added to a volume's values to get HU.
         assume_hu: Somebody vouches for a volume's values.
+        refused: Files of the series that cannot be used and were left out, as that was asked for.
     """
 
     name: str
@@ -44,6 +46,7 @@ class FoundSeries:
     size_px: tuple[int, int]
     hu_offset: float = 0.0
     assume_hu: bool = False
+    refused: tuple[FileRecord, ...] = ()
 
     def __len__(self) -> int:
         return len(self.positions_mm)
@@ -52,9 +55,23 @@ class FoundSeries:
         """Read some slices, HU float32 ``[len(indices), rows, cols]``; padding becomes air."""
         if isinstance(self.source, Path):
             return self._volume_hu(self.source)[list(indices)]
-        series = read_series(self.source, list(indices), progress)
+        try:
+            series = read_series(self.source, list(indices), progress)
+        except SeriesError as error:
+            subject = f"series {self.name} in {self.source.directory}"
+            remedy = f"replace the file, or pass {SKIP_BAD_SLICES}"
+            message = explain(subject, "every slice must be readable", str(error), remedy)
+            raise SeriesError(error.reason, message) from error
         lowest = series.hu[~series.is_padding].min(initial=0.0)
         return np.where(series.is_padding, lowest, series.hu)
+
+    @property
+    def facts(self) -> SeriesRead:
+        """What is recorded of it."""
+        if isinstance(self.source, Path):
+            return SeriesRead(self.name, "", len(self))
+        problems = with_gaps(self.source.problems, len(self.refused))
+        return SeriesRead(self.name, self.source.public_uid, len(self), len(self.refused), problems)
 
     def _volume_hu(self, path: Path) -> np.ndarray:
         hu = read_volume(path, hu_offset=self.hu_offset, assume_hu=self.assume_hu).hu
@@ -65,11 +82,20 @@ class FoundSeries:
         return hu
 
 
-def find_series(manifest: Manifest, root: Path, names: Sequence[str]) -> dict[str, FoundSeries]:
+def find_series(
+    manifest: Manifest, root: Path, names: Sequence[str], *, skip_bad_slices: bool = False
+) -> dict[str, FoundSeries]:
     """Find the named series below ``root``; every folder is scanned once.
 
+    Args:
+        manifest: Says where they lie.
+        root: The data's folder.
+        names: Which of them.
+        skip_bad_slices: Leave out slices that cannot be used, after decoding those that are compressed; by default
+            one of them fails its series.
+
     Raises:
-        DataError: The root is missing, or a series is missing or ambiguous; one line for each.
+        DataError: The root is missing, or a series is missing, ambiguous or not whole; one line for each.
     """
     if not root.is_dir():
         raise DataError(explain(f"data root {root}", "must be a folder", "nothing there", "pass --data-root DIR"))
@@ -78,7 +104,7 @@ def find_series(manifest: Manifest, root: Path, names: Sequence[str]) -> dict[st
     problems: list[str] = []
     for name in names:
         try:
-            found[name] = _find_one(manifest, name, root, scans)
+            found[name] = _find_one(manifest, name, root, scans, skip_bad_slices=skip_bad_slices)
         except DataError as error:
             problems.append(str(error))
     if problems:
@@ -86,7 +112,7 @@ def find_series(manifest: Manifest, root: Path, names: Sequence[str]) -> dict[st
     return found
 
 
-def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans) -> FoundSeries:
+def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_bad_slices: bool) -> FoundSeries:
     entry = manifest.series[name]
     path = root / entry.path
     if not path.exists():
@@ -109,7 +135,27 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans) -> FoundS
                 _remedy(scans[key], candidates),
             )
         )
-    return _found_dicom(name, entry, _sorted_as(candidates[0], manifest.order))
+    whole = _without_bad_slices(name, candidates[0], scans[key].records, skip_bad_slices=skip_bad_slices)
+    return _found_dicom(name, entry, _sorted_as(whole[0], manifest.order), whole[1])
+
+
+def _without_bad_slices(
+    name: str, series: SeriesRef, records: Sequence[FileRecord], *, skip_bad_slices: bool
+) -> tuple[SeriesRef, tuple[FileRecord, ...]]:
+    """The series as it can be used, and what was refused of it.
+
+    Raises:
+        DataError: Something was, and may not be left out; or nothing remains.
+    """
+    refused = Refusals(records).of(series)
+    try:
+        require_whole(series, refused, skip_bad_slices=skip_bad_slices)
+        return decodable(series, refused) if skip_bad_slices else (series, refused)
+    except SeriesError as error:
+        got = f"a file refused as {error.reason} ({error})"
+        requirement = "must be whole, for half a series misleads"
+        remedy = f"replace it, or pass {SKIP_BAD_SLICES}"
+        raise DataError(explain(f"series {name} in {series.directory}", requirement, got, remedy)) from error
 
 
 def _remedy(result: ScanResult, candidates: Sequence[SeriesRef]) -> str:
@@ -135,7 +181,9 @@ def _sorted_as(series: SeriesRef, order: str) -> tuple[SeriesRef, list[InstanceR
     return series, instances
 
 
-def _found_dicom(name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[InstanceRef]]) -> FoundSeries:
+def _found_dicom(
+    name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[InstanceRef]], refused: tuple[FileRecord, ...]
+) -> FoundSeries:
     series, instances = found
     ordered = replace(series, instances=tuple(instances))
     return FoundSeries(
@@ -145,6 +193,7 @@ def _found_dicom(name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[Ins
         tuple(i.position_mm for i in instances),
         series.patient_key,
         (series.rows, series.cols),
+        refused=refused,
     )
 
 

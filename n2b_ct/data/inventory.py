@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from n2b_ct.data.indexing import dose_hint
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import Refusals
 from n2b_ct.io.series import FileRecord, SeriesRef
 from n2b_ct.io.volume_records import find_volumes
 from n2b_ct.io.volumes import VolumeInfo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Inventory:
     """What a folder holds.
 
@@ -26,6 +28,14 @@ class Inventory:
     series: tuple[SeriesRef, ...]
     volumes: tuple[VolumeInfo, ...]
     records: tuple[FileRecord, ...]
+
+    def refused(self, series: SeriesRef) -> tuple[FileRecord, ...]:
+        """Files that cannot be used and are, or may be, of a series."""
+        return self._refusals.of(series)
+
+    @cached_property
+    def _refusals(self) -> Refusals:
+        return Refusals(self.records)
 
     @property
     def n_errors(self) -> int:

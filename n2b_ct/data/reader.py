@@ -8,7 +8,7 @@ rescale honoured, and two series are an error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.read import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.series import CTSeries, SeriesRef
+from n2b_ct.io.refusals import Refusals, require_whole
+from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
 from n2b_ct.io.volumes import is_volume, read_volume
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -50,11 +51,20 @@ class CTSeriesReader(ImageReader):
         series_uid: SeriesInstanceUID to read where a folder holds several.
         hu_offset: What must be added to a volume's values to get HU; DICOM says it itself.
         assume_hu: Vouch for values where a file does not say that they are HU, or where a volume's do not look it.
+        skip_bad_slices: Leave out files that cannot be used; by default one of them fails its series.
     """
 
-    def __init__(self, series_uid: str | None = None, hu_offset: float = 0.0, assume_hu: bool = False) -> None:
+    def __init__(
+        self,
+        series_uid: str | None = None,
+        hu_offset: float = 0.0,
+        assume_hu: bool = False,
+        *,
+        skip_bad_slices: bool = False,
+    ) -> None:
         super().__init__()
         self.series_uid, self.hu_offset, self.assume_hu = series_uid, hu_offset, assume_hu
+        self.skip_bad_slices = skip_bad_slices
 
     def verify_suffix(self, filename: Paths) -> bool:  # noqa: ARG002  (MONAI's signature)
         """Accept any name: DICOM files often have none that tells."""
@@ -95,15 +105,17 @@ class CTSeriesReader(ImageReader):
         if self.series_uid is not None:
             offered = [found for found in offered if found.series.series_instance_uid == self.series_uid]
         found = _the_one(offered, paths[0].name, self.series_uid)
-        return read_series(found.series, found.indices)
+        require_whole(found.series, found.refused, skip_bad_slices=self.skip_bad_slices)
+        series, _ = decodable(found.series) if self.skip_bad_slices else (found.series, ())
+        return read_series(series)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A series and the places of the slices that were asked for."""
+    """A series with the slices that were asked for, and the files among what was asked for that were refused."""
 
     series: SeriesRef
-    indices: list[int]
+    refused: tuple[FileRecord, ...]
 
 
 def _only_one(paths: tuple[Path, ...]) -> Path:
@@ -116,19 +128,22 @@ def _only_one(paths: tuple[Path, ...]) -> Path:
 def _find_series(paths: tuple[Path, ...], assume_hu: bool) -> list[_Found]:
     """Scan the folder or file given, or the one folder of the files given."""
     if len(paths) == 1:
-        return [_Found(series, list(range(len(series)))) for series in scan(paths[0], assume_hu=assume_hu).series]
+        result = scan(paths[0], assume_hu=assume_hu)
+        refusals = Refusals(result.records)
+        return [_Found(series, refusals.of(series)) for series in result.series]
     folders = {path.parent for path in paths}
     if len(folders) != 1:
         requirement = "the files of a series must lie in one folder"
         raise DataError(explain("image", requirement, f"files of {len(folders)} folders", "give the series' folder"))
     asked = {path.resolve() for path in paths}
-    scanned = scan(folders.pop(), assume_hu=assume_hu).series
-    within = [_Found(series, _places(series, asked)) for series in scanned]
-    return [found for found in within if found.indices]
+    result = scan(folders.pop(), assume_hu=assume_hu)
+    refusals = Refusals(record for record in result.records if record.path.resolve() in asked)
+    within = (_Found(_among(series, asked), refusals.of(series)) for series in result.series)
+    return [found for found in within if len(found.series)]
 
 
-def _places(series: SeriesRef, asked: set[Path]) -> list[int]:
-    return [place for place, instance in enumerate(series.instances) if instance.path.resolve() in asked]
+def _among(series: SeriesRef, asked: set[Path]) -> SeriesRef:
+    return replace(series, instances=tuple(one for one in series.instances if one.path.resolve() in asked))
 
 
 def _the_one(offered: list[_Found], place: str, series_uid: str | None) -> _Found:
@@ -138,7 +153,7 @@ def _the_one(offered: list[_Found], place: str, series_uid: str | None) -> _Foun
     if not offered:
         asked = "a CT series" if series_uid is None else f"the series {series_uid}"
         raise DataError(explain(place, f"must hold {asked}", "none", "look at it with n2b-ct inspect"))
-    listed = ", ".join(f"{found.series.public_uid} ({len(found.indices)} slices)" for found in offered)
+    listed = ", ".join(f"{found.series.public_uid} ({len(found.series)} slices)" for found in offered)
     raise DataError(explain(place, "must hold one CT series", listed, "choose one with series_uid= or give its files"))
 
 

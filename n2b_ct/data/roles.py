@@ -19,6 +19,7 @@ from n2b_ct.data.manifest import (
     series_of,
 )
 from n2b_ct.errors import ConfigError, DataError, explain
+from n2b_ct.io.refusals import Inputs
 
 PAIRING_TOLERANCE_MM = 0.1
 
@@ -42,9 +43,22 @@ class Roles:
     validation: tuple[RoleSlice, ...]
     test: tuple[RoleSlice, ...]
 
+    @property
+    def inputs(self) -> Inputs:
+        """The series in use, and their files that were left out."""
+        slices = (*self.clean, *self.noisy, *self.validation, *self.test)
+        series = {found.name: found for role in slices for found in (role.series, role.reference) if found is not None}
+        files = {record.path: record for found in series.values() for record in found.refused}
+        return Inputs(tuple(found.facts for found in series.values()), tuple(files.values()))
+
 
 def assign_roles(
-    manifest: Manifest, root: Path, split_name: str | None = None, doses: Sequence[float] | None = None
+    manifest: Manifest,
+    root: Path,
+    split_name: str | None = None,
+    doses: Sequence[float] | None = None,
+    *,
+    skip_bad_slices: bool = False,
 ) -> Roles:
     """Find a manifest's series and share their slices out.
 
@@ -53,6 +67,7 @@ def assign_roles(
         root: Its folder.
         split_name: One of its splits; None: the default.
         doses: Keep noisy, validation and test slices of these dose fractions only.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
         ConfigError: The split's name is unknown or a patient stands on both sides without leave.
@@ -62,7 +77,7 @@ def assign_roles(
     wanted = [name for name in manifest.series if name in series_of(split)]
     if doses is not None:
         wanted = [name for name in wanted if _is_kept(manifest, name, split, doses)]
-    found = find_series(manifest, root, wanted)
+    found = find_series(manifest, root, wanted, skip_bad_slices=skip_bad_slices)
     roles = _share_out(split, found)
     _refuse_shared_patients(manifest, roles)
     return roles
@@ -79,20 +94,20 @@ def _by_series(split: SeriesSplit, found: dict[str, FoundSeries]) -> Roles:
 
 
 def _by_proportions(split: ProportionsSplit, found: dict[str, FoundSeries]) -> Roles:
-    full = found[split.full_dose]
+    full = _whole(found[split.full_dose])
     is_test, is_clean = proportion_masks(len(full), split.clean, split.noisy, split.test, split.block)
     low_dose = [found[name] for name in split.low_dose if name in found]
     _same_length(full, low_dose)
     return Roles(
         clean=tuple(RoleSlice(full, int(k)) for k in np.flatnonzero(is_clean)),
-        noisy=_paired(low_dose, full, np.flatnonzero(~is_clean & ~is_test)),
+        noisy=_counted(low_dose, full, np.flatnonzero(~is_clean & ~is_test)),
         validation=(),
-        test=_paired(low_dose, full, np.flatnonzero(is_test)),
+        test=_counted(low_dose, full, np.flatnonzero(is_test)),
     )
 
 
 def _by_every_nth(split: EveryNthSplit, found: dict[str, FoundSeries]) -> Roles:
-    full = found[split.full_dose]
+    full = _whole(found[split.full_dose])
     if len(full) < split.last:
         raise DataError(
             explain(
@@ -109,9 +124,9 @@ def _by_every_nth(split: EveryNthSplit, found: dict[str, FoundSeries]) -> Roles:
     train = used[~is_test]
     return Roles(
         clean=tuple(RoleSlice(full, int(k)) for k in train),
-        noisy=_paired(low_dose, full, train),
+        noisy=_counted(low_dose, full, train),
         validation=(),
-        test=_paired(low_dose, full, used[is_test]),
+        test=_counted(low_dose, full, used[is_test]),
     )
 
 
@@ -150,25 +165,43 @@ def proportion_masks(n_slices: int, clean: int, noisy: int, test: int, block: in
 
 def _entry_slices(entry: RoleEntry, found: dict[str, FoundSeries]) -> tuple[RoleSlice, ...]:
     series = found[entry.series]
-    indices = np.arange(len(series))[parse_slices(entry.slices)]
+    chosen = parse_slices(entry.slices)
+    indices = np.arange(len(series if chosen == slice(None) else _whole(series)))[chosen]
     if entry.reference is None:
         return tuple(RoleSlice(series, int(k)) for k in indices)
     return _paired([series], found[entry.reference], indices)
 
 
+def _whole(series: FoundSeries) -> FoundSeries:
+    """A series whose slices are counted must have all of them, or every later one would change its role.
+
+    Raises:
+        DataError: Some were left out.
+    """
+    if series.refused:
+        got = f"{len(series.refused)} left out ({series.refused[0].path.name}: {series.refused[0].reason})"
+        requirement = "must be whole where slices are counted"
+        raise DataError(explain(f"series {series.name}", requirement, got, "replace the files that were refused"))
+    return series
+
+
 def _paired(series_list: Sequence[FoundSeries], reference: FoundSeries, indices: np.ndarray) -> tuple[RoleSlice, ...]:
-    return tuple(
-        RoleSlice(series, int(k), reference, _nearest(series, int(k), reference))
-        for series in series_list
-        for k in indices
-    )
+    """Slices with their references; ``indices`` count the slices of each series.
+
+    What has lost its counterpart among slices that were left out is left out itself.
+    """
+    pairs = ((series, int(k), _nearest(series, int(k), reference)) for series in series_list for k in indices)
+    return tuple(RoleSlice(series, k, reference, nearest) for series, k, nearest in pairs if nearest is not None)
 
 
-def _nearest(series: FoundSeries, index: int, reference: FoundSeries) -> int:
+def _nearest(series: FoundSeries, index: int, reference: FoundSeries) -> int | None:
     """Find the reference slice at the same position: by millimetres, never by file name or number."""
     distances = np.abs(np.asarray(reference.positions_mm) - series.positions_mm[index])
     nearest = int(distances.argmin())
-    if distances[nearest] > PAIRING_TOLERANCE_MM or reference.size_px != series.size_px:
+    is_same_size = reference.size_px == series.size_px
+    if distances[nearest] > PAIRING_TOLERANCE_MM and is_same_size and reference.refused:
+        return None
+    if distances[nearest] > PAIRING_TOLERANCE_MM or not is_same_size:
         raise DataError(
             explain(
                 f"series {series.name}, slice {index}",
@@ -181,9 +214,21 @@ def _nearest(series: FoundSeries, index: int, reference: FoundSeries) -> int:
     return nearest
 
 
+def _counted(low_dose: Sequence[FoundSeries], full: FoundSeries, indices: np.ndarray) -> tuple[RoleSlice, ...]:
+    """Slices of low-dose series whose places are counted in the full one."""
+    whole = [series for series in low_dose if not series.refused]
+    gapped = [series for series in low_dose if series.refused]
+    return _paired(whole, full, indices) + tuple(
+        RoleSlice(series, index, full, int(k))
+        for series in gapped
+        for k in indices
+        if (index := _nearest(full, int(k), series)) is not None
+    )
+
+
 def _same_length(full: FoundSeries, low_dose: Sequence[FoundSeries]) -> None:
     for series in low_dose:
-        if len(series) != len(full):
+        if len(series) != len(full) and not (series.refused and len(series) < len(full)):
             raise DataError(
                 explain(
                     f"series {series.name}",

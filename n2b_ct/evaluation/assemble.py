@@ -22,6 +22,7 @@ from n2b_ct.evaluation.report.probe_results import (
 from n2b_ct.evaluation.report.probes import Probe
 from n2b_ct.evaluation.report.slice_noise import AGAINST_TRUTH, FLAT_REGIONS
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary, summarise
+from n2b_ct.io.refusals import Inputs
 
 
 def assemble(
@@ -32,6 +33,7 @@ def assemble(
     anchor: str = INPUT,
     reference_dose: float | None = None,
     problems: Sequence[str] = (),
+    inputs: Inputs | None = None,
 ) -> Summary:
     """Make the summary of a report.
 
@@ -42,11 +44,12 @@ def assemble(
         anchor: What stands in the input's place.
         reference_dose: Dose fraction of the references, if known.
         problems: Lines about inputs that were refused before.
+        inputs: What was read.
 
     Raises:
         DataError: There are no rows.
     """
-    summary = replace(summarise(measured.rows, how.windows, controls), anchor=anchor)
+    summary = replace(summarise(measured.rows, how.windows, controls), anchor=anchor, inputs=inputs or Inputs())
     physics = _physics(measured, how, summary, reference_dose)
     lines = (*problems, *fault_lines(measured.faults))
     physics = replace(physics, problems=lines, dropped=_dropped(summary, physics, measured, how))

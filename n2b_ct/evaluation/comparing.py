@@ -15,6 +15,7 @@ from n2b_ct.evaluation.faults import Fault
 from n2b_ct.evaluation.folders import FolderSeries, VolumeShelf, find_folder
 from n2b_ct.evaluation.pairing import Match, match
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceCase
+from n2b_ct.io.refusals import Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Compared:
         sources: Every slice of the anchor.
         anchor: What the others are held against: the input, else the reference, else the first candidate.
         problems: A line for each thing that was left out.
+        inputs: The series of all folders, and the files that were refused.
     """
 
     sources: list[CaseSource]
     anchor: str
     problems: list[str]
+    inputs: Inputs
 
 
 def compare_folders(
@@ -40,6 +43,7 @@ def compare_folders(
     dose: float | None = None,
     hu_offset: float = 0.0,
     assume_hu: bool = False,
+    skip_bad_slices: bool = False,
 ) -> Compared:
     """Find the series of all folders and match them, slice by slice, by position.
 
@@ -50,6 +54,7 @@ def compare_folders(
         dose: Dose fraction of the input, if known.
         hu_offset: What must be added to volumes' values to get HU.
         assume_hu: Take values for HU where a file does not say so.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
         DataError: There is no candidate, or the anchor's folder holds nothing that can be used, or no candidate has
@@ -61,14 +66,20 @@ def compare_folders(
         raise DataError(explain("candidates", "at least one is needed", "none", "pass --candidate NAME=DIR"))
     shelf = VolumeShelf(len(named), hu_offset, assume_hu)
     anchor = next(iter(named))
-    series, problems = find_folder(anchor, named[anchor], shelf)
+    own = find_folder(anchor, named[anchor], shelf, skip_bad_slices=skip_bad_slices)
+    if not own.series:
+        raise DataError("\n".join(own.problems))
+    series, problems, inputs = own.series, list(own.problems), own.inputs
     others: dict[str, list[FolderSeries]] = {}
     for name in list(named)[1:]:
         try:
-            others[name], lines = find_folder(name, named[name], shelf)
+            content = find_folder(name, named[name], shelf, skip_bad_slices=skip_bad_slices)
         except DataError as error:
-            lines = str(error).splitlines()
-        problems += lines
+            problems += str(error).splitlines()
+            continue
+        problems += content.problems
+        inputs = inputs.joined(content.inputs)
+        others |= {name: content.series} if content.series else {}
     sources: list[CaseSource] = []
     for one in series:
         matches, lines = _matches(one, others, len(series))
@@ -77,7 +88,7 @@ def compare_folders(
             sources += _sources(one, matches, anchor, dose)
     if not sources:
         raise DataError("\n".join(problems))
-    return Compared(sources, anchor, problems)
+    return Compared(sources, anchor, problems, inputs)
 
 
 def _matches(

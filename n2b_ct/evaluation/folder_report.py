@@ -29,6 +29,7 @@ def evaluate(
     dose: float | None = None,
     hu_offset: float = 0.0,
     assume_hu: bool = False,
+    skip_bad_slices: bool = False,
     noise_free_reference: bool = False,
     panels_per_series: int = 3,
     overwrite: bool = False,
@@ -51,6 +52,7 @@ def evaluate(
         dose: Dose fraction of the input, if known.
         hu_offset: What must be added to volumes' values to get HU.
         assume_hu: Take values for HU where a file does not say so.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         noise_free_reference: The reference is simulated truth without noise.
         panels_per_series: Slices of each series that are shown.
         overwrite: Replace a report that is there.
@@ -70,12 +72,20 @@ def evaluate(
     if chosen and noisy_input is None:
         raise ConfigError(explain("--baseline", "needs the noisy input", "none", "pass --input DIR"))
     compared = compare_folders(
-        candidates, reference=reference, noisy_input=noisy_input, dose=dose, hu_offset=hu_offset, assume_hu=assume_hu
+        candidates,
+        reference=reference,
+        noisy_input=noisy_input,
+        dose=dose,
+        hu_offset=hu_offset,
+        assume_hu=assume_hu,
+        skip_bad_slices=skip_bad_slices,
     )
     denoisers = {name: control.apply for name, control in chosen.items()}
     how = Measuring(shown, panels_per_series, noise_free_reference)
     measured = measure_sources(compared.sources, denoisers, how, progress, probing=False)
-    summary = assemble(measured, how, chosen, anchor=compared.anchor, problems=compared.problems)
+    summary = assemble(
+        measured, how, chosen, anchor=compared.anchor, problems=compared.problems, inputs=compared.inputs
+    )
     provenance = Provenance(
         title="Comparison of folders",
         methods=dict.fromkeys(candidates, "A folder that was given; how it was made is not known here"),

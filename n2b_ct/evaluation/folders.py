@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +12,14 @@ import numpy as np
 
 from n2b_ct.data.found import FoundSeries
 from n2b_ct.errors import DataError, SeriesError, explain
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.read import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.refusals import SKIP_BAD_SLICES, Inputs, Refusals, SeriesRead, left_out, require_whole
 from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
 from n2b_ct.io.volume_records import find_volumes
 from n2b_ct.io.volumes import read_volume
 
+_NO_FACTS = SeriesRead("", "", 0)
 _REMEDIES = {"not_hu": "pass --assume-hu to vouch for their values"}
 
 
@@ -36,6 +38,8 @@ class FolderSeries:
         normal: Unit vector across the slices, LPS.
         corner_mm: Where the first pixel lies within its slice, along rows and columns, mm.
         read: Slice index to HU, float32 ``[rows, cols]``.
+        facts: What is recorded of it.
+        refused: Its files that were left out.
     """
 
     name: str
@@ -47,6 +51,8 @@ class FolderSeries:
     normal: np.ndarray
     corner_mm: np.ndarray
     read: Callable[[int], np.ndarray]
+    facts: SeriesRead = _NO_FACTS
+    refused: tuple[FileRecord, ...] = ()
 
 
 class VolumeShelf:
@@ -76,42 +82,92 @@ class VolumeShelf:
         return np.asarray(self.volume(path).hu[index])
 
 
-def find_folder(label: str, folder: Path, shelf: VolumeShelf) -> tuple[list[FolderSeries], list[str]]:
+@dataclass(frozen=True, slots=True)
+class FolderContent:
+    """What was found in a folder.
+
+    Attributes:
+        series: What can be compared.
+        problems: A line for each thing that cannot, or that lacks slices.
+        inputs: All of it, and the files that were refused.
+    """
+
+    series: list[FolderSeries]
+    problems: list[str]
+    inputs: Inputs
+
+
+def find_folder(label: str, folder: Path, shelf: VolumeShelf, *, skip_bad_slices: bool = False) -> FolderContent:
     """Find the series and volumes in a folder (or in one file).
 
     Args:
         label: How messages name the folder: ``reference``, or a candidate's name.
         folder: Where to look.
         shelf: Keeps volumes, and knows what is vouched for.
-
-    Returns:
-        What was found, and a line for each reason why files were refused.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
-        DataError: There is nothing at that place, or nothing that can be used.
+        DataError: There is nothing at that place.
     """
     if not folder.exists():
         raise DataError(explain(label, "must be a folder or a file", f"nothing at {folder}", "check the path"))
     result = scan(folder, assume_hu=shelf.assume_hu)
     volumes = find_volumes(result.records, hu_offset=shelf.hu_offset, assume_hu=shelf.assume_hu)
-    lines = _refusals(label, [record for record in volumes.records if record not in volumes.refused])
-    lines += [f"{label}: {record.detail}" for record in volumes.refused]
-    found: list[FolderSeries] = []
-    makers = [partial(_of_dicom, series, folder) for series in result.series]
-    makers += [partial(_of_volume, one.path, folder, n, shelf) for n, one in enumerate(volumes.of_ct, start=1)]
-    for make in makers:
+    records = volumes.records
+    found, failed, lines = _of_series(label, folder, result.series, Refusals(records), skip_bad_slices=skip_bad_slices)
+    for number, one in enumerate(volumes.of_ct, start=1):
         try:
-            found.append(make())
+            found.append(_of_volume(one.path, folder, number, shelf))
         except SeriesError as error:
             lines.append(f"{label}: {error}")
+    found = _with_own_names(found)
+    refused = [record for record in records if record.action == "error"]
+    files = {record.path: record for record in (*refused, *(record for one in found for record in one.refused))}
+    uids = {one.public_uid for one in result.series}
+    of_none = [one for one in refused if one not in volumes.refused and not {*one.held_against} & uids]
+    lines = _refusals(label, of_none) + [f"{label}: {record.detail}" for record in volumes.refused] + lines
     if not found:
         lines += [f"{label}: {record.detail}" for record in volumes.skipped]
-        need = "must hold a CT series or a volume"
-        raise DataError("\n".join(lines) or explain(label, need, "none", "look at it with n2b-ct inspect"))
-    return found, lines
+    if not (found or lines):
+        lines = [explain(label, "must hold a CT series or a volume", "none", "look at it with n2b-ct inspect")]
+    read = [replace(one.facts, name=one.name, folder=label) for one in found]
+    return FolderContent(found, lines, Inputs((*read, *failed), tuple(files.values())))
 
 
-def _of_dicom(series: SeriesRef, root: Path) -> FolderSeries:
+def _of_series(
+    label: str, root: Path, every: Sequence[SeriesRef], refusals: Refusals, *, skip_bad_slices: bool
+) -> tuple[list[FolderSeries], list[SeriesRead], list[str]]:
+    """The DICOM series that can be compared, those that cannot, and a line for each that is not whole."""
+    found: list[FolderSeries] = []
+    failed: list[SeriesRead] = []
+    lines: list[str] = []
+    for series in every:
+        subject, refused = f"{label}, series {series.short_uid}", refusals.of(series)
+        try:
+            usable, refused = decodable(series, refused)
+            require_whole(usable, refused, skip_bad_slices=skip_bad_slices)
+            found.append(_of_dicom(usable, root, refused))
+            lines += [left_out(subject, len(refused))] if refused else []
+        except SeriesError as error:
+            remedy = f"left out; replace it, or pass {SKIP_BAD_SLICES}"
+            lines.append(explain(subject, "must be whole, for half a series misleads", str(error), remedy))
+            facts = SeriesRead(series.short_uid, series.public_uid, 0, len(refused), series.problems, label)
+            failed.append(facts)
+    return found, failed, lines
+
+
+def _with_own_names(every: Sequence[FolderSeries]) -> list[FolderSeries]:
+    """Number the series whose shortened UIDs are the same: rows of tables are told apart by their names."""
+    names = Counter(one.name for one in every)
+    seen: Counter[str] = Counter()
+    named = []
+    for one in every:
+        seen[one.name] += 1
+        named.append(replace(one, name=f"{one.name} ({seen[one.name]})") if names[one.name] > 1 else one)
+    return named
+
+
+def _of_dicom(series: SeriesRef, root: Path, refused: tuple[FileRecord, ...]) -> FolderSeries:
     first = read_series(series, [0])
     found = FoundSeries(
         series.short_uid,
@@ -120,6 +176,7 @@ def _of_dicom(series: SeriesRef, root: Path) -> FolderSeries:
         tuple(one.position_mm for one in series.instances),
         series.patient_key,
         (series.rows, series.cols),
+        refused=refused,
     )
     return _placed(
         series.short_uid, _below(series.directory, root), series.study_instance_uid, first.affine_lps_mm, found
@@ -138,6 +195,8 @@ def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, fo
         normal=normal,
         corner_mm=corner_mm,
         read=lambda index: np.asarray(found.read_hu([index])[0]),
+        facts=found.facts,
+        refused=found.refused,
     )
 
 
@@ -157,6 +216,7 @@ def _of_volume(path: Path, root: Path, number: int, shelf: VolumeShelf) -> Folde
         normal=normal,
         corner_mm=corner_mm,
         read=partial(shelf.read, path),
+        facts=SeriesRead(f"volume {number}", "", n_slices),
     )
 
 

@@ -21,6 +21,7 @@ from n2b_ct.data.slices import SliceBank, load_bank, slice_digests
 from n2b_ct.errors import explain
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import Inputs
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
 from n2b_ct.training.distribution import share_of_batch
@@ -61,6 +62,11 @@ class CTImages:
         """One channel, clipped to the window."""
         unit = NetworkUnit(self.section.window.window.width_hu, "HU", "hu", "slice")
         return ImageTraits(n_channels=1, n_noisy=len(self.roles.noisy), clipped=True, unit=unit)
+
+    @property
+    def inputs(self) -> Inputs:
+        """The series in use, and files that were left out."""
+        return self.roles.inputs
 
     def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
         """Empty roles, slices smaller than the patch, missing references."""

@@ -14,6 +14,7 @@ from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import SliceBank
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import Inputs
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.networks.noise_level import NoiseLevels
 
@@ -85,6 +86,11 @@ class TrainingImages(Protocol):
     @property
     def traits(self) -> ImageTraits:
         """What networks and methods have to know."""
+        ...
+
+    @property
+    def inputs(self) -> Inputs:
+        """The series that they come from, and files that were left out; none for pictures."""
         ...
 
     def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:

@@ -19,6 +19,7 @@ from n2b_ct.data.pictures import PictureFile, find_pictures
 from n2b_ct.errors import explain
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import Inputs
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
@@ -59,6 +60,11 @@ class PictureImages:
         section = self.section
         unit = NetworkUnit(WHITE_8_BIT, "grey levels", "grey", "picture")
         return ImageTraits(section.n_channels, len(self.files["noisy"]), section.clipped, unit)
+
+    @property
+    def inputs(self) -> Inputs:
+        """No series: a picture that cannot be used stops the training."""
+        return Inputs()
 
     def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
         """Roles and noise that are missing, pictures smaller than the patch."""

@@ -139,6 +139,7 @@ def _finish(
         facts={key: summary[key] for key in ("iterations", "seed", "n_images", "data_digest", "last")},
     )
     plot_history(rows, run_dir / PLOT_FILE, f"{pipeline.name}: {pipeline.method.name}")
+    summary |= images.inputs.plain
     write_summary(summary, run_dir / SUMMARY_FILE)
     return summary
 

@@ -16,6 +16,7 @@ from n2b_ct.inference.model import load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.refusals import Refusals, require_whole
 from n2b_ct.training.devices import choose_device
 from n2b_ct.workflows.properties import PropertyWorkflow
 
@@ -64,7 +65,11 @@ class DenoiseWorkflow(PropertyWorkflow):
         return api.denoise(self._source, self._output, self._model, options=self._options, device=self._device_name)
 
     def _slices(self) -> list[Path]:
-        return [instance.path for series in scan(self._source).series for instance in series.instances]
+        found = scan(self._source)
+        refusals = Refusals(found.records)
+        for series in found.series:
+            require_whole(series, refusals.of(series), skip_bad_slices=self._options.skip_bad_slices)
+        return [instance.path for series in found.series for instance in series.instances]
 
     def _evaluator(self) -> Evaluator:
         paths = self._slices()

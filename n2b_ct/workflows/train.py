@@ -32,6 +32,7 @@ class TrainWorkflow(PropertyWorkflow):
         run_dir: The run folder.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         overrides: ``section.key=value`` texts.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
         ConfigError: The pipeline is wrong.
@@ -44,6 +45,8 @@ class TrainWorkflow(PropertyWorkflow):
         run_dir: str | Path,
         device: str = "auto",
         overrides: Sequence[str] = (),
+        *,
+        skip_bad_slices: bool = False,
     ) -> None:
         super().__init__(
             "train",
@@ -59,6 +62,7 @@ class TrainWorkflow(PropertyWorkflow):
             },
         )
         self._pipeline = load_pipeline(pipeline, overrides)
+        self._skip_bad_slices = skip_bad_slices
         self._data_root, self._run_dir, self._device_name = Path(dataset_dir), Path(run_dir), device
         self._kept: tuple[Assembled, TrainingImages] | None = None
 
@@ -75,7 +79,7 @@ class TrainWorkflow(PropertyWorkflow):
 
     def _assembled(self) -> tuple[Assembled, TrainingImages]:
         if self._kept is None:
-            images = api.images_of(self._pipeline, self._data_root)
+            images = api.images_of(self._pipeline, self._data_root, skip_bad_slices=self._skip_bad_slices)
             require_ready(self._pipeline, images)
             require_place(self._pipeline, self._run_dir)
             device = choose_device(self._device_name)

@@ -87,6 +87,7 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
         "anchor": summary.anchor,
         "dropped": list(summary.physics.dropped),
         "problems": list(summary.physics.problems),
+        **summary.inputs.plain,
         "results": [_result_entry(result, summary) for result in summary.results.values()],
         "certainty": _certainty_entry(summary.certainty),
         "physics": _physics_entry(summary.physics),

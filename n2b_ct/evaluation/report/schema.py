@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -32,9 +33,18 @@ from n2b_ct.evaluation.report.physics import (
 )
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import DoseLevel, Result
+from n2b_ct.io.refusals import SeriesRead
+from n2b_ct.io.series import FileRecord
 
 SCHEMA_NAME = "report.schema.json"
-_PLAIN: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
+_PLAIN: dict[Any, str] = {
+    str: "string",
+    Path: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    NoneType: "null",
+}
 _TEXT = {"type": "string"}
 _WINDOW_LIMITS = ("lower_hu", "upper_hu", "data_range_hu")
 _NUMBER_OR_NOTHING = {"anyOf": [{"type": "number"}, {"type": "null"}]}
@@ -54,6 +64,8 @@ def report_schema() -> dict[str, Any]:
         "notes": _list(_TEXT),
         "dropped": _list(_TEXT),
         "problems": _list(_TEXT),
+        "series": _list(schema_of(SeriesRead)),
+        "files": _list(schema_of(FileRecord)),
         "definitions": {"type": "object", "additionalProperties": _TEXT},
         "tissue_classes_hu": {"type": "object", "additionalProperties": _list({"type": "number"})},
         "windows": _list(object_schema({"name": _TEXT} | {key: {"type": "number"} for key in _WINDOW_LIMITS})),

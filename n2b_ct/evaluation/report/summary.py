@@ -14,6 +14,7 @@ from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
 from n2b_ct.evaluation.report.physics import Certainty, Physics
 from n2b_ct.hu import Window
+from n2b_ct.io.refusals import Inputs
 
 Role = Literal["input", "control", "model", "reference"]
 ALL_DOSES = "all doses"
@@ -93,6 +94,7 @@ class Summary:
         anchor: What shifts are measured against: the input, or what stands in its place.
         physics: Texture, resolution, detectability and residual; empty where nobody measured them.
         certainty: Intervals and paired tests; empty where nobody asked.
+        inputs: The series that were read, and the files of theirs that were refused.
     """
 
     levels: tuple[DoseLevel, ...]
@@ -105,6 +107,7 @@ class Summary:
     anchor: str = INPUT
     physics: Physics = field(default_factory=Physics)
     certainty: Certainty = field(default_factory=Certainty)
+    inputs: Inputs = field(default_factory=Inputs)
 
     @property
     def primary_window(self) -> str:

@@ -31,7 +31,9 @@ def series(name: str, n_slices: int = 10, *, first_mm: float = 0.0, **changes: A
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, FoundSeries]:
     """Series that seem to lie on disk."""
     there: dict[str, FoundSeries] = {}
-    monkeypatch.setattr(roles_module, "find_series", lambda manifest, root, names: {n: there[n] for n in names})
+    monkeypatch.setattr(
+        roles_module, "find_series", lambda manifest, root, names, **rules: {n: there[n] for n in names}
+    )
     return there
 
 
