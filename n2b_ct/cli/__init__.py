@@ -8,18 +8,24 @@ from collections.abc import Sequence
 
 from n2b_ct.cli.console import log_handler, say_err, say_traceback
 from n2b_ct.cli.process import keep_freed_memory, wait_asleep
+from n2b_ct.cli.streams import exit_code, guard_streams
 from n2b_ct.errors import N2BError
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run ``n2b-ct`` and exit: 0 done, 1 some inputs failed, 2 nothing could be done, 130 interrupted."""
+    """Run ``n2b-ct`` and exit: 0 done, 1 some inputs failed, 2 nothing could be done, 130 interrupted.
+
+    A standard stream that cannot be written changes neither what is done nor, mostly, the exit code.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    wanted = [argument for argument in given if argument != "--debug"]
+    output, errors = guard_streams()
     keep_freed_memory()
     wait_asleep()
-    sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))
+    sys.exit(exit_code(run(wanted, debug=debug), wanted, output, errors))
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:

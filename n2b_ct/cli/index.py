@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from n2b_ct.cli.console import say, say_json
+from n2b_ct.cli.console import say, say_err, say_json
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:

@@ -22,8 +22,13 @@ def require_usable(*, resume: bool, overwrite: bool, json_path: Path | None) -> 
 
     if resume and overwrite:
         raise ConfigError(explain("--resume and --overwrite", "only one can be given", "both", "choose one"))
-    if json_path is not None and not json_path.parent.is_dir():
-        raise OutputError(explain(f"--json {json_path}", "must lie in a folder", "no such folder", "make it first"))
+    if json_path is None:
+        return
+    subject = f"--json {json_path}"
+    if not json_path.parent.is_dir():
+        raise OutputError(explain(subject, "must lie in a folder", "no such folder", "make it first"))
+    if json_path.exists() and not json_path.is_file():
+        raise OutputError(explain(subject, "must be a file or a free place", "something else", "name another"))
 
 
 def time_of(iso: str | None) -> datetime | None:
@@ -41,14 +46,13 @@ def time_of(iso: str | None) -> datetime | None:
 
 
 def tell(result: TreeResult, json_path: Path | None) -> None:
-    """Print what was done, what to look at, and what went wrong; all of it goes into the JSON."""
-    from n2b_ct.io.atomic import remove_partials, write_atomically
+    """Print what was done, what to look at, and what went wrong; all of it goes into the JSON.
+
+    Exits with 1 at least where the JSON cannot be written: the work is done all the same, and told of.
+    """
     from n2b_ct.io.dicom.reasons import OTHER_VOLUMES
 
-    if json_path is not None:
-        remove_partials(json_path)
-        content = json_text(_plain(result)) + "\n"
-        write_atomically(json_path, lambda file: file.write(content.encode()))
+    unwritten = _write_json(result, json_path) if json_path is not None else ""
     for outcome in result.outcomes:
         if outcome.status != "failed":
             say(_line(outcome))
@@ -59,6 +63,23 @@ def tell(result: TreeResult, json_path: Path | None) -> None:
             say_err(f"skipped: {skipped[0].path.parent}: {_first_of(skipped)}")
     for line in _complaints(result):
         say_err(f"error: {line}")
+    if unwritten:
+        say_err(f"error: {unwritten}")
+        raise typer.Exit(exit_code(result) or 1)
+
+
+def _write_json(result: TreeResult, path: Path) -> str:
+    """Write the JSON; returns why that was not possible."""
+    from n2b_ct.errors import OutputError
+    from n2b_ct.io.atomic import remove_partials, write_atomically
+
+    content = json_text(_plain(result)) + "\n"
+    try:
+        remove_partials(path)
+        write_atomically(path, lambda file: file.write(content.encode()))
+    except (OutputError, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _line(outcome: Outcome) -> str:
