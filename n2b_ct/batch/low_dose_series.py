@@ -200,8 +200,7 @@ class LowDoseSeries:
     def _refuse(self, instance: InstanceRef, error: SeriesError) -> None:
         uid = self._series.public_uid
         self.refused.append(FileRecord(instance.path, "error", error.reason, str(error), uid))
-        if not self._run.options.skip_bad_slices:
-            raise error
+        require_whole(self._series, self.refused, skip_bad_slices=self._run.options.skip_bad_slices)
         self._advance()
 
     def _add(self, ct_slice: CTSlice, simulated: LowDoseSlice, writers: Sequence[DerivedSeriesWriter]) -> float:

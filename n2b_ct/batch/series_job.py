@@ -146,8 +146,7 @@ class SeriesJob:
 
     def _refuse(self, instance: InstanceRef, error: SeriesError) -> None:
         self.refused.append(FileRecord(instance.path, "error", error.reason, str(error), self._series.public_uid))
-        if not self._work.options.skip_bad_slices:
-            raise error
+        require_whole(self._series, self.refused, skip_bad_slices=self._work.options.skip_bad_slices)
 
     def _advance(self, n: int = 1) -> None:
         self._n_seen += n

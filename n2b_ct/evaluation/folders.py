@@ -119,7 +119,7 @@ def find_folder(label: str, folder: Path, shelf: VolumeShelf, *, skip_bad_slices
         try:
             found.append(_of_volume(one.path, folder, number, shelf))
         except SeriesError as error:
-            lines.append(f"{label}: {error}")
+            lines.append(f"{label}: {str(error).replace(path.name, _below(path, folder), 1)}")
     found = _with_own_names(found)
     refused = [record for record in records if record.action == "error"]
     files = {record.path: record for record in (*refused, *(record for one in found for record in one.refused))}

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from n2b_ct.errors import SeriesError, explain
+from n2b_ct.errors import SeriesError, explain, printable
 from n2b_ct.io.series import FileRecord, SeriesRef
 
 SKIP_BAD_SLICES = "--skip-bad-slices"
@@ -35,6 +36,12 @@ class Refusals:
         return tuple(self._by_series.get(series.public_uid, ()))
 
 
+def about(path: Path, error: SeriesError) -> SeriesError:
+    """The same error, with its file's name in front where it tells none."""
+    name, message = printable(path.name), str(error)
+    return error if name in message else SeriesError(error.reason, f"{name}: {message.removeprefix('file: ')}")
+
+
 def require_whole(series: SeriesRef, refused: Sequence[FileRecord], *, skip_bad_slices: bool) -> None:
     """Refuse a series that lacks slices, unless they may be left out.
 
@@ -49,7 +56,7 @@ def require_whole(series: SeriesRef, refused: Sequence[FileRecord], *, skip_bad_
 def _identified(series: SeriesRef, record: FileRecord) -> str:
     """A record's words; a file that lies elsewhere than its series is named with its folder."""
     is_beside = record.path.parent == series.directory
-    return record.detail if is_beside else record.detail.replace(record.path.name, str(record.path), 1)
+    return record.detail if is_beside else f"{printable(str(record.path.parent))}/{record.detail}"
 
 
 def left_out(subject: str, n_refused: int) -> str:

@@ -16,6 +16,7 @@ from n2b_ct.io.dicom.reading.parse import Parsed, load_character_sets, parse_fil
 from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.values import lenient_text, quiet_pydicom
+from n2b_ct.io.refusals import about
 from n2b_ct.io.sandbox.frames import Answer
 from n2b_ct.io.series import FileRecord, public_uid
 
@@ -49,7 +50,7 @@ def examine_file(path: Path, *, repair_uids: bool = False, assume_hu: bool = Fal
             header_of = partial(_header, checks=checks_for(repair_uids=repair_uids), assume_hu=assume_hu)
             return [*Frames(parsed).each(header_of)] if is_enhanced(parsed) else [header_of(parsed)]
     except SeriesError as error:
-        return [FileRecord(path, action_of(error.reason), error.reason, str(error), series_uid)]
+        return [FileRecord(path, action_of(error.reason), error.reason, str(about(path, error)), series_uid)]
     except OSError as error:
         detail = explain(path.name, "must be readable", error.strerror, "check the permissions")
         return [FileRecord(path, "error", "unreadable", detail)]

@@ -20,6 +20,7 @@ from n2b_ct.io.dicom.reading.parse import Parsed
 from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
 from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom, text
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import about
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
 
@@ -70,7 +71,7 @@ def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesEr
                 _require_scanned(instance, ct_slice.dataset)
                 yield ct_slice
         except SeriesError as error:
-            yield error
+            yield about(instance.path, error)
 
 
 def decodable(series: SeriesRef, refused: Sequence[FileRecord] = ()) -> tuple[SeriesRef, tuple[FileRecord, ...]]:

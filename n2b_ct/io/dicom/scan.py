@@ -24,6 +24,7 @@ from n2b_ct.io.dicom.reading.repair import repair_missing_uids
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.refusals import about
 from n2b_ct.io.sandbox.pool import shared_sandbox
 from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
 
@@ -79,7 +80,7 @@ def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -
     outcomes = shared_sandbox().ask_each(EXAMINE, items, n_together=_N_FILES_TOGETHER)
     for n_done, (path, outcome) in enumerate(zip(paths, outcomes, strict=True), start=1):
         if isinstance(outcome, SeriesError):
-            yield FileRecord(path, "error", outcome.reason, str(outcome).replace("file:", f"{path.name}:", 1))
+            yield FileRecord(path, "error", outcome.reason, str(about(path, outcome)))
         else:
             yield from findings(outcome)
         if progress is not None:

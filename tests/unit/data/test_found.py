@@ -9,10 +9,12 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
+from pydicom.uid import JPEGLSLossless
 
 from n2b_ct.data.found import find_series
 from n2b_ct.data.manifest import Manifest
 from n2b_ct.errors import DataError
+from tests.encodings import encoded_dataset
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp
 from tests.volume_scenes import ct, labels, save_words
 
@@ -62,6 +64,42 @@ def test_refused_files_are_named_as_the_reason(tmp_path):
         path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(DataError, match="files there were refused: pixel_truncated"):
         find_series(manifest_of({"a": {"path": "a"}}), tmp_path, ["a"])
+
+
+@pytest.mark.parametrize("n_bytes", [560, 0, -500])
+def test_a_series_that_is_not_whole_is_refused_or_told_of(tmp_path, n_bytes):
+    path = save_series(tmp_path / "a")[1]
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    manifest = manifest_of({"a": {"path": "a"}})
+    message = r"series a in .*a: must be whole, for half a series misleads, got a file refused as .*slice002: "
+    with pytest.raises(DataError, match=message):
+        find_series(manifest, tmp_path, ["a"])
+    found = find_series(manifest, tmp_path, ["a"], skip_bad_slices=True)["a"]
+    assert (len(found), [one.path for one in found.refused]) == (2, [path])
+    assert found.facts.series == found.refused[0].series == found.source.public_uid
+    assert (found.facts.n_slices, found.facts.n_skipped_slices) == (2, 1)
+    assert "missing_slices" in found.facts.problems
+
+
+def test_damaged_pixels_are_found_before_slices_are_shared_out(tmp_path):
+    for index in range(3):
+        dataset = encoded_dataset(
+            JPEGLSLossless,
+            water_ramp(64, 64),
+            bits_stored=16,
+            is_signed=False,
+            instance_number=index,
+            position_mm=(0, 0, index),
+        )
+        path = save(dataset, tmp_path / f"IM{index}")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-600] + bytes(580) + whole[-20:])
+    manifest = manifest_of({"a": {}})
+    found = find_series(manifest, tmp_path, ["a"], skip_bad_slices=True)["a"]
+    assert (len(found), [one.reason for one in found.refused]) == (2, ["pixel_undecodable"])
+    assert found.read_hu([0, 1]).shape == (2, 64, 64)
+    with pytest.raises(DataError, match=r"series a in .*: every slice must be readable, got IM2: .*--skip-bad-slices"):
+        find_series(manifest, tmp_path, ["a"])["a"].read_hu([2])
 
 
 def test_a_missing_root_is_said(tmp_path):

@@ -187,3 +187,19 @@ def test_a_real_series_is_read_in_its_own_hu(shared_data):
     theirs = in_ras(PydicomReader, folder)
     torch.testing.assert_close(in_ras(CTSeriesReader, folder).as_tensor(), theirs.as_tensor())
     torch.testing.assert_close(load(folder).affine.det().abs(), theirs.affine.det().abs(), rtol=1e-4, atol=0)
+
+
+def test_a_series_that_is_not_whole_is_refused_or_read_without_its_bad_files(series_dir):
+    first, broken, last = sorted(series_dir.iterdir())
+    broken.write_bytes(broken.read_bytes()[:560])
+    with pytest.raises(SeriesError, match="slice002: must hold its whole header"):
+        load(series_dir)
+    assert load(series_dir, skip_bad_slices=True).shape == (1, 2, 24, 32)
+    with pytest.raises(SeriesError, match="slice002: must hold its whole header"):
+        load([first, broken, last])
+
+
+def test_files_that_nobody_asked_for_may_be_bad(series_dir):
+    first, broken, last = sorted(series_dir.iterdir())
+    broken.write_bytes(b"")
+    assert load([first, last]).shape == (1, 2, 24, 32)

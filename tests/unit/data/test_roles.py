@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from n2b_ct.data.found import FoundSeries
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.roles import Roles, RoleSlice, assign_roles, proportion_masks
 from n2b_ct.errors import ConfigError, DataError
+from n2b_ct.io.series import FileRecord
 
 
 def series(name: str, n_slices: int = 10, *, first_mm: float = 0.0, **changes: Any) -> FoundSeries:
@@ -134,6 +136,47 @@ def test_doses_choose_the_low_dose_series(on_disk):
     assert len(roles.clean) == 400
     roles = piglet(on_disk, 906, None, doses=[0.33])
     assert (len(roles.noisy), len(roles.test), len(roles.clean)) == (0, 0, 400)
+
+
+def without(found: FoundSeries, index: int) -> FoundSeries:
+    """The series after a file of it was refused and left out."""
+    places = tuple(mm for k, mm in enumerate(found.positions_mm) if k != index)
+    return replace(found, positions_mm=places, refused=(FileRecord(Path("IM7"), "error", "unreadable"),))
+
+
+@pytest.mark.parametrize("split", [None, "sagan"])
+@pytest.mark.parametrize("lost", [0, 25, 400, 905])
+def test_a_slice_that_was_left_out_moves_no_other_into_another_role(on_disk, split, lost):
+    manifest = load_manifest("piglet.yaml")
+    whole = piglet(on_disk, 906, split)
+    on_disk["dose_5"] = without(on_disk["dose_5"], lost)
+    roles = assign_roles(manifest, Path(), split, skip_bad_slices=True)
+
+    def places(slices: tuple[RoleSlice, ...]) -> list[float]:
+        return [one.series.positions_mm[one.index] for one in slices if one.series.name == "dose_5"]
+
+    gone = 0.625 * lost
+    assert sorted(places(roles.noisy)) == [mm for mm in places(whole.noisy) if mm != gone]
+    assert sorted(places(roles.test)) == [mm for mm in places(whole.test) if mm != gone]
+    assert roles.clean == whole.clean
+    pairs = [one for one in (*roles.noisy, *roles.test) if one.reference is not None]
+    assert all(one.reference.positions_mm[one.reference_index] == one.series.positions_mm[one.index] for one in pairs)
+
+
+@pytest.mark.parametrize("split", [None, "sagan"])
+def test_where_slices_are_counted_the_counted_series_must_be_whole(on_disk, split):
+    piglet(on_disk, 906, split)
+    on_disk["full"] = without(on_disk["full"], 400)
+    message = r"series full: must be whole where slices are counted, got 1 left out \(IM7: unreadable\)"
+    with pytest.raises(DataError, match=message):
+        assign_roles(load_manifest("piglet.yaml"), Path(), split, skip_bad_slices=True)
+
+
+def test_a_series_that_is_shorter_for_another_reason_is_refused(on_disk):
+    piglet(on_disk, 906, None)
+    on_disk["dose_5"] = replace(without(on_disk["dose_5"], 7), refused=())
+    with pytest.raises(DataError, match="series dose_5: must have as many slices as full"):
+        assign_roles(load_manifest("piglet.yaml"), Path(), None)
 
 
 def test_low_dose_series_must_be_as_long_as_the_full_one(on_disk):
