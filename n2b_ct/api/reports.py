@@ -9,6 +9,7 @@ from pathlib import Path
 
 from n2b_ct.api.inputs import loaded_pipeline, roles_of
 from n2b_ct.config import Pipeline
+from n2b_ct.data.found import require_decodable
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
@@ -70,12 +71,14 @@ def report(
     require_free_place(out, overwrite)
     manifest = load_manifest(loaded.ct.manifest)
     root = data_root or loaded.ct.root or recorded_data_root(models.values())
-    roles = roles_of(loaded, root, skip_bad_slices=skip_bad_slices)
+    roles = replace(roles_of(loaded, root, skip_bad_slices=skip_bad_slices), clean=(), noisy=(), validation=())
     test = roles.test
     if not test:
         raise DataError(
             explain("role test", "must hold at least one slice", 0, "see the manifest's split and data.doses")
         )
+    if not skip_bad_slices:
+        require_decodable(roles.series)
     opened = {name: load_model(path, choose_device(device)) for name, path in models.items()}
     chosen = chosen_controls(loaded.report.controls if controls is None else controls, opened)
     denoisers = {name: control.apply for name, control in chosen.items()}
@@ -85,7 +88,7 @@ def report(
     contrasts = lesions.contrast_hu if lesions else {}
     how = Measuring(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
     measured = measure_sources(role_sources(test, lesions), denoisers, how, progress)
-    inputs = replace(roles, clean=(), noisy=(), validation=()).inputs
+    inputs = roles.inputs
     gaps = [left_out(f"series {one.name}", one.n_skipped_slices) for one in inputs.series if one.n_skipped_slices]
     summary = assemble(measured, how, chosen, reference_dose=reference_dose(test), problems=gaps, inputs=inputs)
     provenance = _provenance(loaded, manifest, opened, command)

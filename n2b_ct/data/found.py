@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,6 +112,30 @@ def find_series(
     return found
 
 
+def require_decodable(series: Iterable[FoundSeries]) -> None:
+    """Decode the compressed slices of series once, for who would otherwise find out in the middle of its work.
+
+    Raises:
+        DataError: One line for every series of which a slice is damaged.
+    """
+    problems = []
+    for found in series:
+        if isinstance(found.source, SeriesRef):
+            try:
+                usable, refused = decodable(found.source)
+                require_whole(usable, refused, skip_bad_slices=False)
+            except SeriesError as error:
+                problems.append(_not_whole(found.name, found.source, error))
+    if problems:
+        raise DataError("\n".join(problems))
+
+
+def _not_whole(name: str, series: SeriesRef, error: SeriesError) -> str:
+    got, remedy = f"a file refused as {error.reason} ({error})", f"replace it, or pass {SKIP_BAD_SLICES}"
+    requirement = "must be whole, for half a series misleads"
+    return explain(f"series {name} in {series.directory}", requirement, got, remedy)
+
+
 def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_bad_slices: bool) -> FoundSeries:
     entry = manifest.series[name]
     path = root / entry.path
@@ -152,10 +176,7 @@ def _without_bad_slices(
         require_whole(series, refused, skip_bad_slices=skip_bad_slices)
         return decodable(series, refused) if skip_bad_slices else (series, refused)
     except SeriesError as error:
-        got = f"a file refused as {error.reason} ({error})"
-        requirement = "must be whole, for half a series misleads"
-        remedy = f"replace it, or pass {SKIP_BAD_SLICES}"
-        raise DataError(explain(f"series {name} in {series.directory}", requirement, got, remedy)) from error
+        raise DataError(_not_whole(name, series, error)) from error
 
 
 def _remedy(result: ScanResult, candidates: Sequence[SeriesRef]) -> str:

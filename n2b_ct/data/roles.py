@@ -44,12 +44,17 @@ class Roles:
     test: tuple[RoleSlice, ...]
 
     @property
-    def inputs(self) -> Inputs:
-        """The series in use, and their files that were left out."""
+    def series(self) -> tuple[FoundSeries, ...]:
+        """The series in use, references too."""
         slices = (*self.clean, *self.noisy, *self.validation, *self.test)
-        series = {found.name: found for role in slices for found in (role.series, role.reference) if found is not None}
-        files = {record.path: record for found in series.values() for record in found.refused}
-        return Inputs(tuple(found.facts for found in series.values()), tuple(files.values()))
+        both = (found for role in slices for found in (role.series, role.reference) if found is not None)
+        return tuple({found.name: found for found in both}.values())
+
+    @property
+    def inputs(self) -> Inputs:
+        """What is recorded of the series in use and of their files that were left out."""
+        files = {record.path: record for found in self.series for record in found.refused}
+        return Inputs(tuple(found.facts for found in self.series), tuple(files.values()))
 
 
 def assign_roles(

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK
 from pydicom.uid import JPEGLSLossless
 
-from n2b_ct.data.found import find_series
+from n2b_ct.data.found import find_series, require_decodable
 from n2b_ct.data.manifest import Manifest
 from n2b_ct.errors import DataError
 from tests.encodings import encoded_dataset
@@ -98,6 +98,10 @@ def test_damaged_pixels_are_found_before_slices_are_shared_out(tmp_path):
     found = find_series(manifest, tmp_path, ["a"], skip_bad_slices=True)["a"]
     assert (len(found), [one.reason for one in found.refused]) == (2, ["pixel_undecodable"])
     assert found.read_hu([0, 1]).shape == (2, 64, 64)
+    with pytest.raises(
+        DataError, match=r"series a in .*: must be whole.* pixel_undecodable \(IM2: pixels: must decode"
+    ):
+        require_decodable([find_series(manifest, tmp_path, ["a"])["a"]])
     with pytest.raises(DataError, match=r"series a in .*: every slice must be readable, got IM2: .*--skip-bad-slices"):
         find_series(manifest, tmp_path, ["a"])["a"].read_hu([2])
 
