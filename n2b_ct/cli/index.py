@@ -79,16 +79,17 @@ def inspect(
 
 
 def _warn_of_gaps(found: Inventory) -> None:
-    """Say which entries no command will take as they are; exit 1 where files were refused, as inspect does."""
+    """Say which entries no command will take as they are; exit 1 if there is one."""
     from n2b_ct.errors import explain
 
     remedy = "replace them, or pass --skip-bad-slices to the commands that read it"
-    for number, one in enumerate(found.series, start=1):
-        if refused := found.refused(one):
-            subject = f"series_{number} in {one.directory}"
-            got = f"{len(refused)} refused ({refused[0].path.name}: {refused[0].reason})"
-            say_err(f"warning: {explain(subject, 'files must be usable', got, remedy)}")
-    if found.n_errors:
+    gaps = {number: one for number, one in enumerate(found.series, start=1) if found.refused(one)}
+    for number, one in gaps.items():
+        refused = found.refused(one)
+        got = f"{len(refused)} refused ({refused[0].path.name}: {refused[0].reason})"
+        subject = f"series_{number} in {one.directory}"
+        say_err(f"warning: {explain(subject, 'files must be usable', got, remedy)}")
+    if gaps:
         raise typer.Exit(_EXIT_SOME_REFUSED)
 
 
