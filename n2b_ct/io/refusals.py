@@ -26,14 +26,28 @@ class Refusals:
 
     def __init__(self, records: Iterable[FileRecord]) -> None:
         self._by_series: dict[str, list[FileRecord]] = defaultdict(list)
+        self._homes: set[tuple[str, Path]] = set()
         for record in records:
-            if record.action == "error":
+            if record.action == "used":
+                self._homes.add((record.series, record.path.parent))
+            elif record.action == "error":
                 for uid in record.held_against:
                     self._by_series[uid].append(record)
 
     def of(self, series: SeriesRef) -> tuple[FileRecord, ...]:
-        """The files that a scan held against a series, in the order of their paths."""
-        return tuple(self._by_series.get(series.public_uid, ()))
+        """The files that a scan held against a series, in the order of their paths.
+
+        Where several series bear one UID, a file is of those that have slices in its folder.
+        """
+        uid = series.public_uid
+        if uid not in self._by_series:
+            return ()
+        own = {one.path.parent for one in series.instances}
+        return tuple(
+            record
+            for record in self._by_series[uid]
+            if record.path.parent in own or (uid, record.path.parent) not in self._homes
+        )
 
 
 def about(path: Path, error: SeriesError) -> SeriesError:
