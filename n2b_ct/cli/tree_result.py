@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from n2b_ct.cli.console import json_text, say, say_err
 
 _FIRST_YEAR, _LAST_YEAR = 1000, 9998  # what DICOM can write, in any time zone

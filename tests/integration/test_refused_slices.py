@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from n2b_ct.cli import run
+from n2b_ct.cli.train import tell_left_out
 from n2b_ct.io.dicom.scan import scan
 from tests.integration.scenes import (
     error_lines,
@@ -199,6 +200,13 @@ def test_train_leaves_slices_out_on_request_and_records_it(train, data, capsys):
     assert (by_name["clean"]["n_slices"], by_name["clean"]["n_skipped_slices"]) == (2, 1)
     assert "missing_slices" in by_name["clean"]["problems"]
     assert the_refused(summary["files"], UID.format(10))["series"] == by_name["clean"]["series"]
+
+
+def test_torchrun_does_not_take_slices_that_were_left_out_for_a_death(capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    tell_left_out({"clean": 2, "noisy": 0})
+    (line,) = warnings(capsys.readouterr().err)
+    assert line.startswith("warning: series clean: should hold every slice, got 2 left out")
 
 
 def test_slices_that_lost_their_reference_are_left_out_with_it(train, data):
