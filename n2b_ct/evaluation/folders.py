@@ -119,15 +119,19 @@ def find_folder(label: str, folder: Path, shelf: VolumeShelf, *, skip_bad_slices
         try:
             found.append(_of_volume(one.path, folder, number, shelf))
         except SeriesError as error:
-            lines.append(f"{label}: {str(error).replace(path.name, _below(path, folder), 1)}")
+            lines.append(f"{label}: {_placed_below(folder, one.path, str(error))}")
     found = _with_own_names(found)
     refused = [record for record in records if record.action == "error"]
     files = {record.path: record for record in (*refused, *(record for one in found for record in one.refused))}
     uids = {one.public_uid for one in result.series}
     of_none = [one for one in refused if one not in volumes.refused and not {*one.held_against} & uids]
-    lines = _refusals(label, of_none) + [f"{label}: {record.detail}" for record in volumes.refused] + lines
+    lines = (
+        _refusals(label, of_none)
+        + [f"{label}: {_placed_below(folder, record.path, record.detail)}" for record in volumes.refused]
+        + lines
+    )
     if not found:
-        lines += [f"{label}: {record.detail}" for record in volumes.skipped]
+        lines += [f"{label}: {_placed_below(folder, record.path, record.detail)}" for record in volumes.skipped]
     if not (found or lines):
         lines = [explain(label, "must hold a CT series or a volume", "none", "look at it with n2b-ct inspect")]
     read = [replace(one.facts, name=one.name, folder=label) for one in found]
@@ -227,6 +231,11 @@ def _plane(affine_lps_mm: np.ndarray) -> tuple[tuple[float, float], np.ndarray, 
     down, across = down / row_mm, across / col_mm
     corner = affine_lps_mm[:3, 3]
     return (row_mm, col_mm), np.cross(across, down), np.array([corner @ down, corner @ across])
+
+
+def _placed_below(root: Path, path: Path, message: str) -> str:
+    """A message about a file that tells where below the folder it lies: its name may be there twice."""
+    return message.replace(path.name, _below(path, root), 1)
 
 
 def _below(path: Path, root: Path) -> str:
