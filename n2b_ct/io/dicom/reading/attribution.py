@@ -98,8 +98,12 @@ class _Folder:
 
     @cached_property
     def endings(self) -> set[str]:
-        """How their names end, where that says a kind."""
-        return {ending(path) for path, _ in self.files} - {""}
+        """How slices' names end here; where names follow no custom among several series, an ending tells nothing."""
+        shapes: dict[str, set[str]] = defaultdict(set)
+        for path, _ in self.files:
+            shapes[ending(path)].add(shape(path))
+        n_series = len(self.series)
+        return {one for one, own in shapes.items() if one and (n_series == 1 or len(own) <= n_series)}
 
     @cached_property
     def by_shape(self) -> dict[str, list[tuple[tuple[int, ...], str]]]:

@@ -261,6 +261,22 @@ def test_names_of_one_kind_tell_the_series_whatever_the_order(tmp_path):
     assert held(tmp_path / "scan.dcm") == "ab"
 
 
+@pytest.mark.parametrize(("order", "is_slice"), [("aaa", True), ("aab", False)])
+def test_an_ending_tells_nothing_among_several_series_whose_names_follow_no_custom(tmp_path, order, is_slice):
+    for path, name in zip(write(tmp_path, order), ("head.dcm", "neck.dcm", "chest.dcm"), strict=True):
+        path.rename(tmp_path / name)
+    (tmp_path / "scan.dcm").write_bytes(bytes(900))
+    found = record_of(tmp_path / "scan.dcm")
+    assert (found.action, found.held_against) == (("error", (UIDS["a"],)) if is_slice else ("skipped", ()))
+
+
+def test_an_ending_tells_where_every_series_has_names_of_its_own_kind(tmp_path):
+    write(tmp_path, "aaa", "CT{}.dcm")
+    write(tmp_path, "bb", "IM{}.dcm")
+    (tmp_path / "scan.dcm").write_bytes(bytes(900))
+    assert held(tmp_path / "scan.dcm") == "ab"
+
+
 def test_the_order_of_hashes_tells_nothing(tmp_path):
     paths = write(tmp_path, "aaaabbbb", "{:08x}b7c1d2e3")
     assert held(cut(paths[1])) == "ab"
