@@ -6,9 +6,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from n2b_ct.cli.console import log_handler, say_err, say_traceback
+from n2b_ct.cli.console import guard_streams, log_handler, say_err, say_traceback
 from n2b_ct.cli.process import keep_freed_memory, wait_asleep
-from n2b_ct.cli.streams import exit_code, guard_streams
+from n2b_ct.cli.streams import exit_code
 from n2b_ct.errors import N2BError
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 0, 1, 2, 130

@@ -14,10 +14,19 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from n2b_ct.cli.streams import Stream, occupy_closed_descriptors
 from n2b_ct.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+def guard_streams() -> tuple[Stream, Stream]:
+    """Put guards before standard output and standard error, so that a failure of theirs takes nothing from the work."""
+    occupy_closed_descriptors()
+    output, errors = Stream(sys.stdout, 1), Stream(sys.stderr, 2)
+    sys.stdout, sys.stderr = output, errors
+    return output, errors
 
 
 def say(line: str) -> None:

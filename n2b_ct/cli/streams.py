@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any, TextIO
@@ -63,20 +62,16 @@ class Stream:
         return getattr(self._stream, name)
 
 
-def guard_streams() -> tuple[Stream, Stream]:
-    """Put guards before standard output and standard error.
+def occupy_closed_descriptors() -> None:
+    """Take the numbers of standard streams that were closed.
 
-    Where a standard stream was closed, its number is taken, or the next file that is opened would get it, and what some
-    library prints would go into that file.
+    Else the next file that is opened would get one, and what some library prints would go into that file.
     """
     for descriptor in _STANDARD_DESCRIPTORS:
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    output, errors = Stream(sys.stdout, 1), Stream(sys.stderr, 2)
-    sys.stdout, sys.stderr = output, errors
-    return output, errors
 
 
 def exit_code(code: int, arguments: Sequence[str], output: Stream, errors: Stream) -> int:
