@@ -57,11 +57,11 @@ def folder_contents(folder: Path) -> list[FoundFile]:
     """
     if not folder.is_dir():
         return [FoundFile(Path(folder.name))] if folder.exists() or folder.is_symlink() else []
-    listed, odd = list_files(folder)
-    paths = [path for path in listed if not is_of_system(path.name)]
+    listed = list_files(folder)
+    paths = [path for path in listed.paths if not is_of_system(path.name)]
     answers = shared_sandbox().ask_each(IDENTIFY, ({"path": str(path)} for path in paths), n_together=_N_FILES_TOGETHER)
     found = [_found(path.relative_to(folder), answer) for path, answer in zip(paths, answers, strict=True)]
-    others = [FoundFile(record.path.relative_to(folder)) for record in odd]
+    others = [FoundFile(record.path.relative_to(folder)) for record in listed.records]
     return sorted([*found, *others], key=lambda one: one.name)
 
 
