@@ -80,7 +80,8 @@ def test_the_json_holds_everything(messy, capsys):
     assert "Müller" not in text
 
 
-def test_a_volume_that_may_not_be_hu_is_an_error_until_its_offset_is_told(messy, capsys):
+def test_a_volume_that_may_not_be_hu_is_an_error_until_its_offset_is_told(messy, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     code, text = told(capsys, "inspect", messy)
     assert code == 1
     assert "error: maybe_not_hu, 2 files: the values of a volume file may be off by a constant, or no CT" in text
@@ -89,7 +90,10 @@ def test_a_volume_that_may_not_be_hu_is_an_error_until_its_offset_is_told(messy,
     assert json.loads(text)["volumes"][0]["problems"] == []
 
 
-def test_label_maps_and_other_images_are_skipped_with_their_reason_and_never_indexed(messy, tmp_path, capsys):
+def test_label_maps_and_other_images_are_skipped_with_their_reason_and_never_indexed(
+    messy, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "120")
     save_words(messy / "labelsTr" / "a.nii.gz", labels(3).astype(np.uint8))
     save_words(messy / "suv.nrrd", pet())
     (messy / "phantom.mhd").unlink()
