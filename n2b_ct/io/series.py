@@ -6,7 +6,9 @@ Axis order is ``[slices, rows, cols]``; slices are sorted by position along the 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,17 @@ def public_uid(uid: str) -> str:
     if not uid or (len(uid) <= _N_UID_CHARACTERS and _UID.fullmatch(uid)):
         return uid
     return f"invalid-{hashlib.sha256(uid.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def all_above(paths: Iterable[Path]) -> set[Path]:
+    """Every folder that has one of the paths below it; each is looked at once, however many paths share it."""
+    found: set[Path] = set()
+    for path in paths:
+        for folder in path.parents:
+            if folder in found:
+                break
+            found.add(folder)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,9 @@ class SeriesRef:
         instances: The slices, sorted by position.
         problems: Codes such as ``missing_slices``, ``varying_spacing``, ``gantry_tilt``: used, but worth knowing.
         facts: More header facts for people: Modality, Manufacturer, ConvolutionKernel, KVP, SliceThickness…
+        marks: What may tell it from another series of the same UID, by keyword; ``Patient`` and ``SOPInstanceUID`` (of
+            its first slice) among them. Not to be shown, for the patient's is a digest.
+        part: The marks that do so, where a scan found several series of its UID; empty where it found one.
     """
 
     series_instance_uid: str
@@ -115,6 +131,8 @@ class SeriesRef:
     instances: tuple[InstanceRef, ...]
     problems: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    part: tuple[str, ...] = ()
 
     @property
     def public_uid(self) -> str:
@@ -131,6 +149,17 @@ class SeriesRef:
     def directory(self) -> Path:
         """The folder of the first slice."""
         return self.instances[0].path.parent
+
+    @property
+    def shared_directory(self) -> Path:
+        """The lowest folder that holds all slices."""
+        folders = self.directories
+        return self.directory if len(folders) == 1 else Path(os.path.commonpath(folders))
+
+    @property
+    def directories(self) -> set[Path]:
+        """The folders of all slices."""
+        return {one.path.parent for one in self.instances}
 
     def __len__(self) -> int:
         return len(self.instances)

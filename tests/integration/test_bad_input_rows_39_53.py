@@ -245,7 +245,7 @@ def test_row_48_a_missing_class_is_taken_from_the_file_meta_information(tree):
 def test_row_48_a_real_series_without_uids(shared_data):
     folder = shared_data / "ct_clean" / "totalseg_body_3mm_J2K"
     assert {record.reason for record in scan(folder).records} == {"missing_uid"}
-    assert [one.problems for one in scan(folder, repair_uids=True).series] == [("repaired_uids",)]
+    assert [one.problems for one in scan(folder, repair_uids=True).series] == [("patient_id_missing", "repaired_uids")]
 
 
 # ── 49–53: forms ──

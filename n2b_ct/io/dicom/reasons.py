@@ -66,6 +66,18 @@ PROBLEMS: dict[str, str] = {
     "varying_spacing": "slice distances differ",
     "gantry_tilt": "slices are stacked at an angle to their normal",
     "repeated_positions": "several slices share a place and nothing tells which belong together: use no 3D context",
+    "uid_shared_by_patients": "its SeriesInstanceUID is that of another patient's series too",
+    "part_of_series": "its SeriesInstanceUID names several series here, which are kept apart",
+    "sop_uid_repeated": "images of other series carry SOPInstanceUIDs of this one",
+    "patient_id_missing": "PatientID is absent: all of one study counts as one patient",
+    "patient_varies": "PatientName differs between slices of one PatientID",
+    "kvp_varies": "KVP differs between slices",
+    "thickness_varies": "SliceThickness differs between slices",
+    "tilt_varies": "GantryDetectorTilt differs between slices of one orientation",
+    "field_of_view_varies": "ReconstructionDiameter differs between slices, or their field of view moves sideways",
+    "acquisition_varies": "AcquisitionNumber differs between slices: several scans, or axial ones with a number each",
+    "description_varies": "SeriesDescription differs between slices; that of the first one counts",
+    "setting_varies": "SeriesNumber, scanner or kernel is another one in every slice",
     "already_derived": "the source is itself a derived image",
     "own_output": "the source was derived by n2b-ct",
     "lossy_source": "the pixels went through lossy compression",
@@ -81,6 +93,37 @@ PROBLEMS: dict[str, str] = {
     "repaired_uids": "missing UIDs were derived from the content",
     "transfer_syntax_assumed": "the file names no transfer syntax; its native form was recognised",
 }
+
+PATTERNS: dict[str, tuple[str, str]] = {
+    "series_uid_per_file": (
+        "slices that lie like one series have a SeriesInstanceUID each",
+        "export them again and let the anonymiser keep one UID for what had one; used as they are, every slice becomes "
+        "a series of its own",
+    ),
+    "uid_shared_by_patients": (
+        "several patients have one SeriesInstanceUID",
+        "nothing: they are kept apart by PatientID, and what is derived gets UIDs of its own. Archives may join them: "
+        "better anonymise again",
+    ),
+    "sop_uid_repeated": (
+        "images of several series have one SOPInstanceUID",
+        "nothing: all are used, and what is derived gets UIDs of its own. Archives keep one of them: better anonymise "
+        "again",
+    ),
+    "study_uid_shared": (
+        "one StudyInstanceUID holds several patients, dates or scanners",
+        "split training data by patient or folder, never by study",
+    ),
+    "patient_id_missing": (
+        "series have no PatientID",
+        "one study counts as one patient: where a patient has several, keep them on one side of a split yourself",
+    ),
+    "patient_id_shared": (
+        "one PatientID has several studies, and is a placeholder, has two birth dates or sexes, or is all there is",
+        "if these are several patients, say so in shared_patient of the manifest and split them by folder yourself",
+    ),
+}
+"""What the series of a folder say together: code to meaning and remedy."""
 
 
 def action_of(reason: str) -> Action:

@@ -6,23 +6,20 @@ say its series is held against those that it lies among (:mod:`n2b_ct.io.dicom.r
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from n2b_ct.errors import SeriesError, explain
+from n2b_ct.errors import SeriesError
+from n2b_ct.io.dicom.duplicates import resolve_duplicates
 from n2b_ct.io.dicom.examine import EXAMINE, findings
-from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.reading.attribution import attribute
-from n2b_ct.io.dicom.reading.grouping import Group, group_slices, instance_ref, series_ref
+from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref
 from n2b_ct.io.dicom.reading.header import SliceHeader
 from n2b_ct.io.dicom.reading.listing import list_files
+from n2b_ct.io.dicom.reading.parts import tell_apart
 from n2b_ct.io.dicom.reading.repair import repair_missing_uids
 from n2b_ct.io.dicom.reasons import action_of
-from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import about
 from n2b_ct.io.sandbox.pool import shared_sandbox
@@ -65,13 +62,14 @@ def scan(
     records += [one for one in found if isinstance(one, FileRecord)]
     if repair_uids:
         headers = repair_missing_uids(headers)
-    unique, clashes = _resolve_duplicates(headers)
+    unique, clashes = resolve_duplicates(headers)
     groups, scouts = group_slices(unique)
-    records += clashes + [_refused(scout, "localizer", "its orientation crosses the series") for scout in scouts]
+    clashes += [(scout, "localizer", "its orientation crosses the series") for scout in scouts]
+    records += [_refused(*clash) for clash in clashes]
     used = [one for group in groups for one in group]
     records += [FileRecord(one.path, "used", series=public_uid(one.series_instance_uid)) for one in used]
     attributed = attribute(_one_each(records), Path(root), listed.empty_folders)
-    return ScanResult(tuple(map(series_ref, groups)), attributed)
+    return ScanResult(tuple(tell_apart([*map(series_ref, groups)])), attributed)
 
 
 def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -> Iterator[SliceHeader | FileRecord]:
@@ -85,47 +83,6 @@ def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -
             yield from findings(outcome)
         if progress is not None:
             progress(n_done, len(paths), "reading headers")
-
-
-def _resolve_duplicates(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], list[FileRecord]]:
-    """Keep the first of equal images; refuse all files that claim one UID with different pixels."""
-    claims: dict[str, dict[Path, Group]] = defaultdict(lambda: defaultdict(list))
-    for header in headers:
-        claims[header.sop_instance_uid][header.path].append(header)
-    unique: list[SliceHeader] = []
-    records: list[FileRecord] = []
-    for claimants in claims.values():
-        first, *others = claimants.values()
-        if all(_is_same_image(first, other) for other in others):
-            unique += first
-            records += [_refused(other[0], "duplicate", f"the same image as {first[0].path.name}") for other in others]
-        else:
-            records += _conflict([frames[0] for frames in claimants.values()])
-    return unique, records
-
-
-def _is_same_image(one: Group, other: Group) -> bool:
-    """Same bytes, or the same place and HU in another encoding, frame by frame; what cannot be decoded differs."""
-    if content_digest(one[0].path) == content_digest(other[0].path):
-        return True
-    return len(one) == len(other) and all(map(_is_same_slice, one, other))
-
-
-def _is_same_slice(one: SliceHeader, other: SliceHeader) -> bool:
-    if (one.position_mm, one.orientation) != (other.position_mm, other.orientation):
-        return False
-    try:
-        return np.array_equal(read_slice(instance_ref(one, 0.0)).hu, read_slice(instance_ref(other, 0.0)).hu)
-    except SeriesError:
-        return False
-
-
-def _conflict(claimants: Sequence[SliceHeader]) -> list[FileRecord]:
-    names = ", ".join(claimant.path.name for claimant in claimants[:3])
-    detail = explain(
-        "SOPInstanceUID", "must name one image", f"{len(claimants)} ({names})", "scan one folder at a time"
-    )
-    return [_refused(claimant, "duplicate_conflict", detail) for claimant in claimants]
 
 
 def _one_each(records: Iterable[FileRecord]) -> tuple[FileRecord, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,7 +169,7 @@ def slice_names(source: SeriesRef) -> dict[SliceKey, Path]:
 
     Names are made of the sources' file names and of frame numbers, never of a tag's text.
     """
-    shared_dir = os.path.commonpath([one.path.parent for one in source.instances])
+    shared_dir = source.shared_directory
     stems = Counter(path.with_suffix("") for path in {one.path for one in source.instances})
     names: dict[SliceKey, Path] = {}
     for one in source.instances:
@@ -188,9 +187,10 @@ def derived_uids(source: SeriesRef, derivation: Derivation) -> dict[Path, str]:
     Returns:
         UID by path relative to the derived series' folder, in the order of the slices.
     """
-    names = slice_names(source)
+    names, shared = slice_names(source), SeriesContext.of(source, derivation).instance_marks
     return {
-        names[str(one.path), one.frame_number]: derivation.uid("instance", *_marks(one)) for one in source.instances
+        names[str(one.path), one.frame_number]: derivation.uid("instance", *_marks(one), *shared)
+        for one in source.instances
     }
 
 

@@ -27,8 +27,18 @@ def place_along(position_mm: Sequence[float], normal: np.ndarray) -> float:
 
 def most_at_one_place(places_mm: Sequence[float]) -> int:
     """Count the slices of the place that has the most."""
-    ends_run = np.append(np.diff(np.sort(places_mm)) >= SAME_PLACE_MM, True)
-    return int(np.diff(np.flatnonzero(ends_run), prepend=-1).max())
+    ends = np.flatnonzero(_ends_place(places_mm))
+    return int(np.diff(ends, prepend=-1).max())
+
+
+def n_places(places_mm: Sequence[float]) -> int:
+    """Count the places of slices, one for all that share it."""
+    return int(_ends_place(places_mm).sum())
+
+
+def _ends_place(places_mm: Sequence[float]) -> np.ndarray:
+    """Which of the sorted places is the last at its place, bool ``[slices]``."""
+    return np.append(np.diff(np.sort(places_mm)) >= SAME_PLACE_MM, True)
 
 
 def spacing_problems(places_mm: Sequence[float]) -> tuple[str, ...]:

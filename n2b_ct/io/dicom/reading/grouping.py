@@ -4,124 +4,74 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from operator import methodcaller
 
 import numpy as np
 
+from n2b_ct.io.dicom.reading.clusters import orientation_labels, spacing_labels
+from n2b_ct.io.dicom.reading.constancy import variations
 from n2b_ct.io.dicom.reading.geometry import (
+    SAME_PLACE_MM,
     missing_after_mm,
     most_at_one_place,
+    n_places,
     place_along,
     slice_normal,
     spacing_problems,
     tilt_problem,
 )
-from n2b_ct.io.dicom.reading.header import PASS_MARKS, SliceHeader, digest_key
+from n2b_ct.io.dicom.reading.header import PASS_MARKS, TIMES, SliceHeader, digest_key, study_key
+from n2b_ct.io.dicom.reading.parts import PATIENT, known, marks_of
 from n2b_ct.io.dicom.reading.vouch import ASSUMED_HU
 from n2b_ct.io.series import InstanceRef, SeriesRef
 
 Group = list[SliceHeader]
+_Labels = Callable[[Group], Sequence[Hashable]]
+
+_EQUIPMENT = ("SeriesNumber", "Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
 _N_SCOUT_SLICES_MAX = 3
-_TIMES = frozenset(("TriggerTime", "AcquisitionTime", "AcquisitionDateTime"))
 _SCOUT_COSINE = np.cos(np.radians(45.0))
 
 
 def group_slices(headers: Iterable[SliceHeader]) -> tuple[list[Group], Group]:
     """Split slices into series; also return the scouts that only their orientation betrays.
 
-    One series shares study, series, size, orientation, frame of reference and stack. (RescaleType is HU or
-    absent, which means HU, in every slice that comes here.) Passes over the same places split it further.
+    One series shares study, series, patient, size, orientation, frame of reference, stack, pixel spacing, equipment and
+    kernel. (RescaleType is HU or absent, which means HU, in every slice that comes here, or somebody vouched for it.)
+    Passes over the same places split it further. What else varies is ordinary, and told as a problem.
     """
-    groups = _split(headers, _series_key)
-    scouts = [header for group in groups if _is_scout(group, groups) for header in group]
-    kept = [group for group in groups if not _is_scout(group, groups)]
-    parts = [part for group in kept for part in _split_repeats(group, PASS_MARKS)]
+    slices = list(headers)
+    images = _split(slices, [_image_key(header) for header in slices])
+    planes = _split_all(images, [*map(_known, PATIENT), _frames_of_reference, _orientations])
+    is_scout = _scouts(planes)
+    scouts = [header for plane, found in zip(planes, is_scout, strict=True) if found for header in plane]
+    kept = [plane for plane, found in zip(planes, is_scout, strict=True) if not found]
+    same = _split_all(kept, [_spacings, *map(_unless_of_every_slice, _EQUIPMENT)])
+    parts = [part for group in same for part in _split_repeats(group, PASS_MARKS)]
     return sorted(parts, key=lambda part: min(header.path for header in part)), scouts
 
 
 def series_ref(group: Sequence[SliceHeader]) -> SeriesRef:
     """Describe one group: its slices sorted by place along the normal, never by name or number."""
-    normal = slice_normal(group[0].orientation)
+    normal = slice_normal(min(header.orientation for header in group))
     ordered = sorted(group, key=lambda header: _order(header, normal))
     first = ordered[0]
     places_mm = [place_along(header.position_mm, normal) for header in ordered]
+    patient_id, issuer = (known(ordered, keyword) for keyword in PATIENT[:2])
+    varying = variations(ordered, places_mm, normal)
     return SeriesRef(
         series_instance_uid=first.series_instance_uid,
         study_instance_uid=first.study_instance_uid,
-        patient_key=first.patient_key or digest_key("study", first.study_instance_uid),
+        patient_key=digest_key(patient_id, issuer) if patient_id else study_key(first.study_instance_uid),
         description=first.facts.get("SeriesDescription", ""),
         rows=first.rows,
         cols=first.cols,
-        pixel_spacing_mm=first.pixel_spacing_mm,
+        pixel_spacing_mm=next((one.pixel_spacing_mm for one in ordered if one.pixel_spacing_mm), None),
         orientation=first.orientation,
         instances=tuple(map(instance_ref, ordered, places_mm)),
-        problems=_problems(ordered, places_mm, normal),
-        facts=_facts(first, places_mm),
+        problems=tuple(dict.fromkeys([*_problems(ordered, places_mm, normal), *varying])),
+        facts={**first.facts, **_missing(places_mm), **varying},
+        marks=marks_of(ordered),
     )
-
-
-def _order(header: SliceHeader, normal: np.ndarray) -> tuple[float, str, int]:
-    """By place; slices that share one by file and frame."""
-    return place_along(header.position_mm, normal), str(header.path), header.frame_number or 0
-
-
-def _series_key(header: SliceHeader) -> Hashable:
-    return (
-        header.study_instance_uid,
-        header.series_instance_uid,
-        header.rows,
-        header.cols,
-        header.rounded_orientation,
-        header.frame_of_reference_uid,
-        header.stack_id,
-    )
-
-
-def _split(headers: Iterable[SliceHeader], key: Callable[[SliceHeader], Hashable]) -> list[Group]:
-    groups: dict[Hashable, Group] = defaultdict(list)
-    for header in headers:
-        groups[key(header)].append(header)
-    return list(groups.values())
-
-
-def _split_repeats(group: Group, marks: Sequence[str]) -> list[Group]:
-    """Split slices that share places by the first mark that makes passes of them, then by the next ones.
-
-    A group that no mark splits stays whole; its problem says so.
-    """
-    n_at_one_place = most_at_one_place(_places_mm(group))
-    if n_at_one_place == 1:
-        return [group]
-    for number, mark in enumerate(marks, start=1):
-        parts = _split(group, methodcaller("pass_mark", mark))
-        if len(parts) > 1 and _are_passes(parts, n_at_one_place, mark):
-            return [piece for part in parts for piece in _split_repeats(part, marks[number:])]
-    return [group]
-
-
-def _are_passes(parts: Sequence[Group], n_at_one_place: int, mark: str) -> bool:
-    """Whether every part goes over places of its own.
-
-    A time may be another one for every slice or every turn: it tells passes apart only where it has as many
-    values as slices share a place. A number for every slice tells nothing either, unless all share one place.
-    """
-    if mark in _TIMES:
-        return len(parts) == n_at_one_place
-    return len(parts) <= n_at_one_place or all(len(set(_places_mm(part))) > 1 for part in parts)
-
-
-def _places_mm(group: Group) -> list[float]:
-    normal = slice_normal(group[0].orientation)
-    return [place_along(header.position_mm, normal) for header in group]
-
-
-def _is_scout(group: Group, groups: Sequence[Group]) -> bool:
-    """A few slices of a series that look across its majority (PS3.3 C.8.2.1.1.1 without the word)."""
-    own = group[0]
-    siblings = [other for other in groups if other[0].series_instance_uid == own.series_instance_uid]
-    majority = max(siblings, key=len)
-    cosine = abs(slice_normal(own.orientation) @ slice_normal(majority[0].orientation))
-    return len(group) <= _N_SCOUT_SLICES_MAX and len(group) < len(majority) and bool(cosine < _SCOUT_COSINE)
 
 
 def instance_ref(header: SliceHeader, place_mm: float) -> InstanceRef:
@@ -138,15 +88,146 @@ def instance_ref(header: SliceHeader, place_mm: float) -> InstanceRef:
     )
 
 
+def _order(header: SliceHeader, normal: np.ndarray) -> tuple[float, str, int]:
+    """By place; slices that share one by file and frame."""
+    return place_along(header.position_mm, normal), str(header.path), header.frame_number or 0
+
+
+# ── What makes another series ──
+
+
+def _image_key(header: SliceHeader) -> Hashable:
+    return (
+        header.study_instance_uid,
+        header.series_instance_uid,
+        header.rows,
+        header.cols,
+        header.stack_id,
+    )
+
+
+def _known(keyword: str) -> _Labels:
+    """Label slices by an attribute; those that lack it belong to the others where these agree."""
+    return lambda group: _where_known([header.constant(keyword) for header in group])
+
+
+def _frames_of_reference(group: Group) -> Sequence[Hashable]:
+    return _where_known([header.frame_of_reference_uid for header in group])
+
+
+def _where_known(values: Sequence[str]) -> Sequence[str]:
+    return [""] * len(values) if len(set(values) - {""}) <= 1 else values
+
+
+def _unless_of_every_slice(keyword: str) -> _Labels:
+    """Label slices by an attribute, unless it changes with every slice: then it says nothing about series."""
+
+    def labels(group: Group) -> Sequence[Hashable]:
+        found = _known(keyword)(group)
+        changes_always = len(found) > 2 and len(set(found)) == len(found)
+        return [""] * len(found) if changes_always else found
+
+    return labels
+
+
+def _orientations(group: Group) -> Sequence[Hashable]:
+    return orientation_labels([header.orientation for header in group])
+
+
+def _spacings(group: Group) -> Sequence[Hashable]:
+    return spacing_labels([header.pixel_spacing_mm for header in group])
+
+
+def _split_all(groups: Iterable[Group], labels: Iterable[_Labels]) -> list[Group]:
+    """Split groups by one thing after the other, so that what a slice lacks is looked for among its own."""
+    found = list(groups)
+    for labels_of in labels:
+        found = [part for group in found for part in _split(group, labels_of(group))]
+    return found
+
+
+def _split(headers: Group, labels: Sequence[Hashable]) -> list[Group]:
+    groups: dict[Hashable, Group] = defaultdict(list)
+    for header, label in zip(headers, labels, strict=True):
+        groups[label].append(header)
+    return list(groups.values())
+
+
+# ── Passes over the same places ──
+
+
+def _split_repeats(group: Group, marks: Sequence[str]) -> list[Group]:
+    """Split slices that share places by the first mark that makes passes of them, then by the next ones.
+
+    A group that no mark splits stays whole; its problem says so.
+    """
+    n_at_one_place = most_at_one_place(_places_mm(group))
+    if n_at_one_place == 1:
+        return [group]
+    for number, mark in enumerate(marks, start=1):
+        parts = _split(group, [header.pass_mark(mark) for header in group])
+        if len(parts) > 1 and _are_passes(parts, n_at_one_place, mark):
+            return [piece for part in parts for piece in _split_repeats(part, marks[number:])]
+    return [group]
+
+
+def _are_passes(parts: Sequence[Group], n_at_one_place: int, mark: str) -> bool:
+    """Whether every part goes over places of its own.
+
+    A time may be another one for every slice or every turn: it tells passes apart only where it has as many
+    values as slices share a place. A tube voltage may change along the patient: it does where all its values have the
+    same places. A number for every slice tells nothing either, unless all share one place.
+    """
+    if mark in TIMES:
+        return len(parts) == n_at_one_place
+    if mark == "KVP":
+        return _share_places(parts)
+    return len(parts) <= n_at_one_place or all(n_places(_places_mm(part)) > 1 for part in parts)
+
+
+def _share_places(parts: Sequence[Group]) -> bool:
+    first, *others = [np.sort(_places_mm(part)) for part in parts]
+    return all(other.shape == first.shape and np.abs(other - first).max() < SAME_PLACE_MM for other in others)
+
+
+def _places_mm(group: Group) -> list[float]:
+    normal = slice_normal(group[0].orientation)
+    return [place_along(header.position_mm, normal) for header in group]
+
+
+# ── Scouts ──
+
+
+def _scouts(planes: Sequence[Group]) -> list[bool]:
+    """Which groups are a few slices of a series that look across its majority (PS3.3 C.8.2.1.1.1 without the word)."""
+    majorities: dict[Hashable, Group] = {}
+    for plane in planes:
+        majorities[_series_key(plane)] = max(majorities.get(_series_key(plane), plane), plane, key=len)
+    return [_is_scout(plane, majorities[_series_key(plane)]) for plane in planes]
+
+
+def _series_key(group: Group) -> Hashable:
+    return (group[0].series_instance_uid, *(known(group, keyword) for keyword in PATIENT))
+
+
+def _is_scout(group: Group, majority: Group) -> bool:
+    if len(group) > _N_SCOUT_SLICES_MAX or len(group) >= len(majority):
+        return False
+    cosine = abs(slice_normal(group[0].orientation) @ slice_normal(majority[0].orientation))
+    return bool(cosine < _SCOUT_COSINE)
+
+
+# ── What to know ──
+
+
 def _problems(ordered: Sequence[SliceHeader], places_mm: Sequence[float], normal: np.ndarray) -> tuple[str, ...]:
     positions_mm = np.array([header.position_mm for header in ordered])
     of_slices = [code for header in ordered for code in header.problems]
-    of_tilt = tilt_problem(positions_mm, normal, ordered[0].tilt_degrees)
+    of_tilt = tilt_problem(positions_mm, normal, ordered[0].tilt_degrees or 0.0)
     return tuple(dict.fromkeys([*spacing_problems(places_mm), *of_tilt, *of_slices]))
 
 
-def _facts(first: SliceHeader, places_mm: Sequence[float]) -> dict[str, str]:
+def _missing(places_mm: Sequence[float]) -> dict[str, str]:
     if "missing_slices" not in spacing_problems(places_mm):
-        return dict(first.facts)
-    places = ", ".join(f"{place_mm:g}" for place_mm in missing_after_mm(places_mm))
-    return {**first.facts, "missing after (mm)": places}
+        return {}
+    return {"missing after (mm)": ", ".join(f"{place_mm:g}" for place_mm in missing_after_mm(places_mm))}

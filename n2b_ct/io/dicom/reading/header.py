@@ -43,20 +43,36 @@ FACTS = (
     "XRayTubeCurrent",
     "ExposureModulationType",
 )
+# What the Standard has once for all slices of a series (PS3.3 A.1.2 and the modules of patient, study, series and
+# equipment), and the kernel, without which a series has no one noise texture
+CONSTANTS = (
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientName",
+    "StudyDate",
+    "SeriesNumber",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ConvolutionKernel",
+)
 # What may tell passes over one place apart, surest first
 PASS_MARKS = (
     "AcquisitionNumber",
     "TemporalPositionIdentifier",
     "TemporalPositionIndex",
     "NominalPercentageOfCardiacPhase",
+    "KVP",
+    "SeriesDescription",
     "TriggerTime",
     "AcquisitionTime",
     "AcquisitionDateTime",
 )
+TIMES = frozenset(("TriggerTime", "AcquisitionTime", "AcquisitionDateTime"))
 _CHARACTER_SETS = frozenset(map(str.upper, filter(None, python_encoding)))
 _N_FACT_CHARACTERS = 64
 _SQUARE_TOLERANCE = 1e-3
-_ORIENTATION_DECIMALS = 3  # jitter of a cosine is below, any real turn is above
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +82,16 @@ class SliceHeader:
     Attributes:
         path: The file.
         sop_instance_uid, series_instance_uid, study_instance_uid: Opaque strings, empty if absent.
-        patient_key: Digest of the patient's identifiers, empty if the file has none.
         rows, cols: Size.
         position_mm: ImagePositionPatient.
         orientation: ImageOrientationPatient as written.
         pixel_spacing_mm: PixelSpacing (between rows, between columns), if present.
         frame_of_reference_uid: FrameOfReferenceUID, empty if absent.
+        constants: The values of ``CONSTANTS``, empty where absent: digests of what names a patient, else text without
+            case and double spaces.
         pass_marks: The values of ``PASS_MARKS`` as text, empty where absent.
-        instance_number, slice_location_mm, tilt_degrees: As in the header, if present.
+        instance_number, slice_location_mm, tilt_degrees, field_of_view_mm: As in the header, if present; the last is
+            ReconstructionDiameter.
         is_compressed: The pixels need a decoder.
         frame_number: Number of the frame within the file, from 1; None for a file of one slice.
         stack_id: StackID of a frame: frames of one stack belong together, those of two do not (PS3.3 C.7.6.16.2.2.4).
@@ -85,17 +103,18 @@ class SliceHeader:
     sop_instance_uid: str
     series_instance_uid: str
     study_instance_uid: str
-    patient_key: str
     rows: int
     cols: int
     position_mm: tuple[float, ...]
     orientation: tuple[float, ...]
     pixel_spacing_mm: tuple[float, float] | None
     frame_of_reference_uid: str
+    constants: tuple[str, ...]
     pass_marks: tuple[str, ...]
     instance_number: int | None
     slice_location_mm: float | None
-    tilt_degrees: float
+    tilt_degrees: float | None
+    field_of_view_mm: float | None
     is_compressed: bool
     frame_number: int | None
     stack_id: str
@@ -106,10 +125,9 @@ class SliceHeader:
         """One of the values that may tell passes over one place apart."""
         return self.pass_marks[PASS_MARKS.index(keyword)]
 
-    @property
-    def rounded_orientation(self) -> tuple[float, ...]:
-        """The orientation as a grouping key, free of jitter and of minus zero."""
-        return tuple(round(cosine, _ORIENTATION_DECIMALS) + 0.0 for cosine in self.orientation)
+    def constant(self, keyword: str) -> str:
+        """One of the values that all slices of a series share."""
+        return self.constants[CONSTANTS.index(keyword)]
 
 
 def slice_header(parsed: Parsed) -> SliceHeader:
@@ -125,17 +143,18 @@ def slice_header(parsed: Parsed) -> SliceHeader:
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         series_instance_uid=text(dataset, "SeriesInstanceUID"),
         study_instance_uid=text(dataset, "StudyInstanceUID"),
-        patient_key=patient_key(parsed),
         rows=int(dataset.Rows),
         cols=int(dataset.Columns),
         position_mm=numbers(dataset, "ImagePositionPatient", 3) or (),
         orientation=numbers(dataset, "ImageOrientationPatient", 6) or (),
         pixel_spacing_mm=None if spacing is None else (spacing[0], spacing[1]),
         frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
-        pass_marks=tuple(lenient_text(dataset, keyword) for keyword in PASS_MARKS),
+        constants=tuple(_constant(dataset, keyword) for keyword in CONSTANTS),
+        pass_marks=tuple(_pass_mark(dataset, keyword) for keyword in PASS_MARKS),
         instance_number=lenient_integer(dataset, "InstanceNumber"),
         slice_location_mm=lenient_number(dataset, "SliceLocation"),
-        tilt_degrees=lenient_number(dataset, "GantryDetectorTilt") or 0.0,
+        tilt_degrees=lenient_number(dataset, "GantryDetectorTilt"),
+        field_of_view_mm=lenient_number(dataset, "ReconstructionDiameter"),
         is_compressed=parsed.transfer_syntax not in NATIVE,
         frame_number=parsed.frame_number,
         stack_id=lenient_text(dataset, "StackID"),
@@ -150,17 +169,34 @@ def _facts(parsed: Parsed) -> dict[str, str]:
     return {keyword: value[:_N_FACT_CHARACTERS] for keyword, value in found.items()}
 
 
+def _constant(dataset: Dataset, keyword: str) -> str:
+    read = text if "PatientID" in keyword else lenient_text
+    value = " ".join(read(dataset, keyword).split())
+    if "Patient" in keyword:
+        return digest_key(value) if value else ""
+    return value.casefold()
+
+
+def _pass_mark(dataset: Dataset, keyword: str) -> str:
+    """A number is the same number however it is written; a time has more digits than a float."""
+    value = None if keyword in TIMES else lenient_number(dataset, keyword)
+    return lenient_text(dataset, keyword) if value is None else f"{value:.17g}"
+
+
 def patient_key(parsed: Parsed) -> str:
-    """Digest the patient's identifiers; empty where there are none."""
-    patient_id = text(parsed.dataset, "PatientID")
-    if not patient_id:
-        return ""
-    return digest_key(patient_id, text(parsed.dataset, "IssuerOfPatientID"))
+    """Digest the patient's identifiers, as a series' are; empty where there is no PatientID."""
+    patient_id, issuer = (_constant(parsed.dataset, keyword) for keyword in ("PatientID", "IssuerOfPatientID"))
+    return digest_key(patient_id, issuer) if patient_id else ""
 
 
 def digest_key(*identifiers: str) -> str:
     """Digest identifiers into 16 hexadecimal characters that can be compared, not read back."""
     return hashlib.sha256("|".join(identifiers).encode()).hexdigest()[:16]
+
+
+def study_key(study_instance_uid: str) -> str:
+    """Stand in for a patient's digest where there is no PatientID: all of one study is one patient then."""
+    return digest_key("study", study_instance_uid)
 
 
 def _own_problems(parsed: Parsed) -> tuple[str, ...]:
@@ -173,6 +209,7 @@ def _own_problems(parsed: Parsed) -> tuple[str, ...]:
         "own_output": is_derived and lenient_text(dataset, "InstanceCreatorUID") == INSTANCE_CREATOR_UID,
         "lossy_source": is_lossy,
         "invalid_uid": not all(is_valid_uid(uid) and has_known_root(uid) for uid in uids if uid),
+        "patient_id_missing": not text(dataset, "PatientID"),
         "pixel_spacing_missing": not text(dataset, "PixelSpacing"),
         "non_square_pixels": _is_oblong(numbers(dataset, "PixelSpacing", 2)),
         "unknown_character_set": not _is_known_character_set(dataset),

@@ -13,6 +13,7 @@ from typing import Any
 
 from n2b_ct import __version__
 from n2b_ct.io.dicom.elements import ADDITION, SMOOTHING
+from n2b_ct.io.dicom.reading.parts import identity
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID, stable_uid
 from n2b_ct.io.dicom.writing.options import WriteOptions
 from n2b_ct.io.series import SeriesRef
@@ -106,6 +107,7 @@ class SeriesContext:
         derived_series_uid: SeriesInstanceUID of all derived slices.
         has_repaired_uids: The source lacked UIDs, so it cannot be referred to.
         instance_uids: SOPInstanceUID by file, for slices whose data set lacks it.
+        instance_marks: What decides the UIDs of derived images beside the sources', where other series repeat those.
     """
 
     study_instance_uid: str
@@ -113,16 +115,23 @@ class SeriesContext:
     derived_series_uid: str
     has_repaired_uids: bool = False
     instance_uids: dict[str, str] = field(default_factory=dict)
+    instance_marks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, series: SeriesRef, derivation: Derivation) -> SeriesContext:
-        """Make the context of a scanned series."""
+        """Make the context of a scanned series.
+
+        What shares UIDs with another series by mistake gets derived UIDs of its own; nobody else's change.
+        """
+        marks = identity(series)
+        is_repeated = "sop_uid_repeated" in series.problems
         return cls(
             study_instance_uid=series.study_instance_uid,
             series_instance_uid=series.series_instance_uid,
-            derived_series_uid=derivation.uid("series", series.series_instance_uid),
+            derived_series_uid=derivation.uid("series", series.series_instance_uid, *marks),
             has_repaired_uids="repaired_uids" in series.problems,
             instance_uids={str(one.path): one.sop_instance_uid for one in series.instances},
+            instance_marks=(series.study_instance_uid, series.series_instance_uid, *marks) if is_repeated else (),
         )
 
 

@@ -135,7 +135,7 @@ def _put_identity(
     options = derivation.options
     marks = [mark for source in sources for mark in source.identity]
     put(derived, "SOPClassUID", CT_IMAGE_STORAGE)
-    put(derived, "SOPInstanceUID", derivation.uid("instance", *marks))
+    put(derived, "SOPInstanceUID", derivation.uid("instance", *marks, *context.instance_marks))
     put(derived, "SeriesInstanceUID", context.derived_series_uid)
     put(derived, "InstanceCreatorUID", derivation.operation.creator_uid)
     put(derived, "ContentQualification", options.content_qualification)

@@ -164,6 +164,8 @@ def test_one_uid_for_two_images_refuses_both(tmp_path):
         ({"PixelSpacing": ["0.5", "1e300"]}, "bad_value"),
         ({"PixelSpacing": ["1e-300", "1"]}, "bad_value"),
         ({"ImagePositionPatient": ["0", "0", "1e300"]}, "bad_value"),
+        ({"position_mm": (0, 0, 1e300)}, "bad_value"),
+        ({"position_mm": (1.1e6, 0, 0)}, "bad_value"),
     ],
 )
 def test_a_slice_that_cannot_be_trusted_gets_its_reason(tmp_path, changes, reason):
@@ -370,7 +372,7 @@ def test_real_folders_are_scanned_right(shared_data: Path):
     result = scan(shared_data / "ct_lowdose_pairs")
     assert sorted(len(series) for series in result.series) == [4, 4, 4, 4, 7, 7, 7, 7]
     (head,) = scan(shared_data / "ct_head").series
-    assert head.problems == ("varying_spacing", "gantry_tilt")
+    assert head.problems == ("varying_spacing", "gantry_tilt", "thickness_varies", "acquisition_varies")
     assert len(scan(shared_data / "ct_phantom").series) == 2
 
 
@@ -380,7 +382,7 @@ def test_a_real_series_without_uids_is_refused_or_repaired(shared_data: Path):
     assert reasons(scan(folder)) == {"missing_uid": 20}
     (series,) = scan(folder, repair_uids=True).series
     assert len(series) == 20
-    assert series.problems == ("repaired_uids",)
+    assert series.problems == ("patient_id_missing", "repaired_uids")
 
 
 @pytest.mark.real_data
