@@ -13,6 +13,7 @@ from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from n2b_ct.data.inventory import Inventory
+    from n2b_ct.data.patterns import Pattern
     from n2b_ct.io.series import SeriesRef
     from n2b_ct.io.volumes import VolumeInfo
 
@@ -116,13 +117,22 @@ def _exit_code(found: Inventory) -> int:
 
 def _plain(found: Inventory) -> dict[str, Any]:
     """Everything that is known, as JSON values."""
-    patients = list(dict.fromkeys(one.patient_key for one in found.series))
+    from n2b_ct.data.inventory import part_words, patient_numbers
+
+    keys = dict.fromkeys(one.patient_key for one in found.series)
+    patients = {key: number for number, key in enumerate(keys, start=1)}
+    shown = patient_numbers(found.series)
     return {
         "format": 1,
         "series": [
-            _plain_series(one, patients.index(one.patient_key) + 1, len(found.refused(one))) for one in found.series
+            {
+                **_plain_series(one, patients[one.patient_key], len(found.refused(one))),
+                "part": part_words(one, shown),
+            }
+            for one in found.series
         ],
         "volumes": [_plain_volume(one) for one in found.volumes],
+        "patterns": [_plain_pattern(one) for one in found.patterns],
         "files": [record.plain for record in found.records],
     }
 
@@ -150,6 +160,22 @@ def _plain_series(one: SeriesRef, patient: int, n_refused: int) -> dict[str, Any
         "dose_hints": dose_hints(one),
         "facts": one.facts,
         "instances": [str(instance.path) for instance in one.instances],
+    }
+
+
+def _plain_pattern(one: Pattern) -> dict[str, Any]:
+    from n2b_ct.io.dicom.reasons import PATTERNS
+
+    meaning, remedy = PATTERNS[one.code]
+    series = list(dict.fromkeys(series.public_uid for series in one.series))
+    directories = list(dict.fromkeys(str(series.directory) for series in one.series))
+    return {
+        "code": one.code,
+        "meaning": meaning,
+        "remedy": remedy,
+        "n_series": len(one.series),
+        "series": series,
+        "directories": directories,
     }
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import UID
 
-from n2b_ct.data.inventory import Inventory, dose_hints, short_number
+from n2b_ct.data.inventory import Inventory, dose_hints, part_words, patient_numbers, short_number
 from n2b_ct.errors import printable
-from n2b_ct.io.dicom.reasons import ERRORS, PROBLEMS, SKIPS
+from n2b_ct.io.dicom.reasons import ERRORS, PATTERNS, PROBLEMS, SKIPS
 from n2b_ct.io.series import FileRecord, SeriesRef
 from n2b_ct.io.volumes import VolumeInfo
 
@@ -44,6 +44,7 @@ def inventory_lines(found: Inventory, root: Path, width: int, *, all_files: bool
         _series_lines(found, root, width),
         _volume_lines(found.volumes, root, width),
         _problem_lines(found, width),
+        _pattern_lines(found, root, width),
         _unused_lines(found.records, root, width, all_files),
         [_summary(found)],
     ]
@@ -56,10 +57,12 @@ def inventory_lines(found: Inventory, root: Path, width: int, *, all_files: bool
 def _series_lines(found: Inventory, root: Path, width: int) -> list[str]:
     series = found.series
     rows = [_series_row(one) for one in series]
+    patients = patient_numbers(series)
     notes = [
         (
             ("what", _listed([one.description or "no description", _thickness(one), _syntax(one)])),
             ("dose hint", _listed(dose_hints(one))),
+            ("part", _listed(f"{keyword} {text or 'absent'}" for keyword, text in part_words(one, patients).items())),
             ("problems", _listed(_problem(code, one) for code in one.problems)),
             ("refused", _refused(found.refused(one), root)),
             ("folder", _relative(one.directory, root)),
@@ -99,7 +102,8 @@ def _syntax(one: SeriesRef) -> str:
 
 def _problem(code: str, one: SeriesRef) -> str:
     gaps = one.facts.get("missing after (mm)", "")
-    return f"{code} (after {gaps} mm)" if code == "missing_slices" and gaps else code
+    detail = f"after {gaps} mm" if code == "missing_slices" and gaps else one.facts.get(code, "")
+    return f"{code} ({detail})" if detail else code
 
 
 def _refused(records: Sequence[FileRecord], root: Path) -> str:
@@ -164,6 +168,18 @@ def _problem_lines(found: Inventory, width: int) -> list[str]:
     return ["problems", *lines] if lines else []
 
 
+def _pattern_lines(found: Inventory, root: Path, width: int) -> list[str]:
+    """Say what the series together show, with what to do about it."""
+    lines = ["patterns"] if found.patterns else []
+    for one in found.patterns:
+        meaning, remedy = PATTERNS[one.code]
+        start = f"{_INDENT}{one.code}, {len(one.series)} series: "
+        lines += _fold(f"{meaning}; {remedy}", start, width, hang=8)
+        names = dict.fromkeys(_relative(series.directory, root) for series in one.series)
+        lines += _fold(printable(_examples(list(names))), " " * 8, width)
+    return lines
+
+
 def _unused_lines(records: Sequence[FileRecord], root: Path, width: int, all_files: bool) -> list[str]:
     groups: dict[tuple[str, str], list[FileRecord]] = {}
     for record in records:
@@ -184,9 +200,8 @@ def _group_lines(
     if all_files:
         texts = (f"{_relative(one.path, root)}{f': {one.detail}' if one.detail else ''}" for one in records)
         return lines + [line for text in texts for line in _fold(printable(text), " " * 8, width, hang=12)]
-    names = [_relative(one.path, root) for one in records[:_N_EXAMPLES]]
-    more = ["…"] if len(records) > _N_EXAMPLES else []
-    return lines + _fold(printable(", ".join(names + more)), " " * 8, width)
+    names = [_relative(one.path, root) for one in records[: _N_EXAMPLES + 1]]
+    return lines + _fold(printable(_examples(names)), " " * 8, width)
 
 
 def _summary(found: Inventory) -> str:
@@ -199,6 +214,11 @@ def _summary(found: Inventory) -> str:
 
 
 # ── Words ──
+
+
+def _examples(names: Sequence[str]) -> str:
+    more = ["…"] if len(names) > _N_EXAMPLES else []
+    return ", ".join([*names[:_N_EXAMPLES], *more])
 
 
 def _counted(n: int, what: str) -> str:

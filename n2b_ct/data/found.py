@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,16 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.config.patterns import checked_pattern, is_found
+from n2b_ct.data.indexing import selectors
 from n2b_ct.data.manifest import Manifest, SeriesEntry
 from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.dicom.read import decodable, read_series
+from n2b_ct.io.dicom.reading.header import study_key
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import SKIP_BAD_SLICES, Refusals, SeriesRead, require_whole, with_gaps
 from n2b_ct.io.series import FileRecord, InstanceRef, SeriesRef
 from n2b_ct.io.volumes import examine_volume, is_volume, read_volume
 
-Scans = dict[tuple[str, bool, bool], ScanResult]
+Scans = dict[tuple[str, bool, bool], "_Scanned"]
 """Of folders, with and without repaired UIDs and assumed HU."""
 
 
@@ -35,6 +38,7 @@ class FoundSeries:
         size_px: (rows, cols).
         hu_offset: What must be added to a volume's values to get HU.
         assume_hu: Somebody vouches for a volume's values.
+        study_key: Digest that series of one study share; a series without PatientID has it as ``patient_key`` too.
         refused: Files of the series that cannot be used and were left out, as that was asked for.
     """
 
@@ -46,6 +50,7 @@ class FoundSeries:
     size_px: tuple[int, int]
     hu_offset: float = 0.0
     assume_hu: bool = False
+    study_key: str = ""
     refused: tuple[FileRecord, ...] = ()
 
     def __len__(self) -> int:
@@ -80,6 +85,22 @@ class FoundSeries:
             remedy = "leave the data alone while they are in use"
             raise DataError(explain(f"series {self.name}", f"must still be {wanted}", got, remedy))
         return hu
+
+
+class _Scanned:
+    """A scan of one folder, whose series are looked up by what ``index`` writes of them, not one by one."""
+
+    def __init__(self, result: ScanResult) -> None:
+        self.result = result
+        self.refusals = Refusals(result.records)
+        self._by_selector: dict[frozenset[tuple[str, str]], list[SeriesRef]] = defaultdict(list)
+        for one, where in zip(result.series, selectors(result.series), strict=True):
+            self._by_selector[frozenset(where.items())].append(one)
+
+    def offered(self, entry: SeriesEntry) -> Sequence[SeriesRef]:
+        """The series that an entry may mean."""
+        own = self._by_selector.get(frozenset(entry.where.items())) if entry.where else None
+        return own or self.result.series
 
 
 def find_series(
@@ -147,8 +168,8 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_b
         return _found_volume(name, entry, path)
     key = (entry.path, entry.repair_uids, entry.assume_hu)
     if key not in scans:
-        scans[key] = scan(path, repair_uids=entry.repair_uids, assume_hu=entry.assume_hu)
-    candidates = [series for series in scans[key].series if _matches(series, entry)]
+        scans[key] = _Scanned(scan(path, repair_uids=entry.repair_uids, assume_hu=entry.assume_hu))
+    candidates = [series for series in scans[key].offered(entry) if _matches(series, entry)]
     if len(candidates) != 1:
         wanted = ", ".join(f"{keyword}~{pattern}" for keyword, pattern in entry.where.items()) or "one CT series"
         raise DataError(
@@ -156,22 +177,22 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_b
                 f"series {name} in {path}",
                 f"must match exactly one series ({wanted})",
                 len(candidates),
-                _remedy(scans[key], candidates),
+                _remedy(scans[key].result, candidates),
             )
         )
-    whole = _without_bad_slices(name, candidates[0], scans[key].records, skip_bad_slices=skip_bad_slices)
+    whole = _without_bad_slices(name, candidates[0], scans[key].refusals, skip_bad_slices=skip_bad_slices)
     return _found_dicom(name, entry, _sorted_as(whole[0], manifest.order), whole[1])
 
 
 def _without_bad_slices(
-    name: str, series: SeriesRef, records: Sequence[FileRecord], *, skip_bad_slices: bool
+    name: str, series: SeriesRef, refusals: Refusals, *, skip_bad_slices: bool
 ) -> tuple[SeriesRef, tuple[FileRecord, ...]]:
     """The series as it can be used, and what was refused of it.
 
     Raises:
         DataError: Something was, and may not be left out; or nothing remains.
     """
-    refused = Refusals(records).of(series)
+    refused = refusals.of(series)
     try:
         require_whole(series, refused, skip_bad_slices=skip_bad_slices)
         return decodable(series, refused) if skip_bad_slices else (series, refused)
@@ -187,12 +208,17 @@ def _remedy(result: ScanResult, candidates: Sequence[SeriesRef]) -> str:
 
 
 def _matches(series: SeriesRef, entry: SeriesEntry) -> bool:
-    facts = {
-        **series.facts,
-        "SeriesDescription": series.description,
-        "SeriesInstanceUID": series.series_instance_uid,
-    }
-    return all(is_found(checked_pattern(where), facts.get(keyword, "")) for keyword, where in entry.where.items())
+    """Whether all patterns are found; a fact is searched as the first slice has it and as the series is known by it."""
+    own = {"SeriesDescription": series.description, "SeriesInstanceUID": series.series_instance_uid}
+    sources = (own, series.facts, series.marks)
+    return all(
+        any(is_found(checked_pattern(where), text) for text in _texts(keyword, sources))
+        for keyword, where in entry.where.items()
+    )
+
+
+def _texts(keyword: str, sources: Sequence[dict[str, str]]) -> list[str]:
+    return [source[keyword] for source in sources if keyword in source] or [""]
 
 
 def _sorted_as(series: SeriesRef, order: str) -> tuple[SeriesRef, list[InstanceRef]]:
@@ -214,6 +240,7 @@ def _found_dicom(
         tuple(i.position_mm for i in instances),
         series.patient_key,
         (series.rows, series.cols),
+        study_key=study_key(series.study_instance_uid),
         refused=refused,
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.io.series import SeriesRef
+from n2b_ct.io.series import SeriesRef, all_above
 from n2b_ct.io.volumes import VolumeInfo
 
 _DOSE_WORDS = (
@@ -17,6 +18,8 @@ _DOSE_WORDS = (
     (re.compile(r"\bhalf\b", re.IGNORECASE), 0.5),
     (re.compile(r"\bfull\b|\bFD\b|normal.?dose|routine.?dose", re.IGNORECASE), 1.0),
 )
+
+_N_DIGEST_MIN = 2
 
 
 def manifest_for(
@@ -29,7 +32,8 @@ def manifest_for(
 ) -> dict[str, Any]:
     """Describe found series and volumes as a manifest, ready for YAML.
 
-    A series is known again by its folder, and by its SeriesInstanceUID where it shares the folder. Doses are read
+    A series is known again by its folder, by its SeriesInstanceUID where it shares the folder, and by what makes it a
+    part where several series share the UID. Doses are read
     from SeriesDescription and folder names, never from tube current; series with a dose below 1 are proposed as noisy,
     the others as clean.
 
@@ -45,7 +49,8 @@ def manifest_for(
     """
     if not series and not volumes:
         raise DataError(explain(f"folder {root}", "must hold at least one CT series", 0, "see n2b-ct inspect"))
-    entries = {f"series_{number}": _entry(one, series, root) for number, one in enumerate(series, start=1)}
+    described = zip(series, selectors(series), strict=True)
+    entries = {f"series_{number}": _entry(one, where, root) for number, (one, where) in enumerate(described, start=1)}
     entries |= {f"volume_{number}": _volume_entry(one, root, hu_offset) for number, one in enumerate(volumes, start=1)}
     noisy = [key for key, entry in entries.items() if (entry.get("dose") or 1.0) < 1.0]
     return {
@@ -83,12 +88,43 @@ def dose_hint(text: str) -> float | None:
     return None
 
 
-def _entry(one: SeriesRef, every: Sequence[SeriesRef], root: Path) -> dict[str, Any]:
-    folder = one.directory
-    below = [other for other in every if other.directory == folder or folder in other.directory.parents]
+def selectors(series: Sequence[SeriesRef]) -> list[dict[str, str]]:
+    """Give every series the header patterns that single it out in its folder; none where it is alone there."""
+    n_below = Counter(folder for one in series for folder in _folders_above(one))
+    patients: dict[str, set[str]] = defaultdict(set)
+    for one in series:
+        if "Patient" in one.part:
+            patients[one.series_instance_uid].add(one.marks["Patient"])
+    n_characters = {uid: _n_telling_apart(keys) for uid, keys in patients.items()}
+    return [
+        _selector(one, n_characters.get(one.series_instance_uid, 0)) if n_below[one.shared_directory] > 1 else {}
+        for one in series
+    ]
+
+
+def _folders_above(one: SeriesRef) -> set[Path]:
+    """Every folder in which a scan meets slices of a series."""
+    return all_above(one.directories) | one.directories
+
+
+def _selector(one: SeriesRef, n_characters: int) -> dict[str, str]:
+    where = {"SeriesInstanceUID": f"^{re.escape(one.series_instance_uid)}$"}
+    for keyword in one.part:
+        value = one.marks[keyword]
+        where[keyword] = f"^{value[:n_characters]}" if keyword == "Patient" else f"^{re.escape(value)}$"
+    return where
+
+
+def _n_telling_apart(keys: set[str]) -> int:
+    """How many first characters of digests tell them apart: few, so that nobody finds an ID by trying."""
+    return next(n for n in range(_N_DIGEST_MIN, max(map(len, keys)) + 1) if len({key[:n] for key in keys}) == len(keys))
+
+
+def _entry(one: SeriesRef, where: dict[str, str], root: Path) -> dict[str, Any]:
+    folder = one.shared_directory
     entry: dict[str, Any] = {"path": folder.relative_to(root).as_posix()}
-    if len(below) > 1:
-        entry["where"] = {"SeriesInstanceUID": f"^{re.escape(one.series_instance_uid)}$"}
+    if where:
+        entry["where"] = where
     dose = dose_hint(one.description)
     if dose is None:
         dose = dose_hint(folder.name)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from n2b_ct.data.indexing import dose_hint
+from n2b_ct.data.patterns import Pattern, find_patterns
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Refusals
-from n2b_ct.io.series import FileRecord, SeriesRef
+from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
 from n2b_ct.io.volume_records import find_volumes
 from n2b_ct.io.volumes import VolumeInfo
 
@@ -23,11 +25,13 @@ class Inventory:
         series: The DICOM CT series.
         volumes: The NIfTI, NRRD and MetaImage volumes.
         records: One per file, in the order of the paths.
+        patterns: What the series together say about whoever made them.
     """
 
     series: tuple[SeriesRef, ...]
     volumes: tuple[VolumeInfo, ...]
     records: tuple[FileRecord, ...]
+    patterns: tuple[Pattern, ...] = ()
 
     def refused(self, series: SeriesRef) -> tuple[FileRecord, ...]:
         """Files that cannot be used and are, or may be, of a series."""
@@ -65,7 +69,28 @@ def take_inventory(
     """
     found = scan(root, progress, repair_uids=repair_uids, assume_hu=assume_hu)
     volumes = find_volumes(found.records, progress, hu_offset=hu_offset, assume_hu=assume_hu)
-    return Inventory(found.series, volumes.of_ct, volumes.records)
+    return Inventory(found.series, volumes.of_ct, volumes.records, find_patterns(found.series))
+
+
+def part_words(one: SeriesRef, patients: dict[str, int]) -> dict[str, str]:
+    """Name what tells a series from others of its UID, by keyword.
+
+    Args:
+        one: The series.
+        patients: As :func:`patient_numbers` counts them: a patient is never named.
+    """
+    found = {}
+    for keyword in one.part:
+        value = one.marks[keyword]
+        shown = public_uid(value) if "UID" in keyword else value
+        found[keyword] = str(patients[value]) if keyword == "Patient" else shown
+    return found
+
+
+def patient_numbers(series: Iterable[SeriesRef]) -> dict[str, int]:
+    """Count the patients who share a SeriesInstanceUID with others, in the order in which they are met."""
+    met = dict.fromkeys(one.marks["Patient"] for one in series if "Patient" in one.part)
+    return {mark: number for number, mark in enumerate(met, start=1)}
 
 
 def dose_hints(series: SeriesRef) -> tuple[str, ...]:

@@ -245,17 +245,26 @@ def _same_length(full: FoundSeries, low_dose: Sequence[FoundSeries]) -> None:
 
 
 def _refuse_shared_patients(manifest: Manifest, roles: Roles) -> None:
-    trained = {role.series.patient_key for role in (*roles.clean, *roles.noisy)}
-    tested = {role.series.patient_key for role in roles.test}
-    if trained & tested and not manifest.shared_patient:
+    shared = _shared_patients((*roles.clean, *roles.noisy), roles.test)
+    if shared and not manifest.shared_patient:
         raise ConfigError(
             explain(
                 f"manifest {manifest.name}",
                 "training and test slices must come from different patients",
-                f"{len(trained & tested)} shared",
+                f"{len(shared)} shared",
                 "split by patient, or say why not in shared_patient",
             )
         )
+
+
+def _shared_patients(trained: Iterable[RoleSlice], tested: Iterable[RoleSlice]) -> set[str]:
+    """Patients of both, where a series without PatientID may be of any patient of its study."""
+    trained_on, tested_on = (
+        {(role.series.patient_key, role.series.study_key) for role in roles} for roles in (trained, tested)
+    )
+    of_training, of_test = ({patient for patient, _ in keys} for keys in (trained_on, tested_on))
+    studies, test_studies = ({study for _, study in keys} for keys in (trained_on, tested_on))
+    return (of_training & of_test) | (of_training & test_studies) | (studies & of_test)
 
 
 def _is_kept(

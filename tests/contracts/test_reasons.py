@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from n2b_ct.io.dicom.reasons import ERRORS, PROBLEMS, SKIPS, action_of
+from n2b_ct.io.dicom.reasons import ERRORS, PATTERNS, PROBLEMS, SKIPS, action_of
 from tests.bad_input import ROWS
 from tests.conftest import REPOSITORY
 
@@ -29,6 +29,10 @@ def test_the_user_guide_explains_every_code_and_no_other(heading, codes):
     found = documented(heading)
     assert {code: meaning for code, (meaning, _) in found.items()} == codes
     assert [code for code, (_, remedy) in found.items() if not remedy.strip()] == []
+
+
+def test_the_user_guide_explains_every_pattern_and_no_other():
+    assert documented("Patterns of a whole folder") == PATTERNS
 
 
 def test_a_code_either_skips_or_fails():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from n2b_ct.cli import run
-from tests.helpers import make_ct_dataset, save, save_series
+from tests.helpers import make_ct_dataset, save, save_series, water_ramp
 from tests.volume_scenes import ct, labels, pet, save_words
 
 FIELDS = {"path", "action", "reason", "detail", "series", "inferred_series"}
@@ -64,7 +64,7 @@ def test_on_request_every_unused_file_is_listed(messy, capsys):
 def test_the_json_holds_everything(messy, capsys):
     code, text = told(capsys, "inspect", messy, "--assume-hu", "--json")
     values = json.loads(text)
-    assert (code, values["format"], set(values)) == (0, 1, {"format", "series", "volumes", "files"})
+    assert (code, values["format"], set(values)) == (0, 1, {"format", "series", "volumes", "patterns", "files"})
     (series,) = values["series"]
     assert series["positions_mm"] == [0, 2, 4, 8]
     assert (series["n_slices"], series["rows"], series["cols"]) == (4, 24, 32)
@@ -78,6 +78,49 @@ def test_the_json_holds_everything(messy, capsys):
     assert all(set(record) == FIELDS for record in values["files"])
     assert "patient-7" not in text
     assert "Müller" not in text
+
+
+@pytest.fixture
+def shared_uids(tmp_path):
+    """Two patients under one set of UIDs, one of them with two kernels."""
+    folder = tmp_path / "shared"
+    for patient, kernel, first_mm in (("P1", "B30", 0), ("P1", "B60", 1), ("P2", "B30", 0)):
+        positions_mm = [first_mm + 2.0 * k for k in range(3)]
+        stored = water_ramp(first=900 + 100 * len(list(folder.rglob("*"))))
+        uids = {"PatientID": patient, "ConvolutionKernel": kernel, "stored": stored}
+        for k, position_mm in enumerate(positions_mm):
+            dataset = make_ct_dataset(position_mm=(-16, -12, position_mm), sop_uid=f"1.2.{first_mm}.{k}", **uids)
+            save(dataset, folder / patient / f"{kernel}-{k}")
+    return folder
+
+
+def test_series_that_share_a_uid_are_shown_apart_without_a_name(shared_uids, capsys):
+    code, text = told(capsys, "inspect", shared_uids)
+    assert code == 0
+    words = " ".join(text.split())
+    assert words.count("part Patient 1, ConvolutionKernel b30") == 1
+    assert words.count("part Patient 1, ConvolutionKernel b60") == 1
+    assert words.count("part Patient 2, ConvolutionKernel b30") == 1
+    assert "uid_shared_by_patients, 3 series: several patients have one SeriesInstanceUID; nothing: they are" in words
+    assert "study_uid_shared, 3 series:" in words
+    assert "P1, P2" in words
+
+
+def test_the_json_tells_parts_and_patterns(shared_uids, capsys):
+    _, text = told(capsys, "inspect", shared_uids, "--json")
+    values = json.loads(text)
+    parts = [one["part"] for one in values["series"]]
+    assert parts == [
+        {"Patient": "1", "ConvolutionKernel": "b30"},
+        {"Patient": "1", "ConvolutionKernel": "b60"},
+        {"Patient": "2", "ConvolutionKernel": "b30"},
+    ]
+    assert [one["patient"] for one in values["series"]] == [1, 1, 2]
+    patterns = {one["code"]: one for one in values["patterns"]}
+    assert set(patterns) == {"uid_shared_by_patients", "sop_uid_repeated", "study_uid_shared"}
+    assert patterns["uid_shared_by_patients"]["directories"] == [str(shared_uids / name) for name in ("P1", "P2")]
+    assert patterns["sop_uid_repeated"]["n_series"] == 2
+    assert "marks" not in text
 
 
 def test_a_volume_that_may_not_be_hu_is_an_error_until_its_offset_is_told(messy, capsys, monkeypatch):

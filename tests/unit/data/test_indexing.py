@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
 
-from n2b_ct.data.found import find_series
+from n2b_ct.config.yaml_files import write_yaml
+from n2b_ct.data.found import FoundSeries, find_series
 from n2b_ct.data.indexing import dose_hint, manifest_for
-from n2b_ct.data.manifest import Manifest
+from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.errors import DataError
 from n2b_ct.io.dicom.scan import scan
-from tests.helpers import save_series
+from n2b_ct.io.series import SeriesRef
+from tests.helpers import make_ct_dataset, save, save_series, water_ramp
 
 
 def uid(number: int) -> dict[str, str]:
@@ -52,6 +55,75 @@ def test_an_index_reads_back_and_finds_every_series_again(tmp_path):
     again = find_series(manifest, tmp_path, list(manifest.series))
     assert [one.source.series_instance_uid for one in again.values()] == [one.series_instance_uid for one in found]
     assert sorted(one.dose or 0 for one in again.values()) == [0, 0.25, 0.5, 1.0]
+
+
+def slices(folder: Path, name: str, first_mm: float = 0.0, **changes: object) -> None:
+    """Three slices whose instances nobody else has."""
+    for k in range(3):
+        sop_uid = f"2.25.{zlib.crc32(f'{folder.name}/{name}{k}'.encode())}"
+        place = {"position_mm": (-16.0, -12.0, first_mm + 2.0 * k), "sop_uid": sop_uid}
+        stored = water_ramp(first=800 + zlib.crc32(f"{folder.name}{name}{k}".encode()) % 1000)
+        save(make_ct_dataset(**{"stored": stored, **place, **changes}), folder / f"{name}{k}")
+
+
+def read_back(root: Path) -> tuple[list[SeriesRef], dict[str, FoundSeries], Manifest]:
+    """What a scan finds, and what a manifest that was written and read again finds."""
+    found = scan(root).series
+    write_yaml(manifest_for(found, root, "mine"), root / "mine.yaml")
+    manifest = load_manifest(root / "mine.yaml")
+    return list(found), find_series(manifest, root, list(manifest.series)), manifest
+
+
+def paths(series: SeriesRef) -> list[Path]:
+    return [one.path for one in series.instances]
+
+
+@pytest.mark.parametrize(
+    ("changes", "keywords"),
+    [
+        ([{}, {"ConvolutionKernel": "B60 (x+y)"}], {"ConvolutionKernel"}),
+        ([{}, {"ConvolutionKernel": "B3"}, {"ConvolutionKernel": ""}], {"ConvolutionKernel"}),
+        ([{}, {"PixelSpacing": ["0.7", "0.7"]}, {"PixelSpacing": None}], {"PixelSpacing"}),
+        ([{}, {"stored": water_ramp(30, 30)}], {"Rows", "Columns"}),
+        ([{}, {"orientation": (0, 1, 0, 0, 0, -1)}], {"ImageOrientationPatient"}),
+        ([{}, {"FrameOfReferenceUID": "1.2.3.4"}], {"FrameOfReferenceUID"}),
+        ([{}, {"AcquisitionNumber": 2}, {"AcquisitionNumber": 3}], {"AcquisitionNumber"}),
+        ([{}, {"PatientID": "P2"}, {"PatientID": ""}], {"Patient"}),
+        ([{}, {"study_uid": "1.2.3"}], {"StudyInstanceUID", "FrameOfReferenceUID"}),
+        ([{}, {"SeriesNumber": 33, "ConvolutionKernel": "B60"}], {"SeriesNumber", "ConvolutionKernel"}),
+    ],
+)
+def test_parts_of_one_uid_are_told_apart_by_what_makes_them_parts(tmp_path, changes, keywords):
+    for number, change in enumerate(changes):
+        slices(
+            tmp_path / "in", f"part{number}-", 0.0 if "AcquisitionNumber" in str(changes) else 10.0 * number, **change
+        )
+    found, again, manifest = read_back(tmp_path / "in")
+    assert len(found) == len(changes)
+    assert [paths(one.source) for one in again.values()] == [paths(one) for one in found]
+    assert all(set(entry.where) == {"SeriesInstanceUID", *keywords} for entry in manifest.series.values())
+
+
+def test_two_patients_in_two_folders_need_no_pattern_and_in_one_folder_no_id(tmp_path):
+    for number, patient in enumerate(("P1", "P2")):
+        slices(tmp_path / "two" / patient, "x", PatientID=patient)
+        slices(tmp_path / "one", patient, 20.0 * number, PatientID=patient)
+    _, again, manifest = read_back(tmp_path / "two")
+    assert [dict(entry.where) for entry in manifest.series.values()] == [{}, {}]
+    assert len({one.patient_key for one in again.values()}) == 2
+    _, again, manifest = read_back(tmp_path / "one")
+    assert len({one.patient_key for one in again.values()}) == 2
+    assert {len(entry.where["Patient"]) for entry in manifest.series.values()} == {len("^ab")}
+    assert not any(one.patient_key in str(manifest) for one in again.values())
+
+
+def test_a_series_in_several_folders_is_indexed_whole(tmp_path):
+    slices(tmp_path / "in" / "s" / "1", "x")
+    slices(tmp_path / "in" / "s" / "2", "x", 6.0)
+    slices(tmp_path / "in" / "s" / "2" / "other", "y", **uid(8))
+    found, again, manifest = read_back(tmp_path / "in")
+    assert [paths(one.source) for one in again.values()] == [paths(one) for one in found]
+    assert sorted(entry.path for entry in manifest.series.values()) == ["s", "s/2/other"]
 
 
 def test_lower_doses_are_proposed_as_noisy_and_the_others_as_clean(tmp_path):

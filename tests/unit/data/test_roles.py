@@ -252,6 +252,27 @@ def test_one_patient_on_both_sides_is_refused_unless_the_manifest_says_why(on_di
         on_disk[trained] = series(trained)
 
 
+@pytest.mark.parametrize(
+    ("trained", "tested", "is_shared"),
+    [
+        ({"patient_key": "P1"}, {"patient_key": "P2"}, False),
+        ({"patient_key": "P1"}, {"patient_key": "study"}, True),
+        ({"patient_key": "study"}, {"patient_key": "P2"}, True),
+        ({"patient_key": "study"}, {"patient_key": "study"}, True),
+        ({"patient_key": "study"}, {"patient_key": "P2", "study_key": "other"}, False),
+    ],
+)
+def test_a_series_without_patient_may_be_of_any_patient_of_its_study(on_disk, trained, tested, is_shared):
+    on_disk |= {name: series(name) for name in NAMES}
+    for name, keys in (("low", trained), ("other", tested)):
+        on_disk[name] = series(name, **{"study_key": "study", **keys})
+    if is_shared:
+        with pytest.raises(ConfigError, match="must come from different patients, got 1 shared"):
+            assign_roles(manifest_of(BY_SERIES, NAMES), Path())
+    else:
+        assert len(assign_roles(manifest_of(BY_SERIES, NAMES), Path()).test) == 10
+
+
 def test_an_unknown_split_is_said(on_disk):
     with pytest.raises(ConfigError, match=r"data.split: must be a split of set, got other"):
         assign_roles(manifest_of(BY_SERIES, NAMES), Path(), "other")
