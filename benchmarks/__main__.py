@@ -21,6 +21,7 @@ BENCHMARKS = (
     "denoise_network",
     "denoise_job",
     "report_costs",
+    "planning",
     "cluster_throughput",
     "peers",
     "busy_machine",

@@ -124,6 +124,11 @@ def _growth(key: str) -> Callable[[_Document], float]:
     return lambda document: float(document["leaks"]["rows"][-1][key] - document["leaks"]["rows"][0][key])
 
 
+def _planning(step: str, key: str) -> Callable[[_Document], float]:
+    """Of the slower layout of the archive."""
+    return lambda document: max(float(row[key]) for row in document["rows"] if row["step"].startswith(step))
+
+
 def _memory_gib(document: _Document) -> float:
     return max(row["peak_mib"] + sum(row["peak_of_workers_mib"]) for row in document["memory"]["rows"]) / 1024
 
@@ -159,6 +164,9 @@ TARGETS = (
     Target("2,000 slices, peak memory with workers", 1.5, True, "denoise_job", _memory_gib, "GiB"),
     Target("500 series, memory beyond that after 100", 16, True, "denoise_job", _growth("mib"), "MiB"),
     Target("500 series, open files beyond those after 100", 0, True, "denoise_job", _growth("open_files"), "files"),
+    Target("10,000 series: from scan result to plan", 5, True, "planning", _planning("denoise: plan", "seconds"), "s"),
+    Target("its memory", 200, True, "planning", _planning("denoise: plan", "peak_mib"), "MiB"),
+    Target("10,000 series: from scan result to manifest", 5, True, "planning", _planning("index", "seconds"), "s"),
     Target("`n2b-ct --help`", 0.3, True, "denoise_job", _largest("help", "wall_s"), "s"),
     Target("`n2b-ct inspect`, 10,000 files", 15, True, "denoise_job", _largest("inspect", "wall_s"), "s"),
     Target(

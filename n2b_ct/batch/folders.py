@@ -21,7 +21,7 @@ from n2b_ct.batch.volume_job import count_slices
 from n2b_ct.batch.work import Steps, Work
 from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.inference.model import Model
-from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.pictures import is_picture
 from n2b_ct.io.progress import Progress
@@ -79,6 +79,15 @@ def plan_tree(source: Path, output: Path, options: DenoiseOptions) -> TreePlan:
     refuse_overlap(source, output)
     require_encoder(options.write.compression)
     found = scan(source, repair_uids=options.repair_uids, assume_hu=options.assume_hu)
+    return plan_found(found, source, output, options)
+
+
+def plan_found(found: ScanResult, source: Path, output: Path, options: DenoiseOptions) -> TreePlan:
+    """Lay out what a scan found; time and memory grow with the number of series, not with its square.
+
+    Raises:
+        DataError: Nothing to denoise.
+    """
     series = select_series(found.series, options.select)
     wanted = found.records if options.select is None else ()
     volumes = find_volumes(wanted, hu_offset=options.volume_offset_hu, assume_hu=options.assume_hu)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
+from n2b_ct.io.dicom.reading.parts import identity
 from n2b_ct.io.hidden_names import RECORDS_DIR, is_of_system
 from n2b_ct.io.pictures.names import FORMS
-from n2b_ct.io.series import SeriesRef
+from n2b_ct.io.series import SeriesRef, all_above
 from n2b_ct.io.volumes import ENDINGS
 
 
@@ -43,14 +45,16 @@ def mirrored_dirs(series: Sequence[SeriesRef], source: Path, output: Path, volum
     digest of its UID: no path is ever made of a tag's text.
     """
     root = source if source.is_dir() else source.parent
-    folders = [_shared_dir(one) for one in series]
-    uids = [one.series_instance_uid for one in series]
+    folders = [one.shared_directory for one in series]
+    n_in_folder = Counter(folders)
+    n_of_uid = Counter(one.series_instance_uid for one in series)
+    above = all_above([*n_in_folder, *volumes])
     targets = []
     for one, folder in zip(series, folders, strict=True):
         target = output / folder.relative_to(root)
-        crowded = folders.count(folder) > 1 or any(folder in other.parents for other in (*folders, *volumes))
-        is_part = uids.count(one.series_instance_uid) > 1
-        targets.append(target / _subfolder(one, is_part) if crowded else target)
+        is_crowded = n_in_folder[folder] > 1 or folder in above
+        is_part = n_of_uid[one.series_instance_uid] > 1
+        targets.append(target / _subfolder(one, is_part) if is_crowded else target)
     return targets
 
 
@@ -90,13 +94,13 @@ def _is_as_good_as_empty(folder: Path) -> bool:
     return True
 
 
-def _shared_dir(series: SeriesRef) -> Path:
-    """The lowest folder that holds all slices of a series."""
-    return Path(os.path.commonpath([one.path.parent for one in series.instances]))
-
-
 def _subfolder(series: SeriesRef, is_part: bool) -> str:
-    """Name a folder after the series' UID, and after its first slice or frame where the series fell into parts."""
+    """Name a folder after the series' UID, and after its first slice or frame where the series fell into parts.
+
+    Parts whose slices have one UID too are told apart by whatever makes them parts.
+    """
     first = series.instances[0]
     mark = series.series_instance_uid + (f"/{first.sop_instance_uid}/{first.frame_number}" if is_part else "")
+    if is_part and "sop_uid_repeated" in series.problems:
+        mark = "/".join((mark, *identity(series)))
     return f"series-{hashlib.sha256(mark.encode()).hexdigest()[:8]}"

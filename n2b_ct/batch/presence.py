@@ -16,9 +16,8 @@ from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.contents import FoundFile, folder_contents
 from n2b_ct.io.dicom.read import read_slices
-from n2b_ct.io.dicom.reading.header import digest_key
 from n2b_ct.io.dicom.write import derived_uids, slice_names
-from n2b_ct.io.dicom.writing.derivation import Derivation
+from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext
 from n2b_ct.io.output_records import Entry, MadeOf, file_digests, keep_only, read_entries
 from n2b_ct.io.series import FileRecord, SeriesRef
 
@@ -90,7 +89,7 @@ def series_presence(place: Path, series: SeriesRef, derivation: Derivation) -> P
     if not contents:
         return Presence(place, "absent")
     right = {one.name for one in contents if one.is_whole and wanted.get(one.name) == one.sop_instance_uid}
-    series_uid = derivation.uid("series", series.series_instance_uid)
+    series_uid = SeriesContext.of(series, derivation).derived_series_uid
     is_pure = len(right) == len(contents) and all(one.series_instance_uid == series_uid for one in contents)
     lacks = frozenset(wanted.keys() - right) if is_pure else frozenset()
     if is_pure and not lacks:
@@ -136,9 +135,9 @@ def recorded_presence(paths: Sequence[Path], made_of: MadeOf) -> Presence:
 
 def _is_own(file: FoundFile, series: SeriesRef, creator_uid: str, own_uids: Set[str]) -> bool:
     """Whether n2b-ct made a file of this very series and patient, whatever the model and the options."""
-    of_patient = file.patient_key or digest_key("study", series.study_instance_uid)
+    of_patient = file.patient_key in ("", series.patient_key)
     of_series = file.sop_instance_uid in own_uids or file.source_series_uid == series.series_instance_uid
-    return file.creator_uid == creator_uid and of_patient == series.patient_key and of_series
+    return file.creator_uid == creator_uid and of_patient and of_series
 
 
 def _is_recorded(place: Path, path: Path, files: Mapping[str, str], entries: Sequence[Entry]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def prepare_places(places: Sequence[Path], if_present: IfPresent, found: Iterabl
         OutputError: Two inputs want one place, or a place is taken and must not be touched.
     """
     if len(set(places)) < len(places):
-        twice = next(place for place in places if places.count(place) > 1)
+        twice = next(place for place, n in Counter(places).items() if n > 1)
         raise OutputError(explain(f"output {twice}", "must belong to one input only", "two", "denoise them one by one"))
     for place in places:
         recover(place)
