@@ -38,6 +38,7 @@ class FolderSeries:
         normal: Unit vector across the slices, LPS.
         corner_mm: Where the first pixel lies within its slice, along rows and columns, mm.
         read: Slice index to HU, float32 ``[rows, cols]``.
+        patient_key: Digest of PatientID; empty where nothing tells the patient.
         facts: What is recorded of it.
         refused: Its files that were left out.
     """
@@ -51,6 +52,7 @@ class FolderSeries:
     normal: np.ndarray
     corner_mm: np.ndarray
     read: Callable[[int], np.ndarray]
+    patient_key: str = ""
     facts: SeriesRead = _NO_FACTS
     refused: tuple[FileRecord, ...] = ()
 
@@ -182,9 +184,10 @@ def _of_dicom(series: SeriesRef, root: Path, refused: tuple[FileRecord, ...]) ->
         (series.rows, series.cols),
         refused=refused,
     )
-    return _placed(
+    placed = _placed(
         series.short_uid, _below(series.directory, root), series.study_instance_uid, first.affine_lps_mm, found
     )
+    return replace(placed, patient_key="" if "patient_id_missing" in series.problems else series.patient_key)
 
 
 def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, found: FoundSeries) -> FolderSeries:

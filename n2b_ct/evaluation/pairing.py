@@ -64,7 +64,8 @@ def _counterpart(anchor: FolderSeries, offered: Sequence[FolderSeries], n_anchor
         return offered[0]
     of_place = [one for one in offered if one.place == anchor.place]
     of_study = [one for one in offered if anchor.study_uid and one.study_uid == anchor.study_uid]
-    for found in (of_place, of_study):
+    of_patient = [one for one in of_study if one.patient_key == anchor.patient_key]
+    for found in (of_place, of_patient, of_study):
         if len(found) == 1:
             return found[0]
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from n2b_ct.config.yaml_files import write_yaml
+from n2b_ct.config.yaml_files import as_yaml
 from n2b_ct.data.found import FoundSeries, find_series
 from n2b_ct.data.indexing import dose_hint, manifest_for
 from n2b_ct.data.manifest import Manifest, load_manifest
@@ -69,7 +69,7 @@ def slices(folder: Path, name: str, first_mm: float = 0.0, **changes: object) ->
 def read_back(root: Path) -> tuple[list[SeriesRef], dict[str, FoundSeries], Manifest]:
     """What a scan finds, and what a manifest that was written and read again finds."""
     found = scan(root).series
-    write_yaml(manifest_for(found, root, "mine"), root / "mine.yaml")
+    (root / "mine.yaml").write_text(as_yaml(manifest_for(found, root, "mine")))
     manifest = load_manifest(root / "mine.yaml")
     return list(found), find_series(manifest, root, list(manifest.series)), manifest
 

@@ -86,6 +86,8 @@ def test_among_many_series_the_mirrored_place_decides_then_the_study():
     assert match("n2b", anchor, [elsewhere, here], 2)[0].series is here
     moved = replace(here, place="c")
     assert match("n2b", anchor, [elsewhere, moved], 2)[0].series is moved
+    others = [replace(here, place="c", patient_key=patient) for patient in ("P1", "P2")]
+    assert match("n2b", replace(anchor, patient_key="P2"), others, 2)[0].series is others[1]
     found, (line,) = match("n2b", anchor, [elsewhere, replace(elsewhere, place="d")], 2)
     assert found is None
     assert "must have one series of the same place or study, got 2 others" in line
