@@ -20,7 +20,6 @@ from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.read import read_series, read_slice, read_slices
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.dicom.write import DerivedSeriesWriter
-from n2b_ct.io.series import InstanceRef
 from tests.dicom_tools import dcentvfy, dciodvfy, errors, new_complaints, require_tools
 from tests.enhanced_ct import Frame, make_enhanced, make_frames, save_enhanced
 from tests.helpers import make_derivation, save, save_series
@@ -191,7 +190,7 @@ def test_a_path_of_many_frames_does_not_name_a_slice(tmp_path: Path) -> None:
 
 def test_a_file_that_changed_since_the_scan_is_refused(tmp_path: Path) -> None:
     path = save_enhanced(tmp_path / "a", make_frames())
-    last = InstanceRef(path, "1.2.3", 0.0, frame_number=3)
+    last = next(one for one in scan(path).series[0].instances if one.frame_number == 3)
     assert read_slice(last).frame_number == 3
     save_enhanced(path, make_frames((0.0, 2.0)))
     (outcome,) = read_slices([last])

@@ -25,8 +25,8 @@ from tests.iod_check import iod_findings
 
 REAL_FOLDERS = ("ct_clean", "ct_head", "ct_lowdose_pairs", "ct_noisy", "ct_phantom")
 NOT_READ = {
-    "eCT_Supplemental.dcm": "not_grayscale",
-    "no_meta.dcm": "not_dicom",
+    "eCT_Supplemental.dcm": "must be monochrome, got COLOR",
+    "no_meta.dcm": "must hold DICOM, got other content",
 }
 FORMATS = [path.name for path in sorted(SHARED_DATA.glob("formats/*")) if path.name not in NOT_READ]
 

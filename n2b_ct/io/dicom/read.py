@@ -157,7 +157,9 @@ def _from_worker(instance: InstanceRef, outcome: Outcome) -> CTSlice:
 
 def _require_scanned(instance: InstanceRef, dataset: Dataset) -> None:
     """Refuse another image that has come into a file's place since the scan; a blank UID was repaired by then."""
-    if text(dataset, "SOPInstanceUID") not in ("", instance.sop_instance_uid):
+    with quiet_pydicom():
+        found = text(dataset, "SOPInstanceUID")
+    if found not in ("", instance.sop_instance_uid):
         requirement, remedy = "must be the image that was scanned", "scan the folder again: it has changed"
         raise SeriesError("bad_value", explain(instance.path.name, requirement, "another", remedy))
 
