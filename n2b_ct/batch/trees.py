@@ -43,10 +43,13 @@ def select_series(series: Sequence[SeriesRef], pattern: str | None) -> list[Seri
 def nothing_found(
     source: Path, kinds: str, records: Sequence[FileRecord], remedy: str = "check the folder and --select"
 ) -> DataError:
-    """Say why there is no work, by the reasons of the files that are there."""
+    """Say why there is no work, by the reasons of the files that are there; an error is shown in full for each."""
     reasons = ", ".join(sorted({record.reason for record in records if record.reason}))
     got = f"{len(records)} files, none usable{f' ({reasons})' if reasons else ''}"
-    return DataError(explain(f"input {source}", f"must hold at least one {kinds}", got, remedy))
+    errors = {record.reason: record for record in reversed(records) if record.action == "error" and record.detail}
+    details = [f"{one.path.parent}: {one.detail}" for one in sorted(errors.values(), key=lambda one: one.path)]
+    message = explain(f"input {source}", f"must hold at least one {kinds}", got, remedy)
+    return DataError("\n".join([message, *details]))
 
 
 def prepare_places(places: Sequence[Path], if_present: IfPresent, found: Iterable[Presence]) -> None:

@@ -155,6 +155,21 @@ def test_files_that_are_no_ct_are_listed_and_no_failure(tree, model):
     assert not result.failed
 
 
+def test_where_nothing_is_usable_each_kind_of_error_is_shown_once_in_full(tmp_path, model):
+    for number in (1, 2):
+        dataset = make_ct_dataset()
+        dataset.NumberOfFrames = 5
+        save(dataset, tmp_path / "in" / f"{number}.dcm")
+    (tmp_path / "in" / "letter.txt").write_text("dear")
+    with pytest.raises(DataError, match=r"got 3 files, none usable \(bad_value, not_dicom\)") as caught:
+        denoise(tmp_path / "in", model)
+    _, *details = str(caught.value).splitlines()
+    assert details == [
+        f"{tmp_path / 'in'}: 1.dcm: CT Image Storage must hold one frame, got 5 frames; "
+        "export it as Enhanced CT or as one file a slice"
+    ]
+
+
 @pytest.mark.parametrize(("policy", "status"), [("skip", "present"), ("replace", "done")])
 def test_outputs_that_are_there_are_kept_or_replaced_as_asked(tree, model, policy, status):
     denoise(tree, model)
