@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from n2b_ct.cli.options import SkipBadSlices
+from n2b_ct.cli.options import (
+    AssumeHU,
+    Created,
+    Device,
+    KeepProved,
+    ReplaceOutputs,
+    Select,
+    SkipBadSlices,
+    Threads,
+    VolumeOffsetHU,
+)
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
@@ -22,18 +32,11 @@ _Strength = Annotated[
     float | None, typer.Option(min=0.0, max=1.0, help="Share of the found noise to remove; the model's if not given.")
 ]
 _Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise too, as series or pictures.")]
-_Select = Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")]
-_Resume = Annotated[
-    bool, typer.Option("--resume", help="Keep outputs that are what this run would make; do the others.")
-]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace whatever is in the places of outputs.")]
 _Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series or picture here.")]
 _Repair = Annotated[
     bool,
     typer.Option("--repair", "--repair-uids", help="Take files with blank UIDs; add type 2 elements that are missing."),
 ]
-_AssumeHu = Annotated[bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")]
-_VolumeOffset = Annotated[float, typer.Option(help="Added to the values of NIfTI, NRRD and MetaImage to get HU.")]
 _Force = Annotated[bool, typer.Option("--force", help="Denoise even what n2b-ct has derived.")]
 _KeepPrivate = Annotated[bool, typer.Option("--keep-private", help="Copy private elements; they go by default.")]
 _Equipment = Annotated[Literal["scanner", "n2b"], typer.Option(help="Whom the series names as its equipment.")]
@@ -57,9 +60,6 @@ _Scheduler = Annotated[
     typer.Option(metavar="tls://HOST:8786", help="A Dask scheduler, whose workers do the series and volumes."),
 ]
 _NumberOffset = Annotated[int, typer.Option(help="Added to SeriesNumber.")]
-_Created = Annotated[
-    str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
-]
 
 
 def denoise(
@@ -68,17 +68,15 @@ def denoise(
     model: Annotated[Path, typer.Option(help="A run folder or a model file.")],
     strength: _Strength = None,
     residual: _Residual = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the processor; one a core if not given.")
-    ] = None,
-    select: _Select = None,
-    resume: _Resume = False,
-    overwrite: _Overwrite = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    select: Select = None,
+    resume: KeepProved = False,
+    overwrite: ReplaceOutputs = False,
     json_path: _Json = None,
     repair: _Repair = False,
-    assume_hu: _AssumeHu = False,
-    volume_offset_hu: _VolumeOffset = 0.0,
+    assume_hu: AssumeHU = False,
+    volume_offset_hu: VolumeOffsetHU = 0.0,
     skip_bad_slices: SkipBadSlices = False,
     force: _Force = False,
     keep_private: _KeepPrivate = False,
@@ -87,7 +85,7 @@ def denoise(
     compress: _Compress = "none",
     content_qualification: _Qualification = "research",
     series_number_offset: _NumberOffset = 1000,
-    created: _Created = None,
+    created: Created = None,
     per_channel: _PerChannel = False,
     scheduler: _Scheduler = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from n2b_ct.cli.options import SkipBadSlices
+from n2b_ct.cli.options import AssumeHU, ReplaceReport, SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.report import finish, named_paths
 
@@ -37,12 +37,17 @@ def evaluate(
     noise_free: Annotated[
         bool, typer.Option("--noise-free-reference", help="The reference is simulated truth without noise.")
     ] = False,
-    volume_offset: Annotated[float, typer.Option(help="Added to the values of volumes to get HU.")] = 0.0,
-    assume_hu: Annotated[
-        bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")
-    ] = False,
+    volume_offset: Annotated[
+        float,
+        typer.Option(
+            "--volume-offset-hu",
+            "--volume-offset",
+            help="Added to the values of NIfTI, NRRD and MetaImage to get HU.",
+        ),
+    ] = 0.0,
+    assume_hu: AssumeHU = False,
     skip_bad_slices: SkipBadSlices = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    overwrite: ReplaceReport = False,
 ) -> None:
     """Compare folders that exist, whoever made them: fidelity, noise texture, HU bias, residual, tests.
 

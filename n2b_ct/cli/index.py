@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from n2b_ct.cli.console import say, say_err, say_json
+from n2b_ct.cli.options import AssumeHU, VolumeOffsetHU
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -22,18 +23,14 @@ _EXIT_SOME_REFUSED, _EXIT_NOTHING_USABLE = 1, 2
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with DICOM or volumes somewhere in it.")]
 _Repair = Annotated[bool, typer.Option("--repair-uids", help="Take files with blank UIDs too.")]
-_Assume = Annotated[bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")]
-_Offset = Annotated[
-    float, typer.Option("--volume-offset-hu", help="Added to the values of NIfTI, NRRD and MetaImage to get HU.")
-]
 
 
 def index(
     folder: _Folder,
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     repair_uids: _Repair = False,
-    assume_hu: _Assume = False,
-    volume_offset_hu: _Offset = 0.0,
+    assume_hu: AssumeHU = False,
+    volume_offset_hu: VolumeOffsetHU = 0.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there.")] = False,
 ) -> None:
     """Find the CT of a folder and write a manifest with proposed roles, to be read and corrected.
@@ -60,8 +57,8 @@ def index(
 def inspect(
     folder: _Folder,
     repair_uids: _Repair = False,
-    assume_hu: _Assume = False,
-    volume_offset_hu: _Offset = 0.0,
+    assume_hu: AssumeHU = False,
+    volume_offset_hu: VolumeOffsetHU = 0.0,
     all_files: Annotated[bool, typer.Option("--files", help="List every file that is not used, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead: series, volumes, every file.")] = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2b_ct.cli.console import say, say_err, say_table
-from n2b_ct.cli.options import SkipBadSlices
+from n2b_ct.cli.options import DataRoot, Device, ReplaceReport, SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ def report(
     pipeline: Annotated[str, typer.Argument(help="Whose data and windows: a path, or a shipped name.")],
     models: Annotated[list[str], typer.Option("--model", metavar="NAME=RUN_DIR", help="A model and its name.")],
     out: Annotated[Path, typer.Option(help="The report's folder.")],
-    data_root: Annotated[Path | None, typer.Option(help="Where the data lies.")] = None,
+    data_root: DataRoot = None,
     baselines: Annotated[
         list[str] | None,
         typer.Option("--baseline", help="gaussian, nlm, tv, bilateral, wnnm or bm3d; the pipeline's if not given."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     noise_free: Annotated[
         bool, typer.Option("--noise-free-reference", help="The references are simulated truth without noise.")
     ] = False,
@@ -34,7 +34,7 @@ def report(
         float, typer.Option("--insert-blur", min=0.0, help="σ of the scanner's blur, mm, for inserted disks.")
     ] = 0.0,
     skip_bad_slices: SkipBadSlices = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    overwrite: ReplaceReport = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the pipeline.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from n2b_ct.cli.console import say
-from n2b_ct.cli.options import SkipBadSlices
+from n2b_ct.cli.options import AssumeHU, Created, KeepProved, ReplaceOutputs, Select, SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
@@ -35,21 +35,15 @@ def simulate(
     bowtie: Annotated[
         float, typer.Option(help="What a bowtie filter adds to the line integral 100 mm off the middle, such as 0.6.")
     ] = 0.0,
-    select: Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep outputs that are what this call would make; do the others.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace whatever is in the places of outputs.")
-    ] = False,
+    select: Select = None,
+    resume: KeepProved = False,
+    overwrite: ReplaceOutputs = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write one status per series here.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Take files with blank UIDs.")] = False,
-    assume_hu: Annotated[bool, typer.Option("--assume-hu", help="Vouch for HU where a file does not say so.")] = False,
+    assume_hu: AssumeHU = False,
     skip_bad_slices: SkipBadSlices = False,
     force: Annotated[bool, typer.Option("--force", help="Take even what n2b-ct has denoised.")] = False,
-    created: Annotated[
-        str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
-    ] = None,
+    created: Created = None,
     slices: Annotated[int, typer.Option(help="Piglet: slices a series; 906 are 0.625 mm apart.")] = 906,
     size: Annotated[int, typer.Option(help="Piglet: rows and columns, pixels.")] = 512,
     seed: Annotated[int, typer.Option(help="Names the noise, and the animal.")] = 0,

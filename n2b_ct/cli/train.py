@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from n2b_ct.cli.console import say, say_err
-from n2b_ct.cli.options import SkipBadSlices
+from n2b_ct.cli.options import DataRoot, Device, SkipBadSlices, Threads
 from n2b_ct.cli.progress import progress_bar
 
 
@@ -26,12 +26,10 @@ def noise_seen(last: Mapping[str, float]) -> str:
 
 def train(
     pipeline: Annotated[str, typer.Argument(help="A pipeline YAML: a path, or a shipped name such as piglet.yaml.")],
-    data_root: Annotated[Path | None, typer.Option(help="Where the data lies.")] = None,
+    data_root: DataRoot = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/<pipeline> if not given.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the processor; one a core if not given.")
-    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     settings: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2b_ct.cli.console import say, say_err, say_table
+from n2b_ct.cli.options import Device
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ def validate(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="ROW", help="Make this row now; repeat it for more.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Train rows anew whose settings differ from the run that is there.")
+        bool,
+        typer.Option("--overwrite", help="Train rows anew whose settings or pictures have changed since their run."),
     ] = False,
     settings: Annotated[
         list[str] | None,
