@@ -69,7 +69,7 @@ def make_table(
         out: Runs, scores and the table go there.
         trainer: Trains the rows.
         device: Where models denoise.
-        overwrite: Train rows anew whose settings are not those of the run that is there.
+        overwrite: Train rows anew whose settings or pictures have changed since their run.
         command: The command line, to be printed in the table.
         progress: Called with (thousandths done, 1000, what).
 
