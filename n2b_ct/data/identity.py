@@ -62,8 +62,14 @@ class DataIdentity:
 def image_digest(values: np.ndarray) -> str:
     """Digest one image, whatever its memory's layout: its size and its values."""
     plain = np.ascontiguousarray(values, dtype="<f4")
-    sha = hashlib.sha256("x".join(map(str, plain.shape)).encode())
-    sha.update(plain.data)
+    return short_digest("x".join(map(str, plain.shape)).encode(), plain.data)
+
+
+def short_digest(*parts: bytes | memoryview) -> str:
+    """Digest bytes, for what is only ever compared with its like; one part or several make no difference."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part)
     return sha.hexdigest()[:_N_DIGITS]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from n2b_ct.errors import DataError
 from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.json_files import read_json
 from n2b_ct.simulation.piglet_truth import NoiseTally
 
@@ -33,7 +33,7 @@ class Journal:
             OutputError: The journal cannot be written.
         """
         note = {
-            "sha256": [_digest(path) for path in paths],
+            "sha256": [content_digest(path) for path in paths],
             "count": tally.count,
             "sums": tally.sums.tolist(),
             "squares": tally.squares.tolist(),
@@ -44,7 +44,7 @@ class Journal:
         """Give a finished slice's noise; ``None`` where a file is missing or changed, or the note damaged."""
         try:
             note = read_json(self._place(index))
-            if note["sha256"] != [_digest(path) for path in paths]:
+            if note["sha256"] != [content_digest(path) for path in paths]:
                 return None
             return NoiseTally(note["count"], np.array(note["sums"]), np.array(note["squares"]))
         except (DataError, FileNotFoundError, ValueError, KeyError, TypeError):
@@ -52,7 +52,3 @@ class Journal:
 
     def _place(self, index: int) -> Path:
         return self.folder / f"{index}.json"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -5,7 +5,6 @@ A score is filed under what it depends on: the row (weights or settings) and the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from n2b_ct.data.identity import short_digest
 from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.io.atomic import PARTIAL_PREFIX, write_atomically
 from n2b_ct.io.json_files import read_json
 from n2b_ct.validation.results import PictureScore
 
 SCORES_FILE = "scores.json"
-_N_DIGITS = 16
 
 
 class ScoreCache:
@@ -33,7 +32,7 @@ class ScoreCache:
 
     def __init__(self, folder: Path, row: Mapping[str, Any]) -> None:
         self._folder = folder
-        self._row = digest_of(json.dumps(row, sort_keys=True).encode())
+        self._row = short_digest(json.dumps(row, sort_keys=True).encode())
         self._scores = self._read()
 
     def score(self, pixels: str) -> PictureScore | None:
@@ -87,15 +86,7 @@ class ScoreCache:
         return self._folder / f"{self._row}_{pixels}.npy"
 
 
-def digest_of(*parts: bytes) -> str:
-    """A short digest of bytes."""
-    sha = hashlib.sha256()
-    for part in parts:
-        sha.update(part)
-    return sha.hexdigest()[:_N_DIGITS]
-
-
 def pixels_digest(truth: np.ndarray, noisy: np.ndarray, sigma: float | None = None) -> str:
     """A digest of a test picture: its truth and its noise, and what denoisers are told of that."""
     head = f"{'x'.join(map(str, noisy.shape))} {sigma}".encode()
-    return digest_of(head, np.ascontiguousarray(truth).tobytes(), np.ascontiguousarray(noisy).tobytes())
+    return short_digest(head, np.ascontiguousarray(truth).tobytes(), np.ascontiguousarray(noisy).tobytes())
