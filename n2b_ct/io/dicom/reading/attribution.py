@@ -8,6 +8,7 @@ belongs to the one series of its sibling folders, if that is spread over several
 
 from __future__ import annotations
 
+import re
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,6 @@ from itertools import groupby
 from pathlib import Path
 
 from n2b_ct.errors import explain
-from n2b_ct.io.dicom.reading.names import HASH, NUMBER, ending, is_of_another_kind, numbers_of, shape
 from n2b_ct.io.dicom.values import is_valid_uid
 from n2b_ct.io.series import FileRecord
 
@@ -30,6 +30,23 @@ _GOT = {
     "linked_folder": "a link to a folder",
 }
 """Reasons of skips that a slice gets when its content is lost."""
+_NUMBER, _HASH = "#", "~"
+_HASHES = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?<![0-9a-z])(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,}(?![0-9a-z])"
+)
+_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_N_ENDING_CHARACTERS_MAX = 8
+_OTHER_ENDINGS = frozenset(
+    (
+        *("txt", "md", "rtf", "pdf", "doc", "docx", "odt", "xls", "xlsx", "ods", "ppt", "pptx", "csv", "tsv", "log"),
+        *("json", "xml", "html", "htm", "css", "js", "yaml", "yml", "toml", "ini", "cfg", "conf", "inf", "db", "sql"),
+        *("png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "svg", "ico", "avi", "mov", "mp4", "mpg", "wav"),
+        *("zip", "gz", "bz2", "xz", "zst", "tar", "tgz", "7z", "rar", "iso", "exe", "dll", "so", "bat", "sh", "py"),
+        *("nii", "nrrd", "nhdr", "mha", "mhd", "raw", "npy", "npz", "h5", "mat", "stl", "vtk", "pt", "md5", "sha256"),
+    )
+)
+"""Endings of other kinds of files: nothing that bears one was to be a slice, unless slices are named just so."""
 
 
 def attribute(records: Sequence[FileRecord], root: Path, empty_folders: Sequence[Path] = ()) -> tuple[FileRecord, ...]:
@@ -101,7 +118,7 @@ class _Folder:
         """How slices' names end here; where names follow no custom among several series, an ending tells nothing."""
         shapes: dict[str, set[str]] = defaultdict(set)
         for path, _ in self.files:
-            shapes[ending(path)].add(shape(path))
+            shapes[_ending(path)].add(_shape(path))
         n_series = len(self.series)
         return {one for one, own in shapes.items() if one and (n_series == 1 or len(own) <= n_series)}
 
@@ -110,14 +127,14 @@ class _Folder:
         """For each shape of a name, numbers and series of the files that have it, in order."""
         shapes: dict[str, list[tuple[tuple[int, ...], str]]] = defaultdict(list)
         for path, uid in self.files:
-            shapes[shape(path)].append((numbers_of(path), uid))
+            shapes[_shape(path)].append((_numbers_of(path), uid))
         return {key: sorted(files) for key, files in shapes.items()}
 
     def series_around(self, path: Path) -> tuple[tuple[str, ...], str]:
         """The series that a file of this folder may be of, and how that is known."""
         if len(self.series) == 1:
             return self.series, "a slice of the series in its folder"
-        named_alike = self.by_shape.get(shape(path), [])
+        named_alike = self.by_shape.get(_shape(path), [])
         own = tuple(dict.fromkeys(uid for _, uid in named_alike))
         if len(own) == 1:
             return own, "a slice of the series that is named like it"
@@ -128,9 +145,9 @@ class _Folder:
 
 def _block_around(path: Path, named_alike: Sequence[tuple[tuple[int, ...], str]]) -> str:
     """The series whose numbers a file's number lies among; empty where series take turns, or names are hashes."""
-    if HASH in shape(path) or not named_alike:
+    if _HASH in _shape(path) or not named_alike:
         return ""
-    place = bisect(named_alike, (numbers_of(path), ""))
+    place = bisect(named_alike, (_numbers_of(path), ""))
     around = {uid for _, uid in named_alike[max(place - 1, 0) : place + 1]}
     blocks = [(uid, len(list(files))) for uid, files in groupby(named_alike, key=lambda one: one[1])]
     of_it = [n for uid, n in blocks if uid in around]
@@ -175,20 +192,20 @@ class _Places:
 
     def is_named_like_slices(self, path: Path) -> bool:
         """Whether a file has a name as slices beside it have: its shape, with a number, or a telling ending."""
-        own, here = shape(path), self._folders.get(path.parent)
+        own, here = _shape(path), self._folders.get(path.parent)
         if path.name.startswith(".") or path == self._root:
             return False
         if here is None:
             levels = enumerate(self._above(path.parent), start=1)
             beside = next((self._shapes_below[one, n] for n, one in levels if (one, n) in self._shapes_below), set())
-            return NUMBER in own and own in beside
-        return ((NUMBER in own or HASH in own) and own in here.by_shape) or (
-            ending(path) in here.endings and not is_of_another_kind(path)
+            return _NUMBER in own and own in beside
+        return ((_NUMBER in own or _HASH in own) and own in here.by_shape) or (
+            _ending(path) in here.endings and not _is_of_another_kind(path)
         )
 
     def may_be_slice(self, path: Path) -> bool:
         """Whether nothing in its name says that a file which cannot be read is another kind of thing."""
-        return self.is_named_like_slices(path) or not (is_of_another_kind(path) or path.is_dir())
+        return self.is_named_like_slices(path) or not (_is_of_another_kind(path) or path.is_dir())
 
     def series_around(self, path: Path) -> tuple[tuple[str, ...], str]:
         """The series that a file may be of, and how that is known; none where nothing tells."""
@@ -200,3 +217,25 @@ class _Places:
                 is_one = not others and len(spread[uid]) > 1
                 return ((uid,), "a slice of the series in the folders beside its own") if is_one else ((), "")
         return (), ""
+
+
+def _shape(path: Path) -> str:
+    """A name with every number as ``#`` and every hash as ``~``: the slices of a series mostly share one."""
+    return _NUMBERS.sub(_NUMBER, _HASHES.sub(_HASH, path.name.casefold()))
+
+
+def _numbers_of(path: Path) -> tuple[int, ...]:
+    """The numbers in a name, which order names of one shape as people do: ``IM9`` before ``IM10``."""
+    return tuple(map(int, re.findall(r"[0-9]+", path.name)))
+
+
+def _ending(path: Path) -> str:
+    """A name's ending without the dot, as far as it says a kind; empty for ``I10``, ``1.2.840.31`` and the like."""
+    found = path.suffix[1:].casefold()
+    is_kind = len(found) <= _N_ENDING_CHARACTERS_MAX and any(one.isalpha() for one in found)
+    return found if is_kind else ""
+
+
+def _is_of_another_kind(path: Path) -> bool:
+    """Say whether a name is hidden, or ends as another kind of file does."""
+    return path.name.startswith(".") or _ending(path) in _OTHER_ENDINGS
