@@ -11,6 +11,7 @@ from n2b_ct.api.inputs import loaded_pipeline, roles_of
 from n2b_ct.config import Pipeline
 from n2b_ct.data.found import require_decodable
 from n2b_ct.data.manifest import Manifest, load_manifest
+from n2b_ct.data.roles import Roles
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.cases import reference_dose, role_sources
@@ -71,14 +72,7 @@ def report(
     require_free_place(out, overwrite)
     manifest = load_manifest(loaded.ct.manifest)
     root = data_root or loaded.ct.root or recorded_data_root(models.values())
-    roles = replace(roles_of(loaded, root, skip_bad_slices=skip_bad_slices), clean=(), noisy=(), validation=())
-    test = roles.test
-    if not test:
-        raise DataError(
-            explain("role test", "must hold at least one slice", 0, "see the manifest's split and data.doses")
-        )
-    if not skip_bad_slices:
-        require_decodable(roles.series)
+    roles = _test_role(loaded, root, skip_bad_slices=skip_bad_slices)
     opened = {name: load_model(path, choose_device(device)) for name, path in models.items()}
     chosen = chosen_controls(loaded.report.controls if controls is None else controls, opened)
     denoisers = {name: control.apply for name, control in chosen.items()}
@@ -87,13 +81,28 @@ def report(
     lesions = read_lesion_truth(root) if root else None
     contrasts = lesions.contrast_hu if lesions else {}
     how = Measuring(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
-    measured = measure_sources(role_sources(test, lesions), denoisers, how, progress)
+    measured = measure_sources(role_sources(roles.test, lesions), denoisers, how, progress)
     inputs = roles.inputs
     gaps = [left_out(f"series {one.name}", one.n_skipped_slices) for one in inputs.series if one.n_skipped_slices]
-    summary = assemble(measured, how, chosen, reference_dose=reference_dose(test), problems=gaps, inputs=inputs)
+    summary = assemble(measured, how, chosen, reference_dose=reference_dose(roles.test), problems=gaps, inputs=inputs)
     provenance = _provenance(loaded, manifest, opened, command)
     write_report(out, summary, measured.rows, measured.panels, provenance, overwrite)
     return summary
+
+
+def _test_role(pipeline: Pipeline, root: Path | None, *, skip_bad_slices: bool) -> Roles:
+    """Share out the data and keep the test role, of whole series unless bad slices may be left out.
+
+    Raises:
+        DataError: The role is empty, or a series of it is not whole.
+    """
+    roles = replace(roles_of(pipeline, root, skip_bad_slices=skip_bad_slices), clean=(), noisy=(), validation=())
+    if not roles.test:
+        remedy = "see the manifest's split and data.doses"
+        raise DataError(explain("role test", "must hold at least one slice", 0, remedy))
+    if not skip_bad_slices:
+        require_decodable(roles.series)
+    return roles
 
 
 def _provenance(pipeline: Pipeline, manifest: Manifest, models: Mapping[str, Model], command: str) -> Provenance:

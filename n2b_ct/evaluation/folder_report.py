@@ -8,7 +8,7 @@ from pathlib import Path
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.comparing import compare_folders
-from n2b_ct.evaluation.controls import DEFAULT_CONTROLS, chosen_controls
+from n2b_ct.evaluation.controls import DEFAULT_CONTROLS, Control, chosen_controls
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE
 from n2b_ct.evaluation.report.provenance import Provenance
@@ -67,10 +67,7 @@ def evaluate(
     shown = _windows(windows)
     _require_names(candidates)
     require_free_place(out, overwrite)
-    wanted = DEFAULT_CONTROLS if controls is None else controls
-    chosen = chosen_controls(wanted, candidates) if noisy_input or controls else {}
-    if chosen and noisy_input is None:
-        raise ConfigError(explain("--baseline", "needs the noisy input", "none", "pass --input DIR"))
+    chosen = _controls(controls, candidates, noisy_input)
     compared = compare_folders(
         candidates,
         reference=reference,
@@ -86,13 +83,26 @@ def evaluate(
     summary = assemble(
         measured, how, chosen, anchor=compared.anchor, problems=compared.problems, inputs=compared.inputs
     )
-    provenance = Provenance(
+    write_report(out, summary, measured.rows, measured.panels, _provenance(candidates, command), overwrite)
+    return summary
+
+
+def _controls(
+    names: Sequence[str] | None, candidates: Mapping[str, Path], noisy_input: Path | None
+) -> dict[str, Control]:
+    wanted = DEFAULT_CONTROLS if names is None else names
+    chosen = chosen_controls(wanted, candidates) if noisy_input or names else {}
+    if chosen and noisy_input is None:
+        raise ConfigError(explain("--baseline", "needs the noisy input", "none", "pass --input DIR"))
+    return chosen
+
+
+def _provenance(candidates: Mapping[str, Path], command: str) -> Provenance:
+    return Provenance(
         title="Comparison of folders",
         methods=dict.fromkeys(candidates, "A folder that was given; how it was made is not known here"),
         commands=(command,) if command else (),
     )
-    write_report(out, summary, measured.rows, measured.panels, provenance, overwrite)
-    return summary
 
 
 def _windows(names: Sequence[str] | None) -> dict[str, Window]:
