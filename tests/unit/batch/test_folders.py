@@ -17,9 +17,7 @@ from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_place, new_partial
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import slice_names
 from n2b_ct.io.dicom.writing.options import WriteOptions
-from n2b_ct.io.series import InstanceRef, SeriesRef
 from tests.helpers import make_ct_dataset, save
 from tests.integration.scenes import biased_model, tissue_hu, tree_of, write_series
 
@@ -387,21 +385,3 @@ def test_a_volume_that_a_kill_left_half_written_is_cleaned_up(tree, model):
 
 
 # ── what is written ──
-
-
-def test_frames_of_one_file_become_slices_of_their_own(tmp_path):
-    series = SeriesRef(
-        *("1.2", "1.3", "p", "", 8, 8, None, ()),
-        instances=tuple(
-            InstanceRef(tmp_path / name, "1.4", 0.0, frame_number=number)
-            for name, number in (("x.dcm", 1), ("x.dcm", 12), ("y.dcm", 1), ("y.ima", 1), ("z", 1), ("w.dcm", None))
-        ),
-    )
-    assert [str(name) for name in slice_names(series).values()] == [
-        "x/frame-0001.dcm",
-        "x/frame-0012.dcm",
-        "y.dcm/frame-0001.dcm",
-        "y.ima/frame-0001.dcm",
-        "z/frame-0001.dcm",
-        "w.dcm",
-    ]

@@ -12,8 +12,8 @@ import SimpleITK
 from n2b_ct.errors import OutputError, SeriesError
 from n2b_ct.io.dicom.read import read_series, read_slice
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter, write_dataset_atomically
-from n2b_ct.io.series import SeriesRef
+from n2b_ct.io.dicom.write import DerivedSeriesWriter, slice_names, write_dataset_atomically
+from n2b_ct.io.series import InstanceRef, SeriesRef
 from tests.helpers import assert_nothing_left, make_ct_dataset, make_derivation, save_series
 
 
@@ -207,3 +207,21 @@ def test_a_real_series_keeps_its_geometry(shared_data, tmp_path, folder):
     assert images[0].GetDirection() == images[1].GetDirection()
     arrays = [SimpleITK.GetArrayFromImage(image) for image in images]
     np.testing.assert_array_equal(arrays[0], arrays[1])
+
+
+def test_frames_of_one_file_become_slices_of_their_own(tmp_path):
+    series = SeriesRef(
+        *("1.2", "1.3", "p", "", 8, 8, None, ()),
+        instances=tuple(
+            InstanceRef(tmp_path / name, "1.4", 0.0, frame_number=number)
+            for name, number in (("x.dcm", 1), ("x.dcm", 12), ("y.dcm", 1), ("y.ima", 1), ("z", 1), ("w.dcm", None))
+        ),
+    )
+    assert [str(name) for name in slice_names(series).values()] == [
+        "x/frame-0001.dcm",
+        "x/frame-0012.dcm",
+        "y.dcm/frame-0001.dcm",
+        "y.ima/frame-0001.dcm",
+        "z/frame-0001.dcm",
+        "w.dcm",
+    ]
