@@ -1,4 +1,4 @@
-"""The one door to the terminal: every line that a person sees goes through here and is cleaned.
+"""All that is printed: every line that a person sees is written here, and cleaned.
 
 Folder names, series descriptions, names in a YAML and in a model file come from others. Raw, they could clear a screen,
 turn text around or forge a line of ours; here what is no printable character is shown as its escape. JSON keeps such

@@ -55,7 +55,7 @@ def parse_yaml(text: str) -> Any:
     """Turn YAML into plain values.
 
     Raises:
-        YamlTextError: It is no YAML, holds anchors, aliases, merge keys, a key twice, or more than is taken.
+        YamlTextError: It is no YAML, or holds a tag, a merge key, a key twice, an open alias, or more than is taken.
     """
     try:
         walk = _Walk()

@@ -1,7 +1,7 @@
 """A constructor at work: no network, no files, no programs, and no more weights than a network has.
 
 Names and arguments of networks come from files that anyone may have written. What they may say is bounded in
-:mod:`n2b_ct.config.network_arguments`; this is the second door, for what a library does with them. It is an audit hook
+:mod:`n2b_ct.config.network_arguments`; this is for what a library does with them. It is an audit hook
 (PEP 578), so it sees every way to a socket, a file or a process, and it looks at the thread that builds alone.
 """
 
