@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from n2b_ct.io.dicom.reading.clusters import orientation_labels, spacing_labels
 from n2b_ct.io.dicom.reading.geometry import n_places
-from n2b_ct.io.dicom.reading.header import digest_key
+from n2b_ct.io.dicom.reading.header import SETTINGS, digest_key
 from n2b_ct.io.series import SeriesRef
 
 N_TORN_MIN = 3
@@ -95,8 +95,7 @@ def _torn(series: Series) -> list[SeriesRef]:
 
 
 def _look(one: SeriesRef) -> tuple[Hashable, ...]:
-    keywords = ("SeriesNumber", "Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
-    return one.rows, one.cols, one.description, *(one.marks.get(keyword, "") for keyword in keywords)
+    return one.rows, one.cols, one.description, *(one.marks.get(keyword, "") for keyword in SETTINGS)
 
 
 def _runs(group: Series) -> list[list[SeriesRef]]:

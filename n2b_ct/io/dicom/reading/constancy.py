@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from n2b_ct.io.dicom.reading.geometry import SAME_PLACE_MM, TILT_DEGREES
-from n2b_ct.io.dicom.reading.header import SliceHeader
+from n2b_ct.io.dicom.reading.header import SETTINGS, SliceHeader
 
 NUMBER_SHARE = 0.01
 """Numbers that differ by less than this share are the same setting, written or measured twice."""
@@ -21,7 +21,6 @@ SHIFT_PX = 1.0
 """A field of view that moves by more than a pixel is another one."""
 
 _N_VALUES_TOLD = 3
-_SETTINGS = ("SeriesNumber", "Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
 
 _Value = str | float | None
 
@@ -43,7 +42,7 @@ def variations(ordered: Sequence[SliceHeader], places_mm: Sequence[float], norma
         "acquisition_varies": _counted(ordered, lambda one: one.pass_mark("AcquisitionNumber")),
         "description_varies": _counted(ordered, lambda one: one.facts.get("SeriesDescription", "")),
         "patient_varies": _counted(ordered, _constant("PatientName")),
-        "setting_varies": ", ".join(keyword for keyword in _SETTINGS if _counted(ordered, _constant(keyword))),
+        "setting_varies": ", ".join(keyword for keyword in SETTINGS if _counted(ordered, _constant(keyword))),
     }
     return {code: text for code, text in found.items() if text}
 

@@ -19,7 +19,7 @@ from n2b_ct.io.dicom.reading.geometry import (
     spacing_problems,
     tilt_problem,
 )
-from n2b_ct.io.dicom.reading.header import PASS_MARKS, TIMES, SliceHeader, digest_key, study_key
+from n2b_ct.io.dicom.reading.header import PASS_MARKS, SETTINGS, TIMES, SliceHeader, digest_key, study_key
 from n2b_ct.io.dicom.reading.parts import PATIENT, known, marks_of
 from n2b_ct.io.dicom.reading.vouch import ASSUMED_HU
 from n2b_ct.io.series import InstanceRef, SeriesRef
@@ -27,7 +27,6 @@ from n2b_ct.io.series import InstanceRef, SeriesRef
 Group = list[SliceHeader]
 _Labels = Callable[[Group], Sequence[Hashable]]
 
-_EQUIPMENT = ("SeriesNumber", "Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
 _N_SCOUT_SLICES_MAX = 3
 _SCOUT_COSINE = np.cos(np.radians(45.0))
 
@@ -45,7 +44,7 @@ def group_slices(headers: Iterable[SliceHeader]) -> tuple[list[Group], Group]:
     is_scout = _scouts(planes)
     scouts = [header for plane, found in zip(planes, is_scout, strict=True) if found for header in plane]
     kept = [plane for plane, found in zip(planes, is_scout, strict=True) if not found]
-    same = _split_all(kept, [_spacings, *map(_unless_of_every_slice, _EQUIPMENT)])
+    same = _split_all(kept, [_spacings, *map(_unless_of_every_slice, SETTINGS)])
     parts = [part for group in same for part in _split_repeats(group, PASS_MARKS)]
     return sorted(parts, key=lambda part: min(header.path for header in part)), scouts
 

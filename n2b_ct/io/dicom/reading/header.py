@@ -43,8 +43,9 @@ FACTS = (
     "XRayTubeCurrent",
     "ExposureModulationType",
 )
-# What the Standard has once for all slices of a series (PS3.3 A.1.2 and the modules of patient, study, series and
-# equipment), and the kernel, without which a series has no one noise texture
+SETTINGS = ("SeriesNumber", "Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
+"""What a series has once beside its patient: number, scanner, and the kernel, which gives noise its texture."""
+# All of that: what the Standard has once for all slices (PS3.3 A.1.2; modules of patient, study, series and equipment)
 CONSTANTS = (
     "PatientID",
     "IssuerOfPatientID",
@@ -52,10 +53,7 @@ CONSTANTS = (
     "PatientSex",
     "PatientName",
     "StudyDate",
-    "SeriesNumber",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "ConvolutionKernel",
+    *SETTINGS,
 )
 # What may tell passes over one place apart, surest first
 PASS_MARKS = (

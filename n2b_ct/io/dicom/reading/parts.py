@@ -10,13 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from n2b_ct.io.dicom.reading.header import PASS_MARKS, SliceHeader, digest_key
+from n2b_ct.io.dicom.reading.header import PASS_MARKS, SETTINGS, SliceHeader, digest_key
 from n2b_ct.io.series import SeriesRef
 
 PATIENT = ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 """Two values of one of these are two patients, whatever the UIDs say."""
 SHARED_BY_PATIENTS, PART = "uid_shared_by_patients", "part_of_series"
-_CONSTANTS = ("SeriesNumber", "Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
 _EVIDENCE = ("PatientBirthDate", "PatientSex", "StudyDate")  # kept for those who look at a whole folder
 _OF_PASSES = frozenset(PASS_MARKS) - {"SeriesDescription"}  # a series has one description
 _FIRST_SLICE = "SOPInstanceUID"
@@ -40,7 +39,7 @@ def marks_of(ordered: Sequence[SliceHeader]) -> dict[str, str]:
         "ImageOrientationPatient": _numbers(first.orientation),
         "FrameOfReferenceUID": next(filter(None, (one.frame_of_reference_uid for one in ordered)), ""),
         "StackID": first.stack_id,
-        **{keyword: known(ordered, keyword) for keyword in (*_CONSTANTS, *_EVIDENCE)},
+        **{keyword: known(ordered, keyword) for keyword in (*SETTINGS, *_EVIDENCE)},
         **dict(zip(PASS_MARKS, first.pass_marks, strict=True)),
     }
     return {**found, _FIRST_SLICE: f"{first.sop_instance_uid}/{first.frame_number or 0}"}
