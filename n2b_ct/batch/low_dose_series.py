@@ -198,8 +198,7 @@ class LowDoseSeries:
                 raise found
 
     def _refuse(self, instance: InstanceRef, error: SeriesError) -> None:
-        uid = self._series.public_uid
-        self.refused.append(FileRecord(instance.path, "error", error.reason, str(error), uid))
+        self.refused.append(FileRecord.refusal(instance.path, error, self._series))
         require_whole(self._series, self.refused, skip_bad_slices=self._run.options.skip_bad_slices)
         self._advance()
 

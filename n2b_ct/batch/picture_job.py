@@ -51,8 +51,8 @@ class PictureJob:
 
     def look(self) -> Presence:
         """Find out what lies in the picture's places."""
-        places = zip(self._work.places(self._target), (False, True), strict=False)
-        return together([recorded_presence([place], self._made_of(is_residual)) for place, is_residual in places])
+        outputs = self._work.outputs(self._target)
+        return together([recorded_presence([place], self._made_of(is_residual)) for place, is_residual in outputs])
 
     @cached_property
     def _input_digest(self) -> str:
@@ -76,10 +76,10 @@ class PictureJob:
 
     def _write(self, picture: Picture, denoised: np.ndarray, may_replace: bool) -> None:
         """Write the denoised picture, and what was removed from it where that is wanted."""
-        places = self._work.places(self._target)
-        require_free_space(self._target, len(places) * picture.pixels.size * picture.bit_depth // 8)
+        outputs = self._work.outputs(self._target)
+        require_free_space(self._target, len(outputs) * picture.pixels.size * picture.bit_depth // 8)
         self._target.parent.mkdir(parents=True, exist_ok=True)
         residual = picture.pixels - denoised + np.float32(RESIDUAL_GREY)
-        for place, pixels, is_residual in zip(places, (denoised, residual), (False, True), strict=False):
-            write = partial(write_picture, pixels=pixels, like=picture)
+        for place, is_residual in outputs:
+            write = partial(write_picture, pixels=residual if is_residual else denoised, like=picture)
             write_recorded(place, self._made_of(is_residual), write, overwrite=may_replace)

@@ -18,7 +18,7 @@ from n2b_ct.io.dicom.contents import FoundFile, folder_contents
 from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.write import derived_uids, slice_names
 from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext
-from n2b_ct.io.output_records import Entry, MadeOf, file_digests, keep_only, read_entries
+from n2b_ct.io.output_records import Entry, MadeOf, ending, file_digests, keep_only, read_entries
 from n2b_ct.io.series import FileRecord, SeriesRef
 
 State = Literal["absent", "present", "outdated", "foreign"]
@@ -105,7 +105,7 @@ def unreadable_rest(found: Presence, series: SeriesRef) -> list[FileRecord]:
     for instance, outcome in zip(lacking, read_slices(lacking), strict=True):
         if not isinstance(outcome, SeriesError):
             return []
-        records.append(FileRecord(instance.path, "error", outcome.reason, str(outcome), series.public_uid))
+        records.append(FileRecord.refusal(instance.path, outcome, series))
     return records
 
 
@@ -142,8 +142,8 @@ def _is_own(file: FoundFile, series: SeriesRef, creator_uid: str, own_uids: Set[
 
 def _is_recorded(place: Path, path: Path, files: Mapping[str, str], entries: Sequence[Entry]) -> bool:
     """Whether a file is absent, or as some run wrote it."""
-    ending = path.name.removeprefix(place.stem)
-    return ending not in files or any(one.files.get(ending) == files[ending] for one in entries)
+    own = ending(place, path.name)
+    return own not in files or any(one.files.get(own) == files[own] for one in entries)
 
 
 def _first_of(foreign: Sequence[Path]) -> str:

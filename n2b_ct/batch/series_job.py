@@ -78,9 +78,12 @@ class SeriesJob:
 
     def look(self) -> Presence:
         """Find out what lies in the series' places."""
-        places = zip(self._work.places(self._target), (False, True), strict=False)
+        work, outputs = self._work, self._work.outputs(self._target)
         return together(
-            [series_presence(place, self._series, self._work.derivation(residual=is_res)) for place, is_res in places]
+            [
+                series_presence(place, self._series, work.derivation(residual=is_residual))
+                for place, is_residual in outputs
+            ]
         )
 
     def _is_whole(self, found: Presence) -> bool:
@@ -103,7 +106,7 @@ class SeriesJob:
     def _write(self, may_replace: bool) -> None:
         writers = [
             DerivedSeriesWriter(self._series, place, self._work.derivation(residual=is_residual), may_replace)
-            for place, is_residual in zip(self._work.places(self._target), (False, True), strict=False)
+            for place, is_residual in self._work.outputs(self._target)
         ]
         require_free_space(self._target, sum(writer.n_bytes_expected for writer in writers))
         with ExitStack() as stack:
@@ -145,7 +148,7 @@ class SeriesJob:
         self._advance()
 
     def _refuse(self, instance: InstanceRef, error: SeriesError) -> None:
-        self.refused.append(FileRecord(instance.path, "error", error.reason, str(error), self._series.public_uid))
+        self.refused.append(FileRecord.refusal(instance.path, error, self._series))
         require_whole(self._series, self.refused, skip_bad_slices=self._work.options.skip_bad_slices)
 
     def _advance(self, n: int = 1) -> None:

@@ -67,9 +67,9 @@ class VolumeJob:
 
     def look(self) -> Presence:
         """Find out what lies in the volume's places."""
-        places = zip(self._work.places(self._target), (False, True), strict=False)
+        outputs = self._work.outputs(self._target)
         return together(
-            [recorded_presence(written_paths(self._path, place), self._made_of(is_res)) for place, is_res in places]
+            [recorded_presence(written_paths(self._path, place), self._made_of(is_res)) for place, is_res in outputs]
         )
 
     @cached_property

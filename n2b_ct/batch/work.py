@@ -76,7 +76,12 @@ class Work(Generic[ModelT]):
 
     def places(self, target: Path) -> list[Path]:
         """All that is written for one input."""
-        return [target, residual_place(target)] if self.options.residual else [target]
+        return [place for place, _ in self.outputs(target)]
+
+    def outputs(self, target: Path) -> list[tuple[Path, bool]]:
+        """All that is written for one input: each place, and whether the removed noise goes there."""
+        denoised = (target, False)
+        return [denoised, (residual_place(target), True)] if self.options.residual else [denoised]
 
     def derivation(self, *, residual: bool = False) -> Derivation:
         """Describe what this run does to a series."""

@@ -106,7 +106,12 @@ def combined_digest(paths: Sequence[Path]) -> str:
 def file_digests(place: Path, paths: Sequence[Path]) -> dict[str, str]:
     """Digest the files of an output that are there; what is there and cannot be read digests to nothing."""
     there = [path for path in paths if path.exists() or path.is_symlink()]
-    return {_ending(place, path.name): _digest(path) for path in there}
+    return {ending(place, path.name): _digest(path) for path in there}
+
+
+def ending(place: Path, name: str) -> str:
+    """What the name of one of an output's files has beyond the stem of the output's."""
+    return name.removeprefix(place.stem)
 
 
 def _publish(staging_dir: Path, place: Path, made_of: MadeOf, *, overwrite: bool) -> None:
@@ -128,9 +133,9 @@ def _publish(staging_dir: Path, place: Path, made_of: MadeOf, *, overwrite: bool
 
 def _remove_stale(place: Path, old: Entry, new: Entry) -> None:
     """Remove the files of an old output that the new one has not, such as a ``.zraw`` where it has a ``.raw``."""
-    for ending in old.files.keys() - new.files.keys():
-        path = place.with_name(f"{place.stem}{ending}")
-        if path.is_file() and content_digest(path) == old.files[ending]:
+    for stale in old.files.keys() - new.files.keys():
+        path = place.with_name(f"{place.stem}{stale}")
+        if path.is_file() and content_digest(path) == old.files[stale]:
             path.unlink()
 
 
@@ -154,18 +159,14 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _ending(place: Path, name: str) -> str:
-    return name.removeprefix(place.stem)
-
-
 def _entry(plain: Any) -> Entry:
     """Rebuild an entry; its endings become paths, so they are looked at.
 
     Raises:
         ValueError: It is none.
     """
-    files = {str(ending): str(digest) for ending, digest in plain["files"].items()}
-    if not all(_ENDING.fullmatch(ending) for ending in files):
+    files = {str(name): str(digest) for name, digest in plain["files"].items()}
+    if not all(_ENDING.fullmatch(name) for name in files):
         msg = "no endings of files"
         raise ValueError(msg)
     return Entry(dict(plain["made_of"]), files)

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from n2b_ct.errors import SeriesError
+
 Action = Literal["used", "skipped", "error"]
 
 _UID = re.compile(r"[0-2](\.\d+)+")
@@ -62,6 +64,11 @@ class FileRecord:
     detail: str = ""
     series: str = ""
     inferred_series: tuple[str, ...] = ()
+
+    @classmethod
+    def refusal(cls, path: Path, error: SeriesError, series: SeriesRef) -> FileRecord:
+        """Record that a file of a series cannot be used."""
+        return cls(path, "error", error.reason, str(error), series.public_uid)
 
     @property
     def held_against(self) -> tuple[str, ...]:

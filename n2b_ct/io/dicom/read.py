@@ -90,7 +90,7 @@ def decodable(series: SeriesRef, refused: Sequence[FileRecord] = ()) -> tuple[Se
     compressed = [one for one in series.instances if one.is_compressed]
     found = zip(compressed, read_slices(compressed), strict=True)
     errors = {one: error for one, error in found if isinstance(error, SeriesError)}
-    records = [FileRecord(one.path, "error", e.reason, str(e), series.public_uid) for one, e in errors.items()]
+    records = [FileRecord.refusal(one.path, error, series) for one, error in errors.items()]
     if len(errors) == len(series):
         raise next(iter(errors.values()))
     kept = tuple(one for one in series.instances if one not in errors)
