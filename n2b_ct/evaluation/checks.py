@@ -11,6 +11,8 @@ from n2b_ct.hu import LARGEST_HU
 
 ROUNDING_HU = 1e-6
 """What varies by less is constant: the rest is rounding, neither noise nor structure."""
+ROUNDING_SHARE = 1e-12
+"""The same as a part of the values: what sums over them differ by."""
 
 
 def require_slice(hu: np.ndarray, subject: str, shape: tuple[int, ...] | None = None) -> np.ndarray:

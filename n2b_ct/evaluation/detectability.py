@@ -12,12 +12,9 @@ import numpy as np
 from scipy import special, stats
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.checks import ROUNDING_HU, require_hu
+from n2b_ct.evaluation.checks import ROUNDING_HU, ROUNDING_SHARE, require_hu
 
 CONFIDENCE = 0.95
-
-_ROUNDING = 1e-12
-"""What scores of constant regions differ by, as a part of them."""
 
 DEFINITIONS: dict[str, str] = {
     "d_prime": (
@@ -90,7 +87,7 @@ def d_prime_of_scores(present: np.ndarray, absent: np.ndarray) -> float:
         got = f"{len(present)} and {len(absent)}"
         raise DataError(explain("scores", "needs 2 of each class", got, "add realisations"))
     variance = 0.5 * (np.var(present, ddof=1) + np.var(absent, ddof=1))
-    if variance <= (_ROUNDING * max(np.abs(present).max(), np.abs(absent).max())) ** 2:
+    if variance <= (ROUNDING_SHARE * max(np.abs(present).max(), np.abs(absent).max())) ** 2:
         raise DataError(explain("scores", "must vary between regions", "one constant", "use noisy realisations"))
     n_free = len(present) + len(absent) - 2
     return float((present.mean() - absent.mean()) / np.sqrt(variance) * (1.0 - 3.0 / (4.0 * n_free - 1.0)))

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.signal import windows
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.checks import require_hu, require_pixel_mm
+from n2b_ct.evaluation.checks import ROUNDING_SHARE, require_hu, require_pixel_mm
 from n2b_ct.evaluation.disks import Disk, distance_mm
 from n2b_ct.evaluation.edge_fits import REACH_OF_RADIUS, fit_disk, fit_line
 
@@ -37,9 +37,6 @@ N_SECTORS = 12
 FREQUENCY_STEP_PER_MM = 0.005
 MIN_TOTAL_CNR = 15.0
 """Below this the 50 % frequency of a 25 mm disk in white noise scatters by more than about 4 %."""
-
-_ROUNDING = 1e-12
-"""A contrast below this part of the values is rounding."""
 
 DEFINITIONS: dict[str, str] = {
     "ttf": (
@@ -207,7 +204,7 @@ def _curves(pixels: _EdgePixels, half_mm: float, bin_mm: float, frequency: np.nd
     lsf = np.diff(profiles, axis=1) * windows.tukey(n_bins - 1, TAPER)
     wave = np.exp(-2j * np.pi * np.outer(np.arange(n_bins - 1) * bin_mm, frequency))
     spectrum = np.abs(lsf @ wave)
-    if (spectrum[:, 0] <= _ROUNDING * np.abs(profiles).max(axis=1)).any():
+    if (spectrum[:, 0] <= ROUNDING_SHARE * np.abs(profiles).max(axis=1)).any():
         remedy = "leave this insert out: the method may have wiped it away"
         raise DataError(explain("edge", "needs a contrast to be measured", "none", remedy))
     return np.asarray(spectrum / spectrum[:, :1] / np.sinc(frequency * bin_mm) ** 2)

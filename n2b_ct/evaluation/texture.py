@@ -23,12 +23,9 @@ from typing import Literal
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.checks import require_hu, require_pixel_mm
+from n2b_ct.evaluation.checks import ROUNDING_SHARE, require_hu, require_pixel_mm
 
 Trend = Literal["mean", "plane", "quadratic"]
-
-_ROUNDING = 1e-12
-"""What is left of a region below this part of its values is rounding, which has a texture of its own."""
 
 DEFINITIONS: dict[str, str] = {
     "nps_hu2_mm2": (
@@ -227,7 +224,7 @@ def detrend(rois_hu: np.ndarray, trend: Trend) -> np.ndarray:
     basis = _trend_basis(rois_hu.shape[1], trend)
     flat = rois_hu.reshape(len(rois_hu), -1)
     left = flat - (flat @ basis) @ basis.T
-    left[np.abs(left).max(axis=1, initial=0.0) <= _ROUNDING * np.abs(flat).max(axis=1, initial=0.0)] = 0.0
+    left[np.abs(left).max(axis=1, initial=0.0) <= ROUNDING_SHARE * np.abs(flat).max(axis=1, initial=0.0)] = 0.0
     return np.asarray(left.reshape(rois_hu.shape))
 
 
