@@ -41,7 +41,6 @@ def evaluate(
         float,
         typer.Option(
             "--volume-offset-hu",
-            "--volume-offset",
             help="Added to the values of NIfTI, NRRD and MetaImage to get HU.",
         ),
     ] = 0.0,
