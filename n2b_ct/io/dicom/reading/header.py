@@ -170,6 +170,8 @@ def _facts(parsed: Parsed) -> dict[str, str]:
 def _constant(dataset: Dataset, keyword: str) -> str:
     read = text if "PatientID" in keyword else lenient_text
     value = " ".join(read(dataset, keyword).split())
+    if keyword == "SeriesNumber" and (integer := lenient_integer(dataset, keyword)) is not None:
+        return str(integer)
     if "Patient" in keyword:
         return digest_key(value) if value else ""
     return value.casefold()

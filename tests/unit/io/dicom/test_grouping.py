@@ -202,6 +202,12 @@ def test_what_changes_with_every_slice_does_not_split_and_is_told(tmp_path):
     assert series.facts["setting_varies"] == "SeriesNumber"
 
 
+def test_a_series_number_written_in_other_ways_is_the_same_number(tmp_path):
+    write(tmp_path, [{"SeriesNumber": written} for written in ("3", "03", "+3", "3 ", "03")])
+    (series,) = scan(tmp_path).series
+    assert told(series) == set()
+
+
 # ── What is only told ──
 
 
