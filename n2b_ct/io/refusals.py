@@ -37,11 +37,12 @@ class Refusals:
     def of(self, series: SeriesRef) -> tuple[FileRecord, ...]:
         """The files that a scan held against a series, in the order of their paths.
 
-        Where several series bear one UID, a file is of those that have slices in its folder.
+        Where patients share a UID, a file is of those that have slices in its folder. Parts of one patient's series
+        are not kept in folders of their own: a file may be of any of them.
         """
         uid = series.public_uid
-        if uid not in self._by_series:
-            return ()
+        if "Patient" not in series.part:
+            return tuple(self._by_series.get(uid, ()))
         own = {one.path.parent for one in series.instances}
         return tuple(
             record

@@ -46,12 +46,23 @@ def test_only_errors_count_and_those_of_other_series_do_not(series):
     assert [one.path.name for one in Refusals(records).of(series)] == ["x", "v"]
 
 
-def test_of_two_series_that_bear_one_uid_a_file_is_of_the_one_in_its_folder(series, tmp_path):
+def test_of_two_patients_that_share_a_uid_a_file_is_of_the_one_in_its_folder(series, tmp_path):
+    series = replace(series, part=("Patient",))
     elsewhere = tuple(replace(one, path=tmp_path / "b" / one.path.name) for one in series.instances)
     other = replace(series, instances=elsewhere)
     refusals = Refusals([*used(series), *used(other), error(tmp_path / "b" / "x"), error(tmp_path / "c" / "y")])
     assert [one.path.name for one in refusals.of(series)] == ["y"]
     assert [one.path.name for one in refusals.of(other)] == ["x", "y"]
+
+
+def test_a_bad_slice_of_one_part_that_lies_among_another_part_is_held_against_both(tmp_path):
+    soft = save_series(tmp_path / "a", series_uid=UID, ConvolutionKernel="B30f")
+    save_series(tmp_path / "b", series_uid=UID, ConvolutionKernel="B70f", study_uid="1.2.3")
+    bad = soft[-1].rename(tmp_path / "b" / "last")
+    bad.write_bytes(bad.read_bytes()[:-100])
+    found = scan(tmp_path)
+    refusals = Refusals(found.records)
+    assert [[one.path.name for one in refusals.of(part)] for part in found.series] == [["last"], ["last"]]
 
 
 def test_a_series_with_refused_files_fails_in_the_words_of_the_first(series):
