@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from n2b_ct.batch.left_behind import with_left_behind
 from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.batch.places import mirrored_dirs, mirrored_file, refuse_overlap
 from n2b_ct.batch.tasks import CarryOut, SeriesTask, Task, VolumeTask, one_by_one
@@ -62,7 +63,11 @@ def denoise_tree(
     prepare_places(places, options.if_present, (task.look(work) for task in plan.tasks))
     done = carry_out(plan.tasks, work)
     records = with_refusals(plan.records, (record for one in done for record in one.refused))
-    return TreeResult(tuple(one.outcome for one in done), records)
+    outcomes = tuple(one.outcome for one in done)
+    if options.select is None:
+        series_at = {task.target: task.series for task in plan.tasks if isinstance(task, SeriesTask)}
+        outcomes = with_left_behind(outcomes, series_at, source, [output])
+    return TreeResult(outcomes, records)
 
 
 def plan_tree(source: Path, output: Path, options: DenoiseOptions) -> TreePlan:

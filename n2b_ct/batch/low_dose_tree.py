@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from n2b_ct.batch.left_behind import with_left_behind
 from n2b_ct.batch.low_dose_options import LowDoseOptions, dose_name
 from n2b_ct.batch.low_dose_output import sidecar_path
 from n2b_ct.batch.low_dose_series import LowDoseRun, LowDoseSeries
@@ -53,6 +54,9 @@ def simulate_tree(source: Path, output: Path, options: LowDoseOptions, progress:
             for one, targets in zip(series, zip(*by_dose, strict=True), strict=True)
         ]
         prepare_places(places, options.if_present, (job.look() for job in jobs))
-        outcomes = [outcome for job in jobs for outcome in job.run()]
+        outcomes = tuple(outcome for job in jobs for outcome in job.run())
+    if options.select is None:
+        series_at = {target: one for targets in by_dose for one, target in zip(series, targets, strict=True)}
+        outcomes = with_left_behind(outcomes, series_at, source, [output / dose_name(dose) for dose in options.doses])
     found_out = (record for job in jobs for record in job.refused)
-    return TreeResult(tuple(outcomes), with_refusals(found.records, found_out))
+    return TreeResult(outcomes, with_refusals(found.records, found_out))

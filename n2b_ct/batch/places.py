@@ -16,6 +16,9 @@ from n2b_ct.io.pictures.names import FORMS
 from n2b_ct.io.series import SeriesRef, all_above
 from n2b_ct.io.volumes import ENDINGS
 
+PART_FOLDERS = "series-????????"
+"""Matches the folders of series that share theirs."""
+
 
 def refuse_overlap(source: Path, output: Path) -> None:
     """Refuse an output folder that lies inside the input folder, is it, or holds it.
@@ -44,7 +47,7 @@ def mirrored_dirs(series: Sequence[SeriesRef], source: Path, output: Path, volum
     A series that shares its folder with another or with a volume, or has one below it, gets a subfolder named after a
     digest of its UID: no path is ever made of a tag's text.
     """
-    root = source if source.is_dir() else source.parent
+    root = _root(source)
     folders = [one.shared_directory for one in series]
     n_in_folder = Counter(folders)
     n_of_uid = Counter(one.series_instance_uid for one in series)
@@ -58,9 +61,18 @@ def mirrored_dirs(series: Sequence[SeriesRef], source: Path, output: Path, volum
     return targets
 
 
+def mirrored_dir(series: SeriesRef, source: Path, output: Path) -> Path:
+    """Name the mirror of a series' folder, its place unless others are there."""
+    return output / series.shared_directory.relative_to(_root(source))
+
+
 def mirrored_file(path: Path, source: Path, output: Path) -> Path:
     """Give a file its place below ``output``, mirroring where it lies below ``source``."""
     return output / (path.name if source.is_file() else path.relative_to(source))
+
+
+def _root(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
 
 
 def residual_place(target: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.reading.checks import Check, require_pixel_description, require_pixels, require_whole_header
 from n2b_ct.io.dicom.reading.header import patient_key
-from n2b_ct.io.dicom.reading.listing import list_files
+from n2b_ct.io.dicom.reading.listing import Listing, list_files
 from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
 from n2b_ct.io.dicom.values import lenient_integer, lenient_text, quiet_pydicom
 from n2b_ct.io.dicom.writing.provenance import SourceImage
@@ -50,14 +50,15 @@ class FoundFile:
     is_whole: bool = False
 
 
-def folder_contents(folder: Path) -> list[FoundFile]:
+def folder_contents(folder: Path, *, with_folders: bool = True) -> list[FoundFile]:
     """List what lies in a folder, in the order of the paths; what an operating system leaves there is not counted.
 
-    A file in the folder's place is all that it holds, under its own name.
+    A file in the folder's place is all that it holds, under its own name. ``with_folders=False`` leaves out what
+    lies in folders below.
     """
     if not folder.is_dir():
         return [FoundFile(Path(folder.name))] if folder.exists() or folder.is_symlink() else []
-    listed = list_files(folder)
+    listed = list_files(folder) if with_folders else Listing([one for one in folder.iterdir() if one.is_file()], [], [])
     paths = [path for path in listed.paths if not is_of_system(path.name)]
     answers = shared_sandbox().ask_each(IDENTIFY, ({"path": str(path)} for path in paths), n_together=_N_FILES_TOGETHER)
     found = [_found(path.relative_to(folder), answer) for path, answer in zip(paths, answers, strict=True)]
