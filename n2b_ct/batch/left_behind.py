@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import PART_FOLDERS, mirrored_dir
 from n2b_ct.io.dicom.contents import folder_contents
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID
+from n2b_ct.io.dicom.write import slice_names
 from n2b_ct.io.series import SeriesRef
 
 _CREATORS = frozenset((INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID))
@@ -61,9 +63,15 @@ class _FormerPlaces:
         home = mirrored_dir(series, source, output)
         around = [one for one in (home, *home.parents) if one == output or output in one.parents]
         keys = [(series.series_instance_uid, series.patient_key, one.sop_instance_uid) for one in series.instances]
-        return next(
-            (old[key] for folder in around if (old := self._around(folder)) for key in keys if key in old), None
-        )
+        found = chain(map(self._around, around), map(_lying_in, self._below(series, home)))
+        return next((old[key] for old in found for key in keys if key in old), None)
+
+    def _below(self, series: SeriesRef, home: Path) -> list[Path]:
+        """The folders that the slices of a series would have in a place that was its own: frames have one a file."""
+        if home in self._places:
+            return []
+        below = {home / name.parent for name in slice_names(series).values()} - {home}
+        return sorted(below - self._places)
 
     def _around(self, folder: Path) -> dict[_Key, Path]:
         """The old place of each slice that has one in a folder, or in one that no series goes to any more below it."""

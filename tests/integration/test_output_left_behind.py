@@ -11,6 +11,7 @@ import pydicom
 import pytest
 
 from n2b_ct.cli import run
+from tests.enhanced_ct import make_frames, save_enhanced
 from tests.helpers import save
 from tests.integration.scenes import biased_model, tissue_hu, with_noise, write_series
 
@@ -53,6 +54,14 @@ def test_a_series_that_gains_a_neighbour_says_where_its_older_output_lies(folder
         path.unlink()
     assert denoise("--resume") == 0
     assert left_behind() == []
+
+
+def test_frames_of_one_file_are_older_output_too():
+    save_enhanced(Path("in/x/many.dcm"), make_frames())
+    assert denoise() == 0
+    write("in/x", uid=2)
+    assert denoise("--resume") == 0
+    assert left_behind() == ["older output of it lies in out/x/many: take it away"]
 
 
 def test_parts_that_gain_a_first_slice_say_where_their_older_output_lies():
