@@ -1,4 +1,4 @@
-"""The values of a volume counted piece by piece: how they are spread, and whether they are few and lie in one piece."""
+"""The values of a volume counted piece by piece: their spread, whether they are few, lie in one piece, and glide."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Census:
         self._scale, self._is_enough = scale, is_enough
         self._bins = np.zeros(_GREATEST - _LEAST + 1, dtype=np.int64)
         self._n_labelled_pairs, self._n_equal_pairs = 0, 0
+        self._steps, self._changes_of_step = 0.0, 0.0
         self.least, self.greatest = np.inf, -np.inf
         self.is_whole, self.is_finite, self.is_settled = True, True, False
 
@@ -52,6 +53,11 @@ class Census:
     def flatness(self) -> float:
         """Share of neighbours in a row, not both 0, that are equal: near 1 for labels, small where there is noise."""
         return self._n_equal_pairs / max(self._n_labelled_pairs, 1)
+
+    @property
+    def roughness(self) -> float:
+        """How much steps in a row change, over the steps: 1.7 for white noise, small for what only ever glides."""
+        return self._changes_of_step / self._steps if self._steps else np.inf
 
     def n_between(self, lower: float, upper: float) -> int:
         """Count values from ``lower`` up to but without ``upper``."""
@@ -82,6 +88,9 @@ class Census:
         self.least, self.greatest = min(self.least, float(values.min())), max(self.greatest, float(values.max()))
         places = (np.clip(rounded, _LEAST, _GREATEST) - _LEAST).astype(np.intp)
         self._bins += np.bincount(places, minlength=self._bins.size)
+        steps = np.diff(values.astype(np.float64))
+        self._steps += float(np.abs(steps).sum())
+        self._changes_of_step += float(np.abs(np.diff(steps)).sum())
         if self.is_whole:
             is_equal, is_labelled = rounded[1:] == rounded[:-1], (rounded[1:] != 0) | (rounded[:-1] != 0)
             self._n_labelled_pairs += int(np.count_nonzero(is_labelled))

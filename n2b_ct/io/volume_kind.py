@@ -43,6 +43,7 @@ _N_LABELS_SURE, _N_LABELS_MAX = 32, 4096
 _LABEL_FLATNESS = 0.5
 _N_VOXELS_A_LABEL = 4
 _BELOW_ANY_OFFSET = 600.0
+_SMOOTH_BELOW = 0.3  # CT of a soft kernel has 0.75, and half of that where pixels were doubled
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ def kind_of(path: Path, remarks: Iterable[str], census: Census, offset_hu: float
         return Kind("label_map", got, said == "label_map" and not has_gas)
     if said == "not_ct" and not _is_ct_whatever_it_is_called(census, offset_hu):
         return Kind("not_ct", got, is_said=True)
+    if census.roughness < _SMOOTH_BELOW and not _is_below_any_offset(census):
+        return Kind("maybe_not_hu", f"{got} without noise, as in a map of distances, dose or displacement")
     if _has_gas_and_tissue(census, offset_hu) or _could_be_soft_tissue(census, offset_hu):
         return Kind()
     if said == "label_map" and census.least >= 0 and (census.is_whole and census.flatness >= _LABEL_FLATNESS):
@@ -95,8 +98,9 @@ def is_clear(words: np.dtype, scale: Scale, census: Census, offset_hu: float = 0
 
 
 def _is_ct_whatever_it_is_called(census: Census, offset_hu: float) -> bool:
-    """Gas and tissue outweigh a name, but not where it takes an offset to make gas of what is not negative."""
-    return _has_gas_and_tissue(census, offset_hu) and not (offset_hu and census.least >= 0)
+    """Gas, tissue and noise outweigh a name, but not where it takes an offset to make gas of what is not negative."""
+    is_rough = census.roughness >= _SMOOTH_BELOW
+    return is_rough and _has_gas_and_tissue(census, offset_hu) and not (offset_hu and census.least >= 0)
 
 
 def _is_label_like(census: Census) -> bool:

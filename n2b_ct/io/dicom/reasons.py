@@ -37,6 +37,7 @@ ERRORS: dict[str, str] = {
     "bad_value": "a value that matters is not what its attribute allows",
     "bad_rescale": "stored words cannot be turned into HU",
     "maybe_not_hu": "the values of a volume file may be off by a constant, or no CT",
+    "not_ct_modality": "stored as CT, but Modality says PET, MR, a segmentation or another kind of image",
     "not_hu": "RescaleType says the values are not HU",
     "highbit": "HighBit does not belong to BitsStored",
     "bits_allocated": "a word is neither 8 nor 16 bits wide",

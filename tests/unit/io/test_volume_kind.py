@@ -195,7 +195,17 @@ def test_values_that_no_offset_makes_ct_are_of_something_else(tmp_path, name, en
     assert examine_volume(path, assume_hu=True).problems == ("maybe_not_hu",)
 
 
+def distance(scale: float) -> np.ndarray:
+    """Signed distance to a ball, negative outside."""
+    slices, rows, cols = np.indices(SHAPE)
+    return scale * (10 - np.sqrt((2.5 * (slices - 3)) ** 2 + (rows - 24) ** 2 + (cols - 24) ** 2))
+
+
 DOUBTFUL = {
+    "distance_in_pixels": distance(10).astype(np.float32),
+    "distance_beyond_300": distance(50).astype(np.float32),
+    "distance_whole_and_clipped": np.rint(np.clip(distance(100), -1000, 1000)).astype(np.int16),
+    "displacement": (300 * np.sin(np.indices(SHAPE)[2] * np.pi / 24)).astype(np.float32),
     "mr": whole(mr()),
     "mr_resampled": (mr() - 4).astype(np.float32),
     "pet_in_becquerels": (3000 * pet()).astype(np.float32),
@@ -235,6 +245,20 @@ def test_names_of_other_images_are_believed_where_values_do_not_contradict(tmp_p
     with pytest.raises(SeriesError, match="its name or header says so") as caught:
         examine_volume(path, hu_offset=offset_hu, assume_hu=True)
     assert caught.value.reason == "not_ct"
+
+
+@pytest.mark.parametrize("place", ["sdf", "distance_map", "dvf_x"])
+def test_a_name_is_believed_where_gas_and_tissue_have_no_noise(tmp_path, place):
+    path = save_words(tmp_path / f"{place}.nii.gz", np.rint(distance(50)).astype(np.int16))
+    with pytest.raises(SeriesError, match="its name or header says so") as caught:
+        examine_volume(path, assume_hu=True)
+    assert caught.value.reason == "not_ct"
+
+
+def test_ct_that_was_enlarged_has_noise_enough(tmp_path):
+    words = whole(np.kron(ct(), np.ones((1, 2, 2))))
+    words = (words[..., :-1] + words[..., 1:]) // 2  # between neighbours, as linear interpolation does
+    assert examine_volume(save_words(tmp_path / "v.nii.gz", words)).problems == ()
 
 
 @pytest.mark.parametrize(

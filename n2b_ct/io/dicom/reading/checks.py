@@ -49,6 +49,14 @@ def require_ct_class(parsed: Parsed) -> None:
         )
 
 
+def require_ct_modality(parsed: Parsed) -> None:
+    """Modality is CT; absent means CT, for the class says so. Exporters have put PET, MR and labels into CT's class."""
+    found = lenient_text(parsed.dataset, "Modality")
+    if found.strip().upper() not in ("", "CT"):
+        remedy = "leave it out, or correct Modality if it is CT"
+        raise _refusal("not_ct_modality", parsed, "Modality must be CT", shown(found), remedy)
+
+
 def require_whole_header(parsed: Parsed) -> None:
     """The file does not end inside its header: what pydicom makes of such a file lacks attributes silently."""
     if parsed.is_header_cut:
@@ -221,6 +229,7 @@ def _refusal(reason: str, parsed: Parsed, requirement: str, got: object, remedy:
 
 KIND_CHECKS: tuple[Check, ...] = (
     require_ct_class,
+    require_ct_modality,
     require_no_localizer,
     require_grayscale,
     require_whole_header,

@@ -143,6 +143,9 @@ def test_one_uid_for_two_images_refuses_both(tmp_path):
     [
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "not_ct_image_storage"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"}, "header_incomplete"),
+        ({"Modality": "PT"}, "not_ct_modality"),
+        ({"Modality": "MR"}, "not_ct_modality"),
+        ({"Modality": "SEG"}, "not_ct_modality"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "not_grayscale"),
         ({"SeriesInstanceUID": ""}, "missing_uid"),
         ({"StudyInstanceUID": None}, "missing_uid"),
