@@ -24,6 +24,24 @@ _FURTHEST_MM = 1e6
 _SPACINGS_MM = (1e-6, 1e6)  # whoever multiplies lengths gets finite numbers, and nobody's pixels are left out
 _N_COLOUR_SAMPLES = (3, 4)
 _COLOURS = ("RGB", "YBR_", "PALETTE COLOR", "HSV", "ARGB", "CMYK", "XYB")
+_OTHER_MODALITIES = {
+    "PT",
+    "MR",
+    "SEG",
+    "NM",
+    "US",
+    "CR",
+    "DX",
+    "MG",
+    "XA",
+    "RF",
+    "SC",
+    "SR",
+    "RTDOSE",
+    "RTSTRUCT",
+    "REG",
+    "OT",
+}
 
 Check = Callable[[Parsed], None]
 
@@ -54,7 +72,8 @@ def require_ct_modality(parsed: Parsed) -> None:
     found = lenient_text(parsed.dataset, "Modality")
     if found.strip().upper() not in ("", "CT"):
         remedy = "leave it out, or correct Modality if it is CT"
-        raise _refusal("not_ct_modality", parsed, "Modality must be CT", shown(found), remedy)
+        got = found if found in _OTHER_MODALITIES else shown(found)
+        raise _refusal("not_ct_modality", parsed, "Modality must be CT", got, remedy)
 
 
 def require_whole_header(parsed: Parsed) -> None:

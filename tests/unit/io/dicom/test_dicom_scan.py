@@ -197,6 +197,20 @@ def test_what_is_no_single_frame_is_told_by_its_frames(tmp_path, changes, said):
     assert (record.reason, said in record.detail) == ("bad_value", True)
 
 
+@pytest.mark.parametrize(
+    ("modality", "got"), [("PT", "got PT;"), ("SEG", "got SEG;"), ("MUELLER", "got 7 characters that are")]
+)
+def test_another_modality_is_named_where_it_is_a_known_term_and_free_text_never(tmp_path, modality, got):
+    (record,) = scan(save(make_ct_dataset(Modality=modality), tmp_path / "slice")).records
+    assert f"slice: Modality must be CT, {got}" in record.detail
+    assert "MUELLER" not in record.detail
+
+
+@pytest.mark.parametrize("modality", [None, "", "CT"])
+def test_a_slice_without_modality_is_ct_as_its_class_says(tmp_path, modality):
+    assert reasons(scan(save(make_ct_dataset(Modality=modality), tmp_path / "slice"))) == {"used": 1}
+
+
 def save_with_infinity(tmp_path: Path, keyword: str, values: list[str]) -> Path:
     """Write a number that has a number's form, and that no float holds."""
     path = save(make_ct_dataset(**{keyword: values}), tmp_path / "slice")
