@@ -192,6 +192,9 @@ def _put_image_type(derived: Dataset) -> None:
 def _put_pixels(derived: Dataset, pixels: StoredWords) -> None:
     """The words and all that describes them (C.7.6.3, C.8.2.1)."""
     layout, source_layout = pixels.layout, word_format(derived)
+    put(derived, "SamplesPerPixel", 1)
+    if not text(derived, "PhotometricInterpretation"):
+        put(derived, "PhotometricInterpretation", "MONOCHROME2")
     put(derived, "BitsAllocated", layout.n_bits_allocated)
     put(derived, "BitsStored", layout.n_bits_stored)
     put(derived, "HighBit", layout.n_bits_stored - 1)

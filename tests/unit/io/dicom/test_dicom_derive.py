@@ -482,3 +482,14 @@ def test_a_real_padded_slice_keeps_its_padding_when_denoised(shared_data, tmp_pa
     source, words = stored_values(ct_slice.dataset), stored_values(back.dataset)
     np.testing.assert_array_equal(words[ct_slice.is_padding], source[ct_slice.is_padding])
     np.testing.assert_array_equal(words[~ct_slice.is_padding], source[~ct_slice.is_padding] + 3)
+
+
+def test_pixels_are_described_whole_where_only_a_codestream_described_them(tmp_path):
+    source = save(make_ct_dataset(), tmp_path / "source")
+    ct_slice = read_slice(source)
+    del ct_slice.dataset.SamplesPerPixel, ct_slice.dataset.PhotometricInterpretation
+    derivation = make_derivation()
+    derived = derive_slice(ct_slice, ct_slice.hu, derivation, make_context(derivation)).dataset
+    assert (derived.SamplesPerPixel, derived.PhotometricInterpretation) == (1, "MONOCHROME2")
+    write_dataset_atomically(derived, tmp_path / "derived")
+    np.testing.assert_array_equal(read_slice(tmp_path / "derived").hu, ct_slice.hu)
