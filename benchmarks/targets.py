@@ -170,7 +170,7 @@ TARGETS = (
     Target("`n2b-ct --help`", 0.3, True, "denoise_job", _largest("help", "wall_s"), "s"),
     Target("`n2b-ct inspect`, 10,000 files", 15, True, "denoise_job", _largest("inspect", "wall_s"), "s"),
     Target(
-        "500 good slices, `nice 19` under ten loops a core: refused",
+        "500 good slices, low priority under ten loops a core: refused",
         0,
         True,
         "busy_machine",
