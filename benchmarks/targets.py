@@ -19,6 +19,7 @@ from benchmarks.results_files import RESULTS, between_marks
 
 PAGE = Path(__file__).parent / "README.md"
 GPU_STEPS, SECONDS_A_MINUTE = 300_000, 60
+_LOWEST_PRIORITY = 19
 _Document = dict[str, Any]
 
 
@@ -170,11 +171,11 @@ TARGETS = (
     Target("`n2b-ct --help`", 0.3, True, "denoise_job", _largest("help", "wall_s"), "s"),
     Target("`n2b-ct inspect`, 10,000 files", 15, True, "denoise_job", _largest("inspect", "wall_s"), "s"),
     Target(
-        "500 good slices, low priority under ten loops a core: refused",
+        "500 good slices, `nice 19` under ten loops a core: refused",
         0,
         True,
         "busy_machine",
-        lambda d: d["n_refused"],
+        lambda d: {d["niceness"]: d["n_refused"]}[_LOWEST_PRIORITY],
         "slices",
     ),
     Target("GPU: a training step : its networks", 1.15, True, "training_step_gpu", lambda d: d["step_to_networks"]),
