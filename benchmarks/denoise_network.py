@@ -29,7 +29,7 @@ from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_network import plain_network
 from benchmarks.results_files import write_results
 from n2b_ct.cli.process import keep_freed_memory
-from n2b_ct.evaluation import controls
+from n2b_ct.evaluation import baselines
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
@@ -101,9 +101,9 @@ def _others(data_root: Path, run: Path, threads: int) -> Ways:
         PLAIN: lambda: _through(plain, model, hu),
         "plain network, channels last, bf16": lambda: _through(channels_last, model, hu, torch.bfloat16),
         "plain network, channels last, torch.compile": lambda: _through(compiled, model, hu),
-        NLM: lambda: controls.nlm(hu, 30.0),
+        NLM: lambda: baselines.nlm(hu, 30.0),
     }
-    return ways | ({BM3D: lambda: controls.bm3d(hu, 30.0)} if importlib.util.find_spec("bm3d") else {})
+    return ways | ({BM3D: lambda: baselines.bm3d(hu, 30.0)} if importlib.util.find_spec("bm3d") else {})
 
 
 def _through(network: nn.Module, model: Model, hu: np.ndarray, autocast: torch.dtype | None = None) -> np.ndarray:
@@ -142,7 +142,7 @@ def _measured(own: Ways, others: OtherProcess, n_turns: int) -> tuple[list[dict[
 def _table(document: dict[str, Any]) -> str:
     lines = [
         f"`{document['command']}`; {document['processor']}, {document['threads']} threads, torch {document['torch']}; "
-        f"one slice of 512x512 ({document['slice']}), model {document['model']}, symmetries 1.",
+        f"one slice of 512x512 ({document['slice']}), model {document['model']}, test_time_augmentation 1.",
         "",
         "| what | median s | plain network : this | largest deviation, HU | rms, HU |",
         "| --- | --- | --- | --- | --- |",

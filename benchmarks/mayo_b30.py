@@ -36,14 +36,14 @@ class Table:
         command: What makes it.
         pipelines: Name of a pipeline to what its row says.
         seeds: Trainings of each.
-        controls: Denoisers without training.
+        baselines: Denoisers without training.
     """
 
     file: str
     command: str
     pipelines: dict[str, str]
     seeds: tuple[int, ...]
-    controls: tuple[str, ...]
+    baselines: tuple[str, ...]
 
 
 TABLES = {
@@ -93,11 +93,11 @@ def main() -> None:
         names,
         arguments.out / f"report_{arguments.table}",
         data_root=arguments.data_root,
-        controls=table.controls,
+        baselines=table.baselines,
         overwrite=True,
         command=table.command,
     )
-    rows = [_row(summary, name) for name in ("input", *table.controls)]
+    rows = [_row(summary, name) for name in ("input", *table.baselines)]
     rows += [
         {**_row(summary, _name(pipeline, seed)), **_cost(run_dir), "pipeline": pipeline, "seed": seed}
         for (pipeline, seed), run_dir in runs.items()

@@ -3,7 +3,7 @@
     python -m benchmarks.report_costs [--slices 32] [--threads 2]
 
 Makes a small digital piglet (512x512, five doses), reports on all of its test slices with a network of the default size
-and the default controls, once with a watch and once under a profile. Results:
+and the default baselines, once with a watch and once under a profile. Results:
 ``benchmarks/results/report_costs.json`` and ``.md``.
 """
 

@@ -154,7 +154,7 @@ PLAIN, OWN = "plain eager PyTorch", "n2b-ct"
 TARGETS = (
     Target("a training step : its networks alone", 1.15, True, "training_step", lambda d: d["step_to_networks"]),
     Target("a plain loop's step : a training step", 3, False, "training_step", lambda d: d["plain_loop_to_step"]),
-    Target("bf16 loses, mean of three seeds", 0.05, True, "validate/precision/table", _bf16_loss_db, "dB"),
+    Target("bf16 loses, mean of three seeds", 0.05, True, "benchmark/precision/table", _bf16_loss_db, "dB"),
     Target("plain eager float32 network : n2b-ct's", 3, False, "denoise_network", _network(OWN, "plain_to_this")),
     Target("its largest deviation", 0.5, True, "denoise_network", _network(OWN, "largest_hu"), "HU"),
     Target("BM3D : n2b-ct", 25, False, "denoise_network", _times_faster_than("BM3D")),

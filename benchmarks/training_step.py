@@ -31,7 +31,7 @@ from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.config import Pipeline
 from n2b_ct.data.identity import DataIdentity, image_digests
 from n2b_ct.data.patches import PatchBatches
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.filters import mean_blur
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.training.assembly import Assembled, assemble
@@ -67,8 +67,8 @@ class MadeUpSlices:
         training = pipeline.training
         whole = [np.ones((SIZE_PX, SIZE_PX), dtype=bool)] * N_SLICES
         batches = PatchBatches(
-            SliceBank(self.noisy, whole, {"blurred": self.blurred}),
-            SliceBank(self.clean, whole),
+            InMemoryDataset(self.noisy, whole, {"blurred": self.blurred}),
+            InMemoryDataset(self.clean, whole),
             patch_px=training.patch_px,
             batch_size=training.batch_size,
             n_batches=training.iterations,

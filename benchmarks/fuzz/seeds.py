@@ -241,9 +241,9 @@ def _require(step: Callable[[], bool]) -> None:
 
 def _jpeg_baseline() -> bytes:
     dataset = ct_dataset(bits_stored=8, bits_allocated=8, slope="8")
-    picture = Image.fromarray(_words(0, 8, is_signed=False).astype(np.uint8))
+    image = Image.fromarray(_words(0, 8, is_signed=False).astype(np.uint8))
     content = BytesIO()
-    picture.save(content, format="JPEG", quality=95)
+    image.save(content, format="JPEG", quality=95)
     dataset["PixelData"] = DataElement("PixelData", "OB", encapsulate([content.getvalue()]), is_undefined_length=True)
     dataset.LossyImageCompression = "01"
     dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from n2b_ct.batch.folders import denoise_tree
+from n2b_ct.batch.natural_image_tree import denoise_natural_images
 from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
-from n2b_ct.batch.picture_tree import denoise_pictures
 from n2b_ct.cluster.submission import on_cluster
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.inference.model import AnyModel, PictureModel, load_any_model
+from n2b_ct.inference.model import AnyModel, NaturalImageModel, load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device, use_threads
 
@@ -25,7 +25,7 @@ def denoise(
     scheduler: str | None = None,
     threads: int | None = None,
 ) -> TreeResult:
-    """Denoise a DICOM file, a series folder, a tree of series, or volumes, to a mirrored place; or pictures.
+    """Denoise a DICOM file, a series folder, a tree of series, or volumes, to a mirrored place; or images.
 
     Args:
         source: What to denoise.
@@ -33,7 +33,7 @@ def denoise(
         model: A run folder, a model file, or a loaded model.
         options: Strength, residual, what to do with outputs that are there.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        progress: Called with (slices or pictures done, all of them, series or file).
+        progress: Called with (slices or images done, all of them, series or file).
         scheduler: Address of a Dask scheduler, such as ``tls://host:8786``, whose workers do the series and volumes;
             they must see input, output and model under the same paths. None: all is done here.
         threads: Of the processor, for this process from now on; None: torch's own number, one a core.
@@ -53,8 +53,8 @@ def denoise(
     if scheduler is not None:
         return _denoise_elsewhere(source, output, model, options, progress, (scheduler, device))
     loaded = load_any_model(model, choose_device(device)) if isinstance(model, Path) else model
-    if isinstance(loaded, PictureModel):
-        return denoise_pictures(source, output, loaded, options, progress)
+    if isinstance(loaded, NaturalImageModel):
+        return denoise_natural_images(source, output, loaded, options, progress)
     return denoise_tree(source, output, loaded, options, progress)
 
 
@@ -72,7 +72,7 @@ def _denoise_elsewhere(
         remedy = "pass the path of its file"
         raise ConfigError(explain("--scheduler", "workers load the model themselves", "a loaded one", remedy))
     loaded = load_any_model(model)
-    if isinstance(loaded, PictureModel):
-        raise ConfigError(explain("--scheduler", "is for CT series and volumes", "a model of pictures", "leave it out"))
+    if isinstance(loaded, NaturalImageModel):
+        raise ConfigError(explain("--scheduler", "is for CT series and volumes", "a model of images", "leave it out"))
     with on_cluster(scheduler, model.absolute(), device) as carry_out:
         return denoise_tree(source.absolute(), output.absolute(), loaded, options, progress, carry_out)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.config import Pipeline, load_pipeline
-from n2b_ct.config.pictures import PictureSection
+from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.data.roles import Roles, assign_roles
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.training.ct_images import ct_images
 from n2b_ct.training.data import TrainingImages
-from n2b_ct.training.picture_images import find_picture_images
+from n2b_ct.training.natural_image_source import find_natural_images_of
 
 
 def loaded_pipeline(pipeline: str | Path | Pipeline, overrides: Sequence[str]) -> Pipeline:
@@ -21,7 +21,7 @@ def loaded_pipeline(pipeline: str | Path | Pipeline, overrides: Sequence[str]) -
 
 
 def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> TrainingImages:
-    """Find a pipeline's images by role: slices of CT, or pictures.
+    """Find a pipeline's images by role: slices of CT, or images.
 
     Args:
         pipeline: Whose.
@@ -31,8 +31,8 @@ def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_sli
     Raises:
         ConfigError, DataError: The manifest or the data are wrong, or nobody says where the data lies.
     """
-    if isinstance(pipeline.data, PictureSection):
-        return find_picture_images(pipeline.data, _root(pipeline, data_root))
+    if isinstance(pipeline.data, NaturalImageSection):
+        return find_natural_images_of(pipeline.data, _root(pipeline, data_root))
     roles = roles_of(pipeline, data_root, skip_bad_slices=skip_bad_slices)
     return ct_images(pipeline.data, roles, pipeline.method)
 

@@ -14,8 +14,8 @@ from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.roles import Roles
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
+from n2b_ct.evaluation.baselines import chosen_baselines
 from n2b_ct.evaluation.cases import reference_dose, role_sources
-from n2b_ct.evaluation.controls import chosen_controls
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
 from n2b_ct.evaluation.report.lesions import read_lesion_truth
 from n2b_ct.evaluation.report.provenance import Provenance
@@ -36,7 +36,7 @@ def report(
     out: Path,
     *,
     data_root: Path | None = None,
-    controls: Sequence[str] | None = None,
+    baselines: Sequence[str] | None = None,
     device: str = "auto",
     noise_free_reference: bool = False,
     insert_blur_mm: float = 0.0,
@@ -46,14 +46,14 @@ def report(
     command: str = "",
     progress: Progress | None = None,
 ) -> Summary:
-    """Measure models and controls on the test role, dose by dose; write HTML, JSON, CSV and figures.
+    """Measure models and baselines on the test role, dose by dose; write HTML, JSON, CSV and figures.
 
     Args:
-        pipeline: Whose data, windows and controls are used.
+        pipeline: Whose data, windows and baselines are used.
         models: Name to run folder or model file; the name heads its row.
         out: The report's folder.
         data_root: The data's folder; None: the pipeline's ``data.root``, else where the first model was trained.
-        controls: Denoisers without training; None: the pipeline's.
+        baselines: Denoisers without training; None: the pipeline's.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         noise_free_reference: The references are simulated truth without noise.
         insert_blur_mm: σ of the system's blur, taken as a round Gaussian, for the disks that are inserted.
@@ -74,8 +74,8 @@ def report(
     root = data_root or loaded.ct.root or recorded_data_root(models.values())
     roles = _test_role(loaded, root, skip_bad_slices=skip_bad_slices)
     opened = {name: load_model(path, choose_device(device)) for name, path in models.items()}
-    chosen = chosen_controls(loaded.report.controls if controls is None else controls, opened)
-    denoisers = {name: control.apply for name, control in chosen.items()}
+    chosen = chosen_baselines(loaded.report.baselines if baselines is None else baselines, opened)
+    denoisers = {name: baseline.apply for name, baseline in chosen.items()}
     denoisers |= {name: partial(denoise_hu, model) for name, model in opened.items()}
     windows = {name: WINDOWS[name] for name in loaded.report.windows}
     lesions = read_lesion_truth(root) if root else None

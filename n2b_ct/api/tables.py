@@ -1,4 +1,4 @@
-"""The papers' tables on natural pictures."""
+"""The papers' tables on natural images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from n2b_ct.api.training import check, train
 from n2b_ct.config import Pipeline
 from n2b_ct.config.experiment_rows import Experiment, load_experiment
 from n2b_ct.errors import ConfigError
+from n2b_ct.experiments.job import check_table, make_table
+from n2b_ct.experiments.results import Table
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.earlier_run import proved_summary
-from n2b_ct.validation.job import check_table, make_table
-from n2b_ct.validation.results import Table
 
 
-def validate(
+def benchmark(
     experiment: str | Path | Experiment,
     out: Path,
     *,
@@ -31,9 +31,9 @@ def validate(
     command: str = "",
     progress: Progress | None = None,
 ) -> Table:
-    """Make a table on natural pictures: train rows, denoise test pictures, set the scores beside the papers'.
+    """Make a table on natural images: train rows, denoise test images, set the scores beside the papers'.
 
-    Finished rows and scored pictures are kept; a command that was killed goes on where it was.
+    Finished rows and scored images are kept; a command that was killed goes on where it was.
 
     Args:
         experiment: A loaded experiment, a path, or the name of a shipped one.
@@ -59,10 +59,10 @@ def validate(
     return make_table(loaded, data_root, out, trainer, chosen, overwrite=overwrite, command=command, progress=progress)
 
 
-def check_validation(
+def check_benchmark(
     experiment: str | Path | Experiment, *, data_root: Path, only: Sequence[str] = (), overrides: Sequence[str] = ()
 ) -> dict[str, int]:
-    """Validate an experiment, its folders and every row, without training; returns the pictures of each column.
+    """Validate an experiment, its folders and every row, without training; returns the images of each column.
 
     Raises:
         ConfigError, DataError: With one line for every problem.

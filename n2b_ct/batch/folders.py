@@ -10,7 +10,7 @@ from pathlib import Path
 from n2b_ct.batch.left_behind import with_left_behind
 from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.batch.places import mirrored_dirs, mirrored_file, refuse_overlap
-from n2b_ct.batch.tasks import CarryOut, SeriesTask, Task, VolumeTask, one_by_one
+from n2b_ct.batch.tasks import Executor, SeriesTask, Task, VolumeTask, one_by_one
 from n2b_ct.batch.trees import (
     nothing_found,
     prepare_places,
@@ -24,7 +24,7 @@ from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.dicom.writing.compress import require_encoder
-from n2b_ct.io.pictures import is_picture
+from n2b_ct.io.natural_images import is_natural_image
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Refusals
 from n2b_ct.io.series import FileRecord
@@ -45,14 +45,14 @@ def denoise_tree(
     model: Model,
     options: DenoiseOptions,
     progress: Progress | None = None,
-    carry_out: CarryOut = one_by_one,
+    carry_out: Executor = one_by_one,
 ) -> TreeResult:
     """Denoise every series and volume at or below ``source``.
 
     A series that fails is reported and the others are done. ``carry_out`` decides where; the bytes do not depend on it.
 
     Raises:
-        ConfigError: An option that is for pictures.
+        ConfigError: An option that is for images.
         DataError: Nothing to denoise.
         OutputError: The output overlaps the input, or is there already and must not be touched.
     """
@@ -74,13 +74,13 @@ def plan_tree(source: Path, output: Path, options: DenoiseOptions) -> TreePlan:
     """Find all there is to do, and where it goes; nothing is written.
 
     Raises:
-        ConfigError: An option that is for pictures.
+        ConfigError: An option that is for images.
         DataError: Nothing to denoise.
         OutputError: The output overlaps the input.
     """
     require_source(source, "a DICOM file, a folder or a volume")
     if options.per_channel:
-        raise ConfigError(explain("--per-channel", "is for pictures", "a model of CT", "leave it out"))
+        raise ConfigError(explain("--per-channel", "is for images", "a model of CT", "leave it out"))
     refuse_overlap(source, output)
     require_encoder(options.write.compression)
     found = scan(source, repair_uids=options.repair_uids, assume_hu=options.assume_hu)
@@ -118,6 +118,6 @@ def _nothing_found(source: Path, records: Sequence[FileRecord]) -> DataError:
     kinds = "CT series or volume"
     if source.is_file() and records and records[0].detail:
         return DataError(records[0].detail)
-    if any(is_picture(record.path) for record in records):
-        return nothing_found(source, kinds, records, "pass a model of pictures if it is pictures you have")
+    if any(is_natural_image(record.path) for record in records):
+        return nothing_found(source, kinds, records, "pass a model of images if it is images you have")
     return nothing_found(source, kinds, records)

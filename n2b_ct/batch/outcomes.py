@@ -21,13 +21,13 @@ CLIPPED_SHARE_MAX = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one series, volume or picture.
+    """What became of one series, volume or image.
 
     Attributes:
         source: Its folder or file.
         output: Its mirrored place.
         status: ``done``; ``present``: was there already; ``failed``: nothing was written.
-        series: Series UID as it may be shown: joins with that of the file records; empty for a volume or picture file.
+        series: Series UID as it may be shown: joins with that of the file records; empty for a volume or image file.
         reason, detail: Stable code and one line, when it failed; the line also when it was made again, and why.
         problems: Codes of what is worth knowing, those of the source and of the output.
         n_slices: Slices in the output, written now or found there whole.
@@ -35,7 +35,7 @@ class Outcome:
         n_skipped_slices: Slices of the source that could not be used and are missing.
         dropped_private: Private creators whose elements were left out; ``unknown`` for those that nobody registered.
         removed_std_hu: Standard deviation of what was removed, inside the window.
-        removed_std_grey: The same for a picture, in 8-bit grey levels.
+        removed_std_grey: The same for an image, in 8-bit grey levels.
     """
 
     source: Path
@@ -105,7 +105,7 @@ class DenoiseOptions:
         select: Regular expression on SeriesDescription; None: every series.
         created: The one time of every output; None: now.
         write: How derived instances are written.
-        per_channel: Let a model of gray pictures denoise the channels of RGB pictures one by one.
+        per_channel: Let a model of gray images denoise the channels of RGB images one by one.
     """
 
     strength: float | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.dicom.reading.parts import identity
 from n2b_ct.io.hidden_names import RECORDS_DIR, is_of_system
-from n2b_ct.io.pictures.names import FORMS
+from n2b_ct.io.natural_images.names import FORMS
 from n2b_ct.io.series import SeriesRef, all_above
 from n2b_ct.io.volumes import ENDINGS
 
@@ -76,7 +76,7 @@ def _root(source: Path) -> Path:
 
 
 def residual_place(target: Path) -> Path:
-    """Name the place of the removed noise, beside the denoised series, volume or picture."""
+    """Name the place of the removed noise, beside the denoised series, volume or image."""
     target = target if target.name not in ("", "..") else target.resolve()
     stem = target.name
     for ending in (*ENDINGS, *FORMS):

@@ -1,7 +1,7 @@
 """What lies in the place of an output: nothing, what this run would make, an older output of the same input, or more.
 
 That something is there proves nothing. A derived series proves itself by its UIDs, which follow from source, weights
-and options; a volume or picture by the record beside it. Only what this run would make is kept, and only n2b-ct's own
+and options; a volume or image by the record beside it. Only what this run would make is kept, and only n2b-ct's own
 output of the same input is ever replaced without being asked.
 """
 

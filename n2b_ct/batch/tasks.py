@@ -111,7 +111,7 @@ class VolumeTask:
 
 Task = SeriesTask | VolumeTask
 
-CarryOut = Callable[[Sequence[Task], Work[Model]], list[Done]]
+Executor = Callable[[Sequence[Task], Work[Model]], list[Done]]
 """Where tasks are done: gives one :class:`Done` for each, in their order, and tells ``work.steps`` of every slice."""
 
 

@@ -1,4 +1,4 @@
-"""What all series, volumes or pictures of one run share: a model, options, one time, one count of progress."""
+"""What all series, volumes or images of one run share: a model, options, one time, one count of progress."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Work(Generic[ModelT]):
         model: The denoiser.
         options: What was asked for.
         created: The time of every output.
-        steps: Slices or pictures done.
+        steps: Slices or images done.
     """
 
     model: ModelT

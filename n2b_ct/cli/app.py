@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from n2b_ct.cli.benchmark import benchmark
 from n2b_ct.cli.console import say
 from n2b_ct.cli.denoise import denoise
 from n2b_ct.cli.evaluate import evaluate
@@ -11,7 +12,6 @@ from n2b_ct.cli.index import index, inspect
 from n2b_ct.cli.report import report
 from n2b_ct.cli.simulate import simulate
 from n2b_ct.cli.train import train
-from n2b_ct.cli.validate import validate
 
 app = typer.Typer(
     name="n2b-ct",
@@ -41,5 +41,5 @@ def _options(
     pass
 
 
-for command in (train, denoise, report, evaluate, validate, simulate, index, inspect):
+for command in (train, denoise, report, evaluate, benchmark, simulate, index, inspect):
     app.command()(command)

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from n2b_ct.io.dicom.writing.options import ContentQualification
 
 _Source = Annotated[
-    Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume; or pictures.")
+    Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume; or images.")
 ]
 _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
 _Strength = Annotated[
     float | None, typer.Option(min=0.0, max=1.0, help="Share of the found noise to remove; the model's if not given.")
 ]
-_Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise too, as series or pictures.")]
-_Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series or picture here.")]
+_Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise too, as series or images.")]
+_Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series or image here.")]
 _Repair = Annotated[
     bool,
     typer.Option("--repair", "--repair-uids", help="Take files with blank UIDs; add type 2 elements that are missing."),
@@ -53,7 +53,7 @@ _QUALIFICATIONS: dict[str, ContentQualification] = {
     "service": "SERVICE",
 }
 _PerChannel = Annotated[
-    bool, typer.Option("--per-channel", help="Let a model of gray pictures denoise the channels of RGB one by one.")
+    bool, typer.Option("--per-channel", help="Let a model of gray images denoise the channels of RGB one by one.")
 ]
 _Scheduler = Annotated[
     str | None,
@@ -91,7 +91,7 @@ def denoise(
 ) -> None:
     """Denoise CT: HU in, HU out, derived DICOM series with new UIDs; every series appears whole or not at all.
 
-    With a model of pictures: PNG, TIFF, BMP, JPEG and WebP, gray or RGB, in the form and depth of the source.
+    With a model of images: PNG, TIFF, BMP, JPEG and WebP, gray or RGB, in the form and depth of the source.
 
     Example: n2b-ct denoise /data/low_dose /data/denoised --model runs/piglet --json status.json
     """

@@ -61,7 +61,7 @@ def evaluate(
             reference=reference,
             noisy_input=noisy_input,
             windows=windows,
-            controls=baselines,
+            baselines=baselines,
             dose=dose or None,
             hu_offset=volume_offset,
             assume_hu=assume_hu,

@@ -39,7 +39,7 @@ def report(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the pipeline.")
     ] = None,
 ) -> None:
-    """Report fidelity, noise texture, resolution, d′ and HU bias by dose, beside honest controls.
+    """Report fidelity, noise texture, resolution, d′ and HU bias by dose, beside honest baselines.
 
     Example: n2b-ct report piglet.yaml --data-root /data/piglet --model n2b=runs/piglet --out report
     """
@@ -51,7 +51,7 @@ def report(
             named_paths(models, "--model"),
             out,
             data_root=data_root,
-            controls=baselines,
+            baselines=baselines,
             device=device,
             noise_free_reference=noise_free,
             insert_blur_mm=insert_blur_mm,
@@ -67,10 +67,10 @@ def report(
 def finish(summary: Summary, out: Path) -> None:
     """Print the table and what was left out; exit 1 where an input could not be used."""
     from n2b_ct.cli import EXIT_SOME_FAILED
-    from n2b_ct.filters.untrained import licence_notices
+    from n2b_ct.filters.baselines import licence_notices
 
     _print_table(summary)
-    for notice in licence_notices(name for name, role in summary.roles.items() if role == "control"):
+    for notice in licence_notices(name for name, role in summary.roles.items() if role == "baseline"):
         say_err(f"licence: {notice}")
     for sentence in summary.physics.dropped:
         say(f"note: {sentence}")

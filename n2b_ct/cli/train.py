@@ -19,7 +19,7 @@ def noise_seen(last: Mapping[str, float]) -> str:
     found = next((key.removeprefix("noise_std_") for key in last if key.startswith("noise_std_")), None)
     if found is None:
         return ""
-    image, unit = ("slice", "HU") if found == "hu" else ("picture", "grey levels")
+    image, unit = ("slice", "HU") if found == "hu" else ("image", "grey levels")
     own = last[f"{image}_noise_std_{found}"]
     return f"extracted noise {last[f'noise_std_{found}']:.1f} {unit}; the {image}s' own {own:.1f} {unit}"
 
@@ -47,7 +47,7 @@ def train(
     """
     from n2b_ct import api
     from n2b_ct.config import load_pipeline
-    from n2b_ct.filters.untrained import licence_notices
+    from n2b_ct.filters.baselines import licence_notices
     from n2b_ct.training.distribution import is_first
     from n2b_ct.training.labels import label_filters
 

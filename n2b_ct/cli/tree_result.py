@@ -85,7 +85,7 @@ def _write_json(result: TreeResult, path: Path) -> str:
 
 
 def _line(outcome: Outcome) -> str:
-    what = f"{outcome.n_slices} slices" if outcome.n_slices else "picture"
+    what = f"{outcome.n_slices} slices" if outcome.n_slices else "image"
     noises = ((outcome.removed_std_hu, "HU"), (outcome.removed_std_grey, "grey levels"))
     removed = "".join(f", removed noise {std:.1f} {unit}" for std, unit in noises if std is not None)
     why = f"; {outcome.detail}" if outcome.detail else ""

@@ -14,7 +14,7 @@ from n2b_ct.io.atomic_folder import unwritable
 
 
 @contextmanager
-def marked_ground(places: Sequence[Path]) -> Iterator[Path]:
+def shared_output_marker(places: Sequence[Path]) -> Iterator[Path]:
     """Make the folders that outputs will lie in, and a hidden mark above all of them; yields the mark.
 
     A worker that does not see the mark has another disk under the same path, and would write where nobody looks.

@@ -12,10 +12,10 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import n2b_ct
-from n2b_ct.batch.tasks import CarryOut, Done, Task
+from n2b_ct.batch.tasks import Done, Executor, Task
 from n2b_ct.batch.work import Work
 from n2b_ct.cluster.connection import connected, lost
-from n2b_ct.cluster.ground import count_attempts, marked_ground
+from n2b_ct.cluster.ground import count_attempts, shared_output_marker
 from n2b_ct.cluster.order import Order
 from n2b_ct.cluster.placing import preferred_workers
 from n2b_ct.cluster.worker import carry_out, require_fit
@@ -37,7 +37,7 @@ _GONE = (OSError, TimeoutError, CancelledError)
 
 
 @contextmanager
-def on_cluster(scheduler: str, model_path: Path, device: str = "auto") -> Iterator[CarryOut]:
+def on_cluster(scheduler: str, model_path: Path, device: str = "auto") -> Iterator[Executor]:
     """Connect to a scheduler, whose workers then do the tasks.
 
     Args:
@@ -53,7 +53,7 @@ def on_cluster(scheduler: str, model_path: Path, device: str = "auto") -> Iterat
     with connected(scheduler) as client:
 
         def carry_out_there(tasks: Sequence[Task], work: Work[Model]) -> list[Done]:
-            with marked_ground([place for task in tasks for place in work.places(task.target)]) as mark:
+            with shared_output_marker([place for task in tasks for place in work.places(task.target)]) as mark:
                 order = _order(work, tasks[0].path, mark, (model_path, device))
                 try:
                     _require_fit_workers(client, order)

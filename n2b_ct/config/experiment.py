@@ -14,33 +14,33 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from n2b_ct.config.names import FolderName, ShownName
-from n2b_ct.config.pictures import NoiseSection, PictureFolder
+from n2b_ct.config.natural_images import ImageFolder, NoiseSection
 from n2b_ct.config.section import Section
 
 INPUT_ROW = "input"
-"""Heads every table: the noisy pictures as they are."""
-UntrainedName = Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"]
+"""Heads every table: the noisy images as they are."""
+BaselineName = Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"]
 _Values = dict[str, JsonValue]
 _Crop = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=16)]]
 
 
-class ColumnSection(PictureFolder):
-    """A column of the table: test pictures under one noise."""
+class ColumnSection(ImageFolder):
+    """A column of the table: test images under one noise."""
 
     name: ShownName
     """Heads the column; published values and the gallery name it."""
     noise: NoiseSection | None = None
-    """The noise that is laid on the pictures of ``folder``."""
+    """The noise that is laid on the images of ``folder``."""
     noisy: str | None = None
-    """Instead of ``noise``: a folder of really noisy pictures, whose truth are the pictures of ``folder``, one by one
+    """Instead of ``noise``: a folder of really noisy images, whose truth are the images of ``folder``, one by one
     in the order of their names."""
     seed: int = Field(0, ge=0)
-    """Of the noise: picture k gets the one of ``[seed, k, 3]``."""
+    """Of the noise: image k gets the one of ``[seed, k, 3]``."""
 
     @model_validator(mode="after")
     def _one_noise(self) -> ColumnSection:
         if (self.noise is None) == (self.noisy is None):
-            msg = "needs either noise or a folder of noisy pictures"
+            msg = "needs either noise or a folder of noisy images"
             raise ValueError(msg)
         return self
 
@@ -57,7 +57,7 @@ class PublishedValue(Section):
     source: str
     """Key of ``sources``."""
     differs: str = ""
-    """What was not as in our test (other pictures, colour); then only the order of methods compares."""
+    """What was not as in our test (other images, colour); then only the order of methods compares."""
 
     @model_validator(mode="after")
     def _says_something(self) -> PublishedValue:
@@ -67,13 +67,13 @@ class PublishedValue(Section):
         return self
 
 
-class UntrainedRow(Section):
+class BaselineRow(Section):
     """A denoiser without training."""
 
-    name: UntrainedName
+    name: BaselineName
     sigma: float | None = Field(None, gt=0)
     """The noise level it is told, in 8-bit grey levels; null: the column's own where that is one Gaussian level, else
-    estimated from each picture."""
+    estimated from each image."""
 
 
 class RowSection(Section):
@@ -83,7 +83,7 @@ class RowSection(Section):
     """Names the row everywhere."""
     method: _Values | None = None
     """A pipeline's ``method`` section."""
-    untrained: UntrainedRow | None = None
+    baseline: BaselineRow | None = None
     """Instead of ``method``."""
     data: _Values = Field(default_factory=dict)
     """Keys that differ from the experiment's ``data``."""
@@ -100,10 +100,10 @@ class RowSection(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> RowSection:
-        if (self.method is None) == (self.untrained is None):
-            msg = "needs either method or untrained"
+        if (self.method is None) == (self.baseline is None):
+            msg = "needs either method or baseline"
             raise ValueError(msg)
-        if self.untrained is not None and (self.data or self.training or self.denoising):
+        if self.baseline is not None and (self.data or self.training or self.denoising):
             msg = "a row without training has no data, training or denoising of its own"
             raise ValueError(msg)
         return self
@@ -123,12 +123,12 @@ class PublishedRow(Section):
 
 
 class GallerySection(Section):
-    """Which test pictures are shown."""
+    """Which test images are shown."""
 
     test: str
     """Name of the column."""
-    pictures: dict[str, _Crop | None]
-    """Names of its pictures, without their endings, to the square that is shown of each: first row, first column and
+    images: dict[str, _Crop | None]
+    """Names of its images, without their endings, to the square that is shown of each: first row, first column and
     side, pixels; null: the middle."""
 
 
@@ -140,7 +140,7 @@ class ExperimentSection(Section):
     description: str = ""
     """One sentence for people."""
     data: _Values
-    """A pipeline's ``data`` section of kind ``pictures``, for all rows that are trained."""
+    """A pipeline's ``data`` section of kind ``images``, for all rows that are trained."""
     tests: tuple[ColumnSection, ...]
     """The columns."""
     training: _Values = Field(default_factory=dict)
@@ -150,9 +150,9 @@ class ExperimentSection(Section):
     denoiser: _Values | None = None
     """The denoiser of every method that has one and does not say which."""
     rows: tuple[RowSection, ...]
-    """The methods, in the table's order; the noisy pictures themselves always head it."""
-    baseline: str | None = None
-    """Name of the row that every other is compared with, picture by picture."""
+    """The methods, in the table's order; the noisy images themselves always head it."""
+    compare_with: str | None = None
+    """Name of the row that every other is compared with, image by image."""
     sources: dict[str, str] = Field(default_factory=dict)
     """Key to citation of what is published."""
     published: tuple[PublishedRow, ...] = ()
@@ -160,14 +160,14 @@ class ExperimentSection(Section):
     notes: tuple[str, ...] = ()
     """Sentences for the table's foot."""
     gallery: GallerySection | None = None
-    """Pictures to show; null: none."""
+    """Images to show; null: none."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> ExperimentSection:
         filled = {
             "tests": self.tests,
             "rows": self.rows,
-            "gallery.pictures": self.gallery is None or self.gallery.pictures,
+            "gallery.images": self.gallery is None or self.gallery.images,
         }
         problems = [
             *(f"{key} must hold at least one" for key, found in filled.items() if not found),
@@ -187,8 +187,8 @@ class ExperimentSection(Section):
         problems = [f"published and gallery must name a test, not {name!r}" for name in sorted(named - tests)]
         sources = sorted({value.source for value in values} - set(self.sources))
         problems += [f"published must name a key of sources, not {name!r}" for name in sources]
-        if self.baseline is not None and self.baseline not in rows:
-            problems.append(f"baseline must name a row, not {self.baseline!r}")
+        if self.compare_with is not None and self.compare_with not in rows:
+            problems.append(f"compare_with must name a row, not {self.compare_with!r}")
         return problems + self._bad_teachers()
 
     def _bad_teachers(self) -> list[str]:

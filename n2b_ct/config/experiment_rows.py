@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from n2b_ct.config.experiment import ExperimentSection, RowSection
 from n2b_ct.config.methods import DenoiserSection, Method
-from n2b_ct.config.pictures import PictureSection
+from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import KeyPath, ShippedKind, find_yaml, problems_of, read_yaml, with_overrides
 from n2b_ct.errors import ConfigError, explain
 
-SHIPPED_EXPERIMENTS: ShippedKind = "pipelines/validation"
+SHIPPED_EXPERIMENTS: ShippedKind = "pipelines/benchmark"
 _SHARED = ("data", "training", "denoising")
 _KINDS = ("kind", "name", "filter")
 """Keys that say which keys a section may have."""
@@ -43,7 +43,7 @@ class Experiment:
 
     @property
     def colour(self) -> str:
-        """Colour of all pictures: ``gray`` or ``rgb``."""
+        """Colour of all images: ``gray`` or ``rgb``."""
         return str(self.section.data.get("colour", "gray"))
 
     def is_chosen(self, name: str) -> bool:
@@ -156,10 +156,10 @@ def _depth(loc: KeyPath, values: Any) -> int:
 
 
 def _kind_problems(pipeline: Pipeline, section: ExperimentSection, place: str) -> list[str]:
-    """A table compares one kind of picture."""
+    """A table compares one kind of image."""
     data = pipeline.data
-    if not isinstance(data, PictureSection):
-        return [explain(f"{place}.kind", "must be pictures", data.kind, "run n2b-ct report for CT")]
+    if not isinstance(data, NaturalImageSection):
+        return [explain(f"{place}.kind", "must be images", data.kind, "run n2b-ct report for CT")]
     colour = section.data.get("colour", "gray")
     if data.colour != colour:
         return [explain(f"{place}.colour", f"must be {colour} as in data.colour", data.colour, "make another table")]

@@ -216,7 +216,7 @@ class NeighboursSection(Section):
 class Noise2NoiseSection(Section):
     """Noise2Noise (Lehtinen et al. 2018): two noisy observations of each image, no clean ones.
 
-    Pictures get a second realisation of their noise; CT slices take their neighbours for it.
+    Images get a second realisation of their noise; CT slices take their neighbours for it.
     """
 
     name: Literal["noise2noise"]
@@ -227,7 +227,7 @@ class Noise2NoiseSection(Section):
     """Pixels count only where the means over 9×9 px of both observations differ by at most this, network units: for
     slices, whose anatomy differs (0.04 is 40 HU in the usual window). Null: all count."""
     neighbours: NeighboursSection = NeighboursSection()
-    """Where the second observation of a CT slice comes from; pictures ignore it."""
+    """Where the second observation of a CT slice comes from; images ignore it."""
 
 
 class DbsnSection(Section):

@@ -14,7 +14,7 @@ from pydantic import (
 
 from n2b_ct.config.methods import MOST_ITERATIONS, Method
 from n2b_ct.config.names import FolderName
-from n2b_ct.config.pictures import PictureSection
+from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.hu import WINDOWS, Window
@@ -87,7 +87,7 @@ def _ct_unless_said(value: object) -> object:
 
 
 Data = Annotated[
-    Annotated[DataSection | PictureSection, Field(discriminator="kind")],
+    Annotated[DataSection | NaturalImageSection, Field(discriminator="kind")],
     BeforeValidator(_ct_unless_said),
 ]
 
@@ -103,7 +103,7 @@ class TrainingSection(Section):
     """Optimiser steps in all."""
     batch_size: int = Field(16, ge=1, le=MOST_PATCHES)
     """Noisy patches a step, and as many clean ones; several processes share them."""
-    accumulation: int = Field(1, ge=1, le=MOST_PATCHES)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=MOST_PATCHES)
     """A batch goes through the networks in so many parts, one after another, for the memory's sake; the step is one."""
     patch_px: int = Field(128, ge=16, le=MOST_PATCH_PX)
     """Side of the square patches."""
@@ -111,13 +111,13 @@ class TrainingSection(Section):
     """Adam's, at the start."""
     gradient_norm_limit: float | None = Field(None, gt=0)
     """Each network's gradient is shortened to this norm, so that one odd batch cannot throw it; null: never."""
-    gradient_surge_limit: float | None = Field(10.0, gt=1)
+    adaptive_gradient_clipping: float | None = Field(10.0, gt=1)
     """Each network's gradient is shortened to so many times its usual norm; null: never."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Cosine falls to ``final_learning_rate_fraction`` at the end."""
     final_learning_rate_fraction: float = Field(0.01, gt=0, le=1)
     """Of the first learning rate."""
-    average_weights_decay: float = Field(0.99, ge=0, lt=1)
+    ema_decay: float = Field(0.99, ge=0, lt=1)
     """Decay of the moving average of the denoiser's weights that becomes the model; 0: the last weights."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Everything random follows from it."""
@@ -129,7 +129,7 @@ class TrainingSection(Section):
     """Iterations between rows of history.csv."""
     validate_every: int = Field(200, ge=1)
     """Iterations between validations on the ``validation`` role, where the split has one."""
-    images_in: Literal["auto", "memory", "disk"] = "auto"
+    cache: Literal["auto", "memory", "disk"] = "auto"
     """Where training keeps its images. ``auto``: on its GPU, in memory, or in a nameless file beside the run folder,
     the first of these of which they fill half at most."""
     tensorboard: bool = False
@@ -148,7 +148,7 @@ class DenoisingSection(Section):
 
     strength: float = Field(1.0, ge=0, le=1)
     """Share of the noise found that is removed, unless ``--strength`` says otherwise; lies in the model file."""
-    symmetries: Literal[1, 8] = 1
+    test_time_augmentation: Literal[1, 8] = 1
     """8: average over the eight flips and turns of a slice, for eight times the work; lies in the model file."""
 
 
@@ -157,11 +157,11 @@ class ReportSection(Section):
 
     windows: tuple[str, ...] = ("abdomen", "lung", "bone", "brain", "full")
     """Names of the windows that PSNR and SSIM are measured in; the first one leads."""
-    controls: tuple[Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"], ...] = ("gaussian", "nlm", "tv")
+    baselines: tuple[Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"], ...] = ("gaussian", "nlm", "tv")
     """Denoisers without training that stand beside every model. ``wnnm`` takes a minute or two a slice; ``bm3d`` needs
     ``n2b-ct[bm3d]``, for non-commercial use only."""
     panels_per_dose: int = Field(1, ge=0, le=1000)
-    """Slices shown as pictures, per dose."""
+    """Slices shown as images, per dose."""
 
     @field_validator("windows")
     @classmethod
@@ -190,11 +190,11 @@ class Pipeline(Section):
         """The data, where slices are meant.
 
         Raises:
-            ConfigError: The pipeline is about pictures.
+            ConfigError: The pipeline is about images.
         """
         if isinstance(self.data, DataSection):
             return self.data
-        remedy = "use n2b-ct validate for pictures"
+        remedy = "use n2b-ct benchmark for images"
         raise ConfigError(explain(f"pipeline {self.name}: data.kind", "must be ct here", self.data.kind, remedy))
 
     def plain(self) -> dict[str, Any]:

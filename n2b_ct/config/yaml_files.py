@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from n2b_ct.config.yaml_text import MOST_BYTES, YamlTextError, decoded, parse_yaml
 from n2b_ct.errors import ConfigError, explain
 
-ShippedKind = Literal["pipelines", "pipelines/validation", "data_manifests"]
+ShippedKind = Literal["pipelines", "pipelines/benchmark", "data_manifests"]
 KeyPath = tuple[int | str, ...]
 """The keys that lead to a value, as pydantic gives them."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _N_SHOWN = 80
 _N_PROBLEMS_SHOWN = 30
 _MOST_SECTIONS = 16
-_DATA_KINDS = ("ct", "pictures")
+_DATA_KINDS = ("ct", "natural_images")
 _WORDING = {
     "extra_forbidden": ("must be a known key", "correct its name or remove it"),
     "missing": ("must be given", "add it"),

@@ -1,1 +1,1 @@
-"""From files to patches: manifests and splits, MONAI transforms, the slice bank, unpaired patch batches."""
+"""From files to patches: manifests and splits, MONAI transforms, the slice dataset, unpaired patch batches."""

@@ -34,7 +34,7 @@ class BatchCutter:
     """Cuts batches from the images of one role and whatever lies beside them, pixel by pixel as :func:`cut` does.
 
     Args:
-        images: By key, ``noisy`` and its companions, say; all of the same shapes.
+        images: By key, ``noisy`` and its targets, say; all of the same shapes.
         patch_px: Side of the patches.
         device: Where the images go, and the batches come from.
     """

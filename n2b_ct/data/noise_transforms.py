@@ -1,6 +1,6 @@
 """The papers' noises as random MONAI transforms, for an array and for a dictionary.
 
-They corrupt clean pictures while training or validation data are prepared; ``Compose`` and
+They corrupt clean images while training or validation data are prepared; ``Compose`` and
 ``DataLoader`` seed them as they seed MONAI's own::
 
     Compose([
@@ -32,11 +32,11 @@ _N_SEEDS = 2**32
 
 
 class RandImageNoise(RandomizableTransform):
-    """Draw noise and apply it to one picture.
+    """Draw noise and apply it to one image.
 
     Args:
-        noise: The kind of noise and its level, on the picture's scale.
-        prob: Probability of a picture to become noisy. 1 unless said otherwise, unlike MONAI's 0.1:
+        noise: The kind of noise and its level, on the image's scale.
+        prob: Probability of an image to become noisy. 1 unless said otherwise, unlike MONAI's 0.1:
             the noise is the task here, not an augmentation.
     """
 
@@ -48,7 +48,7 @@ class RandImageNoise(RandomizableTransform):
         self._corruption: Corruption | None = None
 
     def randomize(self, data: NdarrayOrTensor) -> None:
-        """Draw whether there is noise and, if so, the noise for pictures of this one's shape."""
+        """Draw whether there is noise and, if so, the noise for images of this one's shape."""
         super().randomize(None)
         self._corruption = None
         if self._do_transform:
@@ -67,7 +67,7 @@ class RandImageNoise(RandomizableTransform):
             The same kind, float32.
 
         Raises:
-            DataError: The picture is not channel-first, or not of the shape the noise was drawn for.
+            DataError: The image is not channel-first, or not of the shape the noise was drawn for.
         """
         if randomize:
             self.randomize(img)
@@ -81,7 +81,7 @@ class RandImageNoised(RandomizableTransform, MapTransform):
     """Dictionary version of :class:`RandImageNoise`; as in MONAI, all keys share one noise and one shape.
 
     Args:
-        keys: Keys of the pictures.
+        keys: Keys of the images.
         noise: As for :class:`RandImageNoise`.
         prob: As for :class:`RandImageNoise`, for all keys together.
         allow_missing_keys: Skip keys that are absent.
@@ -103,10 +103,10 @@ class RandImageNoised(RandomizableTransform, MapTransform):
         return self
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Make the pictures noisy; other entries pass through.
+        """Make the images noisy; other entries pass through.
 
         Raises:
-            DataError: A picture is not channel-first, or the pictures differ in shape.
+            DataError: An image is not channel-first, or the images differ in shape.
         """
         noisy = dict(data)
         for n_done, key in enumerate(self.key_iterator(noisy)):
@@ -121,15 +121,15 @@ def _corrupt(channel_first: np.ndarray, corruption: Corruption) -> np.ndarray:
     return np.moveaxis(corruption(np.moveaxis(channel_first, 0, -1)), -1, 0)
 
 
-def _require_channel_first(picture: NdarrayOrTensor) -> tuple[int, int, int]:
-    if picture.ndim != 3:
-        size = "x".join(map(str, picture.shape))
-        raise DataError(explain("picture", "must be channels x rows x cols", size, "set ensure_channel_first"))
-    channels, rows, cols = picture.shape
+def _require_channel_first(image: NdarrayOrTensor) -> tuple[int, int, int]:
+    if image.ndim != 3:
+        size = "x".join(map(str, image.shape))
+        raise DataError(explain("image", "must be channels x rows x cols", size, "set ensure_channel_first"))
+    channels, rows, cols = image.shape
     return channels, rows, cols
 
 
 def _as_probability(prob: float) -> float:
     if not 0.0 <= prob <= 1.0:
-        raise DataError(explain("prob", "must be from 0 to 1", prob, "use 1 to make every picture noisy"))
+        raise DataError(explain("prob", "must be from 0 to 1", prob, "use 1 to make every image noisy"))
     return prob

@@ -17,8 +17,8 @@ from torch.utils.data import Dataset, Sampler
 
 from n2b_ct.data.cutting import BatchCutter, Patch
 from n2b_ct.data.image_store import ImageStore
-from n2b_ct.data.places import Drawable
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.places import PatchSampler
+from n2b_ct.data.slices import InMemoryDataset
 
 _TRIES = 50
 
@@ -29,7 +29,7 @@ Finish = Callable[[dict[str, Tensor], np.random.RandomState], dict[str, Tensor]]
 class PatchBatches(Randomizable, Dataset):
     """Batch ``k`` is a function of the seed and ``k``: a map-style dataset of whole batches.
 
-    A batch maps ``noisy`` (and its companions ``blurred``, ``reference`` …) and ``clean`` to float32
+    A batch maps ``noisy`` (and its targets ``blurred``, ``reference`` …) and ``clean`` to float32
     ``[batch, channels, patch, patch]``, and ``index`` to the image of each noisy patch, int64 ``[batch]``. Noisy and
     clean patches are drawn independently: never paired.
 
@@ -54,8 +54,8 @@ class PatchBatches(Randomizable, Dataset):
 
     def __init__(
         self,
-        noisy: SliceBank,
-        clean: SliceBank | None,
+        noisy: InMemoryDataset,
+        clean: InMemoryDataset | None,
         *,
         patch_px: int,
         batch_size: int,
@@ -72,11 +72,11 @@ class PatchBatches(Randomizable, Dataset):
         self._share = share
         self.device = torch.device("cpu" if finish is not None else device)
         self._batch_size, self._n_batches, self._seed, self._finish = batch_size, n_batches, seed, finish
-        drawn = Drawable("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share, flat_across=flat_across)
+        drawn = PatchSampler("noisy", noisy, patch_px, noisy_body_fraction, noisy_flat_share, flat_across=flat_across)
         self._noisy = _Source.of("noisy", noisy, drawn, self.device)
         self._clean: _Source | None = None
         if clean is not None:
-            drawn = Drawable("clean", clean, patch_px, clean_body_fraction)
+            drawn = PatchSampler("clean", clean, patch_px, clean_body_fraction)
             self._clean = _Source.of("clean", clean, drawn, self.device)
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class PatchBatches(Randomizable, Dataset):
         whole = self._finish(self._cut(noisy, clean), self.R)
         return {key: value[self._share] for key, value in whole.items()}
 
-    def randomize(self, data: Drawable) -> Patch:
+    def randomize(self, data: PatchSampler) -> Patch:
         """Draw one patch: a slice, one of its corners with enough body, one of eight symmetries."""
         index = int(data.slice_indices[self.R.randint(len(data.slice_indices))])
         corners = data.corners[index]
@@ -118,13 +118,13 @@ class PatchBatches(Randomizable, Dataset):
 class _Source:
     """Where patches of a role may lie, and what cuts them."""
 
-    drawable: Drawable
+    drawable: PatchSampler
     cut: BatchCutter
 
     @classmethod
-    def of(cls, role: str, bank: SliceBank, drawable: Drawable, device: torch.device) -> _Source:
-        stores = {role: ImageStore.of(bank.images)}
-        stores |= {key: ImageStore.of(images) for key, images in bank.companions.items()}
+    def of(cls, role: str, dataset: InMemoryDataset, drawable: PatchSampler, device: torch.device) -> _Source:
+        stores = {role: ImageStore.of(dataset.images)}
+        stores |= {key: ImageStore.of(images) for key, images in dataset.targets.items()}
         return cls(drawable, BatchCutter(stores, drawable.patch_px, device))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import DataError, explain
 
 _STRUCTURE_KERNEL_PX = 7
 
 
-class Drawable:
-    """The corners where patches of a bank may lie.
+class PatchSampler:
+    """The corners where patches of a dataset may lie.
 
     Attributes:
         patch_px: Side of the patches.
@@ -21,10 +21,10 @@ class Drawable:
 
     Args:
         role: Its name, for messages.
-        bank: The slices.
+        dataset: The slices.
         patch_px: Side of the patches.
         body_fraction: Least share of a patch's pixels inside the window.
-        flat_share: The flattest share of the remaining places is kept; below 1 the bank needs blurred labels.
+        flat_share: The flattest share of the remaining places is kept; below 1 the dataset needs blurred labels.
         flat_across: The share is that of all images' places together, else of each image's own.
 
     Raises:
@@ -34,22 +34,22 @@ class Drawable:
     def __init__(
         self,
         role: str,
-        bank: SliceBank,
+        dataset: InMemoryDataset,
         patch_px: int,
         body_fraction: float,
         flat_share: float = 1.0,
         *,
         flat_across: bool = False,
     ) -> None:
-        if bank.smallest_px < patch_px:
-            raise DataError(too_small(role, bank.smallest_px, patch_px))
+        if dataset.smallest_px < patch_px:
+            raise DataError(too_small(role, dataset.smallest_px, patch_px))
         self.patch_px = patch_px
-        self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in bank.body]
-        if flat_share < 1.0 and "blurred" in bank.companions:
+        self.corners = [body_share(mask, patch_px) >= body_fraction - 1e-9 for mask in dataset.body]
+        if flat_share < 1.0 and "blurred" in dataset.targets:
             self.corners = (
-                self._flattest_of_all(bank, flat_share)
+                self._flattest_of_all(dataset, flat_share)
                 if flat_across
-                else [self._flattest(bank, k, flat_share) for k in range(len(bank))]
+                else [self._flattest(dataset, k, flat_share) for k in range(len(dataset))]
             )
         self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])
         if self.slice_indices.size == 0:
@@ -62,17 +62,17 @@ class Drawable:
                 )
             )
 
-    def _flattest(self, bank: SliceBank, index: int, share: float) -> np.ndarray:
+    def _flattest(self, dataset: InMemoryDataset, index: int, share: float) -> np.ndarray:
         allowed = self.corners[index]
         if not allowed.any():
             return allowed
-        residual = (bank.images[index] - bank.companions["blurred"][index]).mean(dim=0).numpy()
+        residual = (dataset.images[index] - dataset.targets["blurred"][index]).mean(dim=0).numpy()
         structure = structure_share(residual, self.patch_px)
         return allowed & (structure <= np.quantile(structure[allowed], share))
 
-    def _flattest_of_all(self, bank: SliceBank, share: float) -> list[np.ndarray]:
+    def _flattest_of_all(self, dataset: InMemoryDataset, share: float) -> list[np.ndarray]:
         """Compare places of different images by their labels alone: noise of any level leaves those as they are."""
-        labels = bank.companions["blurred"]
+        labels = dataset.targets["blurred"]
         steepness = [label_steepness(label.mean(dim=0).numpy(), self.patch_px) for label in labels]
         allowed = [values[corners] for values, corners in zip(steepness, self.corners, strict=True)]
         highest = np.quantile(np.concatenate(allowed), share)

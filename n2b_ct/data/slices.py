@@ -1,4 +1,4 @@
-"""The slice bank: every training slice once in memory, windowed, with its blurred label or its reference."""
+"""The slice dataset: every training slice once in memory, windowed, with its blurred label or its reference."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ Label = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
-class SliceBank:
-    """Slices, or pictures, in network units.
+class InMemoryDataset:
+    """Slices, or images, in network units.
 
     Attributes:
         images: One ``[channels, rows, cols]`` float32 tensor an image; slices have one channel.
-        companions: For each key (``blurred``, ``reference`` …) a tensor of the same size for every image.
+        targets: For each key (``blurred``, ``reference`` …) a tensor of the same size for every image.
         body: For every image, bool ``[rows, cols]``: the pixels that lie inside the window and are not air;
-            of a picture, all.
+            of an image, all.
         digests: Of every image, as it was read.
         reference_digests: Of every reference, likewise.
     """
 
     images: Sequence[Tensor]
     body: list[np.ndarray]
-    companions: dict[str, Sequence[Tensor]] = field(default_factory=dict)
+    targets: dict[str, Sequence[Tensor]] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
     reference_digests: list[str] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class SliceBank:
         return min(min(image.shape[-2:]) for image in self.images)
 
 
-def load_bank(
+def load_dataset(
     slices: Sequence[RoleSlice],
     window: Window,
     *,
@@ -61,7 +61,7 @@ def load_bank(
     clipped: bool = True,
     directory: Path | None = None,
     progress: Progress | None = None,
-) -> SliceBank:
+) -> InMemoryDataset:
     """Read slices and put them through the window.
 
     Args:
@@ -78,32 +78,32 @@ def load_bank(
     """
     shapes = [(1, *one.series.size_px) for one in slices]
     keys = [key for key, wanted in (("blurred", label is not None), ("reference", with_reference)) if wanted]
-    bank = SliceBank(ImageStore(shapes, directory), [], {key: ImageStore(shapes, directory) for key in keys})
+    dataset = InMemoryDataset(ImageStore(shapes, directory), [], {key: ImageStore(shapes, directory) for key in keys})
     for series, roles in _series_runs(slices):
-        first = len(bank.body)
+        first = len(dataset.body)
         for k, slice_hu in enumerate(_slices_hu(series, roles), start=first):
-            bank.digests.append(image_digest(slice_hu))
+            dataset.digests.append(image_digest(slice_hu))
             seen = window.normalise(slice_hu)
-            _put(bank.images[k], seen if clipped else window.scale(slice_hu))
-            bank.body.append(body_mask(slice_hu, window))
+            _put(dataset.images[k], seen if clipped else window.scale(slice_hu))
+            dataset.body.append(body_mask(slice_hu, window))
             if label is not None:
-                _put(bank.companions["blurred"][k], label(seen))
+                _put(dataset.targets["blurred"][k], label(seen))
             if progress is not None:
                 progress(k + 1, len(slices), series.name)
         if with_reference:
             for k, reference_hu in enumerate(_references_hu(roles), start=first):
-                bank.reference_digests.append(image_digest(reference_hu))
-                _put(bank.companions["reference"][k], window.normalise(reference_hu))
-    return bank
+                dataset.reference_digests.append(image_digest(reference_hu))
+                _put(dataset.targets["reference"][k], window.normalise(reference_hu))
+    return dataset
 
 
 def slice_digests(
     slices: Sequence[RoleSlice], *, with_reference: bool = False, progress: Progress | None = None
 ) -> tuple[list[str], list[str]]:
-    """Digest slices, and their references where they are asked for, as :func:`load_bank` does, and keep none.
+    """Digest slices, and their references where they are asked for, as :func:`load_dataset` does, and keep none.
 
     Raises:
-        DataError: As :func:`load_bank`.
+        DataError: As :func:`load_dataset`.
     """
     digests: list[str] = []
     references: list[str] = []

@@ -28,7 +28,7 @@ from n2b_ct.io.refusals import Inputs
 def assemble(
     measured: Measured,
     how: Measuring,
-    controls: Collection[str],
+    baselines: Collection[str],
     *,
     anchor: str = INPUT,
     reference_dose: float | None = None,
@@ -40,7 +40,7 @@ def assemble(
     Args:
         measured: What was found out about every slice.
         how: How it was measured.
-        controls: Which methods are controls.
+        baselines: Which methods are baselines.
         anchor: What stands in the input's place.
         reference_dose: Dose fraction of the references, if known.
         problems: Lines about inputs that were refused before.
@@ -49,7 +49,7 @@ def assemble(
     Raises:
         DataError: There are no rows.
     """
-    summary = replace(summarise(measured.rows, how.windows, controls), anchor=anchor, inputs=inputs or Inputs())
+    summary = replace(summarise(measured.rows, how.windows, baselines), anchor=anchor, inputs=inputs or Inputs())
     physics = _physics(measured, how, summary, reference_dose)
     lines = (*problems, *fault_lines(measured.faults))
     physics = replace(physics, problems=lines, dropped=_dropped(summary, physics, measured, how))

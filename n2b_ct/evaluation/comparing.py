@@ -12,7 +12,7 @@ import numpy as np
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.cases import CaseSource, Reading
 from n2b_ct.evaluation.faults import Fault
-from n2b_ct.evaluation.folders import FolderSeries, VolumeShelf, find_folder
+from n2b_ct.evaluation.folders import FolderSeries, VolumeCache, find_folder
 from n2b_ct.evaluation.pairing import Match, match
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceCase
 from n2b_ct.io.refusals import Inputs
@@ -64,7 +64,7 @@ def compare_folders(
     named = {name: path for name, path in given.items() if path is not None}
     if not candidates:
         raise DataError(explain("candidates", "at least one is needed", "none", "pass --candidate NAME=DIR"))
-    shelf = VolumeShelf(len(named), hu_offset, assume_hu)
+    shelf = VolumeCache(len(named), hu_offset, assume_hu)
     anchor = next(iter(named))
     own = find_folder(anchor, named[anchor], shelf, skip_bad_slices=skip_bad_slices)
     if not own.series:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.evaluation.assemble import assemble
+from n2b_ct.evaluation.baselines import DEFAULT_BASELINES, Baseline, chosen_baselines
 from n2b_ct.evaluation.comparing import compare_folders
-from n2b_ct.evaluation.controls import DEFAULT_CONTROLS, Control, chosen_controls
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE
 from n2b_ct.evaluation.report.provenance import Provenance
@@ -25,7 +25,7 @@ def evaluate(
     reference: Path | None = None,
     noisy_input: Path | None = None,
     windows: Sequence[str] | None = None,
-    controls: Sequence[str] | None = None,
+    baselines: Sequence[str] | None = None,
     dose: float | None = None,
     hu_offset: float = 0.0,
     assume_hu: bool = False,
@@ -46,9 +46,9 @@ def evaluate(
         out: The report's folder.
         reference: The normal-dose folder or file.
         noisy_input: The low-dose folder or file that the candidates were made from: for noise reduction, residual and
-            paired tests, and for the controls.
+            paired tests, and for the baselines.
         windows: Names of the windows, the leading one first; all of them where None.
-        controls: Denoisers without training, made of the input; the quick ones where None and there is an input.
+        baselines: Denoisers without training, made of the input; the quick ones where None and there is an input.
         dose: Dose fraction of the input, if known.
         hu_offset: What must be added to volumes' values to get HU.
         assume_hu: Take values for HU where a file does not say so.
@@ -60,14 +60,14 @@ def evaluate(
         progress: Called with (slices done, all slices, series).
 
     Raises:
-        ConfigError: A name is reserved, or a window or a control is unknown.
+        ConfigError: A name is reserved, or a window or a baseline is unknown.
         DataError: Nothing can be compared; one line for each reason.
         OutputError: The report's folder is in use.
     """
     shown = _windows(windows)
     _require_names(candidates)
     require_free_place(out, overwrite)
-    chosen = _controls(controls, candidates, noisy_input)
+    chosen = _baselines(baselines, candidates, noisy_input)
     compared = compare_folders(
         candidates,
         reference=reference,
@@ -77,7 +77,7 @@ def evaluate(
         assume_hu=assume_hu,
         skip_bad_slices=skip_bad_slices,
     )
-    denoisers = {name: control.apply for name, control in chosen.items()}
+    denoisers = {name: baseline.apply for name, baseline in chosen.items()}
     how = Measuring(shown, panels_per_series, noise_free_reference)
     measured = measure_sources(compared.sources, denoisers, how, progress, probing=False)
     summary = assemble(
@@ -87,11 +87,11 @@ def evaluate(
     return summary
 
 
-def _controls(
+def _baselines(
     names: Sequence[str] | None, candidates: Mapping[str, Path], noisy_input: Path | None
-) -> dict[str, Control]:
-    wanted = DEFAULT_CONTROLS if names is None else names
-    chosen = chosen_controls(wanted, candidates) if noisy_input or names else {}
+) -> dict[str, Baseline]:
+    wanted = DEFAULT_BASELINES if names is None else names
+    chosen = chosen_baselines(wanted, candidates) if noisy_input or names else {}
     if chosen and noisy_input is None:
         raise ConfigError(explain("--baseline", "needs the noisy input", "none", "pass --input DIR"))
     return chosen

@@ -57,7 +57,7 @@ class FolderSeries:
     refused: tuple[FileRecord, ...] = ()
 
 
-class VolumeShelf:
+class VolumeCache:
     """Keeps the volumes that were read last: every slice of one is asked for on its own.
 
     Args:
@@ -99,7 +99,7 @@ class FolderContent:
     inputs: Inputs
 
 
-def find_folder(label: str, folder: Path, shelf: VolumeShelf, *, skip_bad_slices: bool = False) -> FolderContent:
+def find_folder(label: str, folder: Path, shelf: VolumeCache, *, skip_bad_slices: bool = False) -> FolderContent:
     """Find the series and volumes in a folder (or in one file).
 
     Args:
@@ -207,7 +207,7 @@ def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, fo
     )
 
 
-def _of_volume(path: Path, root: Path, number: int, shelf: VolumeShelf) -> FolderSeries:
+def _of_volume(path: Path, root: Path, number: int, shelf: VolumeCache) -> FolderSeries:
     volume = shelf.volume(path)
     pixel_mm, normal, corner_mm = _plane(volume.affine_lps_mm)
     n_slices, rows, cols = volume.hu.shape

@@ -18,9 +18,9 @@ import numpy as np
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.cases import CaseSource, shown_slices
 from n2b_ct.evaluation.faults import Fault, fault_lines, sound_case
+from n2b_ct.evaluation.report.images import Panel
 from n2b_ct.evaluation.report.lesions import LesionMeasure, measure_lesions
 from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
-from n2b_ct.evaluation.report.pictures import Panel
 from n2b_ct.evaluation.report.probes import (
     N_PROBED_SLICES,
     Denoiser,

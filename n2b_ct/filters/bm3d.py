@@ -8,7 +8,7 @@ that are made public must refer to its authors. n2b-ct is Apache-2.0 and does no
 References:
     Mäkinen, Azzari, Foi 2020, IEEE Trans. Image Process. 29, 8339-8354: what the package computes.
     Dabov, Foi, Katkovnik, Egiazarian 2007, IEEE Trans. Image Process. 16, 2080-2095: BM3D.
-    Dabov, Foi, Katkovnik, Egiazarian 2007, ICIP: colour pictures, matched in luminance.
+    Dabov, Foi, Katkovnik, Egiazarian 2007, ICIP: colour images, matched in luminance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import ModuleType
 import numpy as np
 
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.filters.pictures import LEAST_SIGMA, estimated_sigma, require_picture
+from n2b_ct.filters.natural_images import LEAST_SIGMA, estimated_sigma, require_image
 
 NAME = "bm3d"
 LICENCE_NOTICE = (
@@ -29,10 +29,10 @@ LICENCE_NOTICE = (
 """What a command says, once, when it has used it."""
 
 _LEAST_PX = 32
-"""The package refuses pictures below its block of 8 pixels, and pictures of just 8 x 8 can crash it."""
+"""The package refuses images below its block of 8 pixels, and images of just 8 x 8 can crash it."""
 _OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 0, -1 / 2], [1 / 4, -1 / 2, 1 / 4]])
 """RGB to luminance and two opponent colours, as the authors do; here no channel is stretched, so that a colour
-picture whose channels are equal, whose opponent colours are constant, can be denoised too."""
+image whose channels are equal, whose opponent colours are constant, can be denoised too."""
 
 
 def require_bm3d() -> ModuleType:
@@ -54,30 +54,30 @@ def require_bm3d() -> ModuleType:
         ) from error
 
 
-def bm3d(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """Denoise a picture with white Gaussian noise of known strength, on one thread, so that a result can be had again.
+def bm3d(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Denoise an image with white Gaussian noise of known strength, on one thread, so that a result can be had again.
 
     Args:
-        picture: ``[rows, cols]`` or ``[rows, cols, 3]``, finite; white is about 1, as similar blocks are found by
+        image: ``[rows, cols]`` or ``[rows, cols, 3]``, finite; white is about 1, as similar blocks are found by
             thresholds that were set for that scale. Smaller ones than 32 pixels are mirrored outwards.
-        sigma: Standard deviation of its noise, in the same units; 0 returns the picture.
+        sigma: Standard deviation of its noise, in the same units; 0 returns the image.
 
     Returns:
         Float32, same shape, not clipped.
 
     Raises:
         ConfigError: The package is not installed.
-        DataError: It is no picture, or no noise level.
+        DataError: It is no image, or no noise level.
     """
     package = require_bm3d()
-    require_picture(picture, sigma)
+    require_image(image, sigma)
     if sigma < LEAST_SIGMA:
-        return picture.astype(np.float32)
+        return image.astype(np.float32)
     profile = package.BM3DProfile()
     profile.num_threads = 1
-    rows, cols = picture.shape[:2]
-    padded = _padded(picture.astype(np.float64))
-    if picture.ndim == 2:
+    rows, cols = image.shape[:2]
+    padded = _padded(image.astype(np.float64))
+    if image.ndim == 2:
         denoised = package.bm3d(padded, sigma, profile)
     else:
         sigmas = sigma * np.linalg.norm(_OPPONENT, axis=1)
@@ -107,6 +107,6 @@ def bm3d_blur(image: np.ndarray, sigma: float | None = None) -> np.ndarray:
     return blurred.reshape(image.shape).astype(image.dtype if np.issubdtype(image.dtype, np.floating) else np.float32)
 
 
-def _padded(picture: np.ndarray) -> np.ndarray:
-    missing = [(0, max(_LEAST_PX - length, 0)) for length in picture.shape[:2]]
-    return np.pad(picture, [*missing, *[(0, 0)] * (picture.ndim - 2)], mode="symmetric")
+def _padded(image: np.ndarray) -> np.ndarray:
+    missing = [(0, max(_LEAST_PX - length, 0)) for length in image.shape[:2]]
+    return np.pad(image, [*missing, *[(0, 0)] * (image.ndim - 2)], mode="symmetric")

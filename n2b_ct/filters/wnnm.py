@@ -2,7 +2,7 @@
 
 ::
 
-    y      the noisy picture, σ its noise                x_k    the estimate of iteration k
+    y      the noisy image, σ its noise                x_k    the estimate of iteration k
     y_k    = x_{k−1} + δ · (y − x_{k−1})                 iterative regularisation
     Y      n patches of y_k that look like a key patch, less their mean: Y = U diag(s) Vᵀ
     σ_k²   = λ² · |σ² − mean((y − y_k)²)|                noise left in the key patch (first iteration: σ)
@@ -29,7 +29,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.filters.pictures import LARGEST_SIGMA, LARGEST_VALUE, LEAST_SIGMA
+from n2b_ct.filters.natural_images import LARGEST_SIGMA, LARGEST_VALUE, LEAST_SIGMA
 
 WEIGHT_CONSTANT = 2.0 * math.sqrt(2.0)
 """c."""
@@ -79,27 +79,27 @@ _SETTINGS = (
 """Up to which σ, 8-bit grey levels, which settings."""
 
 
-def wnnm(picture: np.ndarray, sigma: float, white: float = _WHITE_8_BIT) -> np.ndarray:
-    """Denoise a grey picture with white Gaussian noise of known strength.
+def wnnm(image: np.ndarray, sigma: float, white: float = _WHITE_8_BIT) -> np.ndarray:
+    """Denoise a grey image with white Gaussian noise of known strength.
 
     Args:
-        picture: ``[rows, cols]``, finite, on a scale where ``white`` is white.
-        sigma: Standard deviation σ of its noise, on the same scale; 0 returns the picture.
+        image: ``[rows, cols]``, finite, on a scale where ``white`` is white.
+        sigma: Standard deviation σ of its noise, on the same scale; 0 returns the image.
         white: White of the scale: the settings go by σ in 8-bit grey levels.
 
     Returns:
         Float32 ``[rows, cols]``, not clipped.
 
     Raises:
-        DataError: The picture is not grey, too small or not finite, or a number is out of range.
+        DataError: The image is not grey, too small or not finite, or a number is out of range.
     """
     _require_in_range(sigma, white)
     scale = _WHITE_8_BIT / white
     settings = settings_for(sigma * scale)
-    _require_grey(picture, settings.patch_px, white)
+    _require_grey(image, settings.patch_px, white)
     if sigma < LEAST_SIGMA * white:
-        return picture.astype(np.float32)
-    denoised = _iterate((picture * scale).astype(np.float32), sigma * scale, settings)
+        return image.astype(np.float32)
+    denoised = _iterate((image * scale).astype(np.float32), sigma * scale, settings)
     return np.asarray(denoised / scale, np.float32)
 
 
@@ -152,9 +152,9 @@ def _key_positions(shape: tuple[int, ...], settings: WNNMSettings) -> tuple[np.n
     return rows, cols
 
 
-def _patches(picture: np.ndarray, patch_px: int) -> np.ndarray:
+def _patches(image: np.ndarray, patch_px: int) -> np.ndarray:
     """Return every patch, ``[grid rows, grid cols, pixels]``, a copy."""
-    windows = sliding_window_view(picture, (patch_px, patch_px))
+    windows = sliding_window_view(image, (patch_px, patch_px))
     return windows.reshape(*windows.shape[:2], patch_px**2)
 
 
@@ -254,8 +254,8 @@ def _eigh_by_numpy(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
         return np.linalg.eigh(matrices)
     except np.linalg.LinAlgError as error:
-        got, remedy = "a solver that does not converge", "denoise this picture by nlm"
-        raise DataError(explain("picture", "must have patches that can be decomposed", got, remedy)) from error
+        got, remedy = "a solver that does not converge", "denoise this image by nlm"
+        raise DataError(explain("image", "must have patches that can be decomposed", got, remedy)) from error
 
 
 def _scatter(positions: np.ndarray, n_rows: int) -> sparse.csr_array:
@@ -265,12 +265,12 @@ def _scatter(positions: np.ndarray, n_rows: int) -> sparse.csr_array:
 
 
 def _fold(patches: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Add patches ``[grid rows, grid cols, pixels]`` where they lie in the picture."""
+    """Add patches ``[grid rows, grid cols, pixels]`` where they lie in the image."""
     grid_rows, grid_cols, n_pixels = patches.shape
-    picture, side_px = np.zeros(shape, np.float32), math.isqrt(n_pixels)
+    image, side_px = np.zeros(shape, np.float32), math.isqrt(n_pixels)
     for index, (row, col) in enumerate(itertools.product(range(side_px), repeat=2)):
-        picture[row : row + grid_rows, col : col + grid_cols] += patches[..., index]
-    return picture
+        image[row : row + grid_rows, col : col + grid_cols] += patches[..., index]
+    return image
 
 
 def _require_in_range(sigma: float, white: float) -> None:
@@ -282,21 +282,21 @@ def _require_in_range(sigma: float, white: float) -> None:
                 "wnnm.sigma",
                 f"must be 0 or more, and at most {LARGEST_SIGMA:g} times white",
                 sigma,
-                "set it in the picture's grey levels",
+                "set it in the image's grey levels",
             )
         )
 
 
-def _require_grey(picture: np.ndarray, patch_px: int, white: float) -> None:
-    size = "x".join(map(str, picture.shape))
-    if picture.ndim != 2:
-        raise DataError(explain("picture", "must be grey, rows x cols", size, "denoise each channel by itself"))
-    if min(picture.shape) < patch_px:
+def _require_grey(image: np.ndarray, patch_px: int, white: float) -> None:
+    size = "x".join(map(str, image.shape))
+    if image.ndim != 2:
+        raise DataError(explain("image", "must be grey, rows x cols", size, "denoise each channel by itself"))
+    if min(image.shape) < patch_px:
         requirement = f"must be at least {patch_px} x {patch_px} pixels for this noise"
-        raise DataError(explain("picture", requirement, size, "use a larger one"))
-    if not np.isfinite(picture).all():
-        raise DataError(explain("picture", "must hold finite values", "some that are not", "repair it"))
-    largest = max(abs(float(picture.min())), abs(float(picture.max()))) / white
+        raise DataError(explain("image", requirement, size, "use a larger one"))
+    if not np.isfinite(image).all():
+        raise DataError(explain("image", "must hold finite values", "some that are not", "repair it"))
+    largest = max(abs(float(image.min())), abs(float(image.max()))) / white
     if largest > LARGEST_VALUE:
         requirement = f"must lie within {LARGEST_VALUE:g} times white"
-        raise DataError(explain("picture", requirement, f"{largest:g}", "scale it, or set white"))
+        raise DataError(explain("image", requirement, f"{largest:g}", "scale it, or set white"))

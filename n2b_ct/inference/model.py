@@ -29,7 +29,9 @@ from n2b_ct.networks.denoiser import build_denoiser
 MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"
 _KEYS = {"format", "name", "method", "denoiser", "denoising", "weights", "facts"}
-_CT_KEY, _PICTURES_KEY = "window_hu", "pictures"
+_DIGEST_KEYS = {"test_time_augmentation": "symmetries"}
+"""Keys that bear another word in the digest: derived UIDs follow from it, so a renamed key must not change it."""
+_CT_KEY, _NATURAL_IMAGES_KEY = "window_hu", "natural_images"
 _MOST_BYTES = 1_000_000_000
 _MOST_VALUES = 2000
 _MOST_CHARACTERS = 200
@@ -49,7 +51,7 @@ class Model:
         digest: SHA-256 over weights, network, window and use: what can change a pixel.
         multiple_px: Both sides of its input must be multiples of this.
         facts: What training has to say: iterations, seed, version, noise seen.
-        denoising: How it is used where nobody says otherwise: strength, symmetries.
+        denoising: How it is used where nobody says otherwise: strength, test_time_augmentation.
     """
 
     denoiser: nn.Module
@@ -64,13 +66,13 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureScale:
-    """How a denoiser sees pictures: black is 0, white is 1.
+class NaturalImageScale:
+    """How a denoiser sees images: black is 0, white is 1.
 
     Attributes:
         colour: What it was trained on.
         logarithm: It sees the logarithm, where speckle is additive.
-        clipped: It sees noisy pictures clipped to black and white.
+        clipped: It sees noisy images clipped to black and white.
     """
 
     colour: Literal["gray", "rgb"]
@@ -84,12 +86,12 @@ class PictureScale:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureModel:
-    """A trained denoiser, ready for pictures; the attributes are those of :class:`Model`, ``scale`` for its window."""
+class NaturalImageModel:
+    """A trained denoiser, ready for images; the attributes are those of :class:`Model`, ``scale`` for its window."""
 
     denoiser: nn.Module
     section: DenoiserSection
-    scale: PictureScale
+    scale: NaturalImageScale
     name: str
     method: str
     digest: str
@@ -98,7 +100,7 @@ class PictureModel:
     denoising: DenoisingSection = field(default_factory=DenoisingSection)
 
 
-AnyModel = Model | PictureModel
+AnyModel = Model | NaturalImageModel
 
 
 def save_model(
@@ -106,7 +108,7 @@ def save_model(
     *,
     weights: Mapping[str, Tensor],
     section: DenoiserSection,
-    sees: Window | PictureScale,
+    sees: Window | NaturalImageScale,
     name: str,
     method: str,
     facts: Mapping[str, Any],
@@ -114,7 +116,7 @@ def save_model(
 ) -> str:
     """Write a model file at once or not at all; returns its digest.
 
-    ``sees`` says what the network saw as [0, 1]: a window, or pictures.
+    ``sees`` says what the network saw as [0, 1]: a window, or images.
     """
     content = {
         "format": _FORMAT,
@@ -134,28 +136,28 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     """Load a run folder's ``model.pt``, or a model file, that was trained on CT.
 
     Raises:
-        ModelError: Nothing there, not one of our files, damaged, trained on pictures, or weights that do not fit.
+        ModelError: Nothing there, not one of our files, damaged, trained on images, or weights that do not fit.
     """
     model = load_any_model(path, device)
     if isinstance(model, Model):
         return model
-    raise ModelError(explain(f"model {path.name}", "must be trained on CT", "pictures", "pass a model of CT"))
+    raise ModelError(explain(f"model {path.name}", "must be trained on CT", "natural_images", "pass a model of CT"))
 
 
-def load_picture_model(path: Path, device: torch.device | str = "cpu") -> PictureModel:
-    """Load a run folder's ``model.pt``, or a model file, that was trained on pictures.
+def load_natural_image_model(path: Path, device: torch.device | str = "cpu") -> NaturalImageModel:
+    """Load a run folder's ``model.pt``, or a model file, that was trained on images.
 
     Raises:
         ModelError: Nothing there, not one of our files, damaged, trained on CT, or weights that do not fit.
     """
     model = load_any_model(path, device)
-    if isinstance(model, PictureModel):
+    if isinstance(model, NaturalImageModel):
         return model
-    raise ModelError(explain(f"model {path.name}", "must be trained on pictures", "CT", "pass a model of pictures"))
+    raise ModelError(explain(f"model {path.name}", "must be trained on images", "CT", "pass a model of images"))
 
 
 def load_any_model(path: Path, device: torch.device | str = "cpu") -> AnyModel:
-    """Load a model of CT or of pictures.
+    """Load a model of CT or of images.
 
     Raises:
         ModelError: Nothing there, not one of our files, damaged, or weights that do not fit the network.
@@ -170,12 +172,12 @@ def load_any_model(path: Path, device: torch.device | str = "cpu") -> AnyModel:
         raise ModelError(explain(f"model {file.name}", requirement, _first_problem(error), remedy)) from error
 
 
-_scale = TypeAdapter(PictureScale)
+_scale = TypeAdapter(NaturalImageScale)
 
 
 def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyModel:
     section = DenoiserSection.model_validate(content["denoiser"])
-    scale = _scale.validate_python(content[_PICTURES_KEY]) if _PICTURES_KEY in content else None
+    scale = _scale.validate_python(content[_NATURAL_IMAGES_KEY]) if _NATURAL_IMAGES_KEY in content else None
     most_weights = _MOST_UNFILLED + 4 * _n_finite(content["weights"])  # some layers are made twice while they are built
     denoiser = build_denoiser(section, scale.n_channels if scale else 1, most_weights)
     denoiser.load_state_dict(content["weights"])
@@ -190,7 +192,7 @@ def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyMode
         "denoiser": _ready(denoiser, device),
     }
     if scale is not None:
-        return PictureModel(scale=scale, **common)
+        return NaturalImageModel(scale=scale, **common)
     lower_hu, upper_hu = content[_CT_KEY]
     return Model(window=WindowSection(lower_hu=lower_hu, upper_hu=upper_hu).window, **common)
 
@@ -225,10 +227,10 @@ def _ready(denoiser: nn.Module, device: torch.device | str) -> nn.Module:
     return laid_out.eval().requires_grad_(False)
 
 
-def _seen_as(sees: Window | PictureScale) -> dict[str, Any]:
+def _seen_as(sees: Window | NaturalImageScale) -> dict[str, Any]:
     if isinstance(sees, Window):
         return {_CT_KEY: [sees.lower_hu, sees.upper_hu]}
-    return {_PICTURES_KEY: asdict(sees)}
+    return {_NATURAL_IMAGES_KEY: asdict(sees)}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -259,8 +261,9 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     """Hash everything in a model file that can change a pixel, independent of how the file was packed."""
-    sees = content.get(_CT_KEY) or sorted(content[_PICTURES_KEY].items())
-    digest = hashlib.sha256(repr((content["denoiser"], sees, content["denoising"])).encode())
+    sees = content.get(_CT_KEY) or sorted(content[_NATURAL_IMAGES_KEY].items())
+    use = {_DIGEST_KEYS.get(key, key): value for key, value in content["denoising"].items()}
+    digest = hashlib.sha256(repr((content["denoiser"], sees, use)).encode())
     for key, value in sorted(content["weights"].items()):
         digest.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().float().numpy().tobytes())

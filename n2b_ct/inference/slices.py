@@ -54,7 +54,7 @@ def device_of(model: AnyModel) -> torch.device:
 
 
 def removed(model: AnyModel, image: Tensor) -> Tensor:
-    """Say what F removes from ``[1, channels, rows, cols]``, averaged over the symmetries that the model asks for.
+    """Say what F removes from ``[1, channels, rows, cols]``, averaged over the flips and turns that the model asks for.
 
     Raises:
         SeriesError: ``memory_limit``: the network needs more memory than there is.
@@ -77,7 +77,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 def _removed(model: AnyModel, image: Tensor) -> Tensor:
     turned = [_turned(image, turns, flipped) for flipped in (False, True) for turns in range(4)]
-    found = [_removed_once(model, one) for one in turned[: model.denoising.symmetries]]
+    found = [_removed_once(model, one) for one in turned[: model.denoising.test_time_augmentation]]
     back = [_turned_back(one, number % 4, number >= 4) for number, one in enumerate(found)]
     return back[0] if len(back) == 1 else torch.stack(back).mean(dim=0)
 

@@ -11,7 +11,7 @@ above:
 
     L_self = Σ_i ½ {ε_iᵀ (Σ^μ_i + Σ^n_i)⁻¹ ε_i + log |Σ^n_i| + tr((Σ^n_i)⁻¹ Σ^μ_i)}
 
-Covariances are carried as lower triangles L, Σ = L Lᵀ; for gray pictures L is the standard deviation. When denoising,
+Covariances are carried as lower triangles L, Σ = L Lᵀ; for gray images L is the standard deviation. When denoising,
 Bayes' rule weighs μ and y (:mod:`n2b_ct.networks.bayes`).
 
 **What the bound calls noise.** The likelihood knows the sum Σ^n + Σ^μ alone; the bound decides, and calls all it can

@@ -7,7 +7,7 @@ d     c with extracted noise                         n_tilde  ñ, what H keeps o
 
 Network units: 0 and 1 are the ends of the HU window, or black and white. x of CT has met the window; c has not, so that
 ``c + ñ`` can meet it as a real noisy slice does: noise that reaches over the window's end is cut off there, on x and on
-d alike. Pictures whose noise reaches beyond black and white, as published, are cut off where x ends.
+d alike. Images whose noise reaches beyond black and white, as published, are cut off where x ends.
 
 Two additions for CT, both of which can be switched off: ñ is clamped to a few robust standard deviations of its own
 patch before it meets c, so that no edge of x rides along; and its strength is anchored to the noise that the slices
@@ -51,7 +51,7 @@ def convergence_losses(
     *,
     gradient_interruption: bool = True,
     prepare: Callable[[Tensor], Tensor] = lambda n_tilde: n_tilde,
-    see: Callable[[Tensor, Tensor], Tensor] = lambda image, _: seen(image),
+    see: Callable[[Tensor, Tensor], Tensor] = lambda image, _: clip_to_window(image),
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Stage 2: ``n2b`` reaches H only, ``n2c`` reaches F only; returns losses and ñ.
 
@@ -66,12 +66,12 @@ def convergence_losses(
     return {"n2b": l1_loss(n_tilde, n_b), "n2c": l1_loss(c_hat, see(c, x))}, n_tilde  # (13), (9)
 
 
-def seen(image: Tensor) -> Tensor:
+def clip_to_window(image: Tensor) -> Tensor:
     """See an image through the window, as the network sees every slice."""
     return image.clamp(0.0, 1.0)
 
 
-def within_reach(image: Tensor, x: Tensor) -> Tensor:
+def clip_to_range(image: Tensor, x: Tensor) -> Tensor:
     """Keep a composed image within what x reaches, and [0, 1]: a surge of ñ must not drive F beyond any noisy image."""
     lowest, highest = extremes(x)
     return image.clamp(lowest.clamp(max=0.0), highest.clamp(min=1.0))
@@ -95,7 +95,7 @@ class Noise2Blur:
         gradient_interruption: False trains the paper's N2B_v.
         clamp_sigma: Limit of ñ in robust standard deviations; None: the paper's plain sum.
         anchor_rate: Rate of the noise anchor; None: none, as in the paper.
-        clipped: Noisy images end at 0 and 1, so composed ones must; pictures with unclipped noise do not.
+        clipped: Noisy images end at 0 and 1, so composed ones must; images with unclipped noise do not.
     """
 
     needs = BatchNeeds(clean=True, blurred=True)
@@ -119,7 +119,7 @@ class Noise2Blur:
         self._initial_fraction = initial_fraction
         self._gradient_interruption = gradient_interruption
         self._clamp_sigma = clamp_sigma
-        self._see = (lambda image, _: seen(image)) if clipped else within_reach
+        self._see = (lambda image, _: clip_to_window(image)) if clipped else clip_to_range
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
         """Compute the losses of the stage that ``progress`` (0 to 1) falls into."""

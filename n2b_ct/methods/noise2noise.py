@@ -8,7 +8,7 @@ The target is as noisy as the input. With E[n' | x] = 0 the squared error splits
 term does not depend on F, so the best F is the one that clean targets would give, and their noise costs time alone.
 
 **Which loss.** L2 finds the mean of the targets, and suits noise of zero mean. L1 finds their median, and suits noise
-that leaves most pixels as they are, such as text; L2 would answer with a mean of text and picture.
+that leaves most pixels as they are, such as text; L2 would answer with a mean of text and image.
 
 **Independence.** n' must tell nothing of n, or F learns to keep what they share: with a correlation ρ between n and n'
 it keeps about the share ρ of the noise. Two readings of one slice by one reconstruction share all of it, and slices

@@ -2,11 +2,11 @@
 
 ::
 
-    noise = GaussianNoise(sigma=(0.0, 50 / 255))                  blind, for pictures on [0, 1]
-    corruption = noise.draw(picture.shape, np.random.default_rng(7))
-    noisy = corruption(picture)
+    noise = GaussianNoise(sigma=(0.0, 50 / 255))                  blind, for images on [0, 1]
+    corruption = noise.draw(image.shape, np.random.default_rng(7))
+    noisy = corruption(image)
 
-All randomness lies in ``draw``: a corruption is a pure function, and gives one noise to as many pictures
+All randomness lies in ``draw``: a corruption is a pure function, and gives one noise to as many images
 of the shape as it is applied to. The equations are in :mod:`n2b_ct.simulation.image_noise` and
 :mod:`n2b_ct.simulation.text_noise`.
 """
@@ -47,14 +47,14 @@ from n2b_ct.simulation.text_noise import (
 )
 
 Corruption = Callable[[np.ndarray], np.ndarray]
-"""Makes a clean picture noisy, always in the same way."""
+"""Makes a clean image noisy, always in the same way."""
 
 
 class ImageNoise(Protocol):
     """A kind of noise with its level."""
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Corruption:
-        """Draw one realisation for pictures ``[rows, cols]`` or ``[rows, cols, channels]``."""
+        """Draw one realisation for images ``[rows, cols]`` or ``[rows, cols, channels]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class GaussianNoise:
     """White Gaussian noise, x = y + n.
 
     Attributes:
-        sigma: Standard deviation in the picture's grey levels, or its range.
+        sigma: Standard deviation in the image's grey levels, or its range.
     """
 
     sigma: Level
@@ -80,7 +80,7 @@ class CorrelatedNoise:
     """Gaussian noise that resembles its neighbours, as that of CT does.
 
     Attributes:
-        sigma: Standard deviation in the picture's grey levels, or its range.
+        sigma: Standard deviation in the image's grey levels, or its range.
         correlation_px: Standard deviation of the filter behind it.
     """
 
@@ -121,7 +121,7 @@ class SaltAndPepperNoise:
 
     Attributes:
         probability: p of a pixel, or its range.
-        white: White of the picture's scale: 1, 255 or 65535.
+        white: White of the image's scale: 1, 255 or 65535.
     """
 
     probability: Level
@@ -139,11 +139,11 @@ class SaltAndPepperNoise:
 
 @dataclass(frozen=True, slots=True)
 class TextNoise:
-    """Random strings over the picture.
+    """Random strings over the image.
 
     Attributes:
         probability: p of a pixel to be covered, or its range; up to 0.9.
-        white: White of the picture's scale: 1, 255 or 65535.
+        white: White of the image's scale: 1, 255 or 65535.
         size_px: Smallest and largest font size.
     """
 

@@ -1,8 +1,8 @@
-"""From a pipeline's noise section to the noise, for pictures on [0, 1]."""
+"""From a pipeline's noise section to the noise, for images on [0, 1]."""
 
 from __future__ import annotations
 
-from n2b_ct.config.pictures import (
+from n2b_ct.config.natural_images import (
     CorrelatedNoiseSection,
     GaussianNoiseSection,
     NoiseSection,

@@ -1,6 +1,6 @@
-"""Text over pictures (Lin et al. 2019, section 4.3): random strings, sizes, colours and places.
+"""Text over images (Lin et al. 2019, section 4.3): random strings, sizes, colours and places.
 
-A pixel is covered with probability p. Strings are laid until p of the picture is covered; the last one,
+A pixel is covered with probability p. Strings are laid until p of the image is covered; the last one,
 which crosses that mark, stays with the probability that makes the expected share exactly p. Strings may
 hang over the border as often as not, so that every pixel is as likely to be hit as any other. Glyphs have
 hard edges: a pixel is replaced or untouched, never mixed. The font is the one that Pillow carries.
@@ -24,14 +24,14 @@ from n2b_ct.simulation.image_noise import (
     UNIT_WHITE,
     as_floating,
     require_cover,
-    require_picture_shape,
+    require_image_shape,
     require_white,
 )
 
 TEXT_PROBABILITY_LIMIT = 0.9
-"""Covering the rest takes ever more strings and leaves no picture; the paper goes to 0.2."""
+"""Covering the rest takes ever more strings and leaves no image; the paper goes to 0.2."""
 FONT_SIZE_PX = (10, 40)
-"""Smallest and largest font size, as tall as a line of print and a headline in a picture of a few hundred pixels."""
+"""Smallest and largest font size, as tall as a line of print and a headline in an image of a few hundred pixels."""
 
 _N_LETTERS = (3, 12)
 _LETTERS = string.ascii_letters + string.digits
@@ -43,7 +43,7 @@ class TextOverlay:
 
     Attributes:
         is_covered: Bool ``[rows, cols]``.
-        colour: Float32 of the picture's shape, in [0, 1]; 0 where nothing is covered.
+        colour: Float32 of the image's shape, in [0, 1]; 0 where nothing is covered.
     """
 
     is_covered: np.ndarray
@@ -56,7 +56,7 @@ def draw_text(
     rng: np.random.Generator,
     size_px: tuple[int, int] = FONT_SIZE_PX,
 ) -> TextOverlay:
-    """Lay random strings until the picture is covered with probability ``probability``.
+    """Lay random strings until the image is covered with probability ``probability``.
 
     Args:
         shape: ``[rows, cols]`` or ``[rows, cols, channels]``; each string has one colour.
@@ -68,11 +68,11 @@ def draw_text(
         The overlay; its share of covered pixels is p on average and off by less than one string.
 
     Raises:
-        DataError: A parameter is out of range, or the shape is not a picture's.
+        DataError: A parameter is out of range, or the shape is not an image's.
     """
     require_text_probability(probability)
     require_font_size(size_px)
-    require_picture_shape(shape)
+    require_image_shape(shape)
     is_covered, colour = np.zeros(shape[:2], bool), np.zeros(shape, np.float32)
     wanted = probability * is_covered.size
     while (n_before := np.count_nonzero(is_covered)) < wanted:
@@ -86,26 +86,26 @@ def draw_text(
     return TextOverlay(is_covered, colour)
 
 
-def apply_text(picture: np.ndarray, overlay: TextOverlay, white: float = UNIT_WHITE) -> np.ndarray:
+def apply_text(image: np.ndarray, overlay: TextOverlay, white: float = UNIT_WHITE) -> np.ndarray:
     """Replace the covered pixels by the strings' colours.
 
     Args:
-        picture: ``[rows, cols]`` or ``[rows, cols, channels]``.
+        image: ``[rows, cols]`` or ``[rows, cols, channels]``.
         overlay: Drawn for this shape.
-        white: White of the picture's scale.
+        white: White of the image's scale.
 
     Raises:
         DataError: The overlay is of another shape, or ``white`` is not above 0.
     """
     require_white(white)
-    require_cover(picture, overlay.is_covered)
-    noisy = as_floating(picture).copy()
+    require_cover(image, overlay.is_covered)
+    noisy = as_floating(image).copy()
     noisy[overlay.is_covered] = white * overlay.colour[overlay.is_covered]
     return noisy
 
 
 def require_text_probability(probability: float) -> None:
-    """Raise a DataError unless so much of a picture can be covered."""
+    """Raise a DataError unless so much of an image can be covered."""
     if not 0.0 <= probability <= TEXT_PROBABILITY_LIMIT:
         requirement = f"must be from 0 to {TEXT_PROBABILITY_LIMIT:g} for text"
         raise DataError(explain("noise.probability", requirement, probability, "use 0.1 as the paper's test does"))
@@ -122,7 +122,7 @@ def require_font_size(size_px: tuple[int, int]) -> None:
 def _draw_string(
     shape: tuple[int, ...], size_px: tuple[int, int], rng: np.random.Generator
 ) -> tuple[tuple[slice, ...], np.ndarray]:
-    """Draw one string and its place; return the part of the picture it hits and its glyphs there."""
+    """Draw one string and its place; return the part of the image it hits and its glyphs there."""
     letters = rng.choice(list(_LETTERS), rng.integers(*_N_LETTERS, endpoint=True))
     glyphs = _render("".join(letters), int(rng.integers(*size_px, endpoint=True)))
     place, part = zip(*_overlaps(shape, glyphs.shape, rng), strict=True)
@@ -132,7 +132,7 @@ def _draw_string(
 def _overlaps(
     shape: tuple[int, ...], glyphs_shape: tuple[int, ...], rng: np.random.Generator
 ) -> Iterator[tuple[slice, slice]]:
-    """Yield per axis where in the picture a string lies and which part of the string that is."""
+    """Yield per axis where in the image a string lies and which part of the string that is."""
     for length, extent in zip(shape, glyphs_shape, strict=True):
         start = int(rng.integers(1 - extent, length))
         first, last = max(start, 0), min(start + extent, length)

@@ -20,7 +20,7 @@ from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.identity import DataIdentity
 from n2b_ct.data.patches import FromIteration, PatchBatches
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method
@@ -30,9 +30,9 @@ from n2b_ct.training.clock import TrainingClock
 from n2b_ct.training.data import NetworkUnit, TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first, require_agreement
-from n2b_ct.training.divergence import LossWatch
+from n2b_ct.training.divergence import DivergenceMonitor
 from n2b_ct.training.earlier_run import require_same_data
-from n2b_ct.training.health import NoiseWatch
+from n2b_ct.training.health import CollapseMonitor
 from n2b_ct.training.methods import build_method, learning_rate_factors
 from n2b_ct.training.reporting import attach_reports
 from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir, write_pipeline
@@ -100,11 +100,11 @@ def assemble(
     autocast = autocast_dtype(training.precision, device)
     limits = gradient_limits(method, training)
     trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast, limits=limits)
-    average = _average(method, training.average_weights_decay)
+    average = _average(method, training.ema_decay)
     assembled = Assembled(trainer, method, data.batches, average, TrainingClock(), data.identity)
     watch = _watch(pipeline, images.traits.unit)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
-    LossWatch(every=training.log_every).attach(trainer)
+    DivergenceMonitor(every=training.log_every).attach(trainer)
     kept |= {"clock": assembled.clock, "limits": limits}
     kept |= {"watch": watch} if watch is not None else {}
     kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
@@ -127,11 +127,11 @@ def _average(method: Method, decay: float) -> EMAHandler | None:
     return EMAHandler(method.networks["denoiser"], momentum=1.0 - decay) if decay > 0 else None
 
 
-def _watch(pipeline: Pipeline, unit: NetworkUnit) -> NoiseWatch | None:
+def _watch(pipeline: Pipeline, unit: NetworkUnit) -> CollapseMonitor | None:
     method, training = pipeline.method, pipeline.training
     if not isinstance(method, Noise2BlurSection) or method.collapse_ratio is None:
         return None
-    return NoiseWatch(
+    return CollapseMonitor(
         unit,
         method.collapse_ratio,
         every=training.log_every,
@@ -139,7 +139,7 @@ def _watch(pipeline: Pipeline, unit: NetworkUnit) -> NoiseWatch | None:
     )
 
 
-def _attach_watchers(assembled: Assembled, watch: NoiseWatch | None) -> list[Callable[[], dict[str, float]]]:
+def _attach_watchers(assembled: Assembled, watch: CollapseMonitor | None) -> list[Callable[[], dict[str, float]]]:
     if assembled.average is not None:
         assembled.average.attach(assembled.trainer, event=Events.ITERATION_COMPLETED)
     if watch is None:
@@ -149,11 +149,11 @@ def _attach_watchers(assembled: Assembled, watch: NoiseWatch | None) -> list[Cal
 
 
 def _attach_validation(
-    pipeline: Pipeline, assembled: Assembled, bank: SliceBank | None, device: torch.device
+    pipeline: Pipeline, assembled: Assembled, dataset: InMemoryDataset | None, device: torch.device
 ) -> list[Callable[[], dict[str, float]]]:
-    if bank is None:
+    if dataset is None:
         return []
-    validator, scores = build_validator(assembled.denoiser, bank, device), ValidationColumns()
+    validator, scores = build_validator(assembled.denoiser, dataset, device), ValidationColumns()
     scores.attach(validator)
     every = pipeline.training.validate_every
     ValidationHandler(interval=every, validator=validator, epoch_level=False).attach(assembled.trainer)

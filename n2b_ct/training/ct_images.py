@@ -17,7 +17,7 @@ from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, with_n
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.places import too_small
 from n2b_ct.data.roles import Roles
-from n2b_ct.data.slices import SliceBank, load_bank, slice_digests
+from n2b_ct.data.slices import InMemoryDataset, load_dataset, slice_digests
 from n2b_ct.errors import explain
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
@@ -109,7 +109,7 @@ class CTImages:
         """
         window, training = self.section.window.window, pipeline.training
         storage = self._storage(pipeline, needs, run_dir, device)
-        noisy = load_bank(
+        noisy = load_dataset(
             self.roles.noisy,
             window,
             label=label_filter(pipeline.method) if needs.blurred else None,
@@ -120,11 +120,13 @@ class CTImages:
         if isinstance(pipeline.method, Noise2NoiseSection):
             neighbours = pipeline.method.neighbours
             again = neighbour_images(self.roles.noisy, noisy.images, neighbours)
-            noisy.companions["noisy_again"] = ImageStore.of(again, storage.directory)
+            noisy.targets["noisy_again"] = ImageStore.of(again, storage.directory)
         levels = None if teacher is None else add_distilled(noisy, teacher, progress)
         clean = None
         if needs.clean:
-            clean = load_bank(self.roles.clean, window, clipped=False, directory=storage.directory, progress=progress)
+            clean = load_dataset(
+                self.roles.clean, window, clipped=False, directory=storage.directory, progress=progress
+            )
         batches = PatchBatches(
             noisy,
             clean,
@@ -169,20 +171,20 @@ class CTImages:
 
     def _storage(self, pipeline: Pipeline, needs: BatchNeeds, run_dir: Path, device: torch.device) -> Storage:
         noisy, clean = ([(1, *one.series.size_px) for one in role] for role in (self.roles.noisy, self.roles.clean))
-        return choose_storage(needed_bytes(needs, noisy, clean), pipeline.training.images_in, run_dir, device)
+        return choose_storage(needed_bytes(needs, noisy, clean), pipeline.training.cache, run_dir, device)
 
-    def _validation(self) -> SliceBank | None:
+    def _validation(self) -> InMemoryDataset | None:
         if not self.roles.validation:
             return None
-        return load_bank(self.roles.validation, self.section.window.window, with_reference=True)
+        return load_dataset(self.roles.validation, self.section.window.window, with_reference=True)
 
 
-def _by_role(banks: Mapping[str, SliceBank | None]) -> dict[str, list[str]]:
+def _by_role(datasets: Mapping[str, InMemoryDataset | None]) -> dict[str, list[str]]:
     """Digests of the images of every role and of their references; none where nothing was read."""
     images: dict[str, list[str]] = {}
-    for role, bank in banks.items():
-        images[role] = bank.digests if bank is not None else []
-        images[_reference(role)] = bank.reference_digests if bank is not None else []
+    for role, dataset in datasets.items():
+        images[role] = dataset.digests if dataset is not None else []
+        images[_reference(role)] = dataset.reference_digests if dataset is not None else []
     return images
 
 

@@ -11,7 +11,7 @@ import torch
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.identity import DataIdentity
 from n2b_ct.data.patches import PatchBatches
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
@@ -27,7 +27,7 @@ class NetworkUnit:
         size: In what people read: HU, or 8-bit grey levels.
         name: ``HU`` or ``grey levels``.
         suffix: Of columns in the history: ``hu`` or ``grey``.
-        image: What one image is called: ``slice`` or ``picture``.
+        image: What one image is called: ``slice`` or ``image``.
     """
 
     size: float
@@ -65,7 +65,7 @@ class TrainingData:
     """
 
     batches: PatchBatches
-    validation: SliceBank | None
+    validation: InMemoryDataset | None
     identity: DataIdentity
     noise_levels: NoiseLevels | None = None
 
@@ -90,7 +90,7 @@ class TrainingImages(Protocol):
 
     @property
     def inputs(self) -> Inputs:
-        """The series that they come from, and files that were left out; none for pictures."""
+        """The series that they come from, and files that were left out; none for images."""
         ...
 
     def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:

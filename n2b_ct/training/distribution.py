@@ -82,9 +82,11 @@ def share_of_batch(training: TrainingSection) -> slice:
     Raises:
         ConfigError: The batch cannot be divided evenly.
     """
-    n_processes, parts = idist.get_world_size(), training.accumulation
+    n_processes, parts = idist.get_world_size(), training.gradient_accumulation_steps
     if training.batch_size % (n_processes * parts):
-        requirement = f"must be a multiple of {n_processes} processes x {parts} parts (training.accumulation)"
+        requirement = (
+            f"must be a multiple of {n_processes} processes x {parts} parts (training.gradient_accumulation_steps)"
+        )
         remedy = f"use {-(-training.batch_size // (n_processes * parts)) * n_processes * parts}"
         raise ConfigError(explain("training.batch_size", requirement, training.batch_size, remedy))
     n_own = training.batch_size // n_processes

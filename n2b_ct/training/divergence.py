@@ -12,7 +12,7 @@ LIMIT = 100.0
 """No loss of any method comes near it while its network answers anything like an image."""
 
 
-class LossWatch:
+class DivergenceMonitor:
     """Stop a run whose losses are not finite, or are beyond :data:`LIMIT` for several looks in a row.
 
     Nothing of it goes into a checkpoint: a resumed run counts its looks anew.
@@ -43,6 +43,6 @@ class LossWatch:
                     f"training, iteration {engine.state.iteration}",
                     f"losses must stay finite and below {LIMIT:g}",
                     f"{loss:.3g}: the networks diverged",
-                    "lower training.learning_rate or training.gradient_surge_limit, or set training.precision=fp32",
+                    "lower training.learning_rate or adaptive_gradient_clipping, or set training.precision=fp32",
                 )
             )

@@ -16,7 +16,7 @@ from n2b_ct.methods.whole_batch import gathered
 from n2b_ct.training.data import NetworkUnit
 
 
-class NoiseWatch:
+class CollapseMonitor:
     """Follow both σ through training, and stop a run whose ratio leaves its range.
 
     Args:

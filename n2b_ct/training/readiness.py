@@ -5,7 +5,7 @@ from __future__ import annotations
 from n2b_ct.config.methods import DbsnSection, Method, UpiSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.errors import DataError, explain
-from n2b_ct.filters.untrained import require_installed
+from n2b_ct.filters.baselines import require_installed
 from n2b_ct.methods.dbsn import bayes_denoiser
 from n2b_ct.networks.build import size_multiple
 from n2b_ct.networks.denoiser import build_denoiser

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from n2b_ct.config.pictures import PictureSection
+from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.errors import TrainingError, explain
 from n2b_ct.hu import Window
-from n2b_ct.inference.model import MODEL_FILE, AnyModel, PictureScale, save_model
+from n2b_ct.inference.model import MODEL_FILE, AnyModel, NaturalImageScale, save_model
 from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import count_parameters
@@ -96,7 +96,7 @@ def _run_within_memory(assembled: Assembled) -> None:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        remedy = "raise training.accumulation, or lower training.batch_size or patch_px"
+        remedy = "raise training.gradient_accumulation_steps, or lower training.batch_size or patch_px"
         raise TrainingError(
             explain("training", "a batch must fit into memory", "more than there is", remedy)
         ) from error
@@ -144,8 +144,8 @@ def _finish(
     return summary
 
 
-def _seen_as(pipeline: Pipeline) -> Window | PictureScale:
+def _seen_as(pipeline: Pipeline) -> Window | NaturalImageScale:
     data = pipeline.data
-    if isinstance(data, PictureSection):
-        return PictureScale(data.colour, data.logarithm, data.clipped)
+    if isinstance(data, NaturalImageSection):
+        return NaturalImageScale(data.colour, data.logarithm, data.clipped)
     return data.window.window

@@ -22,7 +22,7 @@ PIPELINE_FILE = "pipeline.yaml"
 CHECKPOINT_DIR = "checkpoints"
 TENSORBOARD_DIR = "tensorboard"
 TEACHER_DIR = "teacher"
-_CHANGES_NOTHING = ("name", "description", "data.root", "training.images_in")
+_CHANGES_NOTHING = ("name", "description", "data.root", "training.cache")
 """Keys of a pipeline that no weight depends on."""
 
 

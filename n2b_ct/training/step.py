@@ -51,7 +51,7 @@ def training_step(
     Each loss already reaches only the networks it may train, so the sum's gradient is theirs. Where several processes
     train, their gradients are averaged during the backward pass of the last part.
     """
-    losses_of = _in_company(Losses(method), device)
+    losses_of = wrap_ddp(Losses(method), device)
     seed = training.seed + _OWN_DRAWS * idist.get_rank()
 
     def step(engine: Engine, batch: dict[str, Tensor]) -> dict[str, Any]:
@@ -59,11 +59,11 @@ def training_step(
         torch.manual_seed(seed + engine.state.iteration)  # dropout too must be the same after --resume
         optimizer.zero_grad(set_to_none=True)
         results = []
-        for part, together in _parts(on_device, training.accumulation, losses_of):
+        for part, together in _parts(on_device, training.gradient_accumulation_steps, losses_of):
             with together:
                 with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
                     result = losses_of(part, (engine.state.iteration - 1) / training.iterations)
-                loss = torch.stack(list(result.losses.values())).sum() / training.accumulation
+                loss = torch.stack(list(result.losses.values())).sum() / training.gradient_accumulation_steps
                 loss.backward()  # type: ignore[no-untyped-call]
             results.append(result)
         limits.apply_to(method.networks)
@@ -73,7 +73,8 @@ def training_step(
     return step
 
 
-def _in_company(losses_of: Losses, device: torch.device) -> nn.Module:
+def wrap_ddp(losses_of: Losses, device: torch.device) -> nn.Module:
+    """Return the losses in DistributedDataParallel where several processes train, else as they are."""
     if idist.get_world_size() == 1:
         return losses_of
     ids = [device.index] if device.type == "cuda" else None

@@ -32,17 +32,17 @@ class Storage:
 
 
 def choose_storage(
-    n_bytes: int, images_in: Literal["auto", "memory", "disk"], run_dir: Path, device: torch.device
+    n_bytes: int, cache: Literal["auto", "memory", "disk"], run_dir: Path, device: torch.device
 ) -> Storage:
     """Keep images on the GPU while they take half of its free memory at most, then in memory, then in a file.
 
     Args:
         n_bytes: What they take.
-        images_in: ``training.images_in``.
+        cache: ``training.cache``.
         run_dir: The run folder; the file lies in it, or beside it while it is not made.
         device: Where training runs.
     """
-    if images_in == "disk" or (images_in == "auto" and n_bytes > LARGEST_SHARE * memory_bytes()):
+    if cache == "disk" or (cache == "auto" and n_bytes > LARGEST_SHARE * memory_bytes()):
         directory = next(folder for folder in (run_dir, *run_dir.absolute().parents) if folder.is_dir())
         return Storage(directory, _CPU)
     if device.type == "cuda" and n_bytes <= LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:

@@ -10,7 +10,7 @@ import torch
 
 from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import ModelError, explain
 from n2b_ct.inference.model import AnyModel, load_any_model
 from n2b_ct.io.progress import Progress
@@ -71,10 +71,10 @@ def teacher_pipeline(pipeline: Pipeline, section: UpiSection) -> Pipeline:
     return pipeline.model_copy(update={"name": name, "method": section.teacher, "training": training})
 
 
-def add_distilled(bank: SliceBank, teacher: AnyModel, progress: Progress | None = None) -> NoiseLevels:
-    """Give every noisy image of a bank what the teacher makes of it; returns the noise level functions."""
-    distilled = distil(teacher.denoiser, bank.images, progress)
-    bank.companions["distilled"] = distilled.images
+def add_distilled(dataset: InMemoryDataset, teacher: AnyModel, progress: Progress | None = None) -> NoiseLevels:
+    """Give every noisy image of a dataset what the teacher makes of it; returns the noise level functions."""
+    distilled = distil(teacher.denoiser, dataset.images, progress)
+    dataset.targets["distilled"] = distilled.images
     return distilled.noise_levels
 
 

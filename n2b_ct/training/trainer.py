@@ -59,7 +59,7 @@ def build_trainer(
 
 def gradient_limits(method: Method, training: TrainingSection) -> GradientLimits:
     """What keeps one odd batch from throwing a network."""
-    return GradientLimits(method.networks, training.gradient_norm_limit, training.gradient_surge_limit)
+    return GradientLimits(method.networks, training.gradient_norm_limit, training.adaptive_gradient_clipping)
 
 
 def build_optimizer(

@@ -13,12 +13,12 @@ from monai.handlers import IgniteMetricHandler
 from monai.metrics import PSNRMetric, SSIMMetric
 from torch import Tensor, nn
 
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.slices import reflected
 from n2b_ct.networks.build import size_multiple
 
 
-def build_validator(denoiser: nn.Module, bank: SliceBank, device: torch.device) -> Evaluator:
+def build_validator(denoiser: nn.Module, dataset: InMemoryDataset, device: torch.device) -> Evaluator:
     """Make a MONAI Evaluator that gives PSNR and SSIM of denoised slices against their references.
 
     Both are measured in the network's window (data range 1 network unit), by MONAI's own metrics. Several processes
@@ -26,7 +26,7 @@ def build_validator(denoiser: nn.Module, bank: SliceBank, device: torch.device) 
     """
     pairs = [
         {"image": image[None], "label": reference[None]}
-        for image, reference in zip(bank.images, bank.companions["reference"], strict=True)
+        for image, reference in zip(dataset.images, dataset.targets["reference"], strict=True)
     ]
     pairs = pairs[idist.get_rank() :: idist.get_world_size()] or pairs  # fewer slices than processes: all do all
     return Evaluator(

@@ -61,10 +61,10 @@ def test_the_readme_is_short_and_starts_with_the_two_commands():
     assert "n2b-ct denoise" in first_block
 
 
-def test_the_readme_shows_a_picture_that_is_there():
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text_of("README.md"))
-    assert pictures
-    assert [picture for picture in pictures if not (REPOSITORY / picture).is_file()] == []
+def test_the_readme_shows_an_image_that_is_there():
+    images = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text_of("README.md"))
+    assert images
+    assert [image for image in images if not (REPOSITORY / image).is_file()] == []
 
 
 def test_no_placeholder_is_left_in_any_document():

@@ -19,7 +19,7 @@ from n2b_ct.networks.denoiser import build_denoiser
 from tests.conftest import REPOSITORY
 
 PIPELINES = sorted(path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_file())
-EXPERIMENTS = sorted(path.name for path in (REPOSITORY / "pipelines" / "validation").iterdir())
+EXPERIMENTS = sorted(path.name for path in (REPOSITORY / "pipelines" / "benchmark").iterdir())
 MANIFESTS = sorted(path.name for path in (REPOSITORY / "data_manifests").iterdir())
 ON_SHARED_DATA = [name for name in PIPELINES if name.startswith(("mayo", "rider"))]
 
@@ -28,7 +28,7 @@ def test_both_folders_hold_yaml_and_nothing_else():
     assert PIPELINES
     assert MANIFESTS
     assert {Path(name).suffix for name in (*PIPELINES, *EXPERIMENTS, *MANIFESTS)} == {".yaml"}
-    assert [path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_dir()] == ["validation"]
+    assert [path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_dir()] == ["benchmark"]
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -83,8 +83,8 @@ def test_every_row_of_a_paper_names_where_its_numbers_stand(name):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_experiments_are_ready_to_run_on_the_pictures_at_hand(name, shared_data):
-    found = api.check_validation(name, data_root=shared_data)
+def test_experiments_are_ready_to_run_on_the_images_at_hand(name, shared_data):
+    found = api.check_benchmark(name, data_root=shared_data)
     assert set(found.values()) <= {68, 12}
 
 
@@ -107,10 +107,10 @@ def test_the_wheel_ships_pipelines_and_manifests():
 
 
 def test_an_installed_wheel_finds_what_it_ships(tmp_path, monkeypatch):
-    for kind in ("pipelines", "pipelines/validation", "data_manifests"):
+    for kind in ("pipelines", "pipelines/benchmark", "data_manifests"):
         (tmp_path / "n2b_ct" / "shipped" / kind).mkdir(parents=True)
         (tmp_path / "n2b_ct" / "shipped" / kind / "x.yaml").touch()
     monkeypatch.setattr("n2b_ct.config.yaml_files._PACKAGE", tmp_path / "n2b_ct")
-    for kind in ("pipelines", "pipelines/validation", "data_manifests"):
+    for kind in ("pipelines", "pipelines/benchmark", "data_manifests"):
         assert shipped_dir(kind) == tmp_path / "n2b_ct" / "shipped" / kind
         assert find_yaml("x.yaml", kind).is_file()

@@ -108,7 +108,7 @@ def pipeline_values(method: str = "noise2blur", **training: Any) -> dict[str, An
             "validate_every": 4,
             **training,
         },
-        "report": {"controls": ["gaussian"]},
+        "report": {"baselines": ["gaussian"]},
     }
 
 

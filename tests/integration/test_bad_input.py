@@ -300,7 +300,7 @@ def test_nothing_that_could_be_done_is_exit_code_2(tmp_path, low_dose, capsys):
 # ── Report, index, usage ──
 
 
-def test_an_unknown_control_is_said(world, data, tmp_path, capsys):
+def test_an_unknown_baseline_is_said(world, data, tmp_path, capsys):
     model = identity_model(tmp_path / "identity.pt")
     report = ["report", str(world), "--data-root", str(data), "--model", f"n2b={model}", "--out", "report"]
     assert run([*report, "--baseline", "magic"]) == 2

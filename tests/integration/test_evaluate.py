@@ -99,9 +99,9 @@ def test_two_folders_of_other_tools_are_compared_slice_by_slice(folders, capsys)
     roles = {one["name"]: one["role"] for one in found["methods"]}
     assert roles == {
         "input": "input",
-        "gaussian": "control",
-        "nlm": "control",
-        "tv": "control",
+        "gaussian": "baseline",
+        "nlm": "baseline",
+        "tv": "baseline",
         "median": "model",
         "gauss": "model",
         "reference": "reference",
@@ -174,7 +174,7 @@ def test_identical_slices_have_no_infinite_psnr(folders):
     ("arguments", "words"),
     [
         (["--candidate", "input=low"], "must not be called input or reference"),
-        (["--candidate", "gaussian=low", "--input", "full"], "must not bear a control's name"),
+        (["--candidate", "gaussian=low", "--input", "full"], "must not bear a baseline's name"),
         (["--candidate", "low"], "--candidate: must be NAME=DIR"),
         (["--candidate", "a=low", "--window", "liver"], "--window: must be among abdomen"),
         (["--candidate", "a=low", "--baseline", "nlm"], "needs the noisy input"),

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from n2b_ct.cli import run
-from n2b_ct.inference import pictures as inference
+from n2b_ct.inference import images as inference
 from n2b_ct.inference.slices import removed
-from n2b_ct.io.pictures import read_picture
-from tests.integration.picture_scenes import write_words
+from n2b_ct.io.natural_images import read_natural_image
+from tests.integration.natural_image_scenes import write_words
 from tests.integration.scenes import error_lines, tree_of
 
 SIZE_PX = 48
@@ -40,7 +40,7 @@ def photos(tmp_path, monkeypatch):
 
 
 def train(method: dict, *more: str, clean: bool = True) -> int:
-    data = {"kind": "pictures", "noisy": {"folder": "noisy"}, "colour": "rgb", "clipped": True}
+    data = {"kind": "natural_images", "noisy": {"folder": "noisy"}, "colour": "rgb", "clipped": True}
     data |= {"clean": {"folder": "clean"}} if clean else {}
     training = {"iterations": 6, "batch_size": 2, "patch_px": 32, "checkpoint_every": 4, "log_every": 3}
     pipeline = {"name": "camera", "data": data, "method": method, "training": training}
@@ -66,7 +66,7 @@ def test_noisy_photographs_train_a_model_that_denoises_them(photos, capsys, meth
     assert summary["n_images"] == {"noisy": 3, "clean": 3 if clean else 0}
     assert run(["denoise", "noisy", "denoised", "--model", "run", "--json", "status.json"]) == 0
     assert tree_of(Path("denoised")) == ["n0.png", "n1.png", "n2.png"]
-    before, after = (read_picture(Path(folder) / "n0.png", "n0") for folder in ("noisy", "denoised"))
+    before, after = (read_natural_image(Path(folder) / "n0.png", "n0") for folder in ("noisy", "denoised"))
     assert (after.bit_depth, after.pixels.shape) == (16, (SIZE_PX, SIZE_PX, 3))
     assert not np.array_equal(before.pixels, after.pixels)
     assert error_lines(capsys.readouterr().err) == []
@@ -76,17 +76,17 @@ def test_a_photograph_too_large_to_be_seen_whole_is_denoised_in_tiles(photos, mo
     assert train({"name": "noise2void", "denoiser": SMALL}, clean=False) == 0
     assert run(["denoise", "noisy", "whole", "--model", "run"]) == 0
     seen = []
-    monkeypatch.setitem(inference.denoise_picture.__kwdefaults__, "whole_limit_px", 100)
+    monkeypatch.setitem(inference.denoise_natural_image.__kwdefaults__, "whole_limit_px", 100)
     monkeypatch.setattr(inference, "TILE_PX", 16)
     monkeypatch.setattr(inference, "HALO_PX", 16)
     monkeypatch.setattr(inference, "removed", lambda model, image: seen.append(image.shape) or removed(model, image))
     assert run(["denoise", "noisy", "tiled", "--model", "run"]) == 0
     assert len(seen) == 3 * 9
-    whole, tiled = (read_picture(Path(folder) / "n1.png", "n1").pixels for folder in ("whole", "tiled"))
+    whole, tiled = (read_natural_image(Path(folder) / "n1.png", "n1").pixels for folder in ("whole", "tiled"))
     np.testing.assert_allclose(whole, tiled, atol=1.01 / 65535)
 
 
 def test_what_needs_the_truth_says_so(photos, capsys):
     assert train({"name": "supervised", "denoiser": SMALL}) == 2
     (line,) = error_lines(capsys.readouterr().err)
-    assert "data.noise: supervised needs noise to lay on clean pictures, got null" in line
+    assert "data.noise: supervised needs noise to lay on clean images, got null" in line

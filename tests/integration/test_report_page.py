@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from n2b_ct.evaluation.report import Panel, Provenance, SliceCase, measure_slice, summarise, write_report
-from n2b_ct.evaluation.report.pictures import find_body
+from n2b_ct.evaluation.report.images import find_body
 from n2b_ct.hu import WINDOWS
 from tests.chromium import PATIENCE_S, Tab, chromium
 
@@ -37,7 +37,7 @@ CASES = [make_case(dose, k) for dose in (0.05, 0.25) for k in range(3)]
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
     rows = [row for case in CASES for row in measure_slice(case, WINDOWS_USED)]
-    summary = summarise(rows, WINDOWS_USED, controls=("gaussian", "nlm"))
+    summary = summarise(rows, WINDOWS_USED, baselines=("gaussian", "nlm"))
     panels = [Panel(case, tuple(case.candidates), "why") for case in CASES]
     out_dir = tmp_path_factory.mktemp("page") / "report"
     return write_report(out_dir, summary, rows, panels, Provenance(title="A & B", created="2026-01-02T03:04:05+00:00"))
@@ -260,7 +260,7 @@ def test_the_page_follows_the_system_until_its_switch_is_used(tab: Tab) -> None:
     tab.click("#theme")
     assert paper() == "rgb(251, 251, 249)"
     tab.send("Emulation.setEmulatedMedia", media="print")
-    assert tab.run("getComputedStyle(document.querySelector('.controls')).display") == "none"
+    assert tab.run("getComputedStyle(document.querySelector('.baselines')).display") == "none"
 
 
 def test_every_download_is_the_file_beside_the_page(tab: Tab, report: Path, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_every_download_is_the_file_beside_the_page(tab: Tab, report: Path, tmp_
     assert {"report.json", "per_slice.csv"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_every_control_has_a_name_and_takes_the_focus(tab: Tab) -> None:
+def test_every_baseline_has_a_name_and_takes_the_focus(tab: Tab) -> None:
     tree = tab.send("Accessibility.getFullAXTree")["nodes"]
     roles = {"button", "slider", "checkbox", "radio", "spinbutton", "link", "image"}
     nodes = [node for node in tree if not node.get("ignored") and node["role"]["value"] in roles]

@@ -1,4 +1,4 @@
-"""``--resume`` over volumes and pictures, which carry no UID: a hidden record says what each of them was made of."""
+"""``--resume`` over volumes and images, which carry no UID: a hidden record says what each of them was made of."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from n2b_ct.cli import run
 from n2b_ct.io import output_records
 from n2b_ct.io.hidden_names import RECORDS_DIR
 from n2b_ct.io.output_records import read_entries
-from tests.integration.picture_scenes import picture_model, random_words, write_words
+from tests.integration.natural_image_scenes import natural_image_model, random_words, write_words
 from tests.integration.scenes import biased_model, tree_of
 
 ENDINGS = (".nii.gz", ".hdr", ".nhdr", ".mha", ".mhd", ".png", ".jpg")
@@ -24,7 +24,7 @@ DATA_ENDINGS = {".mhd": ".raw", ".nhdr": ".nhdr.raw", ".hdr": ".img"}
 
 
 def write_input(path: Path, seed: int = 0) -> Path:
-    """Write a volume or a picture, whatever the name says."""
+    """Write a volume or an image, whatever the name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix in (".png", ".tif", ".jpg"):
         return write_words(path, random_words("gray", 8, seed=seed))
@@ -38,7 +38,7 @@ def write_models(ending: str) -> None:
     """Write two models for inputs of this kind."""
     for name, gain in (("model.pt", 0.1), ("other.pt", 0.2)):
         if ending in (".png", ".tif", ".jpg"):
-            picture_model(Path(name), gain=gain)
+            natural_image_model(Path(name), gain=gain)
         else:
             biased_model(Path(name), bias=gain)
 

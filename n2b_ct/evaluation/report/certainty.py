@@ -1,4 +1,4 @@
-"""How sure the means are: intervals on all of them, and paired tests against the input and the best control."""
+"""How sure the means are: intervals on all of them, and paired tests against the input and the best baseline."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval, compare_paired, mean_interval
 from n2b_ct.evaluation.report.measures import INPUT, SliceMeasure
-from n2b_ct.evaluation.report.physics import BestControl, Certainty, Comparison, SeriesResult
+from n2b_ct.evaluation.report.physics import BestBaseline, Certainty, Comparison, SeriesResult
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary
 
-AGAINST_INPUT, AGAINST_CONTROL = "input", "best control"
+AGAINST_INPUT, AGAINST_BASELINE = "input", "best baseline"
 FIDELITY = ("psnr_db", "ssim", "rmse_hu")
 NOISE = "noise_std_hu"
 REDUCTION = "noise_reduction_percent"
@@ -20,8 +20,8 @@ BIASES = ("hu_bias_hu", *(f"hu_bias_{name}_hu" for name in TISSUE_CLASSES_HU))
 REGION_MEASURES = (NOISE, REDUCTION, *BIASES)
 
 DEFINITIONS: dict[str, str] = {
-    "best_control": (
-        "At each dose level the control with the highest mean PSNR in the primary window; without a reference the one "
+    "best_baseline": (
+        "At each dose level the baseline with the highest mean PSNR in the primary window; without a reference the one "
         "with the largest mean noise reduction, which a strong blur wins: then it is no more than a yardstick."
     ),
     "better": (
@@ -41,11 +41,11 @@ def certainty_of(summary: Summary, rows: Sequence[SliceMeasure]) -> Certainty:
         rows: Every slice's rows.
     """
     indexed = _Indexed(rows)
-    best = {level.label: choice for level in summary.columns if (choice := _best_control(summary, level))}
+    best = {level.label: choice for level in summary.columns if (choice := _best_baseline(summary, level))}
     return Certainty(
         intervals=_intervals(summary, indexed),
         comparisons=_comparisons(summary, indexed, best),
-        best_controls=best,
+        best_baselines=best,
         per_series=_per_series(summary, indexed),
     )
 
@@ -113,25 +113,25 @@ def _per_series(summary: Summary, indexed: _Indexed) -> tuple[SeriesResult, ...]
     return tuple(found)
 
 
-def _best_control(summary: Summary, level: DoseLevel) -> BestControl | None:
-    results = {name: summary.result(level, name) for name in summary.of_role("control")}
+def _best_baseline(summary: Summary, level: DoseLevel) -> BestBaseline | None:
+    results = {name: summary.result(level, name) for name in summary.of_role("baseline")}
     by_psnr = {name: r.psnr_db.mean for name, r in results.items() if r.psnr_db.mean is not None}
     if by_psnr:
         best = max(by_psnr, key=lambda name: by_psnr[name])
-        return BestControl(level.label, best, f"PSNR in the window {summary.primary_window}")
+        return BestBaseline(level.label, best, f"PSNR in the window {summary.primary_window}")
     reductions = {name: r.noise_reduction_percent.mean for name, r in results.items()}
     known = {name: mean for name, mean in reductions.items() if mean is not None}
-    return BestControl(level.label, max(known, key=lambda name: known[name]), "noise reduction") if known else None
+    return BestBaseline(level.label, max(known, key=lambda name: known[name]), "noise reduction") if known else None
 
 
-def _comparisons(summary: Summary, indexed: _Indexed, best: Mapping[str, BestControl]) -> tuple[Comparison, ...]:
+def _comparisons(summary: Summary, indexed: _Indexed, best: Mapping[str, BestBaseline]) -> tuple[Comparison, ...]:
     found: list[Comparison] = []
     for level in summary.columns:
-        control = best.get(level.label)
-        for method in summary.of_role("control", "model"):
+        baseline = best.get(level.label)
+        for method in summary.of_role("baseline", "model"):
             others = [(INPUT, AGAINST_INPUT)] if INPUT in summary.roles else []
-            if control and control.name != method and summary.roles[method] == "model":
-                others.append((control.name, AGAINST_CONTROL))
+            if baseline and baseline.name != method and summary.roles[method] == "model":
+                others.append((baseline.name, AGAINST_BASELINE))
             found += [
                 _compare(summary, indexed, level, method, window, measure, other)
                 for window in summary.windows

@@ -115,7 +115,7 @@ def _certainty_entry(certainty: Certainty) -> dict[str, Any]:
     return {
         "intervals": [dict(zip(keys, key, strict=True)) | asdict(one) for key, one in certainty.intervals.items()],
         "comparisons": [asdict(one) for one in certainty.comparisons],
-        "best_controls": [asdict(one) for one in certainty.best_controls.values()],
+        "best_baselines": [asdict(one) for one in certainty.best_baselines.values()],
         "per_series": [asdict(one) for one in certainty.per_series],
     }
 

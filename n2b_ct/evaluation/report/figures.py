@@ -13,7 +13,7 @@ from n2b_ct.evaluation.report.summary import DoseLevel, Role, Summary
 from n2b_ct.evaluation.report.theme import line_styles
 
 DOSE_AXIS = "dose, % of normal"
-JUDGED: tuple[Role, ...] = ("input", "control", "model")
+JUDGED: tuple[Role, ...] = ("input", "baseline", "model")
 MEASURED: tuple[Role, ...] = (*JUDGED, "reference")
 _MEASURES = (("psnr_db", "PSNR", "dB"), ("ssim", "SSIM", "SSIM"))
 _SHIFT = 0.016

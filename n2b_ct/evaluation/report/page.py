@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from n2b_ct.evaluation.report.charts import inline_svg
 from n2b_ct.evaluation.report.documents import DEFINITIONS, DISCLAIMER
+from n2b_ct.evaluation.report.images import Panel
 from n2b_ct.evaluation.report.measures import SliceMeasure
 from n2b_ct.evaluation.report.page_parts import Absent, Section, data_uri
 from n2b_ct.evaluation.report.physics_sections import (
@@ -22,7 +23,6 @@ from n2b_ct.evaluation.report.physics_sections import (
     resolution_section,
     texture_section,
 )
-from n2b_ct.evaluation.report.pictures import Panel
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.sections import curves_section, dose_table, fidelity_section, noise_section
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences

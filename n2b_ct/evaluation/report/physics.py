@@ -218,7 +218,7 @@ class Comparison:
 
     Attributes:
         measure: ``psnr_db``, ``ssim``, ``rmse_hu`` or ``noise_std_hu``.
-        against: The other's name; ``against_role`` is ``input`` or ``best control``.
+        against: The other's name; ``against_role`` is ``input`` or ``best baseline``.
         difference: Method minus other, with its interval.
         p_value: Wilcoxon signed-rank, two-sided; None where there is no pair.
         better: True where the interval excludes 0 on the good side, False on the bad side, None where it holds 0.
@@ -236,8 +236,8 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class BestControl:
-    """The control that a model has to beat at one level, and by which measure it was chosen."""
+class BestBaseline:
+    """The baseline that a model has to beat at one level, and by which measure it was chosen."""
 
     level: str
     name: str
@@ -268,13 +268,13 @@ class Certainty:
         intervals: By level, method, window, measure. Measures: ``psnr_db``, ``ssim``, ``rmse_hu``, ``noise_std_hu``,
             ``noise_reduction_percent``, ``hu_bias_hu`` and ``hu_bias_<class>_hu``.
         comparisons: Paired tests, by level, then method, window, measure.
-        best_controls: Level to its best control; without controls empty.
+        best_baselines: Level to its best baseline; without baselines empty.
         per_series: By dose, series, method, window.
     """
 
     intervals: Mapping[tuple[str, str, str, str], MeanInterval] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
-    best_controls: Mapping[str, BestControl] = field(default_factory=dict)
+    best_baselines: Mapping[str, BestBaseline] = field(default_factory=dict)
     per_series: tuple[SeriesResult, ...] = ()
 
 

@@ -70,7 +70,7 @@ def potential_table(summary: Summary, observer: str) -> Table:
     """Dose-reduction potential of one observer, methods by task."""
     found = {(p.method, p.task): p for p in summary.physics.potential if p.observer == observer}
     tasks = list(dict.fromkeys(task for _, task in found))
-    rows = _rows(summary, ("control", "model"), lambda name: [_potential_cell(found.get((name, t))) for t in tasks])
+    rows = _rows(summary, ("baseline", "model"), lambda name: [_potential_cell(found.get((name, t))) for t in tasks])
     return Table(tuple((task_name(task), f"observer {observer.upper()}") for task in tasks), rows)
 
 
@@ -85,7 +85,7 @@ def residual_table(summary: Summary, level: str) -> Table:
     )
     own = {method: r for (place, method), r in summary.physics.residual.items() if place == level}
     n_shown = len(heads) if any(r.detail_removed_percent is not None for r in own.values()) else len(heads) - 1
-    rows = _rows(summary, ("control", "model"), lambda method: _residual_cells(own.get(method))[:n_shown])
+    rows = _rows(summary, ("baseline", "model"), lambda method: _residual_cells(own.get(method))[:n_shown])
     return Table(heads[:n_shown], rows)
 
 

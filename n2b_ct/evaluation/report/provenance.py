@@ -36,7 +36,7 @@ class Provenance:
         title: Heading of the report.
         pipeline: Name of the pipeline, or an empty string.
         data: What was measured, as label to text: data set, split, series, licence.
-        methods: Method name to how it was made: run folder, network, steps. Controls describe themselves.
+        methods: Method name to how it was made: run folder, network, steps. Baselines describe themselves.
         commands: The command lines that make this report again.
         versions: Package to version.
         created: ISO 8601 time, UTC.

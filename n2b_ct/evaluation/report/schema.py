@@ -19,7 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.documents import SCHEMA, SCHEMA_VERSION
 from n2b_ct.evaluation.report.physics import (
-    BestControl,
+    BestBaseline,
     Comparison,
     DetectabilityResult,
     HallucinationResult,
@@ -92,7 +92,7 @@ def _certainty() -> dict[str, Any]:
         {
             "intervals": _list(_with(schema_of(MeanInterval), keys)),
             "comparisons": _list(schema_of(Comparison)),
-            "best_controls": _list(schema_of(BestControl)),
+            "best_baselines": _list(schema_of(BestBaseline)),
             "per_series": _list(schema_of(SeriesResult)),
         }
     )

@@ -76,7 +76,7 @@ def _tests(summary: Summary) -> tuple[Part, ...]:
         for level, window, table in tables
         if table.rows
     )
-    return (FoldPart("Paired tests against the input and the best control", tests),) if tests else ()
+    return (FoldPart("Paired tests against the input and the best baseline", tests),) if tests else ()
 
 
 def _window_parts(summary: Summary, name: str) -> tuple[Part, ...]:

@@ -30,8 +30,8 @@ def notes(summary: Summary) -> list[str]:
 
 
 def judged(summary: Summary) -> list[str]:
-    """The methods that the sentences speak of: models, or the controls where there is no model."""
-    return summary.of_role("model") or summary.of_role("control")
+    """The methods that the sentences speak of: models, or the baselines where there is no model."""
+    return summary.of_role("model") or summary.of_role("baseline")
 
 
 def _scope(summary: Summary) -> str:
@@ -133,7 +133,7 @@ def _identical(summary: Summary) -> str:
 def _incomplete(summary: Summary) -> str:
     n_slices = summary.overall.n_slices
     short = []
-    for method in summary.of_role("control", "model"):
+    for method in summary.of_role("baseline", "model"):
         statistic = summary.result(summary.overall, method).hu_bias_hu
         n_measured = statistic.n + statistic.n_excluded
         if n_measured < n_slices:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.controls import CONTROLS
+from n2b_ct.evaluation.baselines import BASELINES
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
@@ -16,7 +16,7 @@ from n2b_ct.evaluation.report.physics import Certainty, Physics
 from n2b_ct.hu import Window
 from n2b_ct.io.refusals import Inputs
 
-Role = Literal["input", "control", "model", "reference"]
+Role = Literal["input", "baseline", "model", "reference"]
 ALL_DOSES = "all doses"
 DEFINITIONS: dict[str, str] = {
     "mean_sd": (
@@ -138,14 +138,14 @@ def dose_label(dose: float | None) -> str:
 
 
 def summarise(
-    rows: Sequence[SliceMeasure], windows: Mapping[str, Window], controls: Collection[str] = tuple(CONTROLS)
+    rows: Sequence[SliceMeasure], windows: Mapping[str, Window], baselines: Collection[str] = tuple(BASELINES)
 ) -> Summary:
     """Average the rows of :func:`measure_slice`.
 
     Args:
         rows: Every slice's rows.
         windows: The windows they were measured in, the primary one first.
-        controls: Which methods are controls; all others but input and reference count as models.
+        baselines: Which methods are baselines; all others but input and reference count as models.
 
     Raises:
         DataError: There are no rows.
@@ -157,7 +157,7 @@ def summarise(
     levels = tuple(_level(label, group, group[0].dose) for label, group in groups.items())
     overall = _level(ALL_DOSES, rows, None)
     groups[ALL_DOSES] = list(rows)
-    roles = _roles(rows, controls)
+    roles = _roles(rows, baselines)
     return Summary(
         levels=levels,
         overall=overall,
@@ -195,14 +195,14 @@ def _slice_of(row: SliceMeasure) -> tuple[float | None, str, int]:
     return row.dose, row.series, row.slice_index
 
 
-def _roles(rows: Sequence[SliceMeasure], controls: Collection[str]) -> dict[str, Role]:
-    """Input first, then controls, then models, each in order of appearance, the reference last."""
+def _roles(rows: Sequence[SliceMeasure], baselines: Collection[str]) -> dict[str, Role]:
+    """Input first, then baselines, then models, each in order of appearance, the reference last."""
     seen = list(dict.fromkeys(row.method for row in rows))
     fixed: dict[str, Role] = {INPUT: "input", REFERENCE: "reference"}
     roles: dict[str, Role] = {
-        method: fixed.get(method, "control" if method in controls else "model") for method in seen
+        method: fixed.get(method, "baseline" if method in baselines else "model") for method in seen
     }
-    order = ("input", "control", "model", "reference")
+    order = ("input", "baseline", "model", "reference")
     return dict(sorted(roles.items(), key=lambda item: order.index(item[1])))
 
 

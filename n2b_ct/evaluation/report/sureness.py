@@ -1,4 +1,4 @@
-"""The third sentence: against the controls, and how sure that is."""
+"""The third sentence: against the baselines, and how sure that is."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ YARDSTICK = "Less noise alone does not make a better picture, a strong blur lowe
 
 
 def sureness_sentence(summary: Summary) -> str:
-    """Say whether models beat the controls, whether that is decided, and for whom it holds."""
-    against = _against_controls(summary) if summary.has_reference else YARDSTICK
+    """Say whether models beat the baselines, whether that is decided, and for whom it holds."""
+    against = _against_baselines(summary) if summary.has_reference else YARDSTICK
     return f"{against}{_decided(summary)}; {_validity(summary)}."
 
 
-def _against_controls(summary: Summary) -> str:
-    models, controls = summary.of_role("model"), summary.of_role("control")
-    if not controls:
-        return "No control was measured, so whether a plain blur would score as well is not known"
+def _against_baselines(summary: Summary) -> str:
+    models, baselines = summary.of_role("model"), summary.of_role("baseline")
+    if not baselines:
+        return "No baseline was measured, so whether a plain blur would score as well is not known"
     if not models:
-        return "No model was measured: these are the controls that a model has to beat"
-    losses = {model: _losses(summary, model, controls) for model in models}
+        return "No model was measured: these are the baselines that a model has to beat"
+    losses = {model: _losses(summary, model, baselines) for model in models}
     winners = [model for model in models if not losses[model]]
-    clauses = [_winner_clause(summary, winners, controls)] if winners else []
+    clauses = [_winner_clause(summary, winners, baselines)] if winners else []
     clauses += [f"{model} does not win: {_shortened(lost)}" for model, lost in losses.items() if lost]
-    return f"Against the controls ({listing(controls)}), {'; '.join(clauses)}"
+    return f"Against the baselines ({listing(baselines)}), {'; '.join(clauses)}"
 
 
-def _winner_clause(summary: Summary, winners: list[str], controls: list[str]) -> str:
-    results = {control: summary.result(summary.overall, control) for control in controls}
-    best = max(controls, key=lambda control: results[control].psnr_db.mean or 0.0)
+def _winner_clause(summary: Summary, winners: list[str], baselines: list[str]) -> str:
+    results = {baseline: summary.result(summary.overall, baseline) for baseline in baselines}
+    best = max(baselines, key=lambda baseline: results[baseline].psnr_db.mean or 0.0)
     everywhere = " at every dose level" if len(summary.levels) > 1 else ""
     verb = "scores" if len(winners) == 1 else "score"
     reached = pair_text(results[best].psnr_db.mean, results[best].ssim.mean)
@@ -42,13 +42,13 @@ def _winner_clause(summary: Summary, winners: list[str], controls: list[str]) ->
     )
 
 
-def _losses(summary: Summary, model: str, controls: list[str]) -> list[str]:
-    """Where a control is level with the model or ahead of it, in words; empty when the model leads everywhere."""
+def _losses(summary: Summary, model: str, baselines: list[str]) -> list[str]:
+    """Where a baseline is level with the model or ahead of it, in words; empty when the model leads everywhere."""
     found = []
     for level in summary.levels:
         where = f" at {level.label}" if len(summary.levels) > 1 else ""
         own = summary.result(level, model)
-        others = {control: summary.result(level, control) for control in controls}
+        others = {baseline: summary.result(level, baseline) for baseline in baselines}
         psnr = _loss("PSNR", own.psnr_db, {name: r.psnr_db for name, r in others.items()}, PSNR_DECIMALS)
         ssim = _loss("SSIM", own.ssim, {name: r.ssim for name, r in others.items()}, SSIM_DECIMALS)
         found += [f"{loss}{where}" for loss in (psnr, ssim) if loss]
@@ -56,11 +56,11 @@ def _losses(summary: Summary, model: str, controls: list[str]) -> list[str]:
 
 
 def _loss(measure: str, own: Statistic, others: dict[str, Statistic], decimals: int) -> str:
-    """One measure at one level: empty where the model leads the best control."""
-    known = {control: round(s.mean, decimals) for control, s in others.items() if s.mean is not None}
+    """One measure at one level: empty where the model leads the best baseline."""
+    known = {baseline: round(s.mean, decimals) for baseline, s in others.items() if s.mean is not None}
     if own.mean is None or not known:
         return f"{measure} cannot be compared"
-    best = max(known, key=lambda control: known[control])
+    best = max(known, key=lambda baseline: known[baseline])
     lead = round(known[best] - round(own.mean, decimals), decimals)
     if lead < 0:
         return ""
@@ -71,11 +71,11 @@ def _loss(measure: str, own: Statistic, others: dict[str, Statistic], decimals: 
 
 
 def _decided(summary: Summary) -> str:
-    """The paired difference to the best control in PSNR, with its interval, for each model."""
+    """The paired difference to the best baseline in PSNR, with its interval, for each model."""
     own = [
         one
         for one in summary.certainty.comparisons
-        if one.against_role == "best control"
+        if one.against_role == "best baseline"
         and one.measure == "psnr_db"
         and one.window == summary.primary_window
         and one.level == summary.columns[-1].label

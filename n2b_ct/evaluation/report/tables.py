@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from n2b_ct.evaluation.controls import CONTROLS
+from n2b_ct.evaluation.baselines import BASELINES
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.report.measures import INPUT
 from n2b_ct.evaluation.report.provenance import Provenance
@@ -50,7 +50,7 @@ class Table:
 
 def fidelity_table(summary: Summary, window: str) -> Table:
     """PSNR over SSIM, methods by dose, the best of each marked."""
-    methods = summary.of_role("input", "control", "model")
+    methods = summary.of_role("input", "baseline", "model")
     columns = {level: {name: summary.result(level, name, window) for name in methods} for level in summary.columns}
     best_psnr = {level: _best([r.psnr_db for r in column.values()], PSNR_DECIMALS) for level, column in columns.items()}
     best_ssim = {level: _best([r.ssim for r in column.values()], SSIM_DECIMALS) for level, column in columns.items()}
@@ -90,7 +90,7 @@ def bias_table(summary: Summary, level: DoseLevel) -> Table:
     heads = [("flat soft tissue", "noise blocks")]
     heads += [(name, f"{low:g} to {high:g} HU".replace("-", "−")) for name, (low, high) in TISSUE_CLASSES_HU.items()]
     rows = []
-    for method in summary.of_role("control", "model", "reference"):
+    for method in summary.of_role("baseline", "model", "reference"):
         result = summary.result(level, method)
         shifts = {"hu_bias_hu": result.hu_bias_hu}
         shifts |= {f"hu_bias_{name}_hu": shift for name, shift in result.class_bias_hu.items()}
@@ -100,9 +100,9 @@ def bias_table(summary: Summary, level: DoseLevel) -> Table:
 
 
 def method_descriptions(summary: Summary, provenance: Provenance) -> dict[str, str]:
-    """Say how each method was made: controls by their parameters, models by what the caller tells."""
+    """Say how each method was made: baselines by their parameters, models by what the caller tells."""
     fixed = {"input": "The low-dose slice as it was measured", "reference": "The normal-dose slice"}
-    described = {name: control.description for name, control in CONTROLS.items()}
+    described = {name: baseline.description for name, baseline in BASELINES.items()}
     return {
         method: provenance.methods.get(method) or fixed.get(role) or described.get(method) or "No description given"
         for method, role in summary.roles.items()
@@ -110,7 +110,7 @@ def method_descriptions(summary: Summary, provenance: Provenance) -> dict[str, s
 
 
 def _by_dose(summary: Summary, window: str, lines: Callable[[Result], tuple[Line, ...]], reference: bool) -> Table:
-    methods = summary.of_role("input", "control", "model", *(("reference",) if reference else ()))
+    methods = summary.of_role("input", "baseline", "model", *(("reference",) if reference else ()))
     rows = tuple(
         Row(
             method,

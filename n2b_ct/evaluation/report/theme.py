@@ -27,10 +27,10 @@ LIGHT: dict[str, str] = {
     "model-2": "#c2410c",
     "model-3": "#6d28a8",
     "model-4": "#a3195b",
-    "control-1": "#3f7a71",
-    "control-2": "#8a6a1f",
-    "control-3": "#7d6784",
-    "control-4": "#5f7440",
+    "baseline-1": "#3f7a71",
+    "baseline-2": "#8a6a1f",
+    "baseline-3": "#7d6784",
+    "baseline-4": "#5f7440",
 }
 DARK: dict[str, str] = {
     "paper": "#11161b",
@@ -49,10 +49,10 @@ DARK: dict[str, str] = {
     "model-2": "#fb9a5b",
     "model-3": "#c79bf2",
     "model-4": "#f28fb8",
-    "control-1": "#7fb5ac",
-    "control-2": "#cdb274",
-    "control-3": "#b5aabb",
-    "control-4": "#a7ba85",
+    "baseline-1": "#7fb5ac",
+    "baseline-2": "#cdb274",
+    "baseline-3": "#b5aabb",
+    "baseline-4": "#a7ba85",
 }
 N_SHADES = 4
 _MARKERS = "osD^vPX*"
@@ -70,9 +70,9 @@ class LineStyle:
 
 
 def line_styles(roles: Mapping[str, Role]) -> dict[str, LineStyle]:
-    """Give every method its looks, in the order of the tables: models strong and solid, controls quiet and dashed."""
+    """Give every method its looks, in the order of the tables: models strong and solid, baselines quiet and dashed."""
     styles: dict[str, LineStyle] = {}
-    for role in ("input", "control", "model", "reference"):
+    for role in ("input", "baseline", "model", "reference"):
         for k, method in enumerate(name for name, own in roles.items() if own == role):
             styles[method] = _style(role, k)
     return {method: styles[method] for method in roles}
@@ -97,6 +97,6 @@ def _style(role: str, k: int) -> LineStyle:
         return LineStyle("method-input", "x", ":", 1.5)
     if role == "reference":
         return LineStyle("method-reference", "_", (0, (1, 1.5)), 1.3)
-    if role == "control":
-        return LineStyle(f"control-{1 + k % N_SHADES}", marker, _DASHES[k % len(_DASHES)], 1.4)
+    if role == "baseline":
+        return LineStyle(f"baseline-{1 + k % N_SHADES}", marker, _DASHES[k % len(_DASHES)], 1.4)
     return LineStyle(f"model-{1 + k % N_SHADES}", marker, "-" if k < N_SHADES else (0, (9, 2)), 2.2)

@@ -1,6 +1,6 @@
 "use strict";
 
-// The slice viewer: one state, one function that draws it, and controls that change it.
+// The slice viewer: one state, one function that draws it, and baselines that change it.
 (() => {
   const root = document.getElementById("viewer");
   if (!root) return;
@@ -157,7 +157,7 @@
     draw();
   };
 
-  // ---- controls -----------------------------------------------------------------------------------------------
+  // ---- baselines -----------------------------------------------------------------------------------------------
 
   const tell = () => {
     const slice = current();

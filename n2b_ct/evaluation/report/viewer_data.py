@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from n2b_ct.evaluation.report.images import Panel, find_body, residual_limit_hu, shown_slices
 from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
-from n2b_ct.evaluation.report.pictures import Panel, find_body, residual_limit_hu, shown_slices
 from n2b_ct.evaluation.report.summary import Summary, dose_label
 from n2b_ct.evaluation.report.wording import PSNR_DECIMALS, SSIM_DECIMALS
 from n2b_ct.evaluation.report.wording import number as decimal
@@ -104,11 +104,11 @@ def pack(hu: np.ndarray) -> str:
 
 
 def _shown_at_first(summary: Summary, methods: Sequence[str]) -> list[str]:
-    """Input, up to two methods, models before the best control, and the reference: what a laptop has room for."""
-    best = summary.certainty.best_controls.get(summary.overall.label)
+    """Input, up to two methods, models before the best baseline, and the reference: what a laptop has room for."""
+    best = summary.certainty.best_baselines.get(summary.overall.label)
     judged = [name for name in methods if summary.roles[name] == "model"]
     judged += [best.name] if best is not None else []
-    judged += [name for name in methods if summary.roles[name] == "control" and name not in judged]
+    judged += [name for name in methods if summary.roles[name] == "baseline" and name not in judged]
     return [name for name in methods if summary.roles[name] in {"input", "reference"} or name in judged[:2]]
 
 

@@ -13,9 +13,9 @@ from n2b_ct.errors import OutputError, explain
 from n2b_ct.evaluation.report.csv_files import csv_files
 from n2b_ct.evaluation.report.documents import report_document
 from n2b_ct.evaluation.report.figure_files import figure_files
+from n2b_ct.evaluation.report.images import Panel, PanelPictures, draw_panel
 from n2b_ct.evaluation.report.measures import SliceMeasure
 from n2b_ct.evaluation.report.page import render_page
-from n2b_ct.evaluation.report.pictures import Panel, PanelPictures, draw_panel
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.io.atomic import PARTIAL_PREFIX

@@ -11,7 +11,7 @@ from n2b_ct.io.series import Action
 SKIPS: dict[str, str] = {
     "empty": "the file has no bytes",
     "not_dicom": "the content is not DICOM, whatever the name says",
-    "not_picture": "the name is no picture's, or hidden, and the model is one of pictures",
+    "not_natural_image": "the name is no image's, or hidden, and the model is one of images",
     "archive": "a zip, gzip, tar or similar file: archives are not opened",
     "not_regular": "a pipe, a device or a socket",
     "linked_folder": "a link to a folder: such links are not followed",

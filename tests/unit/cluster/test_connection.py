@@ -12,7 +12,7 @@ from n2b_ct.cluster import connection
 from n2b_ct.cluster.connection import connected
 from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.errors import ClusterError, ConfigError
-from n2b_ct.inference.model import PictureScale, load_model, save_model
+from n2b_ct.inference.model import NaturalImageScale, load_model, save_model
 from n2b_ct.networks.denoiser import build_denoiser
 from tests.integration.scenes import biased_model
 
@@ -50,11 +50,11 @@ def test_workers_load_the_model_themselves(tmp_path):
         api.denoise(tmp_path, tmp_path / "out", model, scheduler="tcp://127.0.0.1:1")
 
 
-def test_pictures_are_done_here(tmp_path):
+def test_images_are_done_here(tmp_path):
     section = DenoiserSection(name="SimpleUNet", output="residual", arguments={"n_features": 2, "depth": 2})
-    weights, gray = build_denoiser(section).state_dict(), PictureScale("gray")
+    weights, gray = build_denoiser(section).state_dict(), NaturalImageScale("gray")
     save_model(tmp_path / "m.pt", weights=weights, section=section, sees=gray, name="toy", method="none", facts={})
-    with pytest.raises(ConfigError, match="--scheduler: is for CT series and volumes, got a model of pictures"):
+    with pytest.raises(ConfigError, match="--scheduler: is for CT series and volumes, got a model of images"):
         api.denoise(tmp_path, tmp_path / "out", tmp_path / "m.pt", scheduler="tcp://127.0.0.1:1")
 
 

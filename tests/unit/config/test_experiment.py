@@ -10,7 +10,7 @@ import yaml
 from n2b_ct.config.experiment import file_word
 from n2b_ct.config.experiment_rows import load_experiment
 from n2b_ct.config.methods import UpiSection
-from n2b_ct.config.pictures import PictureSection
+from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.errors import ConfigError
 
 GAUSSIAN = {"kind": "gaussian", "sigma": 25}
@@ -18,13 +18,13 @@ GAUSSIAN = {"kind": "gaussian", "sigma": 25}
 
 def smallest() -> dict[str, Any]:
     return {
-        "data": {"kind": "pictures", "noisy": {"folder": "a"}, "clean": {"folder": "b"}, "noise": dict(GAUSSIAN)},
+        "data": {"kind": "natural_images", "noisy": {"folder": "a"}, "clean": {"folder": "b"}, "noise": dict(GAUSSIAN)},
         "tests": [{"name": "t", "folder": "c", "noise": dict(GAUSSIAN)}],
         "training": {"iterations": 10},
         "denoiser": {"name": "SimpleUNet", "arguments": {"n_features": 4}, "output": "direct"},
         "rows": [
             {"name": "U-Net", "method": {"name": "supervised"}},
-            {"name": "NLM", "untrained": {"name": "nlm"}},
+            {"name": "NLM", "baseline": {"name": "nlm"}},
         ],
     }
 
@@ -47,19 +47,19 @@ def test_only_trained_rows_have_a_pipeline(tmp_path):
     assert list(experiment.pipelines) == ["U-Net"]
     pipeline = experiment.pipelines["U-Net"]
     assert (pipeline.name, pipeline.training.iterations) == ("u_net", 10)
-    assert isinstance(pipeline.data, PictureSection)
+    assert isinstance(pipeline.data, NaturalImageSection)
 
 
 def test_a_rows_keys_win_over_the_shared_ones_key_by_key(tmp_path):
     values = smallest()
     row = values["rows"][0]
     row |= {"data": {"noisy": {"count": 1}, "noise": {"sigma": 10}}, "training": {"seed": 3}}
-    row |= {"denoising": {"symmetries": 8}}
+    row |= {"denoising": {"test_time_augmentation": 8}}
     pipeline = load(tmp_path, values).pipelines["U-Net"]
     assert (pipeline.data.noisy.folder, pipeline.data.noisy.count) == ("a", 1)
     assert (pipeline.data.noise.kind, pipeline.data.noise.sigma) == ("gaussian", 10)
     assert (pipeline.training.iterations, pipeline.training.seed) == (10, 3)
-    assert pipeline.denoising.symmetries == 8
+    assert pipeline.denoising.test_time_augmentation == 8
 
 
 def test_a_noise_of_another_kind_replaces_the_shared_one_whole(tmp_path):
@@ -114,21 +114,21 @@ def test_a_probability_of_two_is_refused_with_file_and_key(tmp_path):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"baseline": "N2B"}, "baseline must name a row, not 'N2B'"),
+        ({"compare_with": "N2B"}, "compare_with must name a row, not 'N2B'"),
         ({"published": [{"name": "x", "published": [{"test": "u", "ssim": 0.5, "source": "k"}]}]}, "not 'u'"),
-        ({"gallery": {"test": "nowhere", "pictures": {"p": None}}}, "must name a test, not 'nowhere'"),
+        ({"gallery": {"test": "nowhere", "images": {"p": None}}}, "must name a test, not 'nowhere'"),
         (
-            {"rows": [{"name": "N2B v", "untrained": {"name": "tv"}}, {"name": "N2B_v", "untrained": {"name": "tv"}}]},
+            {"rows": [{"name": "N2B v", "baseline": {"name": "tv"}}, {"name": "N2B_v", "baseline": {"name": "tv"}}]},
             "n2b_v",
         ),
-        ({"rows": [{"name": "input", "untrained": {"name": "tv"}}]}, "input"),
-        ({"rows": [{"name": "x"}]}, "needs either method or untrained"),
-        ({"rows": [{"name": "x", "untrained": {"name": "tv"}, "training": {"seed": 1}}]}, "has no data, training"),
-        ({"rows": [{"name": "x", "untrained": {"name": "median"}}]}, "rows.0.untrained.name"),
+        ({"rows": [{"name": "input", "baseline": {"name": "tv"}}]}, "input"),
+        ({"rows": [{"name": "x"}]}, "needs either method or baseline"),
+        ({"rows": [{"name": "x", "baseline": {"name": "tv"}, "training": {"seed": 1}}]}, "has no data, training"),
+        ({"rows": [{"name": "x", "baseline": {"name": "median"}}]}, "rows.0.baseline.name"),
         ({"rows": [{"name": "x", "method": {"name": "upi"}, "teacher": "y"}]}, "teacher of x must name a trained row"),
-        ({"tests": [{"name": "t", "folder": "c"}]}, "needs either noise or a folder of noisy pictures"),
+        ({"tests": [{"name": "t", "folder": "c"}]}, "needs either noise or a folder of noisy images"),
         ({"rows": []}, "rows must hold at least one"),
-        ({"gallery": {"test": "t", "pictures": {}}}, "gallery.pictures must hold at least one"),
+        ({"gallery": {"test": "t", "images": {}}}, "gallery.images must hold at least one"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(tmp_path, change, line):
@@ -150,7 +150,7 @@ def test_a_row_about_ct_or_of_another_colour_is_refused(tmp_path):
     assert any("must be gray as in data.colour, got rgb" in one for one in problems(tmp_path, values))
     values["data"] = {"manifest": "piglet.yaml"}
     values["rows"][0]["data"] = {}
-    assert any("must be pictures, got ct" in one for one in problems(tmp_path, values))
+    assert any("must be images, got ct" in one for one in problems(tmp_path, values))
 
 
 def test_a_pipeline_is_not_taken_for_an_experiment(tmp_path):

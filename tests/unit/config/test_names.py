@@ -44,7 +44,7 @@ def test_an_experiments_name_cannot_lead_out_of_tables():
 
 def test_a_rows_name_is_one_printable_line():
     with pytest.raises(ConfigError, match=r"rows\.0\.name: must be 1 to 100 printable characters"):
-        load_experiment("bsd68_gaussian25.yaml", ['rows=[{name: "a\\e[31m", untrained: {name: tv}}]'])
+        load_experiment("bsd68_gaussian25.yaml", ['rows=[{name: "a\\e[31m", baseline: {name: tv}}]'])
 
 
 def test_a_models_name_in_a_report_is_one_printable_line():

@@ -177,9 +177,9 @@ def test_the_last_override_wins_and_the_file_stays(tmp_path):
 
 
 def test_an_override_makes_sections_that_the_file_lacks(tmp_path):
-    pipeline = load_pipeline(written(tmp_path, smallest()), ["report.panels_per_dose=3", "report.controls=[nlm]"])
+    pipeline = load_pipeline(written(tmp_path, smallest()), ["report.panels_per_dose=3", "report.baselines=[nlm]"])
     assert pipeline.report.panels_per_dose == 3
-    assert pipeline.report.controls == ("nlm",)
+    assert pipeline.report.baselines == ("nlm",)
 
 
 @pytest.mark.parametrize("override", ["training.seed", "=5", " =5"])

@@ -47,8 +47,8 @@ def test_a_batch_holds_what_single_cuts_do(n_channels):
 
 def test_companions_are_cut_at_the_same_places():
     sources = images()
-    companions = [image + 1000.0 for image in sources]
-    cutter = BatchCutter({"noisy": ImageStore.of(sources), "blurred": ImageStore.of(companions)}, PATCH_PX, CPU)
+    targets = [image + 1000.0 for image in sources]
+    cutter = BatchCutter({"noisy": ImageStore.of(sources), "blurred": ImageStore.of(targets)}, PATCH_PX, CPU)
     batch = cutter(CORNERS)
     assert torch.equal(batch["blurred"], batch["noisy"] + 1000.0)
 

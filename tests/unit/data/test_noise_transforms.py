@@ -23,7 +23,7 @@ GAUSSIAN = GaussianNoise(sigma=0.1)
 EVERY_NOISE = [GAUSSIAN, CorrelatedNoise(0.1, 0.8), SpeckleNoise(0.1), SaltAndPepperNoise(0.15), TextNoise(0.1)]
 
 
-def picture(channels: int = 1) -> np.ndarray:
+def image(channels: int = 1) -> np.ndarray:
     """Channel-first, another grey in every pixel, none black."""
     return np.linspace(0.1, 0.9, channels * 40 * 48, dtype=np.float32).reshape(channels, 40, 48)
 
@@ -33,42 +33,42 @@ def as_array(data: np.ndarray) -> np.ndarray:
 
 
 def as_meta_tensor(data: np.ndarray) -> MetaTensor:
-    return MetaTensor(torch.from_numpy(data), meta={"filename_or_obj": "picture.png"})
+    return MetaTensor(torch.from_numpy(data), meta={"filename_or_obj": "image.png"})
 
 
 @pytest.mark.parametrize("kind", [as_array, torch.from_numpy, as_meta_tensor])
 @pytest.mark.parametrize("channels", [1, 3], ids=["gray", "RGB"])
 @pytest.mark.parametrize("noise", EVERY_NOISE, ids=lambda noise: type(noise).__name__)
 def test_the_kind_of_data_and_its_shape_are_kept(noise, channels, kind):
-    clean = kind(picture(channels))
+    clean = kind(image(channels))
     noisy = RandImageNoise(noise).set_random_state(seed=1)(clean)
     assert type(noisy) is type(clean)
     assert noisy.shape == clean.shape
     assert np.asarray(noisy).dtype == np.float32
-    assert (np.asarray(noisy) != picture(channels)).any()
-    np.testing.assert_array_equal(np.asarray(clean), picture(channels))
+    assert (np.asarray(noisy) != image(channels)).any()
+    np.testing.assert_array_equal(np.asarray(clean), image(channels))
 
 
-def test_the_picture_keeps_its_meta_data():
-    noisy = RandImageNoised("image", GAUSSIAN)({"image": as_meta_tensor(picture())})["image"]
-    assert noisy.meta["filename_or_obj"] == "picture.png"
+def test_the_image_keeps_its_meta_data():
+    noisy = RandImageNoised("image", GAUSSIAN)({"image": as_meta_tensor(image())})["image"]
+    assert noisy.meta["filename_or_obj"] == "image.png"
 
 
 def test_channels_are_turned_last_and_back():
     transform = RandImageNoise(SaltAndPepperNoise(0.3, white=5.0)).set_random_state(seed=2)
-    noisy = transform(picture(3))
+    noisy = transform(image(3))
     seed = np.random.RandomState(2)
     seed.rand()  # decides with `prob`, before the noise
     rng = np.random.default_rng(seed.randint(2**32, dtype=np.uint64))
     grains = draw_salt_and_pepper((40, 48), 0.3, rng)
-    for channel, clean in zip(noisy, picture(3), strict=True):
+    for channel, clean in zip(noisy, image(3), strict=True):
         np.testing.assert_array_equal(channel, apply_salt_and_pepper(clean, grains, white=5.0))
 
 
 @pytest.mark.parametrize("noise", EVERY_NOISE, ids=lambda noise: type(noise).__name__)
 def test_a_seed_fixes_the_noise_and_every_call_draws_anew(noise):
     first, again, other = (RandImageNoise(noise).set_random_state(seed=seed) for seed in (3, 3, 4))
-    runs = [[transform(picture()) for _ in range(2)] for transform in (first, again, other)]
+    runs = [[transform(image()) for _ in range(2)] for transform in (first, again, other)]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert (runs[0][0] != runs[0][1]).any()
     assert (runs[0][0] != runs[2][0]).any()
@@ -78,7 +78,7 @@ def test_the_array_and_the_dictionary_transform_agree():
     array = RandImageNoise(GAUSSIAN).set_random_state(seed=5)
     dictionary = RandImageNoised("image", GAUSSIAN).set_random_state(seed=5)
     for _ in range(3):
-        np.testing.assert_array_equal(array(picture()), dictionary({"image": picture()})["image"])
+        np.testing.assert_array_equal(array(image()), dictionary({"image": image()})["image"])
 
 
 def test_compose_seeds_it_and_two_copies_are_two_realisations():
@@ -90,39 +90,39 @@ def test_compose_seeds_it_and_two_copies_are_two_realisations():
                 RandImageNoised("second", GAUSSIAN),
             ]
         )
-        return chain.set_random_state(seed=seed)({"clean": picture(), "name": "a"})
+        return chain.set_random_state(seed=seed)({"clean": image(), "name": "a"})
 
     first, again, other = run(0), run(0), run(1)
     np.testing.assert_array_equal(first["first"], again["first"])
     np.testing.assert_array_equal(first["second"], again["second"])
     assert (np.asarray(first["first"]) != np.asarray(other["first"])).any()
-    noises = [(np.asarray(first[key]) - picture()).ravel() for key in ("first", "second")]
-    assert abs(np.corrcoef(*noises)[0, 1]) < 5 / np.sqrt(picture().size)
-    np.testing.assert_array_equal(first["clean"], picture())
+    noises = [(np.asarray(first[key]) - image()).ravel() for key in ("first", "second")]
+    assert abs(np.corrcoef(*noises)[0, 1]) < 5 / np.sqrt(image().size)
+    np.testing.assert_array_equal(first["clean"], image())
     assert first["name"] == "a"
 
 
 def test_keys_share_one_noise():
-    noisy = RandImageNoised(["a", "b"], GAUSSIAN)({"a": picture(), "b": picture() + 1.0})
+    noisy = RandImageNoised(["a", "b"], GAUSSIAN)({"a": image(), "b": image() + 1.0})
     np.testing.assert_allclose(noisy["b"] - noisy["a"], 1.0, atol=1e-6)
 
 
-def test_prob_is_the_share_of_noisy_pictures():
+def test_prob_is_the_share_of_noisy_images():
     transform = RandImageNoised("image", GAUSSIAN, prob=0.25).set_random_state(seed=0)
-    n_noisy = sum(bool((transform({"image": picture()})["image"] != picture()).any()) for _ in range(400))
+    n_noisy = sum(bool((transform({"image": image()})["image"] != image()).any()) for _ in range(400))
     assert abs(n_noisy - 100) < 5 * np.sqrt(400 * 0.25 * 0.75)
 
 
 def test_drawn_noise_can_be_applied_again():
     transform = RandImageNoise(GAUSSIAN)
-    first = transform(picture())
-    np.testing.assert_array_equal(transform(picture(), randomize=False), first)
+    first = transform(image())
+    np.testing.assert_array_equal(transform(image(), randomize=False), first)
 
 
 def test_a_missing_key_is_skipped_only_where_that_is_allowed():
-    data = {"b": picture()}
+    data = {"b": image()}
     noisy = RandImageNoised(["a", "b"], GAUSSIAN, allow_missing_keys=True)(data)
-    assert (noisy["b"] != picture()).any()
+    assert (noisy["b"] != image()).any()
     with pytest.raises(KeyError, match="a"):
         RandImageNoised(["a", "b"], GAUSSIAN)(data)
 
@@ -131,7 +131,7 @@ def test_the_loader_seeds_it_from_torch():
     def run(seed: int) -> torch.Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            dataset = Dataset([{"image": picture()}] * 4, RandImageNoised("image", GAUSSIAN))
+            dataset = Dataset([{"image": image()}] * 4, RandImageNoised("image", GAUSSIAN))
             return torch.cat([batch["image"] for batch in DataLoader(dataset, batch_size=2, num_workers=0)])
 
     first, again, other = run(6), run(6), run(7)
@@ -144,14 +144,14 @@ def test_the_dictionary_transform_has_monais_three_names():
     assert RandImageNoiseD is RandImageNoiseDict is RandImageNoised
 
 
-def test_a_picture_without_channels_is_refused():
-    with pytest.raises(DataError, match="picture: must be channels x rows x cols, got 40x48"):
-        RandImageNoise(GAUSSIAN)(picture()[0])
+def test_an_image_without_channels_is_refused():
+    with pytest.raises(DataError, match="image: must be channels x rows x cols, got 40x48"):
+        RandImageNoise(GAUSSIAN)(image()[0])
 
 
 def test_keys_of_different_shapes_are_refused():
-    with pytest.raises(DataError, match="must be drawn for a picture of the same size"):
-        RandImageNoised(["a", "b"], GAUSSIAN)({"a": picture(), "b": picture(3)})
+    with pytest.raises(DataError, match="must be drawn for an image of the same size"):
+        RandImageNoised(["a", "b"], GAUSSIAN)({"a": image(), "b": image(3)})
 
 
 @pytest.mark.parametrize("prob", [-0.5, 2.0])

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from n2b_ct.data.places import Drawable, label_steepness, patch_sum, structure_share
-from n2b_ct.data.slices import SliceBank
+from n2b_ct.data.places import PatchSampler, label_steepness, patch_sum, structure_share
+from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import DataError
 
 
-def bank(residual: np.ndarray, mask: np.ndarray | None = None) -> SliceBank:
+def dataset(residual: np.ndarray, mask: np.ndarray | None = None) -> InMemoryDataset:
     label = torch.full((1, *residual.shape), 0.5)
     image = label + torch.from_numpy(residual.astype(np.float32))[None]
     inside = np.ones(residual.shape, dtype=bool) if mask is None else mask
-    return SliceBank([image], [inside], {"blurred": [label]})
+    return InMemoryDataset([image], [inside], {"blurred": [label]})
 
 
 def noise(sigma: float = 0.05, size: int = 64) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_the_flattest_places_are_those_without_an_edge():
     residual = noise()
     residual[:, 40:] += 0.5
     residual[:, 48:] -= 0.5
-    corners = Drawable("noisy", bank(residual), 16, 0.0, flat_share=0.3).corners[0]
+    corners = PatchSampler("noisy", dataset(residual), 16, 0.0, flat_share=0.3).corners[0]
     assert corners.mean() == pytest.approx(0.3, abs=0.01)
     assert not corners[:, 27:46].any()
 
@@ -48,14 +48,14 @@ def test_the_flattest_places_are_those_without_an_edge():
 def test_without_a_share_or_a_label_every_place_inside_the_window_counts():
     mask = np.ones((64, 64), dtype=bool)
     mask[:32] = False
-    assert Drawable("noisy", bank(noise(), mask), 16, 1.0).corners[0].sum() == 17 * 49
-    plain = SliceBank([torch.zeros(1, 64, 64)], [mask])
-    assert Drawable("noisy", plain, 16, 1.0, flat_share=0.3).corners[0].sum() == 17 * 49
+    assert PatchSampler("noisy", dataset(noise(), mask), 16, 1.0).corners[0].sum() == 17 * 49
+    plain = InMemoryDataset([torch.zeros(1, 64, 64)], [mask])
+    assert PatchSampler("noisy", plain, 16, 1.0, flat_share=0.3).corners[0].sum() == 17 * 49
 
 
 def test_a_role_without_a_place_is_refused_with_its_keys():
     with pytest.raises(DataError, match=r"role noisy: patches of 16 px must lie to 95% inside.*noisy_body_fraction"):
-        Drawable("noisy", bank(noise(), np.zeros((64, 64), dtype=bool)), 16, 0.95)
+        PatchSampler("noisy", dataset(noise(), np.zeros((64, 64), dtype=bool)), 16, 0.95)
 
 
 def test_across_images_the_flattest_labels_win_whatever_the_noise():
@@ -63,8 +63,8 @@ def test_across_images_the_flattest_labels_win_whatever_the_noise():
     ramp = torch.linspace(0, 1, 64).expand(1, 64, 64).clone()
     flat = torch.full((1, 64, 64), 0.5)
     strong, weak = torch.from_numpy(noise(0.3))[None].float(), torch.from_numpy(noise(0.001))[None].float()
-    both = SliceBank([ramp + weak, flat + strong], [np.ones((64, 64), bool)] * 2, {"blurred": [ramp, flat]})
-    drawable = Drawable("noisy", both, 16, 0.0, flat_share=0.5, flat_across=True)
+    both = InMemoryDataset([ramp + weak, flat + strong], [np.ones((64, 64), bool)] * 2, {"blurred": [ramp, flat]})
+    drawable = PatchSampler("noisy", both, 16, 0.0, flat_share=0.5, flat_across=True)
     assert drawable.slice_indices.tolist() == [1]
     assert drawable.corners[1].all()
 

@@ -56,16 +56,16 @@ def test_every_mean_has_the_interval_of_its_slices():
     assert ("10 %", "n2b", "lung", "noise_std_hu") not in certainty.intervals
 
 
-def test_a_model_is_tested_against_the_input_and_the_best_control():
+def test_a_model_is_tested_against_the_input_and_the_best_baseline():
     own = rows()
     certainty = certainty_of(summarise(own, TWO), own)
-    assert {best.name for best in certainty.best_controls.values()} == {"nlm"}
+    assert {best.name for best in certainty.best_baselines.values()} == {"nlm"}
     found = {
         (one.level, one.against_role): one
         for one in certainty.comparisons
         if (one.method, one.window, one.measure) == ("n2b", "abdomen", "psnr_db")
     }
-    one = found["10 %", "best control"]
+    one = found["10 %", "best baseline"]
     expected = compare_paired(values(own, "n2b", 0.1), values(own, "nlm", 0.1))
     assert (one.against, one.difference, one.p_value) == ("nlm", expected.difference, expected.p_value)
     assert one.better is True
@@ -85,10 +85,10 @@ def test_worse_and_undecided_are_said_as_such_and_less_noise_is_better():
     assert found["n2b", "noise_std_hu"] is True
 
 
-def test_without_a_reference_the_best_control_is_the_strongest_one_and_says_so():
+def test_without_a_reference_the_best_baseline_is_the_strongest_one_and_says_so():
     own = rows(reference=False)
     certainty = certainty_of(summarise(own, TWO), own)
-    assert {(best.name, best.by) for best in certainty.best_controls.values()} == {("gaussian", "noise reduction")}
+    assert {(best.name, best.by) for best in certainty.best_baselines.values()} == {("gaussian", "noise reduction")}
     assert {one.measure for one in certainty.comparisons} == {"noise_std_hu"}
 
 

@@ -32,7 +32,7 @@ def make_summary(doses: tuple[float | None, ...]) -> Summary:
 
 
 def make_chart(**changes) -> Chart:
-    styles = line_styles({"input": "input", "nlm": "control", "n2b": "model"})
+    styles = line_styles({"input": "input", "nlm": "baseline", "n2b": "model"})
     curves = tuple(
         Curve(name, style, (5.0, 25.0), (20.0 + k, 30.0 + k), (19.0, None), (22.0, None))
         for k, (name, style) in enumerate(styles.items())
@@ -178,7 +178,7 @@ def test_intervals_are_drawn_where_they_exist() -> None:
 
 
 def test_methods_differ_by_more_than_colour() -> None:
-    roles = {"input": "input"} | {f"c{k}": "control" for k in range(4)} | {f"m{k}": "model" for k in range(4)}
+    roles = {"input": "input"} | {f"c{k}": "baseline" for k in range(4)} | {f"m{k}": "model" for k in range(4)}
     styles = line_styles(roles)
     assert len({(style.marker, style.dash) for style in styles.values()}) == len(roles)
     assert len({style.ink for style in styles.values()}) == len(roles)
@@ -188,7 +188,7 @@ def test_methods_differ_by_more_than_colour() -> None:
 def test_words_stand_out_from_the_page(theme) -> None:
     """WCAG 2.2, 1.4.3: a contrast of at least 4.5 to 1."""
     inks = [
-        name for name in theme if name in {"ink", "quiet", "accent"} or name.startswith(("method", "model", "control"))
+        name for name in theme if name in {"ink", "quiet", "accent"} or name.startswith(("method", "model", "baseline"))
     ]
     for ground in ("paper", "card", "warn"):
         for ink in inks if ground != "warn" else ["ink"]:

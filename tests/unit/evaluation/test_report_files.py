@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from n2b_ct.errors import DataError, OutputError
-from n2b_ct.evaluation.controls import CONTROLS, DEFAULT_CONTROLS
+from n2b_ct.evaluation.baselines import BASELINES, DEFAULT_BASELINES
 from n2b_ct.evaluation.report import Panel, Provenance, SliceCase, SliceMeasure, measure_slice, summarise, write_report
-from n2b_ct.evaluation.report.pictures import draw_panel, find_body, residual_limit_hu
+from n2b_ct.evaluation.report.images import draw_panel, find_body, residual_limit_hu
 from n2b_ct.evaluation.report.wording import mean_sd
 from n2b_ct.hu import WINDOWS
 
@@ -34,7 +34,7 @@ def make_cases(doses: Sequence[float | None], n_slices: int, reference: bool = T
         for k in range(n_slices):
             rng = np.random.default_rng(100 * k + int(1000 * (dose or 0)))
             noisy = truth + rng.normal(0.0, 10.0 / np.sqrt(dose or 0.25), truth.shape)
-            candidates = {name: CONTROLS[name].apply(noisy) for name in DEFAULT_CONTROLS}
+            candidates = {name: BASELINES[name].apply(noisy) for name in DEFAULT_BASELINES}
             candidates[NASTY] = 0.95 * truth + 0.05 * noisy
             cases.append(SliceCase("A<b>", dose, k, noisy, candidates, truth if reference else None, 3.0 * k))
     return cases
@@ -145,7 +145,7 @@ def test_the_json_names_its_schema_definitions_and_origin(report: Path) -> None:
     assert document["provenance"]["versions"]["n2b-ct"]
     assert "not a medical device" in document["disclaimer"]
     roles = [method["role"] for method in document["methods"]]
-    assert roles == ["input", *(["control"] * len(DEFAULT_CONTROLS)), "model", "reference"]
+    assert roles == ["input", *(["baseline"] * len(DEFAULT_BASELINES)), "model", "reference"]
     assert all((report / name).is_file() for name in document["figures"])
 
 

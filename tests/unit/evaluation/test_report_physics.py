@@ -134,8 +134,8 @@ def _residual(level: str, method: str) -> ResidualResult:
 
 @pytest.fixture(scope="module")
 def summary() -> Summary:
-    plain = summarise(make_rows(), {"abdomen": WINDOWS["abdomen"]}, controls=("nlm",))
-    comparison = Comparison("5 %", "n2b", "abdomen", "psnr_db", "nlm", "best control", about(1.5), 0.0002, better=True)
+    plain = summarise(make_rows(), {"abdomen": WINDOWS["abdomen"]}, baselines=("nlm",))
+    comparison = Comparison("5 %", "n2b", "abdomen", "psnr_db", "nlm", "best baseline", about(1.5), 0.0002, better=True)
     return replace(plain, physics=make_physics(), certainty=Certainty(comparisons=(comparison,)))
 
 
@@ -147,7 +147,7 @@ def test_a_spectrum_is_drawn_per_dose_and_its_shape_has_a_unit_area(summary: Sum
     assert 0.2 * (shape.y[0] / 2 + shape.y[1] + shape.y[2] / 2) == pytest.approx(1.0)
 
 
-def test_two_dimensional_spectra_are_one_picture_that_says_what_it_shows(summary: Summary) -> None:
+def test_two_dimensional_spectra_are_one_image_that_says_what_it_shows(summary: Summary) -> None:
     png = nps_planes_png(summary)
     assert png is not None
     assert min(Image.open(io.BytesIO(png)).size) > 200
@@ -212,7 +212,7 @@ def test_a_table_is_taken_away_with_plain_minus_signs(summary: Summary) -> None:
     part = next(part for part in texture_section(summary).parts if isinstance(part, TablePart))
     lines = table_csv(part).splitlines()
     assert lines[0] == "1/mm,role,5 % 2 slices,25 % 2 slices"
-    assert lines[2].startswith('nlm,control,"0.310 [0.210, 0.410] | -12 [-12, -12] %"')
+    assert lines[2].startswith('nlm,baseline,"0.310 [0.210, 0.410] | -12 [-12, -12] %"')
 
 
 def test_the_first_screen_of_curves_holds_psnr_ssim_noise_and_detectability(summary: Summary) -> None:

@@ -78,4 +78,4 @@ def test_tables_for_spreadsheets_hold_the_same_numbers(measured):
 
 
 def test_every_term_of_the_new_measures_is_defined():
-    assert {"ttf", "cho", "inserted_d_prime", "edge_null", "interval", "best_control", "flat_rois"} <= set(DEFINITIONS)
+    assert {"ttf", "cho", "inserted_d_prime", "edge_null", "interval", "best_baseline", "flat_rois"} <= set(DEFINITIONS)

@@ -135,7 +135,7 @@ def test_roles_order_the_methods_and_the_dose_levels_rise() -> None:
     summary = summarise(rows, ONE_WINDOW)
     assert list(summary.roles.items()) == [
         ("input", "input"),
-        ("nlm", "control"),
+        ("nlm", "baseline"),
         ("n2b", "model"),
         ("reference", "reference"),
     ]
@@ -159,13 +159,13 @@ def test_a_model_that_wins_everywhere_is_said_to_win() -> None:
     assert sentences[2].endswith("all of it holds for this series only and says nothing about other patients.")
 
 
-def test_a_model_below_a_control_at_one_dose_is_said_to_lose_there() -> None:
+def test_a_model_below_a_baseline_at_one_dose_is_said_to_lose_there() -> None:
     rows = [replace(r, psnr_db=r.psnr_db - 2.0) if r.method == "n2b" and r.dose == 0.1 else r for r in good_rows()]
     sentence = summary_sentences(summarise(rows, ONE_WINDOW))[2]
     assert "n2b does not win: nlm is ahead in PSNR by 0.50 dB at 10 %;" in sentence
 
 
-def test_a_model_that_equals_a_control_in_print_does_not_win() -> None:
+def test_a_model_that_equals_a_baseline_in_print_does_not_win() -> None:
     rows = [row("input", 28.0, 0.8), row("nlm", 30.001, 0.85), row("n2b", 30.004, 0.86)]
     assert "n2b does not win: nlm has the same PSNR;" in summary_sentences(summarise(rows, ONE_WINDOW))[2]
 
@@ -185,9 +185,9 @@ def test_two_models_are_judged_one_by_one() -> None:
     assert "bad does not win: nlm is ahead in PSNR by 1.00 dB" in sentence
 
 
-def test_without_controls_or_models_the_sentence_says_that() -> None:
-    no_control = summarise([row("input", 28.0, 0.8), row("n2b", 30.0, 0.9)], ONE_WINDOW)
-    assert "No control was measured" in summary_sentences(no_control)[2]
+def test_without_baselines_or_models_the_sentence_says_that() -> None:
+    no_baseline = summarise([row("input", 28.0, 0.8), row("n2b", 30.0, 0.9)], ONE_WINDOW)
+    assert "No baseline was measured" in summary_sentences(no_baseline)[2]
     no_model = summarise([row("input", 28.0, 0.8), row("nlm", 30.0, 0.9)], ONE_WINDOW)
     assert "No model was measured" in summary_sentences(no_model)[2]
     alone = summarise([row("input", 28.0, 0.8)], ONE_WINDOW)

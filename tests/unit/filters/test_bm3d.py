@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import ConfigError, DataError
+from n2b_ct.filters.baselines import baseline, licence_notices, require_installed
 from n2b_ct.filters.blur import blur
 from n2b_ct.filters.bm3d import LICENCE_NOTICE, bm3d, bm3d_blur, require_bm3d
-from n2b_ct.filters.untrained import licence_notices, require_installed, untrained
 
 SIGMA = 0.1
 REASON = "pip install 'n2b-ct[bm3d]', for non-commercial use only"
@@ -29,13 +29,13 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def squares(*channels: float) -> np.ndarray:
-    picture = np.full((48, 40), 0.3)
-    picture[10:30, 12:32] = 0.7
-    return np.stack([picture * channel for channel in channels], axis=-1) if channels else picture
+    image = np.full((48, 40), 0.3)
+    image[10:30, 12:32] = 0.7
+    return np.stack([image * channel for channel in channels], axis=-1) if channels else image
 
 
-def noisy(picture: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
-    return (picture + np.random.default_rng(1).normal(0.0, sigma, picture.shape)).astype(np.float32)
+def noisy(image: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
+    return (image + np.random.default_rng(1).normal(0.0, sigma, image.shape)).astype(np.float32)
 
 
 def rms(error: np.ndarray) -> float:
@@ -51,16 +51,16 @@ def test_most_of_the_noise_goes_and_the_edge_stays(package):
     assert rms(denoised - squares()) < 0.35 * SIGMA
 
 
-def test_a_gray_picture_is_what_the_package_makes_of_it(package):
-    picture = noisy(squares())
-    np.testing.assert_allclose(bm3d(picture, SIGMA), package.bm3d(picture, SIGMA), atol=1e-5)
+def test_a_gray_image_is_what_the_package_makes_of_it(package):
+    image = noisy(squares())
+    np.testing.assert_allclose(bm3d(image, SIGMA), package.bm3d(image, SIGMA), atol=1e-5)
 
 
 def test_colours_are_denoised_together_about_as_the_package_does(package):
     clean = squares(1.0, 0.8, 0.5)
-    picture = noisy(clean)
-    ours, theirs = rms(bm3d(picture, SIGMA) - clean), rms(package.bm3d_rgb(picture, SIGMA) - clean)
-    one_by_one = np.stack([bm3d(picture[..., k], SIGMA) for k in range(3)], axis=-1)
+    image = noisy(clean)
+    ours, theirs = rms(bm3d(image, SIGMA) - clean), rms(package.bm3d_rgb(image, SIGMA) - clean)
+    one_by_one = np.stack([bm3d(image[..., k], SIGMA) for k in range(3)], axis=-1)
     assert ours < rms(one_by_one - clean)
     assert ours == pytest.approx(theirs, rel=0.1)
 
@@ -71,20 +71,20 @@ def test_gray_saved_as_colour_stays_finite(package):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (8, 8), (8, 8, 3), (5, 40)])
-def test_pictures_below_the_packages_block_are_denoised_too(package, shape):
+def test_images_below_the_packages_block_are_denoised_too(package, shape):
     denoised = bm3d(noisy(np.full(shape, 0.5)), SIGMA)
     assert denoised.shape == shape
     assert np.isfinite(denoised).all()
 
 
 def test_no_noise_means_no_change_and_twice_means_the_same(package):
-    picture = noisy(squares())
-    np.testing.assert_array_equal(bm3d(picture, 0.0), picture)
-    np.testing.assert_array_equal(bm3d(picture, SIGMA), bm3d(picture, SIGMA))
+    image = noisy(squares())
+    np.testing.assert_array_equal(bm3d(image, 0.0), image)
+    np.testing.assert_array_equal(bm3d(image, SIGMA), bm3d(image, SIGMA))
 
 
-def test_what_is_no_picture_is_refused(package):
-    with pytest.raises(DataError, match="picture: must be rows x cols or rows x cols x 3, got 4x4x2"):
+def test_what_is_no_image_is_refused(package):
+    with pytest.raises(DataError, match="image: must be rows x cols or rows x cols x 3, got 4x4x2"):
         bm3d(np.zeros((4, 4, 2)), SIGMA)
     with pytest.raises(DataError, match="sigma: must be 0 to 1000, got -1"):
         bm3d(squares(), -1)
@@ -118,7 +118,7 @@ LINE = (
         require_bm3d,
         lambda: bm3d(squares(), SIGMA),
         lambda: bm3d_blur(squares()),
-        lambda: untrained("bm3d"),
+        lambda: baseline("bm3d"),
         lambda: require_installed(["nlm", "bm3d"]),
     ],
 )
@@ -129,7 +129,7 @@ def test_without_the_package_one_line_says_what_why_and_how(hidden, needs_it):
 
 def test_everything_else_works_without_the_package(hidden):
     require_installed(["nlm", "wnnm", "gaussian"])
-    assert untrained("nlm").apply(noisy(squares()), SIGMA).shape == (48, 40)
+    assert baseline("nlm").apply(noisy(squares()), SIGMA).shape == (48, 40)
 
 
 def test_a_level_that_is_not_positive_is_refused_before_the_package_is_asked(hidden):

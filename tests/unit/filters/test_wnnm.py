@@ -1,4 +1,4 @@
-"""WNNM: its shrinkage against hand-computed values, then what it does to pictures."""
+"""WNNM: its shrinkage against hand-computed values, then what it does to images."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def noise(shape: tuple[int, ...], sigma: float, seed: int = 0) -> np.ndarray:
     return sigma * np.random.default_rng(seed).standard_normal(shape)
 
 
-def psnr_db(picture: np.ndarray, truth: np.ndarray) -> float:
-    return float(10 * np.log10(255.0**2 / np.square(picture - truth).mean()))
+def psnr_db(image: np.ndarray, truth: np.ndarray) -> float:
+    return float(10 * np.log10(255.0**2 / np.square(image - truth).mean()))
 
 
 def test_the_shrinkage_of_a_diagonal_matrix_by_hand():
@@ -68,8 +68,8 @@ def test_a_group_agrees_with_an_explicit_singular_value_decomposition():
 
 
 def test_the_nearest_patches_agree_with_a_search_by_brute_force():
-    picture = noise((45, 50), 20.0).astype(np.float32)
-    patches = module._patches(picture, 6)
+    image = noise((45, 50), 20.0).astype(np.float32)
+    patches = module._patches(image, 6)
     keys = (np.array([0, 17, 39]), np.array([3, 20, 44]))
     groups = module._match(patches, keys, n_patches=12)
     rows, cols = np.indices(patches.shape[:2])
@@ -81,11 +81,11 @@ def test_the_nearest_patches_agree_with_a_search_by_brute_force():
 
 
 def test_overlapping_patches_are_put_back_where_they_were():
-    picture = noise((20, 23), 1.0).astype(np.float32)
-    patches = module._patches(picture, 5)
-    weights = module._fold(np.ones_like(patches), picture.shape)
+    image = noise((20, 23), 1.0).astype(np.float32)
+    patches = module._patches(image, 5)
+    weights = module._fold(np.ones_like(patches), image.shape)
     assert weights.max() == 25
-    np.testing.assert_allclose(module._fold(patches, picture.shape) / weights, picture, atol=1e-5)
+    np.testing.assert_allclose(module._fold(patches, image.shape) / weights, image, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_settings_are_the_published_ones(sigma, expected):
     assert (settings.patch_px, settings.n_patches, settings.n_iterations) == expected
 
 
-def test_a_constant_picture_becomes_nearly_constant():
+def test_a_constant_image_becomes_nearly_constant():
     denoised = wnnm(120.0 + noise((36, 40), 15.0), 15.0)
     assert denoised.shape == (36, 40)
     assert denoised.dtype == np.float32
@@ -115,9 +115,9 @@ def test_an_edge_stays_sharp():
 
 def test_equal_patches_leave_no_pixel_uncovered():
     """A constant part, as padding in CT, holds more equal patches than a group takes."""
-    picture = np.full((48, 48), -200.0)
-    picture[30:, 30:] += noise((18, 18), 25.0)
-    denoised = wnnm(picture, 25.0)
+    image = np.full((48, 48), -200.0)
+    image[30:, 30:] += noise((18, 18), 25.0)
+    denoised = wnnm(image, 25.0)
     np.testing.assert_allclose(denoised[:16, :16], -200.0, atol=0.1)
     assert np.isfinite(denoised).all()
 
@@ -160,11 +160,11 @@ def test_a_solver_without_an_answer_is_asked_again_in_float64(monkeypatch, failu
 
 
 def test_numpy_is_asked_last(monkeypatch):
-    picture = noise((12, 12), 15.0)
-    expected = wnnm(picture, 15.0)
+    image = noise((12, 12), 15.0)
+    expected = wnnm(image, 15.0)
     eigh, asked = _fails_first(10**9, lambda values, vectors: (values * torch.nan, vectors))
     monkeypatch.setattr(torch.linalg, "eigh", eigh)
-    np.testing.assert_allclose(wnnm(picture, 15.0), expected, atol=1e-3)
+    np.testing.assert_allclose(wnnm(image, 15.0), expected, atol=1e-3)
     assert set(asked) == {torch.float32, torch.float64}
 
 
@@ -174,13 +174,13 @@ def test_patches_that_no_solver_can_decompose_are_an_error_of_ours(monkeypatch):
 
     monkeypatch.setattr(torch.linalg, "eigh", _fails_first(10**9, _gives_up)[0])
     monkeypatch.setattr(np.linalg, "eigh", gives_up)
-    with pytest.raises(DataError, match="picture: must have patches that can be decomposed"):
+    with pytest.raises(DataError, match="image: must have patches that can be decomposed"):
         wnnm(noise((12, 12), 15.0), 15.0)
 
 
-def test_without_noise_the_picture_is_returned():
-    picture = noise((20, 20), 50.0).astype(np.float32)
-    np.testing.assert_array_equal(wnnm(picture, 0.0), picture)
+def test_without_noise_the_image_is_returned():
+    image = noise((20, 20), 50.0).astype(np.float32)
+    np.testing.assert_array_equal(wnnm(image, 0.0), image)
 
 
 def test_the_scale_does_not_matter():
@@ -188,30 +188,30 @@ def test_the_scale_does_not_matter():
     np.testing.assert_allclose(wnnm(noisy / 255.0, 15.0 / 255.0, white=1.0) * 255.0, wnnm(noisy, 15.0), atol=0.05)
 
 
-def test_the_picture_is_left_alone_and_runs_repeat():
+def test_the_image_is_left_alone_and_runs_repeat():
     noisy = 100.0 + noise((24, 24), 15.0)
     before = noisy.copy()
     np.testing.assert_array_equal(wnnm(noisy, 15.0), wnnm(noisy, 15.0))
     np.testing.assert_array_equal(noisy, before)
 
 
-def test_the_smallest_picture_is_one_patch():
+def test_the_smallest_image_is_one_patch():
     assert wnnm(100.0 + noise((6, 6), 15.0), 15.0).shape == (6, 6)
 
 
 @pytest.mark.parametrize(
-    ("picture", "sigma", "message"),
+    ("image", "sigma", "message"),
     [
-        (np.zeros((20, 20, 3)), 15.0, "picture: must be grey, rows x cols, got 20x20x3"),
-        (np.zeros((1, 1)), 15.0, "picture: must be at least 6 x 6 pixels for this noise, got 1x1"),
-        (np.full((20, 20), np.nan), 15.0, "picture: must hold finite values"),
+        (np.zeros((20, 20, 3)), 15.0, "image: must be grey, rows x cols, got 20x20x3"),
+        (np.zeros((1, 1)), 15.0, "image: must be at least 6 x 6 pixels for this noise, got 1x1"),
+        (np.full((20, 20), np.nan), 15.0, "image: must hold finite values"),
         (np.zeros((20, 20)), -1.0, r"wnnm\.sigma: must be 0 or more, and at most 1000 times white, got -1"),
         (np.zeros((20, 20)), math.nan, r"wnnm\.sigma: must be 0 or more, and at most 1000 times white, got nan"),
     ],
 )
-def test_what_it_cannot_denoise_is_refused(picture, sigma, message):
+def test_what_it_cannot_denoise_is_refused(image, sigma, message):
     with pytest.raises(DataError, match=message):
-        wnnm(picture, sigma)
+        wnnm(image, sigma)
 
 
 def test_an_impossible_white_is_named():
@@ -223,7 +223,7 @@ def test_an_impossible_white_is_named():
 def test_a_photograph_gains_more_than_by_non_local_means(shared_data: Path):
     path = shared_data / "natural" / "Set12" / "01.png"
     if not path.is_file():
-        pytest.skip("the natural pictures are not here: shared/data/natural/Set12 is absent")
+        pytest.skip("the natural images are not here: shared/data/natural/Set12 is absent")
     clean = np.asarray(Image.open(path).convert("L"), dtype=float)[96:168, 96:168]
     noisy = clean + noise(clean.shape, 25.0)
     averaged = denoise_nl_means(noisy, patch_size=5, patch_distance=10, h=0.7 * 25.0, sigma=25.0)

@@ -157,7 +157,7 @@ def test_no_gradient_is_kept():
 def test_eight_symmetries_average_what_each_of_them_removes():
     hu = np.random.default_rng(0).normal(40.0, 30.0, (24, 16)).astype(np.float32)
     lopsided = model(Lopsided())
-    averaged = noise_hu(model(Lopsided(), denoising=DenoisingSection(symmetries=8)), hu)
+    averaged = noise_hu(model(Lopsided(), denoising=DenoisingSection(test_time_augmentation=8)), hu)
     by_hand = [
         undo(noise_hu(lopsided, np.ascontiguousarray(do(hu))))
         for flip in (False, True)

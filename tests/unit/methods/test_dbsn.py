@@ -141,7 +141,7 @@ def test_training_finds_the_noise_of_each_image_and_predicts_better_than_it_star
 
 
 def traits(n_noisy: int, n_channels: int = 1) -> ImageTraits:
-    return ImageTraits(n_channels, n_noisy, clipped=False, unit=NetworkUnit(255.0, "grey levels", "grey", "picture"))
+    return ImageTraits(n_channels, n_noisy, clipped=False, unit=NetworkUnit(255.0, "grey levels", "grey", "image"))
 
 
 def test_a_pipeline_builds_it_with_a_function_for_every_noisy_image():

@@ -124,7 +124,7 @@ def test_a_teacher_without_blind_spots_is_refused():
 
 
 def test_a_pipeline_builds_it_with_any_student():
-    traits = ImageTraits(1, 5, clipped=True, unit=NetworkUnit(255.0, "grey levels", "grey", "picture"))
+    traits = ImageTraits(1, 5, clipped=True, unit=NetworkUnit(255.0, "grey levels", "grey", "image"))
     method = build_method(UpiSection(name="upi", distillation_weight=0.3), traits)
     assert isinstance(method, Upi)
     assert isinstance(method.networks["denoiser"].network, SimpleUNet)

@@ -107,7 +107,7 @@ def test_the_default_sees_41_pixels_and_has_92_thousand_weights():
     assert count_parameters(BlindSpotNet()) == 92_002
 
 
-def test_an_untrained_network_claims_the_first_error_nearly_everywhere():
+def test_an_baseline_network_claims_the_first_error_nearly_everywhere():
     _, triangle = BlindSpotNet()(image().float())
     assert (triangle[0][0] / FIRST_STD).log().abs().max() < 0.5
 

@@ -88,9 +88,9 @@ def test_additive_noise_is_added_pixel_by_pixel_and_not_clipped():
 
 
 def test_double_precision_is_kept():
-    picture = np.full((4, 5), 1 / 3)
-    assert add_noise(picture, draw_gaussian((4, 5), 0.1, generator())).dtype == np.float64
-    np.testing.assert_array_equal(apply_speckle(picture, np.zeros((4, 5), np.float32)), picture)
+    image = np.full((4, 5), 1 / 3)
+    assert add_noise(image, draw_gaussian((4, 5), 0.1, generator())).dtype == np.float64
+    np.testing.assert_array_equal(apply_speckle(image, np.zeros((4, 5), np.float32)), image)
 
 
 def test_a_range_of_levels_is_drawn_uniformly_and_a_level_is_itself():
@@ -140,7 +140,7 @@ def test_correlated_noise_is_the_same_at_the_border_as_inside():
 
 
 @every_shape
-def test_speckle_has_the_moments_of_a_uniform_law_times_the_picture(shape):
+def test_speckle_has_the_moments_of_a_uniform_law_times_the_image(shape):
     variance, clean = 0.1, 80.0
     noise = draw_speckle(shape, variance, generator())
     assert np.abs(noise).max() <= math.sqrt(3 * variance) * (1 + 1e-6)
@@ -151,7 +151,7 @@ def test_speckle_has_the_moments_of_a_uniform_law_times_the_picture(shape):
     assert_variance(noisy, variance * clean**2, kurtosis=1.8)
 
 
-def test_speckle_grows_with_the_picture_and_spares_black():
+def test_speckle_grows_with_the_image_and_spares_black():
     clean = np.array([[0.0, 0.5, 1.0]])
     np.testing.assert_allclose(apply_speckle(clean, np.array([[0.5, 0.5, -0.25]])), [[0.0, 0.75, 0.75]])
 
@@ -170,9 +170,9 @@ def test_speckle_agrees_with_simpleitk_in_mean_and_variance():
 
 @pytest.mark.parametrize("white", [1.0, WHITE_8_BIT, WHITE_16_BIT])
 def test_the_exponential_undoes_the_logarithm(white):
-    picture = np.linspace(0.0, 1.7 * white, 60).reshape(6, 10)
-    logarithm = speckle_logarithm(picture, white)
-    np.testing.assert_allclose(speckle_exponential(logarithm, white), picture, atol=1e-9 * white)
+    image = np.linspace(0.0, 1.7 * white, 60).reshape(6, 10)
+    logarithm = speckle_logarithm(image, white)
+    np.testing.assert_allclose(speckle_exponential(logarithm, white), image, atol=1e-9 * white)
     np.testing.assert_allclose(speckle_logarithm(np.array([0.0, white]), white), [0.0, 1.0])
 
 
@@ -180,8 +180,8 @@ def test_the_logarithm_makes_speckle_additive():
     noise = draw_speckle((200, 200), 0.1, generator())
     shifts = []
     for clean in (60.0, 240.0):
-        picture = np.full((200, 200), clean)
-        shifts.append(speckle_logarithm(apply_speckle(picture, noise), 255.0) - speckle_logarithm(picture, 255.0))
+        image = np.full((200, 200), clean)
+        shifts.append(speckle_logarithm(apply_speckle(image, noise), 255.0) - speckle_logarithm(image, 255.0))
     np.testing.assert_allclose(shifts[0], shifts[1], atol=0.005)
     assert shifts[1] == pytest.approx(np.log1p(noise) / math.log(256.0), abs=0.005)
 
@@ -203,11 +203,11 @@ def test_no_pixel_or_every_pixel_can_change(probability, n_changed):
     assert np.count_nonzero(draw_salt_and_pepper((3, 4), probability, generator())) == n_changed
 
 
-def test_salt_is_white_and_pepper_black_in_every_channel_and_the_picture_is_left_alone():
-    picture = np.full((1, 3, 3), 0.25)
-    noisy = apply_salt_and_pepper(picture, np.array([[1, 0, -1]], np.int8), white=WHITE_16_BIT)
+def test_salt_is_white_and_pepper_black_in_every_channel_and_the_image_is_left_alone():
+    image = np.full((1, 3, 3), 0.25)
+    noisy = apply_salt_and_pepper(image, np.array([[1, 0, -1]], np.int8), white=WHITE_16_BIT)
     np.testing.assert_array_equal(noisy[0], [[65535.0] * 3, [0.25] * 3, [0.0] * 3])
-    assert (picture == 0.25).all()
+    assert (image == 0.25).all()
 
 
 def test_salt_and_pepper_agree_with_simpleitk():
@@ -239,14 +239,14 @@ def test_a_seed_fixes_the_noise(draw):
 
 
 @every_draw
-def test_one_pixel_is_a_picture(draw):
+def test_one_pixel_is_an_image(draw):
     assert draw((1, 1), generator()).shape == (1, 1)
 
 
 @every_draw
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4, 5), (0, 4)])
-def test_what_is_no_picture_is_refused(draw, shape):
-    with pytest.raises(DataError, match="picture: must be rows x cols"):
+def test_what_is_no_image_is_refused(draw, shape):
+    with pytest.raises(DataError, match="image: must be rows x cols"):
         draw(shape, generator())
 
 
@@ -285,5 +285,5 @@ def test_an_impossible_white_is_named():
 
 @pytest.mark.parametrize("apply", [add_noise, apply_speckle, apply_salt_and_pepper])
 def test_noise_of_another_size_is_refused(apply):
-    with pytest.raises(DataError, match="noise: must be drawn for a picture of the same size, got 4x4 and 1x4"):
+    with pytest.raises(DataError, match="noise: must be drawn for an image of the same size, got 4x4 and 1x4"):
         apply(np.zeros((4, 4)), np.zeros((1, 4)))

@@ -31,38 +31,38 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 @every_kind
 @pytest.mark.parametrize("shape", [(40, 48), (40, 48, 1), (40, 48, 3)], ids=["gray", "one channel", "RGB"])
-def test_a_corruption_is_noisy_repeatable_and_leaves_the_picture_alone(noise, shape):
-    picture = generator(5).random(shape, dtype=np.float32)
-    before = picture.copy()
+def test_a_corruption_is_noisy_repeatable_and_leaves_the_image_alone(noise, shape):
+    image = generator(5).random(shape, dtype=np.float32)
+    before = image.copy()
     corruption = noise.draw(shape, generator())
-    noisy = corruption(picture)
+    noisy = corruption(image)
     assert noisy.shape == shape
     assert noisy.dtype == np.float32
-    assert (noisy != picture).any()
-    np.testing.assert_array_equal(corruption(picture), noisy)
-    np.testing.assert_array_equal(noise.draw(shape, generator())(picture), noisy)
-    np.testing.assert_array_equal(picture, before)
+    assert (noisy != image).any()
+    np.testing.assert_array_equal(corruption(image), noisy)
+    np.testing.assert_array_equal(noise.draw(shape, generator())(image), noisy)
+    np.testing.assert_array_equal(image, before)
 
 
 @every_kind
 def test_every_draw_is_another_realisation(noise):
-    rng, picture = generator(), np.full((40, 48), 0.5)
-    first, second = (noise.draw(picture.shape, rng)(picture) for _ in range(2))
+    rng, image = generator(), np.full((40, 48), 0.5)
+    first, second = (noise.draw(image.shape, rng)(image) for _ in range(2))
     assert (first != second).any()
 
 
-def test_a_range_gives_every_picture_a_level_of_its_own():
-    rng, picture = generator(), np.zeros((64, 64))
-    sigmas = [GaussianNoise(sigma=(0.0, 50.0)).draw(picture.shape, rng)(picture).std() for _ in range(50)]
+def test_a_range_gives_every_image_a_level_of_its_own():
+    rng, image = generator(), np.zeros((64, 64))
+    sigmas = [GaussianNoise(sigma=(0.0, 50.0)).draw(image.shape, rng)(image).std() for _ in range(50)]
     assert min(sigmas) < 10.0
     assert 40.0 < max(sigmas) < 55.0
 
 
 @pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])
 def test_white_is_the_white_of_the_scale(white):
-    picture = np.full((60, 60), 0.5 * white)
-    grains = SaltAndPepperNoise(0.5, white).draw(picture.shape, generator())(picture)
-    text = TextNoise(0.5, white).draw(picture.shape, generator())(picture)
+    image = np.full((60, 60), 0.5 * white)
+    grains = SaltAndPepperNoise(0.5, white).draw(image.shape, generator())(image)
+    text = TextNoise(0.5, white).draw(image.shape, generator())(image)
     assert set(np.unique(grains)) == {0.0, 0.5 * white, white}
     assert 0.5 * white < text.max() <= white
 

@@ -1,4 +1,4 @@
-"""Text over pictures: as much as asked, anywhere, hard-edged, one colour a string."""
+"""Text over images: as much as asked, anywhere, hard-edged, one colour a string."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def test_the_expected_share_of_covered_pixels_is_the_probability(probability):
 
 def test_every_pixel_is_as_likely_to_be_covered():
     covered = np.mean([draw_text((32, 48), 0.2, generator(seed)).is_covered for seed in range(1500)], axis=0)
-    # Pixels of a string come together: 1,500 pictures are so many independent looks at a pixel.
+    # Pixels of a string come together: 1,500 images are so many independent looks at a pixel.
     error = 5 * math.sqrt(0.2 * 0.8 / 1500)
     assert np.abs(covered - 0.2).max() < error
 
 
 @pytest.mark.parametrize("shape", [(200, 240), (200, 240, 1), (200, 240, 3)])
 def test_covered_pixels_take_the_colour_and_others_stay(shape):
-    picture = generator(1).uniform(0.0, 255.0, shape)
+    image = generator(1).uniform(0.0, 255.0, shape)
     overlay = draw_text(shape, 0.1, generator())
-    before = picture.copy()
-    noisy = apply_text(picture, overlay, white=255.0)
+    before = image.copy()
+    noisy = apply_text(image, overlay, white=255.0)
     assert overlay.colour.shape == shape
-    np.testing.assert_array_equal(noisy[~overlay.is_covered], picture[~overlay.is_covered])
+    np.testing.assert_array_equal(noisy[~overlay.is_covered], image[~overlay.is_covered])
     np.testing.assert_allclose(noisy[overlay.is_covered], 255.0 * overlay.colour[overlay.is_covered], rtol=1e-6)
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_colours_are_random_and_in_range():
@@ -65,9 +65,9 @@ def test_a_seed_fixes_strings_places_and_colours():
     assert (first.is_covered != other.is_covered).any()
 
 
-def test_no_text_leaves_the_picture():
-    picture = generator().random((20, 20))
-    np.testing.assert_array_equal(apply_text(picture, draw_text((20, 20), 0.0, generator())), picture)
+def test_no_text_leaves_the_image():
+    image = generator().random((20, 20))
+    np.testing.assert_array_equal(apply_text(image, draw_text((20, 20), 0.0, generator())), image)
 
 
 def test_one_pixel_is_covered_as_often_as_asked():
@@ -89,5 +89,5 @@ def test_an_impossible_font_size_is_named(size_px):
 
 def test_an_overlay_of_another_size_is_refused():
     overlay = TextOverlay(np.zeros((4, 5), bool), np.zeros((4, 5), np.float32))
-    with pytest.raises(DataError, match="noise: must be drawn for a picture of the same size, got 5x4 and 4x5"):
+    with pytest.raises(DataError, match="noise: must be drawn for an image of the same size, got 5x4 and 4x5"):
         apply_text(np.zeros((5, 4)), overlay)

@@ -15,8 +15,8 @@ from n2b_ct.training.distribution import is_first, joined, share_of_batch, was_r
 CPU = torch.device("cpu")
 
 
-def training(batch_size: int, accumulation: int = 1) -> TrainingSection:
-    return TrainingSection(iterations=1, batch_size=batch_size, accumulation=accumulation)
+def training(batch_size: int, gradient_accumulation_steps: int = 1) -> TrainingSection:
+    return TrainingSection(iterations=1, batch_size=batch_size, gradient_accumulation_steps=gradient_accumulation_steps)
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ def test_every_process_takes_its_part_in_the_order_of_ranks(second_of_four):
     assert share_of_batch(training(12)) == slice(3, 6)
 
 
-@pytest.mark.parametrize(("accumulation", "use"), [(1, 12), (2, 16)])
-def test_a_batch_that_cannot_be_divided_is_refused(second_of_four, accumulation, use):
-    expected = rf"must be a multiple of 4 processes x {accumulation} parts .*, got 10; use {use}"
+@pytest.mark.parametrize(("gradient_accumulation_steps", "use"), [(1, 12), (2, 16)])
+def test_a_batch_that_cannot_be_divided_is_refused(second_of_four, gradient_accumulation_steps, use):
+    expected = rf"must be a multiple of 4 processes x {gradient_accumulation_steps} parts .*, got 10; use {use}"
     with pytest.raises(ConfigError, match=expected):
-        share_of_batch(training(10, accumulation))
+        share_of_batch(training(10, gradient_accumulation_steps))
 
 
 def test_what_torchrun_says_of_a_process_is_understood(monkeypatch):

@@ -9,12 +9,12 @@ import torch
 from ignite.engine import Engine
 
 from n2b_ct.errors import TrainingError
-from n2b_ct.training.divergence import LossWatch
+from n2b_ct.training.divergence import DivergenceMonitor
 
 
 def watching(losses: list[float], every: int = 1) -> None:
     engine = Engine(lambda engine, loss: {"loss": torch.tensor(loss)})
-    LossWatch(every=every, patience=3).attach(engine)
+    DivergenceMonitor(every=every, patience=3).attach(engine)
     engine.run(losses, max_epochs=1)
 
 

@@ -10,7 +10,7 @@ from ignite.engine import Engine
 
 from n2b_ct.errors import CollapseError
 from n2b_ct.training.data import NetworkUnit
-from n2b_ct.training.health import NoiseWatch
+from n2b_ct.training.health import CollapseMonitor
 
 WIDTH_HU = 400.0
 UNIT = NetworkUnit(WIDTH_HU, "HU", "hu", "slice")
@@ -21,9 +21,9 @@ def white(sigma_hu: float, seed: int = 0) -> torch.Tensor:
     return torch.randn(SIZE, generator=torch.Generator().manual_seed(seed)) * (sigma_hu / WIDTH_HU)
 
 
-def watching(extracted_hu: float, slices_hu: float = 30.0, *, n: int = 10, **options) -> NoiseWatch:
+def watching(extracted_hu: float, slices_hu: float = 30.0, *, n: int = 10, **options) -> CollapseMonitor:
     """Run ``n`` iterations in which H always answers white noise of ``extracted_hu``."""
-    watch = NoiseWatch(UNIT, (0.5, 2.0), **{"every": 1, "grace": 0, **options})
+    watch = CollapseMonitor(UNIT, (0.5, 2.0), **{"every": 1, "grace": 0, **options})
     blur_residual = white(slices_hu, seed=1)
     batch = {"noisy": 0.5 + blur_residual}
     output = {"noise": white(extracted_hu), "blur_residual": blur_residual}
@@ -78,7 +78,7 @@ def test_it_looks_only_now_and_then():
 
 
 def test_a_good_look_in_between_starts_the_count_again():
-    watch = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0, patience=2)
+    watch = CollapseMonitor(UNIT, (0.5, 2.0), every=1, grace=0, patience=2)
     residual = white(30.0, seed=1)
 
     def step(engine: Engine, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -91,7 +91,7 @@ def test_a_good_look_in_between_starts_the_count_again():
 
 
 def test_batches_without_flat_tissue_say_nothing():
-    watch = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0)
+    watch = CollapseMonitor(UNIT, (0.5, 2.0), every=1, grace=0)
     output = {"noise": white(1.0), "blur_residual": torch.zeros(SIZE)}
     engine = Engine(lambda engine, batch: output)
     watch.attach(engine)
@@ -101,7 +101,7 @@ def test_batches_without_flat_tissue_say_nothing():
 
 
 def test_a_method_without_extracted_noise_is_not_watched():
-    watch = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0)
+    watch = CollapseMonitor(UNIT, (0.5, 2.0), every=1, grace=0)
     engine = Engine(lambda engine, batch: {"noise": None, "blur_residual": None})
     watch.attach(engine)
     engine.run([{"noisy": torch.zeros(SIZE)}] * 5, max_epochs=1)
@@ -110,7 +110,7 @@ def test_a_method_without_extracted_noise_is_not_watched():
 
 def test_a_checkpoint_keeps_how_long_it_has_been_outside():
     watch = watching(3.0, n=2, patience=3)
-    resumed = NoiseWatch(UNIT, (0.5, 2.0), every=1, grace=0, patience=3)
+    resumed = CollapseMonitor(UNIT, (0.5, 2.0), every=1, grace=0, patience=3)
     resumed.load_state_dict(watch.state_dict())
     residual = white(30.0, seed=1)
     engine = Engine(lambda engine, batch: {"noise": white(3.0), "blur_residual": residual})

@@ -1,4 +1,4 @@
-"""history.csv: averages, extra columns, going on after a kill; and its picture."""
+"""history.csv: averages, extra columns, going on after a kill; and its image."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_no_history_reads_as_no_rows(tmp_path):
 
 
 @pytest.mark.parametrize("with_noise", [False, True])
-def test_the_picture_is_a_png(tmp_path, with_noise):
+def test_the_image_is_a_png(tmp_path, with_noise):
     noise = {"noise_std_hu": 20.0, "slice_noise_std_hu": 30.0} if with_noise else {}
     rows = [{"iteration": float(k), "loss_n2c": 1.0 / k, "loss_n2b": 2.0 / k, **noise} for k in (2, 4, 6)]
     plot_history(rows, tmp_path / "losses.png", "title")

@@ -49,7 +49,7 @@ def test_networks_of_monai_are_taken_by_name():
 
 
 @pytest.mark.parametrize("name", ["SimpleUNet", "DnCNN", "BasicUNet"])
-def test_colour_pictures_give_every_network_three_channels(name):
+def test_colour_images_give_every_network_three_channels(name):
     arguments = {"features": [2] * 6} if name == "BasicUNet" else {"n_features": 2}
     method = built(replace(CT, n_channels=3), denoiser={"name": name, "arguments": arguments, "output": "direct"})
     image = torch.rand(1, 3, 32, 32)

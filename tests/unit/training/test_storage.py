@@ -13,12 +13,12 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("n_bytes", "images_in", "on_disk"),
+    ("n_bytes", "cache", "on_disk"),
     [(500, "auto", False), (501, "auto", True), (10**6, "memory", False), (1, "disk", True)],
 )
-def test_a_file_takes_what_would_fill_more_than_half_of_the_memory(tmp_path, monkeypatch, n_bytes, images_in, on_disk):
+def test_a_file_takes_what_would_fill_more_than_half_of_the_memory(tmp_path, monkeypatch, n_bytes, cache, on_disk):
     monkeypatch.setattr(storage, "memory_bytes", lambda: 1000)
-    assert choose_storage(n_bytes, images_in, tmp_path, CPU) == Storage(tmp_path if on_disk else None, CPU)
+    assert choose_storage(n_bytes, cache, tmp_path, CPU) == Storage(tmp_path if on_disk else None, CPU)
 
 
 def test_the_file_lies_beside_a_run_folder_that_is_not_made_yet(tmp_path):

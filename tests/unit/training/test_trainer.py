@@ -156,8 +156,10 @@ def varied(n: int) -> list[dict[str, Tensor]]:
 @pytest.mark.parametrize("parts", [2, 4])
 def test_a_batch_in_parts_makes_the_same_step(parts):
     weights = []
-    for accumulation in (1, parts):
-        section = TrainingSection(iterations=5, learning_rate=0.1, batch_size=4, accumulation=accumulation)
+    for gradient_accumulation_steps in (1, parts):
+        section = TrainingSection(
+            iterations=5, learning_rate=0.1, batch_size=4, gradient_accumulation_steps=gradient_accumulation_steps
+        )
         method = MeanError()
         optimizer, scheduler = build_optimizer(method, section)
         trainer = build_trainer(method, varied(5), optimizer, scheduler, section, CPU, None)

@@ -1,0 +1,109 @@
+"""``n2b-ct benchmark``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from n2b_ct.cli.console import say, say_err, say_table
+from n2b_ct.cli.options import Device
+from n2b_ct.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from n2b_ct.experiments.results import Row, Score, Table
+
+
+def benchmark(
+    experiment: Annotated[
+        str, typer.Argument(help="An experiment YAML: a path, or a shipped name such as bsd68_gaussian25.yaml.")
+    ],
+    data_root: Annotated[Path, typer.Option(metavar="DIR", help="Where the folders of images lie.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The table's folder; a second call goes on.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ROW", help="Make this row now; repeat it for more.")
+    ] = None,
+    device: Device = "auto",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Train rows anew whose settings or images have changed since their run."),
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key for all rows, e.g. training.iterations=100."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Validate file, folders and rows, train nothing.")] = False,
+) -> None:
+    """Make a paper's table on natural images: train every row, denoise, score, set it beside what is published.
+
+    Leaves table.json, table.md, per_image.csv, scores.png and gallery.png. Finished rows and scored images are
+    kept, so that an interrupted table goes on where it was.
+
+    Example: n2b-ct benchmark bsd68_gaussian25.yaml --data-root /data --out tables/bsd68_gaussian25
+    """
+    from n2b_ct import api
+    from n2b_ct.config.experiment_rows import load_experiment
+
+    loaded = load_experiment(experiment, settings or ()).only(only or ())
+    if check:
+        found = api.check_benchmark(loaded, data_root=data_root, only=only or ())
+        counts = ", ".join(f"{n} images in {test}" for test, n in found.items())
+        say(f"{loaded.section.name}: ready; {len(loaded.section.rows)} rows; {counts}")
+        return
+    place = out or Path("tables") / loaded.section.name
+    with progress_bar(loaded.section.name) as progress:
+        table = api.benchmark(
+            loaded,
+            place,
+            data_root=data_root,
+            only=only or (),
+            device=device,
+            overwrite=overwrite,
+            command=_command(experiment, settings or ()),
+            progress=progress,
+        )
+    _finish(table, place)
+
+
+def _command(experiment: str, settings: Sequence[str]) -> str:
+    """The command that makes the whole table, on any machine: places are named, not told."""
+    words = ["n2b-ct", "benchmark", Path(experiment).name, "--data-root", "DATA", "--out", "OUT"]
+    return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])
+
+
+def _finish(table: Table, out: Path) -> None:
+    """Print the table; exit 1 where a row failed, 2 where all did."""
+    from n2b_ct.cli import EXIT_NOTHING_DONE, EXIT_SOME_FAILED
+
+    _print_table(table)
+    for note in table.notes:
+        say(f"note: {note}")
+    say(f"table: {out / 'table.md'}")
+    for row in table.failed:
+        say_err(f"error: row {row.name}: {row.problem}")
+    if table.failed:
+        is_any_done = any(row.kind != "input" for row in table.measured)
+        raise typer.Exit(EXIT_SOME_FAILED if is_any_done else EXIT_NOTHING_DONE)
+
+
+def _print_table(table: Table) -> None:
+    headings = ["method", *(f"{test.name} ({test.n_images})" for test in table.tests)]
+    rows = [[row.name, *(_cell(row, test.name) for test in table.tests)] for row in table.rows]
+    say_table(headings, rows, max(80, 24 + 34 * len(table.tests)))
+    say("PSNR dB / SSIM; in brackets what the papers say, ~ where images or colour differ")
+
+
+def _cell(row: Row, test: str) -> str:
+    score = row.score(test)
+    ours = _words(score) if score is not None else {"failed": "failed", "not run": "not run"}.get(row.status, "")
+    values = [value for value in row.published if value.test == test and value.psnr_db is not None]
+    theirs = ", ".join(f"{'~' if value.differs else ''}{value.psnr_db:.2f}" for value in values)
+    return f"{ours} [{theirs}]".lstrip() if theirs else ours
+
+
+def _words(score: Score) -> str:
+    psnr = "identical" if score.psnr_db.mean is None else f"{score.psnr_db.mean:.2f}"
+    return f"{psnr} / {score.ssim.mean:.3f}"

@@ -1,0 +1,110 @@
+"""Images: found in folders by their headers, and corrupted by the noise protocol.
+
+The k-th image of a folder, after sorting and selecting, gets the noise of ``default_rng([seed, k, stream])``: a
+change of training, method or batch size does not change the noisy images. Training, a second realisation, validation
+and test have streams of their own, so equal seeds never mean equal noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.config.natural_images import ImageFolder
+from n2b_ct.errors import DataError, explain
+from n2b_ct.io.natural_images import Colour, list_natural_images, read_header, read_natural_image
+from n2b_ct.simulation.noise_kinds import ImageNoise
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image whose header is known.
+
+    Attributes:
+        path: The file.
+        size_px: Rows and columns, upright.
+        subject: How messages name it: the pipeline's key and the file's name.
+    """
+
+    path: Path
+    size_px: tuple[int, int]
+    subject: str
+
+    def read(self) -> np.ndarray:
+        """Read it, float32 ``[rows, cols]`` or ``[rows, cols, 3]`` on [0, 1].
+
+        Raises:
+            DataError: It is damaged, or has changed since its header was read.
+        """
+        pixels = read_natural_image(self.path, self.subject).pixels
+        if pixels.shape[:2] != self.size_px:
+            got, wanted = ("x".join(map(str, size)) for size in (pixels.shape[:2], self.size_px))
+            need, remedy = f"must still be {wanted}, as its header said", "leave the folder alone while it is in use"
+            raise DataError(explain(self.subject, need, got, remedy))
+        return pixels
+
+
+def find_natural_images(folder: ImageFolder, root: Path, colour: Colour, key: str) -> list[ImageFile]:
+    """Find the images of a folder that its section selects, by their headers alone.
+
+    Args:
+        folder: Which of them.
+        root: What its name is relative to.
+        colour: What all must be.
+        key: The section's place in its pipeline, such as ``data.noisy``.
+
+    Raises:
+        DataError: The folder is missing, nothing in it is selected, or a file is no image of that colour.
+    """
+    place = root / folder.folder
+    if not place.is_dir():
+        got = "a file" if place.exists() else "nothing there"
+        raise DataError(explain(f"{key}.folder {place}", "must be a folder of images", got, "check the path"))
+    found = list_natural_images(place)
+    chosen = found[folder.chosen][: folder.count]
+    if not chosen:
+        need = "must hold images (png, tif, bmp, jpg, webp)" if not found else f"must hold {key}.select's images"
+        raise DataError(explain(f"{key}.folder {place}", need, f"{len(found)} images", "name another"))
+    files: list[ImageFile] = []
+    for path in chosen:
+        subject = f"{key}.folder: {path.name}"
+        header = read_header(path, subject)
+        if header.colour != colour:
+            raise _other_colour(subject, header.colour, colour, len(files))
+        files.append(ImageFile(path, header.size_px, subject))
+    return files
+
+
+def _other_colour(subject: str, got: Colour, asked: Colour, n_before: int) -> DataError:
+    if n_before:
+        remedy = "keep images of one colour in the folder"
+        return DataError(explain(subject, f"must be {asked} like the {n_before} before it", got, remedy))
+    return DataError(explain(subject, f"must be {asked} (data.colour)", got, f"set data.colour: {got}"))
+
+
+class Stream(IntEnum):
+    """Whose noise it is: no two of them ever share their random numbers."""
+
+    TRAINING = 0
+    SECOND_REALISATION = 1
+    VALIDATION = 2
+    TEST = 3
+
+
+def corrupted(
+    image: np.ndarray, noise: ImageNoise, seed: int, index: int, stream: Stream = Stream.TRAINING
+) -> np.ndarray:
+    """Lay the noise of the ``index``-th image on it, neither clipped nor rounded.
+
+    Args:
+        image: ``[rows, cols]`` or ``[rows, cols, 3]`` on [0, 1].
+        noise: Kind and level.
+        seed: Names the noise of a whole folder.
+        index: k.
+        stream: Whose noise.
+    """
+    generator = np.random.default_rng([seed, index, stream])
+    return noise.draw(image.shape, generator)(image).astype(np.float32)

@@ -1,0 +1,130 @@
+"""The columns of a table: test images, found before any training and read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from n2b_ct.config.experiment import ColumnSection, ExperimentSection
+from n2b_ct.config.natural_images import GaussianNoiseSection, ImageFolder
+from n2b_ct.data.natural_images import ImageFile, Stream, corrupted, find_natural_images
+from n2b_ct.errors import ConfigError, DataError, N2BError, explain
+from n2b_ct.evaluation.fidelity import SSIM_SIZE_PX
+from n2b_ct.io.natural_images import Colour
+from n2b_ct.simulation.image_noise import WHITE_8_BIT
+from n2b_ct.simulation.noise_sections import image_noise
+
+
+@dataclass(frozen=True, slots=True)
+class NoisyPair:
+    """One test image on [0, 1]: float32 ``[rows, cols]`` or ``[rows, cols, 3]``.
+
+    Attributes:
+        name: Its file's, without the ending.
+        truth: Without noise.
+        noisy: What is denoised; neither clipped nor rounded where noise was laid on.
+    """
+
+    name: str
+    truth: np.ndarray
+    noisy: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Test images under one noise.
+
+    Attributes:
+        section: What the experiment says.
+        truths: Files of the truth, in order.
+        noisy: Files of the noisy images, one for one, where noise is not laid on.
+    """
+
+    section: ColumnSection
+    truths: tuple[ImageFile, ...]
+    noisy: tuple[ImageFile, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Heads the column."""
+        return self.section.name
+
+    @property
+    def natural_image_names(self) -> list[str]:
+        """Names of the images, in order."""
+        return [file.path.stem for file in self.truths]
+
+    @property
+    def sigma(self) -> float | None:
+        """σ of the noise on [0, 1], where all images have the same Gaussian noise."""
+        noise = self.section.noise
+        if isinstance(noise, GaussianNoiseSection) and not isinstance(noise.sigma, tuple):
+            return noise.sigma / WHITE_8_BIT
+        return None
+
+    def read(self, k: int) -> NoisyPair:
+        """Read image ``k`` and lay its noise on: the one of ``[seed, k, 3]``, whoever denoises it.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        name, truth = self.truths[k].path.stem, self.truths[k].read()
+        if self.section.noise is None:
+            return NoisyPair(name, truth, self.noisy[k].read())
+        noise = image_noise(self.section.noise)
+        return NoisyPair(name, truth, corrupted(truth, noise, self.section.seed, k, Stream.TEST))
+
+
+def find_columns(section: ExperimentSection, root: Path, colour: Colour) -> tuple[Column, ...]:
+    """Find every column's images by their headers, and what the gallery shows of them.
+
+    Raises:
+        DataError: With one line for every folder that is missing, empty or does not fit.
+        ConfigError: The gallery names an image that its column has not.
+    """
+    columns, problems = [], []
+    for k, test in enumerate(section.tests):
+        try:
+            columns.append(_find_column(test, root, colour, f"tests.{k}"))
+        except N2BError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    _require_shown(section, columns)
+    return tuple(columns)
+
+
+def _find_column(section: ColumnSection, root: Path, colour: Colour, place: str) -> Column:
+    truths = _found(section, root, colour, place)
+    if section.noisy is None:
+        return Column(section, truths)
+    folder = ImageFolder(folder=section.noisy, select=section.select, count=section.count)
+    noisy = _found(folder, root, colour, f"{place}.noisy")
+    if len(noisy) != len(truths):
+        remedy = "give every noisy image its truth, in the same order"
+        need = f"must hold as many images as {section.folder}"
+        raise DataError(explain(f"{place}.noisy", need, f"{len(noisy)} and {len(truths)}", remedy))
+    return Column(section, truths, noisy)
+
+
+def _found(folder: ImageFolder, root: Path, colour: Colour, place: str) -> tuple[ImageFile, ...]:
+    files = find_natural_images(folder, root, colour, place)
+    for one in files:
+        if min(one.size_px) < SSIM_SIZE_PX:
+            got = "x".join(map(str, one.size_px))
+            need = f"test images must be at least {SSIM_SIZE_PX}x{SSIM_SIZE_PX} pixels"
+            raise DataError(explain(one.subject, need, got, "leave it out"))
+    return tuple(files)
+
+
+def _require_shown(section: ExperimentSection, columns: Sequence[Column]) -> None:
+    gallery = section.gallery
+    if gallery is None:
+        return
+    names = next(column.natural_image_names for column in columns if column.name == gallery.test)
+    if unknown := [name for name in gallery.images if name not in names]:
+        need = f"must name images of {gallery.test}"
+        raise ConfigError(explain("gallery.images", need, ", ".join(unknown), f"such as {names[0]}"))

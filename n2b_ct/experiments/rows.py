@@ -1,0 +1,255 @@
+"""One row of a table: trained where it must be, denoised, scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from n2b_ct.config.experiment import INPUT_ROW, PublishedValue, RowSection, file_word
+from n2b_ct.config.methods import UpiSection
+from n2b_ct.config.sections import Pipeline
+from n2b_ct.errors import N2BError
+from n2b_ct.experiments.columns import Column
+from n2b_ct.experiments.denoisers import RowDenoiser, baseline_denoiser, input_denoiser, trained_denoiser
+from n2b_ct.experiments.results import Budget, ImageScore, Plain, Published, Row, RowKind, RowStatus, Score
+from n2b_ct.experiments.score_cache import ScoreCache
+from n2b_ct.experiments.scoring import kept_scores, score_column
+from n2b_ct.experiments.steps import RowSteps
+from n2b_ct.io.progress import Progress
+from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.training.methods import needs_of
+
+RUNS_DIR = "runs"
+ROWS_DIR = "rows"
+
+
+class Trainer(Protocol):
+    """How rows are trained: as ``n2b-ct train`` does."""
+
+    def check(self, pipeline: Pipeline) -> None:
+        """Refuse a pipeline that cannot be trained.
+
+        Raises:
+            N2BError: Says why.
+        """
+
+    def finished(self, pipeline: Pipeline, run_dir: Path) -> dict[str, Any] | None:
+        """The summary of a finished run of this very pipeline on these very images, or None.
+
+        Raises:
+            ConfigError: It is a run of another pipeline, or of other images.
+        """
+
+    def train(self, pipeline: Pipeline, run_dir: Path, *, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
+        """Train, or go on from the newest checkpoint; returns the summary.
+
+        Raises:
+            N2BError: Says why it cannot.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that rows share.
+
+    Attributes:
+        columns: The test images.
+        out: The output folder.
+        device: Where models denoise.
+        trainer: Trains.
+        shown: Column to names of the images that the gallery shows.
+    """
+
+    columns: tuple[Column, ...]
+    out: Path
+    device: torch.device
+    trainer: Trainer
+    shown: Mapping[str, tuple[str, ...]]
+
+    def run_dir(self, row: RowSection) -> Path:
+        """Where a row is trained."""
+        return self.out / RUNS_DIR / row.word
+
+    def pipeline(self, row: RowSection, pipeline: Pipeline) -> Pipeline:
+        """A row's pipeline, with the run of its teacher where another row is that."""
+        method = pipeline.method
+        if row.teacher is None or not isinstance(method, UpiSection):
+            return pipeline
+        teacher_run = (self.out / RUNS_DIR / file_word(row.teacher)).resolve()
+        return pipeline.model_copy(update={"method": method.model_copy(update={"teacher_run": teacher_run})})
+
+    def finished(self, row: RowSection, pipeline: Pipeline) -> dict[str, Any] | None:
+        """The summary of a row's finished run, or None.
+
+        Raises:
+            ConfigError: The run that is there has other settings or saw other images.
+        """
+        return self.trainer.finished(self.pipeline(row, pipeline), self.run_dir(row))
+
+    def cache(self, word: str, denoiser: RowDenoiser) -> ScoreCache:
+        """A row's scores."""
+        return ScoreCache(self.out / ROWS_DIR / word, denoiser.identity)
+
+    def caches(self, made: Sequence[Made]) -> Iterator[tuple[str, ScoreCache]]:
+        """Names and scores of the noisy images and of every row that was made."""
+        yield INPUT_ROW, self.cache(INPUT_ROW, input_denoiser())
+        for one in made:
+            if one.denoiser is not None:
+                yield one.row.name, self.cache(one.row.word, one.denoiser)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a row.
+
+    Attributes:
+        row: Its section.
+        scores: Column to the scores of its images; empty where it failed or was not run.
+        summary: Of its training.
+        denoiser: Where it has one.
+        problem: One line where it failed.
+    """
+
+    row: RowSection
+    scores: Mapping[str, Sequence[ImageScore]]
+    summary: Mapping[str, Any] | None = None
+    denoiser: RowDenoiser | None = None
+    problem: str = ""
+
+
+def make_row(job: Job, row: RowSection, pipeline: Pipeline | None, overwrite: bool, steps: RowSteps) -> Made:
+    """Train a row, or take its finished run, and score it; what goes wrong is its problem and nobody else's."""
+    summary: dict[str, Any] | None = None
+    try:
+        share = steps.training_share
+        if pipeline is not None:
+            own, training = job.pipeline(row, pipeline), steps.part(0.0, share).training
+            summary = job.trainer.train(own, job.run_dir(row), overwrite=overwrite, progress=training)
+        denoiser = _denoiser(job, row)
+        scores = score_row(job, row.word, denoiser, steps.part(share, 1.0))
+    except N2BError as error:
+        return Made(row, {}, summary, problem=" ".join(str(error).splitlines()))
+    return Made(row, scores, summary, denoiser)
+
+
+def recorded_row(job: Job, row: RowSection, pipeline: Pipeline | None) -> Made:
+    """What an earlier run left of a row that is not asked for now; nothing where it did not get through."""
+    try:
+        summary = job.finished(row, pipeline) if pipeline is not None else None
+        if pipeline is not None and summary is None:
+            return Made(row, {})
+        denoiser = _denoiser(job, row)
+    except N2BError:
+        return Made(row, {})
+    cache = job.cache(row.word, denoiser)
+    kept = {column.name: kept_scores(column, cache) for column in job.columns}
+    scores = {test: found for test, found in kept.items() if found is not None}
+    return Made(row, scores, summary, denoiser) if len(scores) == len(kept) else Made(row, {})
+
+
+def score_row(job: Job, word: str, denoiser: RowDenoiser, steps: RowSteps) -> dict[str, list[ImageScore]]:
+    """Score every column with a denoiser.
+
+    Raises:
+        N2BError: An image cannot be read, denoised or scored.
+    """
+    cache, n = job.cache(word, denoiser), len(job.columns)
+    scores = {}
+    for k, column in enumerate(job.columns):
+        part = steps.part(k / n, (k + 1) / n)
+        scores[column.name] = score_column(denoiser, column, cache, job.shown.get(column.name, ()), part)
+    return scores
+
+
+def result(made: Made, pipeline: Pipeline | None, scores: Sequence[Score]) -> Row:
+    """A row as the table holds it."""
+    row = made.row
+    kind: RowKind = "trained" if pipeline is not None else "baseline"
+    summary = made.summary or {}
+    status: RowStatus = "failed" if made.problem else "done" if scores else "not run"
+    return Row(
+        name=row.name,
+        kind=kind,
+        status=status,
+        problem=made.problem,
+        method=pipeline.method.name if pipeline is not None else str(row.baseline and row.baseline.name),
+        settings=_settings(row, pipeline),
+        n_parameters=summary.get("n_parameters"),
+        budget=_budget(summary, pipeline) if summary and pipeline is not None else None,
+        scores=tuple(scores),
+        published=published(row.published, scores),
+        note=row.note,
+    )
+
+
+def published(values: Sequence[PublishedValue], scores: Sequence[Score] = ()) -> tuple[Published, ...]:
+    """What the papers say, with our difference where the setting is the same."""
+    means = {score.test: score.psnr_db.mean for score in scores}
+    return tuple(
+        Published(
+            value.test,
+            value.psnr_db,
+            value.ssim,
+            value.source,
+            value.differs,
+            _difference(means.get(value.test), None if value.differs else value.psnr_db),
+        )
+        for value in values
+    )
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Plain]:
+    """Nested plain values under dotted keys; lists as text."""
+    found: dict[str, Plain] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = str(list(value)) if isinstance(value, list | tuple) else value
+    return found
+
+
+def _denoiser(job: Job, row: RowSection) -> RowDenoiser:
+    if row.baseline is not None:
+        return baseline_denoiser(row.baseline)
+    return trained_denoiser(job.run_dir(row), job.device)
+
+
+def _difference(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or theirs is None else ours - theirs
+
+
+def _budget(summary: Mapping[str, Any], pipeline: Pipeline) -> Budget:
+    training = pipeline.training
+    return Budget(
+        iterations=summary["iterations"],
+        seconds=summary["seconds"],
+        batch_size=training.batch_size,
+        patch_px=training.patch_px,
+        seed=summary["seed"],
+        n_images=_images_used(summary["n_images"], needs_of(pipeline.method)),
+        device=summary["device"],
+        processor=summary["processor"],
+        precision=summary["precision"],
+        threads=summary["threads"],
+    )
+
+
+def _images_used(n_images: Mapping[str, int], needs: BatchNeeds) -> dict[str, int]:
+    """Images that the method looks at, by role; an experiment may name more."""
+    n_noisy = n_images["noisy"]
+    used = {"noisy": n_noisy}
+    used |= {"clean": n_images["clean"]} if needs.clean else {}
+    used |= {"truth": n_noisy} if needs.reference else {}
+    return used | ({"noisy again": n_noisy} if needs.noisy_again else {})
+
+
+def _settings(row: RowSection, pipeline: Pipeline | None) -> dict[str, Plain]:
+    """Every key of a row; where the data lies on this machine is nobody's business."""
+    if pipeline is not None:
+        return {key: value for key, value in flat(pipeline.plain()).items() if key != "data.root"}
+    return flat(row.baseline.model_dump(mode="json")) if row.baseline is not None else {}

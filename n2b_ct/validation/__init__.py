@@ -1,1 +1,0 @@
-"""The papers' tables on natural pictures: rows are trained or not, test pictures denoised, scored and compared."""
