@@ -1,0 +1,122 @@
+"""What can be extended, each kind by one registry: methods, networks, filters, baselines, noises, formats, measures.
+
+A name in a file or on the command line is looked up in three places, in this order:
+
+1. what was registered in this process, by :meth:`Registry.register`;
+2. the modules of this package that hold the kind, imported when first asked;
+3. the entry points of installed packages, one group a kind (``n2b_ct.methods`` and so on). Their names are read without
+   importing anything; the one that is asked for is imported then.
+
+So no file ever makes the program import code that nobody installed or registered for it, and a package outside that
+cannot be imported troubles only whoever asks for it. A name of this package is never replaced from outside.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pkgutil import iter_modules
+from typing import Any, Generic, TypeVar
+
+from n2b_ct.errors import ConfigError, explain
+
+T = TypeVar("T")
+_N_CHARACTERS_COMPARED = 64
+
+
+class Registry(Generic[T]):
+    """The members of one kind, by name.
+
+    Args:
+        kind: What a member is called in messages, such as ``method``.
+        group: Entry-point group of packages outside.
+        homes: Modules of this package that register members; of a package, all its modules.
+    """
+
+    def __init__(self, kind: str, group: str, homes: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.group = group
+        self._homes = homes
+        self._is_home_loaded = False
+        self._members: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that makes a class or function known by ``name`` and returns it unchanged.
+
+        Raises:
+            ConfigError: The name stands for something else already.
+        """
+
+        def decorate(member: T) -> T:
+            if self._members.get(name, member) is not member:
+                remedy = "register it under another"
+                raise ConfigError(explain(f"{self.kind} {name}", "must be a new name", "one in use", remedy))
+            self._members[name] = member
+            return member
+
+        return decorate
+
+    def get(self, name: str, subject: str | None = None) -> T:
+        """Return the member of this name.
+
+        Args:
+            name: As a file or a command line says it.
+            subject: What the message is about, such as ``method.name``; the kind where None.
+
+        Raises:
+            ConfigError: There is none (the message names the known ones and the nearest), or the package that offers it
+                cannot be imported.
+        """
+        self._load_homes()
+        if name not in self._members and (offered := self._offered().get(name)) is not None:
+            self._load(offered)
+        if name not in self._members:
+            raise ConfigError(explain(subject or self.kind, *self.unknown(name)))
+        return self._members[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names: this package's, then those of packages outside, which are not imported for it."""
+        self._load_homes()
+        return tuple(dict.fromkeys([*self._members, *self._offered()]))
+
+    def unknown(self, name: str) -> tuple[str, str, str]:
+        """Return requirement, value and remedy of the message on an unknown name."""
+        known = self.names()
+        close = difflib.get_close_matches(name[:_N_CHARACTERS_COMPARED], known, n=3)
+        remedy = f"did you mean {' or '.join(close)}?" if close else "choose one of them"
+        return f"must be one of {', '.join(known)}", name, remedy
+
+    def _load_homes(self) -> None:
+        if self._is_home_loaded:
+            return
+        for home in self._homes:
+            module = import_module(home)
+            for found in iter_modules(getattr(module, "__path__", ())):
+                import_module(f"{home}.{found.name}")
+        self._is_home_loaded = True
+
+    def _offered(self) -> dict[str, EntryPoint]:
+        return {one.name: one for one in sorted(entry_points(group=self.group), key=lambda one: one.name)}
+
+    def _load(self, offered: EntryPoint) -> None:
+        try:
+            member = offered.load()
+        except Exception as error:  # whatever the code of others raises while it is imported
+            package = offered.dist.name if offered.dist is not None else offered.module
+            said = str(error).partition("\n")[0]
+            got = f"{type(error).__name__}: {said}" if said else type(error).__name__
+            requirement = f"must be importable from the installed package {package}"
+            remedy = "repair or uninstall that package"
+            raise ConfigError(explain(f"{self.kind} {offered.name}", requirement, got, remedy)) from error
+        self._members.setdefault(offered.name, member)
+
+
+METHODS: Registry[Any] = Registry("method", "n2b_ct.methods", ("n2b_ct.methods",))
+NETWORKS: Registry[Any] = Registry("network", "n2b_ct.networks", ("n2b_ct.networks",))
+LABEL_FILTERS: Registry[Any] = Registry("blurred-label filter", "n2b_ct.label_filters", ("n2b_ct.filters",))
+BASELINES: Registry[Any] = Registry("baseline", "n2b_ct.baselines", ("n2b_ct.filters",))
+NOISES: Registry[Any] = Registry("noise", "n2b_ct.noises", ("n2b_ct.noises",))
+VOLUME_FORMATS: Registry[Any] = Registry("volume format", "n2b_ct.volume_formats", ("n2b_ct.io.volume_formats",))
+MEASURES: Registry[Any] = Registry("report measure", "n2b_ct.measures", ("n2b_ct.evaluation.measures",))

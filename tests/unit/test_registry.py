@@ -1,0 +1,99 @@
+"""The registries: names of this package, of this process and of installed packages; errors that name the nearest."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import pytest
+
+from n2b_ct.errors import ConfigError
+from n2b_ct.registry import Registry
+
+
+@pytest.fixture
+def registry():
+    return Registry("toy", "n2b_ct.toys", ())
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Return what installs a package of one module with an entry point for every name."""
+
+    def install(source: str, **names: str) -> None:
+        (tmp_path / "outside_toys.py").write_text(source)
+        info = tmp_path / "outside_toys-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-toys\nVersion: 1\n")
+        lines = [f"{name} = outside_toys:{attribute}" for name, attribute in names.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[n2b_ct.toys]", *lines, ""]))
+        monkeypatch.syspath_prepend(tmp_path)
+
+    yield install
+    sys.modules.pop("outside_toys", None)
+
+
+def test_what_is_registered_is_found_by_its_name(registry):
+    @registry.register("ball")
+    class Ball:
+        pass
+
+    assert registry.get("ball") is Ball
+    assert registry.names() == ("ball",)
+
+
+def test_a_name_is_given_once(registry):
+    registry.register("ball")(int)
+    registry.register("ball")(int)
+    with pytest.raises(ConfigError, match="toy ball: must be a new name, got one in use; register it under another"):
+        registry.register("ball")(str)
+
+
+def test_an_unknown_name_is_told_the_known_ones_and_the_nearest(registry):
+    registry.register("ball")(int)
+    registry.register("top")(str)
+    with pytest.raises(ConfigError, match=r"box\.toy: must be one of ball, top, got bal; did you mean ball\?"):
+        registry.get("bal", "box.toy")
+    with pytest.raises(ConfigError, match="toy: must be one of ball, top, got xyz; choose one of them"):
+        registry.get("xyz")
+
+
+def test_a_package_outside_is_known_by_name_and_imported_when_asked(registry, installed):
+    installed("class Kite: pass\n", kite="Kite")
+    assert registry.names() == ("kite",)
+    assert "outside_toys" not in sys.modules
+    assert registry.get("kite") is sys.modules["outside_toys"].Kite
+
+
+def test_a_package_that_does_not_import_troubles_only_who_asks_for_it(registry, installed):
+    registry.register("ball")(int)
+    installed("raise RuntimeError('no string\\nat all')\n", kite="Kite")
+    assert registry.names() == ("ball", "kite")
+    assert registry.get("ball") is int
+    expected = (
+        "toy kite: must be importable from the installed package outside-toys, got RuntimeError: no string; "
+        "repair or uninstall that package"
+    )
+    with pytest.raises(ConfigError) as caught:
+        registry.get("kite")
+    assert str(caught.value) == expected
+
+
+def test_an_outside_package_never_replaces_a_name(registry, installed):
+    registry.register("ball")(int)
+    installed("class Ball: pass\n", ball="Ball")
+    assert registry.get("ball") is int
+    assert "outside_toys" not in sys.modules
+
+
+def test_the_modules_of_a_home_are_imported_when_first_asked(tmp_path, monkeypatch):
+    (tmp_path / "toy_box.py").write_text(
+        "from n2b_ct.registry import Registry\nTOYS = Registry('toy', 'n2b_ct.toys', ('toy_home',))\n"
+    )
+    (tmp_path / "toy_home").mkdir()
+    (tmp_path / "toy_home/__init__.py").write_text("")
+    (tmp_path / "toy_home/drum.py").write_text("from toy_box import TOYS\nTOYS.register('drum')(list)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    toys = import_module("toy_box").TOYS
+    assert "toy_home.drum" not in sys.modules
+    assert toys.get("drum") is list
