@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from n2b_ct.hu import WINDOWS
-from n2b_ct.simulation.piglet import simulate_slice
-from n2b_ct.simulation.piglet_plan import PigletPlan
+from n2b_ct.phantom.piglet import simulate_slice
+from n2b_ct.phantom.piglet_plan import PigletPlan
 
 FIGURE = Path(__file__).parent.parent / "docs" / "images" / "piglet_levels.png"
 LEVELS = ((118.0, "brain"), (300.0, "lung"), (392.0, "abdomen"), (446.0, "abdomen"), (505.0, "bone"))

@@ -9,7 +9,7 @@ from n2b_ct.batch.low_dose_tree import simulate_tree
 from n2b_ct.batch.outcomes import TreeResult
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.io.progress import Progress
-from n2b_ct.simulation.piglet import PigletSummary, write_piglet
+from n2b_ct.phantom.piglet import PigletSummary, write_piglet
 
 
 def simulate(

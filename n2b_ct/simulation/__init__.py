@@ -1,1 +1,1 @@
-"""Simulated data: lower doses in the projection domain, the digital piglet, noises of natural images; no torch."""
+"""Simulated data: lower doses in the projection domain, noises of natural images; no torch."""

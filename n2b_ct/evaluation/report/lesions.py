@@ -20,8 +20,8 @@ from n2b_ct.evaluation.intervals import mean_interval
 from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
 from n2b_ct.evaluation.report.physics import LesionResult
 from n2b_ct.io.json_files import read_json
-from n2b_ct.simulation.piglet_lesions import LABELS_FILE
-from n2b_ct.simulation.piglet_truth import TRUTH_FILE
+from n2b_ct.phantom.piglet_lesions import LABELS_FILE
+from n2b_ct.phantom.piglet_truth import TRUTH_FILE
 
 RIM_PX = 1
 RING_FROM_PX = 2

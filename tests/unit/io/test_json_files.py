@@ -7,7 +7,7 @@ import pytest
 from n2b_ct.errors import DataError
 from n2b_ct.io import json_files
 from n2b_ct.io.json_files import read_json
-from n2b_ct.simulation.piglet_journal import Journal
+from n2b_ct.phantom.piglet_journal import Journal
 
 
 def test_an_object_is_read(tmp_path):

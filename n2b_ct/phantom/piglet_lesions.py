@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.simulation.anatomy import LENGTH_MM
-from n2b_ct.simulation.lesions import Lesion
-from n2b_ct.simulation.piglet_plan import PigletPlan
+from n2b_ct.phantom.anatomy import LENGTH_MM
+from n2b_ct.phantom.lesions import Lesion
+from n2b_ct.phantom.piglet_plan import PigletPlan
 
 LABELS_FILE = "lesions.npz"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from n2b_ct.simulation.build import build_of
-from n2b_ct.simulation.shapes import Canvas, Plane, Tissue, Tubes, ellipse_distance, smooth_union
-from n2b_ct.simulation.texture import smooth_field
+from n2b_ct.phantom.build import build_of
+from n2b_ct.phantom.shapes import Canvas, Plane, Tissue, Tubes, ellipse_distance, smooth_union
+from n2b_ct.phantom.texture import smooth_field
 
 LENGTH_MM = 566.25
 """Nose to tail: 906 slices of 0.625 mm, as the real piglet's scan."""

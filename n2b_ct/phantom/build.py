@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 _STREAM = 11
-"""Keeps these draws apart from the fields' (:mod:`n2b_ct.simulation.body`), which share the seed."""
+"""Keeps these draws apart from the fields' (:mod:`n2b_ct.phantom.body`), which share the seed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from n2b_ct.simulation.vessels import grow_tree
+from n2b_ct.phantom.vessels import grow_tree
 
 
 def tree(n_targets: int = 40) -> tuple[object, np.ndarray]:

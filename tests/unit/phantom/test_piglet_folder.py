@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from n2b_ct.errors import OutputError
-from n2b_ct.simulation.piglet_folder import require_space, resumable_folder
+from n2b_ct.phantom.piglet_folder import require_space, resumable_folder
 
 
 def make(target: Path, text: str, *, overwrite: bool = False) -> None:
@@ -65,7 +65,7 @@ def test_a_rename_that_fails_brings_the_older_folder_back(tmp_path: Path, monkey
 
 def test_what_is_there_already_needs_no_space_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 100})
-    monkeypatch.setattr("n2b_ct.simulation.piglet_folder.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("n2b_ct.phantom.piglet_folder.shutil.disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match="output: needs 0"):
         require_space(tmp_path, 150)
     (tmp_path / "part").write_bytes(b"x" * 60)

@@ -13,7 +13,7 @@ from n2b_ct.errors import DataError
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.json_files import read_json
-from n2b_ct.simulation.piglet_truth import NoiseTally
+from n2b_ct.phantom.piglet_truth import NoiseTally
 
 
 @dataclass(frozen=True, slots=True)

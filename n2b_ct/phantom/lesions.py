@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import convolve
 
-from n2b_ct.simulation.body import MUSCLE, warped_plane
-from n2b_ct.simulation.shapes import Canvas
+from n2b_ct.phantom.body import MUSCLE, warped_plane
+from n2b_ct.phantom.shapes import Canvas
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """Bones: spine, ribs, skull, shoulder, pelvis and legs, each a dense shell around marrow.
 
-Coordinates as in :mod:`n2b_ct.simulation.body`; the spine runs along x = 0 behind the body cavity.
+Coordinates as in :mod:`n2b_ct.phantom.body`; the spine runs along x = 0 behind the body cavity.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from n2b_ct.simulation.body import CAVITY, FORELEG, HINDLEG, Body, Profile, mirrored
-from n2b_ct.simulation.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes, ellipse_distance
-from n2b_ct.simulation.texture import smooth_field
+from n2b_ct.phantom.body import CAVITY, FORELEG, HINDLEG, Body, Profile, mirrored
+from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes, ellipse_distance
+from n2b_ct.phantom.texture import smooth_field
 
 CORTEX = Tissue(960.0, 60.0, 40.0)
 THIN_CORTEX = Tissue(640.0, 50.0, 50.0)

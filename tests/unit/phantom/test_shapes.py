@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from n2b_ct.simulation.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes, ellipse_distance, smooth_union
+from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes, ellipse_distance, smooth_union
 
 
 def plane(z_mm: float, pixel_mm: float = 0.8) -> Plane:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from n2b_ct.simulation.shapes import Tubes
+from n2b_ct.phantom.shapes import Tubes
 
 _STEP_MM = 5.0
 _MURRAY_EXPONENT = 2.6

@@ -22,13 +22,13 @@ from functools import partial
 
 import numpy as np
 
-from n2b_ct.simulation.abdomen import Viscera, grow_viscera, paint_abdomen
-from n2b_ct.simulation.body import AIR, LENGTH_MM, paint_body, paint_table, warped_plane
-from n2b_ct.simulation.lesions import Lesion, add_lesions, place_lesions
-from n2b_ct.simulation.shapes import Canvas
-from n2b_ct.simulation.skeleton import paint_skeleton
-from n2b_ct.simulation.texture import fractal_field
-from n2b_ct.simulation.thorax import LungTrees, grow_lungs, paint_thorax
+from n2b_ct.phantom.abdomen import Viscera, grow_viscera, paint_abdomen
+from n2b_ct.phantom.body import AIR, LENGTH_MM, paint_body, paint_table, warped_plane
+from n2b_ct.phantom.lesions import Lesion, add_lesions, place_lesions
+from n2b_ct.phantom.shapes import Canvas
+from n2b_ct.phantom.skeleton import paint_skeleton
+from n2b_ct.phantom.texture import fractal_field
+from n2b_ct.phantom.thorax import LungTrees, grow_lungs, paint_thorax
 
 __all__ = ["LENGTH_MM", "Animal", "grow_animal", "slice_hu"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from n2b_ct.simulation.lesions import Lesion
-from n2b_ct.simulation.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
-from n2b_ct.simulation.piglet_plan import PigletPlan
+from n2b_ct.phantom.lesions import Lesion
+from n2b_ct.phantom.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
+from n2b_ct.phantom.piglet_plan import PigletPlan
 
 PLAN = PigletPlan(n_slices=906, size_px=160)
 LESIONS = (

@@ -1,6 +1,6 @@
 """Lungs with vessels and airways, heart, great vessels, gullet.
 
-Coordinates as in :mod:`n2b_ct.simulation.body`.
+Coordinates as in :mod:`n2b_ct.phantom.body`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from n2b_ct.simulation.body import CAVITY, FAT, MUSCLE, Body
-from n2b_ct.simulation.build import build_of
-from n2b_ct.simulation.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
-from n2b_ct.simulation.texture import smooth_field
-from n2b_ct.simulation.vessels import grow_tree
+from n2b_ct.phantom.body import CAVITY, FAT, MUSCLE, Body
+from n2b_ct.phantom.build import build_of
+from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
+from n2b_ct.phantom.texture import smooth_field
+from n2b_ct.phantom.vessels import grow_tree
 
 LUNG = Tissue(-815.0, 24.0, 30.0)
 AIRWAY_LUMEN = Tissue(-985.0)

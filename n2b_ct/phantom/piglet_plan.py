@@ -9,7 +9,7 @@ from functools import cached_property
 from n2b_ct import __version__
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.writing.original import OriginalSeries
-from n2b_ct.simulation.anatomy import LENGTH_MM
+from n2b_ct.phantom.anatomy import LENGTH_MM
 from n2b_ct.simulation.dose import STANDARD
 from n2b_ct.simulation.projection import ParallelBeam
 

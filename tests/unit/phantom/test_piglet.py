@@ -19,9 +19,9 @@ from n2b_ct.errors import DataError, OutputError
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.original import write_original
-from n2b_ct.simulation.piglet import PigletSummary, simulate_slice, write_piglet
-from n2b_ct.simulation.piglet_journal import Journal
-from n2b_ct.simulation.piglet_plan import PigletPlan, dose_label
+from n2b_ct.phantom.piglet import PigletSummary, simulate_slice, write_piglet
+from n2b_ct.phantom.piglet_journal import Journal
+from n2b_ct.phantom.piglet_plan import PigletPlan, dose_label
 
 N_SLICES = 10
 SMALL: dict[str, Any] = {"n_slices": N_SLICES, "size_px": 64}
@@ -217,7 +217,7 @@ def fail_after(n_files: int, monkeypatch: pytest.MonkeyPatch) -> None:
         written.append(path)
         write_original(path, dataset)
 
-    monkeypatch.setattr("n2b_ct.simulation.piglet.write_original", break_down)
+    monkeypatch.setattr("n2b_ct.phantom.piglet.write_original", break_down)
 
 
 def test_a_failure_before_the_first_slice_is_whole_leaves_nothing_behind(
@@ -239,7 +239,7 @@ def test_a_failed_run_is_taken_up_where_it_stopped_and_the_bytes_do_not_tell(
     assert [path.name.startswith(".partial-") for path in tmp_path.iterdir()] == [True]
     made: list[int] = []
     monkeypatch.setattr(
-        "n2b_ct.simulation.piglet.simulate_slice", lambda plan, k: made.append(k) or simulate_slice(plan, k)
+        "n2b_ct.phantom.piglet.simulate_slice", lambda plan, k: made.append(k) or simulate_slice(plan, k)
     )
     assert write_piglet(tmp_path / "p", **SMALL).noise_hu == piglet.noise_hu
     assert made == [4, 5, 6, 7, 8, 9]
@@ -280,7 +280,7 @@ def test_another_animal_goes_on_with_nothing_of_the_first(tmp_path: Path, monkey
 _KILLED = """
 import sys
 from pathlib import Path
-from n2b_ct.simulation.piglet import write_piglet
+from n2b_ct.phantom.piglet import write_piglet
 if __name__ == "__main__":
     write_piglet(Path(sys.argv[1]), n_slices=10, size_px=64, n_workers=2,
                  progress=lambda done, total, what: print(done, flush=True))
@@ -305,7 +305,7 @@ def test_a_killed_run_is_taken_up_and_its_workers_die_with_it(piglet: PigletSumm
 
 def test_a_disk_too_small_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("n2b_ct.simulation.piglet_folder.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("n2b_ct.phantom.piglet_folder.shutil.disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match="output: needs"):
         write_piglet(tmp_path / "p", **SMALL)
     assert list(tmp_path.iterdir()) == []

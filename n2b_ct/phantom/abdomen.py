@@ -1,6 +1,6 @@
 """Liver, stomach, spleen, kidneys, bowel, bladder and the vessels between them.
 
-Coordinates as in :mod:`n2b_ct.simulation.body`.
+Coordinates as in :mod:`n2b_ct.phantom.body`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2b_ct.simulation.body import CAVITY, FAT, MUSCLE, Body
-from n2b_ct.simulation.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
-from n2b_ct.simulation.texture import smooth_field
-from n2b_ct.simulation.thorax import AORTA, BLOOD, CAVAL_VEIN, dome_mm
-from n2b_ct.simulation.vessels import grow_tree
+from n2b_ct.phantom.body import CAVITY, FAT, MUSCLE, Body
+from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
+from n2b_ct.phantom.texture import smooth_field
+from n2b_ct.phantom.thorax import AORTA, BLOOD, CAVAL_VEIN, dome_mm
+from n2b_ct.phantom.vessels import grow_tree
 
 LIVER = Tissue(62.0, 5.0, 3.5)
 LIVER_VESSEL = Tissue(41.0, 3.0, 1.0)

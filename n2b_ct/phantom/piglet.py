@@ -26,13 +26,13 @@ from scipy.ndimage import gaussian_filter
 
 from n2b_ct.io.dicom.writing.original import original_dataset, write_original
 from n2b_ct.io.progress import Progress
-from n2b_ct.simulation.anatomy import Animal, grow_animal, slice_hu
+from n2b_ct.phantom.anatomy import Animal, grow_animal, slice_hu
+from n2b_ct.phantom.piglet_folder import Growth, require_space, resumable_folder
+from n2b_ct.phantom.piglet_journal import Journal
+from n2b_ct.phantom.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
+from n2b_ct.phantom.piglet_plan import FIELD_OF_VIEW_MM, SLICE_THICKNESS_MM, PigletPlan
+from n2b_ct.phantom.piglet_truth import TRUTH_FILE, NoiseTally, write_truth
 from n2b_ct.simulation.dose import STANDARD, kernel_blur, scan
-from n2b_ct.simulation.piglet_folder import Growth, require_space, resumable_folder
-from n2b_ct.simulation.piglet_journal import Journal
-from n2b_ct.simulation.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
-from n2b_ct.simulation.piglet_plan import FIELD_OF_VIEW_MM, SLICE_THICKNESS_MM, PigletPlan
-from n2b_ct.simulation.piglet_truth import TRUTH_FILE, NoiseTally, write_truth
 from n2b_ct.simulation.workers import Workers
 
 SERIES_ROOT = Path("DICOM/PA0/ST0")
