@@ -27,11 +27,11 @@ from n2b_ct.batch.folders import plan_found
 from n2b_ct.batch.outcomes import DenoiseOptions
 from n2b_ct.batch.places import mirrored_dirs
 from n2b_ct.cli.inventory_text import inventory_lines
-from n2b_ct.data import found
-from n2b_ct.data.indexing import manifest_for
+from n2b_ct.data import manifest_series
+from n2b_ct.data.anonymisation import find_patterns
 from n2b_ct.data.inventory import Inventory
 from n2b_ct.data.manifest import Manifest
-from n2b_ct.data.patterns import find_patterns
+from n2b_ct.data.manifest_draft import draft_manifest
 from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref
 from n2b_ct.io.dicom.reading.header import CONSTANTS, PASS_MARKS, SliceHeader
 from n2b_ct.io.dicom.reading.parts import tell_apart
@@ -95,11 +95,11 @@ def _steps(root: Path, layout: str, n_series: int) -> dict[str, Callable[[], Any
         "denoise: plan": lambda: plan_found(result, root, OUTPUT, DenoiseOptions()),
         "inspect: patterns": lambda: find_patterns(series),
         "inspect: text": lambda: inventory_lines(inventory, root, 100),
-        "index: manifest": lambda: manifest_for(series, root, "archive"),
+        "index: manifest": lambda: draft_manifest(series, root, "archive"),
     }
     if layout == "one folder":
         LAYOUTS[layout](root, 0).mkdir(exist_ok=True)
-        manifest = Manifest.model_validate(manifest_for(series, root, "archive"))
+        manifest = Manifest.model_validate(draft_manifest(series, root, "archive"))
         steps["train: series of a manifest"] = lambda: _find(manifest, root, result)
     return steps
 
@@ -137,8 +137,8 @@ def _series(headers: Sequence[SliceHeader]) -> list[SeriesRef]:
 
 
 def _find(manifest: Manifest, root: Path, result: ScanResult) -> Any:
-    with patch.object(found, "scan", lambda *_, **__: result):
-        return found.find_series(manifest, root, list(manifest.series))
+    with patch.object(manifest_series, "scan", lambda *_, **__: result):
+        return manifest_series.find_series(manifest, root, list(manifest.series))
 
 
 def _seconds(work: Callable[[], Any]) -> float:

@@ -29,7 +29,7 @@ from benchmarks.plain_loop import Patches, PlainLoop
 from benchmarks.results_files import write_results
 from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.config import Pipeline
-from n2b_ct.data.identity import DataIdentity, image_digests
+from n2b_ct.data.fingerprint import DataFingerprint, image_digests
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.filters import mean_blur
@@ -76,7 +76,7 @@ class MadeUpSlices:
             device=device,
         )
         return TrainingData(
-            batches, None, DataIdentity({"noisy": image_digests(one.numpy() for one in self.noisy)}, {})
+            batches, None, DataFingerprint({"noisy": image_digests(one.numpy() for one in self.noisy)}, {})
         )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from n2b_ct.api.inputs import loaded_pipeline, roles_of
 from n2b_ct.config import Pipeline
-from n2b_ct.data.found import require_decodable
 from n2b_ct.data.manifest import Manifest, load_manifest
+from n2b_ct.data.manifest_series import require_decodable
 from n2b_ct.data.roles import Roles
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble

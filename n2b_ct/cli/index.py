@@ -13,8 +13,8 @@ from n2b_ct.cli.options import AssumeHU, VolumeOffsetHU
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from n2b_ct.data.anonymisation import Pattern
     from n2b_ct.data.inventory import Inventory
-    from n2b_ct.data.patterns import Pattern
     from n2b_ct.io.series import SeriesRef
     from n2b_ct.io.volumes import VolumeInfo
 
@@ -38,7 +38,7 @@ def index(
     Example: n2b-ct index /data/scanner --out scanner.yaml
     """
     from n2b_ct.config.yaml_files import as_yaml
-    from n2b_ct.data.indexing import manifest_for
+    from n2b_ct.data.manifest_draft import draft_manifest
     from n2b_ct.errors import DataError, OutputError, explain
     from n2b_ct.io.atomic import write_text_atomically
 
@@ -47,7 +47,7 @@ def index(
     if out.exists() and not overwrite:
         raise OutputError(explain(f"manifest {out}", "must not be there yet", "a file", "pass --overwrite"))
     found = _inventory(folder, repair_uids=repair_uids, assume_hu=assume_hu, hu_offset=volume_offset_hu)
-    manifest = manifest_for(found.series, folder, out.stem, found.volumes, hu_offset=volume_offset_hu)
+    manifest = draft_manifest(found.series, folder, out.stem, found.volumes, hu_offset=volume_offset_hu)
     write_text_atomically(out, as_yaml(manifest))
     _print(found, folder, all_files=False)
     say(f"manifest: {out}; read it and set roles, doses and shared_patient")

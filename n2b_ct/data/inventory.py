@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from n2b_ct.data.indexing import dose_hint
-from n2b_ct.data.patterns import Pattern, find_patterns
+from n2b_ct.data.anonymisation import Pattern, find_patterns
+from n2b_ct.data.manifest_draft import dose_hint
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Refusals

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from n2b_ct.config.natural_images import NaturalImageSection
-from n2b_ct.data.identity import image_digest
+from n2b_ct.data.fingerprint import image_digest
 from n2b_ct.data.image_store import ImageStore, Shape
-from n2b_ct.data.natural_image_view import channels_first, channels_last, to_network
-from n2b_ct.data.natural_images import ImageFile, Stream, corrupted
+from n2b_ct.data.natural_images import ImageFile, Stream, channels_first, channels_last, corrupted, to_network
 from n2b_ct.data.patches import Finish
 from n2b_ct.data.slices import InMemoryDataset, Label
 from n2b_ct.errors import DataError, explain

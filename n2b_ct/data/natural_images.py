@@ -1,4 +1,4 @@
-"""Images: found in folders by their headers, and corrupted by the noise protocol.
+"""Natural images: found in folders by their headers, corrupted by the noise protocol, scaled for a network.
 
 The k-th image of a folder, after sorting and selecting, gets the noise of ``default_rng([seed, k, stream])``: a
 change of training, method or batch size does not change the noisy images. Training, a second realisation, validation
@@ -16,6 +16,7 @@ import numpy as np
 from n2b_ct.config.natural_images import ImageFolder
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.natural_images import Colour, list_natural_images, read_header, read_natural_image
+from n2b_ct.simulation.image_noise import speckle_exponential, speckle_logarithm
 from n2b_ct.simulation.noise_kinds import ImageNoise
 
 
@@ -108,3 +109,37 @@ def corrupted(
     """
     generator = np.random.default_rng([seed, index, stream])
     return noise.draw(image.shape, generator)(image).astype(np.float32)
+
+
+def to_network(pixels: np.ndarray, *, logarithm: bool, clipped: bool = False) -> np.ndarray:
+    """Turn an image into what the network sees; black stays 0 and white 1.
+
+    Args:
+        pixels: Any shape, 0 black and 1 white; noise may reach beyond.
+        logarithm: The network sees the logarithm. Below black there is no light to take it of: such pixels count
+            as black.
+        clipped: The network sees nothing below black and above white.
+
+    Returns:
+        float32 of the same shape.
+    """
+    if clipped:
+        pixels = np.clip(pixels, 0, 1)
+    if logarithm:
+        pixels = speckle_logarithm(np.maximum(pixels, 0))
+    return np.ascontiguousarray(pixels, dtype=np.float32)
+
+
+def from_network(values: np.ndarray, *, logarithm: bool) -> np.ndarray:
+    """Undo :func:`to_network`, but for what was clipped."""
+    return np.asarray(speckle_exponential(values) if logarithm else values, dtype=np.float32)
+
+
+def channels_first(pixels: np.ndarray) -> np.ndarray:
+    """Turn ``[rows, cols]`` or ``[rows, cols, channels]`` into ``[channels, rows, cols]``."""
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+
+
+def channels_last(image: np.ndarray) -> np.ndarray:
+    """Undo :func:`channels_first`; a single channel becomes ``[rows, cols]``."""
+    return image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)

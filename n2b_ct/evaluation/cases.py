@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from n2b_ct.data.found import FoundSeries
+from n2b_ct.data.manifest_series import ManifestSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.faults import Fault
@@ -76,7 +76,7 @@ def _one_each(slices: Sequence[RoleSlice]) -> list[RoleSlice]:
     return list({role.series.name: role for role in slices}.values())
 
 
-def _pixel_mm(series: FoundSeries) -> tuple[float, float] | None:
+def _pixel_mm(series: ManifestSeries) -> tuple[float, float] | None:
     if isinstance(series.source, SeriesRef):
         return series.source.pixel_spacing_mm
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from n2b_ct.data.identity import short_digest
+from n2b_ct.data.fingerprint import short_digest
 from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.experiments.results import ImageScore
 from n2b_ct.io.atomic import PARTIAL_PREFIX, write_atomically

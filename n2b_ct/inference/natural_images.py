@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2b_ct.data.natural_image_view import channels_first, channels_last, from_network, to_network
+from n2b_ct.data.natural_images import channels_first, channels_last, from_network, to_network
 from n2b_ct.errors import DataError, explain
 from n2b_ct.inference.model import NaturalImageModel
 from n2b_ct.inference.slices import device_of, reflected, removed

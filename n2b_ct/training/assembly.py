@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader
 
 from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.identity import DataIdentity
-from n2b_ct.data.patches import FromIteration, PatchBatches
+from n2b_ct.data.fingerprint import DataFingerprint
+from n2b_ct.data.patches import PatchBatches, ResumeSampler
 from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.progress import Progress
@@ -49,7 +49,7 @@ class Assembled:
     batches: PatchBatches
     average: EMAHandler | None
     clock: TrainingClock
-    data: DataIdentity
+    data: DataFingerprint
 
     @property
     def denoiser(self) -> nn.Module:
@@ -120,7 +120,7 @@ def assemble(
 
 def _loader(batches: PatchBatches, first: int, device: torch.device) -> DataLoader[Any]:
     pinned = device.type == "cuda" and batches.device.type == "cpu"
-    return DataLoader(batches, batch_size=None, sampler=FromIteration(first, len(batches)), pin_memory=pinned)
+    return DataLoader(batches, batch_size=None, sampler=ResumeSampler(first, len(batches)), pin_memory=pinned)
 
 
 def _average(method: Method, decay: float) -> EMAHandler | None:

@@ -64,7 +64,7 @@ class Checkpoint:
     Attributes:
         path: The file.
         iteration: How far training was.
-        data: Which images its weights saw, as :meth:`~n2b_ct.data.identity.DataIdentity.state_dict` says it.
+        data: Which images its weights saw, as :meth:`~n2b_ct.data.fingerprint.DataFingerprint.state_dict` says it.
     """
 
     path: Path

@@ -11,11 +11,11 @@ import torch
 
 from n2b_ct.config.methods import Method, Noise2NoiseSection
 from n2b_ct.config.sections import DataSection, Pipeline
-from n2b_ct.data.identity import DataIdentity
+from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.image_store import ImageStore
 from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, with_neighbours
+from n2b_ct.data.patch_sampler import too_small
 from n2b_ct.data.patches import PatchBatches
-from n2b_ct.data.places import too_small
 from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import InMemoryDataset, load_dataset, slice_digests
 from n2b_ct.errors import explain
@@ -143,11 +143,11 @@ class CTImages:
         validation = self._validation()
         images = _by_role({"noisy": noisy, "clean": clean, "validation": validation})
         seen_as = self._seen_as(pipeline, None if teacher is None else teacher.digest)
-        return TrainingData(batches, validation, DataIdentity(images, seen_as), levels)
+        return TrainingData(batches, validation, DataFingerprint(images, seen_as), levels)
 
     def identity(
         self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
-    ) -> DataIdentity:
+    ) -> DataFingerprint:
         """Read the slices that the method needs, and say which they are."""
         roles, needs, images = self.roles, needs_of(pipeline.method), {}
         wanted = {"noisy": roles.noisy, "clean": roles.clean if needs.clean else (), "validation": roles.validation}
@@ -156,7 +156,7 @@ class CTImages:
             images[role], images[_reference(role)] = slice_digests(
                 slices, with_reference=with_reference, progress=progress
             )
-        return DataIdentity(images, self._seen_as(pipeline, teacher_digest))
+        return DataFingerprint(images, self._seen_as(pipeline, teacher_digest))
 
     def _seen_as(self, pipeline: Pipeline, teacher_digest: str | None) -> dict[str, Any]:
         window, method, neighbours = self.section.window.window, pipeline.method, None

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.identity import DataIdentity
+from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.model import AnyModel
@@ -66,7 +66,7 @@ class TrainingData:
 
     batches: PatchBatches
     validation: InMemoryDataset | None
-    identity: DataIdentity
+    identity: DataFingerprint
     noise_levels: NoiseLevels | None = None
 
 
@@ -99,7 +99,7 @@ class TrainingImages(Protocol):
 
     def identity(
         self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
-    ) -> DataIdentity:
+    ) -> DataFingerprint:
         """Read what :meth:`load` would, and only say which images those are.
 
         Raises:

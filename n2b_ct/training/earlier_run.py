@@ -8,7 +8,7 @@ from typing import Any
 
 from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.identity import DataIdentity
+from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.errors import ConfigError, DataError, ModelError, TrainingError, explain
 from n2b_ct.inference.model import load_any_model
 from n2b_ct.io.progress import Progress
@@ -52,7 +52,7 @@ def proved_summary(
     return summary
 
 
-def require_same_data(identity: DataIdentity, seen: Mapping[str, Any], run_dir: Path) -> None:
+def require_same_data(identity: DataFingerprint, seen: Mapping[str, Any], run_dir: Path) -> None:
     """Refuse to go on with a run on other images than those that its weights saw.
 
     Args:

@@ -12,7 +12,7 @@ import torch
 
 from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.identity import DataIdentity, image_digest
+from n2b_ct.data.fingerprint import DataFingerprint, image_digest
 from n2b_ct.data.natural_image_datasets import natural_image_training_datasets, natural_image_validation_dataset
 from n2b_ct.data.natural_images import ImageFile, find_natural_images
 from n2b_ct.data.patches import PatchBatches
@@ -129,11 +129,11 @@ class NaturalImageSource:
         read = {"noisy": datasets.noisy, "clean": datasets.clean, "validation": watched}
         images = {role: dataset.digests if dataset is not None else [] for role, dataset in read.items()}
         seen_as = _seen_as(pipeline, section, None if teacher is None else teacher.digest)
-        return TrainingData(batches, watched, DataIdentity(images, seen_as), levels)
+        return TrainingData(batches, watched, DataFingerprint(images, seen_as), levels)
 
     def identity(
         self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
-    ) -> DataIdentity:
+    ) -> DataFingerprint:
         """Read the images that the method needs, and say which they are."""
         roles = ("noisy", "clean", "validation") if needs_of(pipeline.method).clean else ("noisy", "validation")
         n_all, images = sum(len(self.files.get(role, ())) for role in roles), {"clean": list[str]()}
@@ -143,7 +143,7 @@ class NaturalImageSource:
                 images[role].append(_digest(file))
                 if progress is not None:
                     progress(sum(map(len, images.values())), n_all, file.path.name)
-        return DataIdentity(images, _seen_as(pipeline, self.section, teacher_digest))
+        return DataFingerprint(images, _seen_as(pipeline, self.section, teacher_digest))
 
 
 def _seen_as(pipeline: Pipeline, section: NaturalImageSection, teacher_digest: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from n2b_ct.cli import run
-from n2b_ct.data.indexing import dose_hint
+from n2b_ct.data.manifest_draft import dose_hint
 from n2b_ct.io.dicom.read import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.simulation.calibration import Calibration

@@ -13,11 +13,11 @@ from n2b_ct.batch.folders import plan_found
 from n2b_ct.batch.outcomes import DenoiseOptions
 from n2b_ct.cli.index import _plain
 from n2b_ct.cli.inventory_text import inventory_lines
-from n2b_ct.data import found
-from n2b_ct.data.indexing import manifest_for
+from n2b_ct.data import manifest_series
+from n2b_ct.data.anonymisation import find_patterns
 from n2b_ct.data.inventory import Inventory
 from n2b_ct.data.manifest import Manifest
-from n2b_ct.data.patterns import find_patterns
+from n2b_ct.data.manifest_draft import draft_manifest
 from n2b_ct.io.dicom.duplicates import resolve_duplicates
 from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref
 from n2b_ct.io.dicom.reading.header import CONSTANTS, PASS_MARKS, SliceHeader
@@ -135,10 +135,10 @@ def index_and_find(root: Path, headers: list[SliceHeader], monkeypatch: Any) -> 
     (root / "all").mkdir(exist_ok=True)
 
     def work() -> None:
-        manifest = Manifest.model_validate(manifest_for(result.series, root, "archive"))
-        monkeypatch.setattr(found, "scan", lambda *_, **__: result)
+        manifest = Manifest.model_validate(draft_manifest(result.series, root, "archive"))
+        monkeypatch.setattr(manifest_series, "scan", lambda *_, **__: result)
         if (root / "all") == result.series[0].directory:
-            found.find_series(manifest, root, list(manifest.series))
+            manifest_series.find_series(manifest, root, list(manifest.series))
 
     return work
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from n2b_ct.data.indexing import manifest_for
 from n2b_ct.data.inventory import dose_hints, take_inventory
 from n2b_ct.data.manifest import Manifest
+from n2b_ct.data.manifest_draft import draft_manifest
 from tests.helpers import save_series
 from tests.volume_scenes import ct, labels, pet, save_words
 
@@ -92,7 +92,7 @@ def test_a_folder_s_name_is_a_hint_beside_the_full_tube_current(tmp_path):
 
 def test_an_index_proposes_volumes_of_ct_and_no_others(mixed):
     found = take_inventory(mixed)
-    values = manifest_for(found.series, mixed, "mine", found.volumes)
+    values = draft_manifest(found.series, mixed, "mine", found.volumes)
     entries = Manifest.model_validate(values).series
     assert entries["series_1"].dose == 0.25
     assert set(entries) == {"series_1", "volume_1"}
@@ -101,14 +101,14 @@ def test_an_index_proposes_volumes_of_ct_and_no_others(mixed):
 
 def test_an_index_notes_what_somebody_vouched_for(mixed):
     told = take_inventory(mixed, hu_offset=-1000)
-    values = manifest_for(told.series, mixed, "mine", told.volumes, hu_offset=-1000)
+    values = draft_manifest(told.series, mixed, "mine", told.volumes, hu_offset=-1000)
     assert values["series"]["volume_1"] == {"path": "b.mhd", "hu_offset": -1000}
     vouched = take_inventory(mixed, assume_hu=True)
-    values = manifest_for(vouched.series, mixed, "mine", vouched.volumes)
+    values = draft_manifest(vouched.series, mixed, "mine", vouched.volumes)
     assert values["series"]["volume_2"] == {"path": "b.mhd", "assume_hu": True}
 
 
 def test_an_index_of_dicom_notes_what_somebody_vouched_for(tmp_path):
     save_series(tmp_path / "a", RescaleType="US")
     found = take_inventory(tmp_path, assume_hu=True)
-    assert manifest_for(found.series, tmp_path, "mine")["series"]["series_1"] == {"path": "a", "assume_hu": True}
+    assert draft_manifest(found.series, tmp_path, "mine")["series"]["series_1"] == {"path": "a", "assume_hu": True}

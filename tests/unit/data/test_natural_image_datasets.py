@@ -11,8 +11,15 @@ from PIL import Image
 
 from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection
 from n2b_ct.data.natural_image_datasets import natural_image_training_datasets, natural_image_validation_dataset
-from n2b_ct.data.natural_image_view import channels_first, channels_last, from_network, to_network
-from n2b_ct.data.natural_images import Stream, corrupted, find_natural_images
+from n2b_ct.data.natural_images import (
+    Stream,
+    channels_first,
+    channels_last,
+    corrupted,
+    find_natural_images,
+    from_network,
+    to_network,
+)
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.errors import DataError
 from n2b_ct.filters.blur import mean_blur

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from n2b_ct.data.patches import FromIteration, PatchBatches
-from n2b_ct.data.places import body_share
+from n2b_ct.data.patch_sampler import body_share
+from n2b_ct.data.patches import PatchBatches, ResumeSampler
 from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import DataError
 
@@ -128,8 +128,8 @@ def test_a_slice_exactly_as_large_as_the_patch_will_do():
 
 def test_a_resumed_sampler_goes_on_where_training_stood():
     drawn = batches(dataset(), dataset())
-    whole = list(DataLoader(drawn, batch_size=None, sampler=FromIteration(0, 6)))
-    rest = list(DataLoader(drawn, batch_size=None, sampler=FromIteration(4, 6)))
-    assert len(FromIteration(4, 6)) == len(rest) == 2
+    whole = list(DataLoader(drawn, batch_size=None, sampler=ResumeSampler(0, 6)))
+    rest = list(DataLoader(drawn, batch_size=None, sampler=ResumeSampler(4, 6)))
+    assert len(ResumeSampler(4, 6)) == len(rest) == 2
     assert all(same(one, other) for one, other in zip(whole[4:], rest, strict=True))
-    assert len(FromIteration(6, 6)) == 0
+    assert len(ResumeSampler(6, 6)) == 0

@@ -22,7 +22,7 @@ _DOSE_WORDS = (
 _N_DIGEST_MIN = 2
 
 
-def manifest_for(
+def draft_manifest(
     series: Sequence[SeriesRef],
     root: Path,
     name: str,

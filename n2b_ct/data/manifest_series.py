@@ -1,4 +1,4 @@
-"""Find a manifest's series on disk."""
+"""The series of a manifest, found on disk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.config.patterns import checked_pattern, is_found
-from n2b_ct.data.indexing import selectors
 from n2b_ct.data.manifest import Manifest, SeriesEntry
+from n2b_ct.data.manifest_draft import selectors
 from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.dicom.read import decodable, read_series
 from n2b_ct.io.dicom.reading.header import study_key
@@ -26,7 +26,7 @@ Scans = dict[tuple[str, bool, bool], "_Scanned"]
 
 
 @dataclass(frozen=True, slots=True)
-class FoundSeries:
+class ManifestSeries:
     """A manifest's series, found: its slices are sorted as the manifest says.
 
     Attributes:
@@ -88,7 +88,7 @@ class FoundSeries:
 
 
 class _Scanned:
-    """A scan of one folder, whose series are looked up by what ``index`` writes of them, not one by one."""
+    """A scan of one folder; its series are looked up by what ``index`` writes, with no pattern compiled."""
 
     def __init__(self, result: ScanResult) -> None:
         self.result = result
@@ -97,15 +97,15 @@ class _Scanned:
         for one, where in zip(result.series, selectors(result.series), strict=True):
             self._by_selector[frozenset(where.items())].append(one)
 
-    def offered(self, entry: SeriesEntry) -> Sequence[SeriesRef]:
-        """The series that an entry may mean."""
+    def matching(self, entry: SeriesEntry) -> Sequence[SeriesRef]:
+        """Return the series whose selector an entry holds word for word, else those that its patterns find."""
         own = self._by_selector.get(frozenset(entry.where.items())) if entry.where else None
-        return own or self.result.series
+        return own or [one for one in self.result.series if _matches(one, entry)]
 
 
 def find_series(
     manifest: Manifest, root: Path, names: Sequence[str], *, skip_bad_slices: bool = False
-) -> dict[str, FoundSeries]:
+) -> dict[str, ManifestSeries]:
     """Find the named series below ``root``; every folder is scanned once.
 
     Args:
@@ -121,7 +121,7 @@ def find_series(
     if not root.is_dir():
         raise DataError(explain(f"data root {root}", "must be a folder", "nothing there", "pass --data-root DIR"))
     scans: Scans = {}
-    found: dict[str, FoundSeries] = {}
+    found: dict[str, ManifestSeries] = {}
     problems: list[str] = []
     for name in names:
         try:
@@ -133,7 +133,7 @@ def find_series(
     return found
 
 
-def require_decodable(series: Iterable[FoundSeries]) -> None:
+def require_decodable(series: Iterable[ManifestSeries]) -> None:
     """Decode the compressed slices of series once, for who would otherwise find out in the middle of its work.
 
     Raises:
@@ -157,7 +157,7 @@ def _not_whole(name: str, series: SeriesRef, error: SeriesError) -> str:
     return explain(f"series {name} in {series.directory}", requirement, got, remedy)
 
 
-def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_bad_slices: bool) -> FoundSeries:
+def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_bad_slices: bool) -> ManifestSeries:
     entry = manifest.series[name]
     path = root / entry.path
     if not path.exists():
@@ -169,7 +169,7 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_b
     key = (entry.path, entry.repair_uids, entry.assume_hu)
     if key not in scans:
         scans[key] = _Scanned(scan(path, repair_uids=entry.repair_uids, assume_hu=entry.assume_hu))
-    candidates = [series for series in scans[key].offered(entry) if _matches(series, entry)]
+    candidates = scans[key].matching(entry)
     if len(candidates) != 1:
         wanted = ", ".join(f"{keyword}~{pattern}" for keyword, pattern in entry.where.items()) or "one CT series"
         raise DataError(
@@ -230,10 +230,10 @@ def _sorted_as(series: SeriesRef, order: str) -> tuple[SeriesRef, list[InstanceR
 
 def _found_dicom(
     name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[InstanceRef]], refused: tuple[FileRecord, ...]
-) -> FoundSeries:
+) -> ManifestSeries:
     series, instances = found
     ordered = replace(series, instances=tuple(instances))
-    return FoundSeries(
+    return ManifestSeries(
         name,
         entry.dose,
         ordered,
@@ -245,8 +245,8 @@ def _found_dicom(
     )
 
 
-def _found_volume(name: str, entry: SeriesEntry, path: Path) -> FoundSeries:
+def _found_volume(name: str, entry: SeriesEntry, path: Path) -> ManifestSeries:
     n_slices, rows, cols = examine_volume(path, hu_offset=entry.hu_offset, assume_hu=entry.assume_hu).shape
     positions = tuple(float(index) for index in range(n_slices))
     vouched = (entry.hu_offset, entry.assume_hu)
-    return FoundSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *vouched)
+    return ManifestSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *vouched)

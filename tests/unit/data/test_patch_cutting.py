@@ -7,8 +7,8 @@ import pytest
 import torch
 from monai.transforms import Flip, Rotate90, SpatialCrop
 
-from n2b_ct.data.cutting import BatchCutter, Patch, cut
 from n2b_ct.data.image_store import ImageStore
+from n2b_ct.data.patches import BatchCutter, Patch, cut
 
 PATCH_PX = 8
 CPU = torch.device("cpu")

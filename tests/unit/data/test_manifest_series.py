@@ -11,8 +11,8 @@ import pytest
 import SimpleITK
 from pydicom.uid import JPEGLSLossless
 
-from n2b_ct.data.found import find_series, require_decodable
 from n2b_ct.data.manifest import Manifest
+from n2b_ct.data.manifest_series import find_series, require_decodable
 from n2b_ct.errors import DataError
 from tests.encodings import encoded_dataset
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp

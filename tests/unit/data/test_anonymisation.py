@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from n2b_ct.data.patterns import find_patterns
+from n2b_ct.data.anonymisation import find_patterns
 from n2b_ct.io.dicom.reasons import PATTERNS
 from n2b_ct.io.dicom.scan import scan
 from tests.helpers import make_ct_dataset, save, water_ramp

@@ -20,7 +20,7 @@ _N_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class DataIdentity:
+class DataFingerprint:
     """The images of a training, and what decides how its network sees them.
 
     Attributes:

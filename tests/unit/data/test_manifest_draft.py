@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from n2b_ct.config.yaml_files import as_yaml
-from n2b_ct.data.found import FoundSeries, find_series
-from n2b_ct.data.indexing import dose_hint, manifest_for
 from n2b_ct.data.manifest import Manifest, load_manifest
+from n2b_ct.data.manifest_draft import dose_hint, draft_manifest
+from n2b_ct.data.manifest_series import ManifestSeries, find_series
 from n2b_ct.errors import DataError
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.series import SeriesRef
@@ -51,7 +51,7 @@ def test_an_index_reads_back_and_finds_every_series_again(tmp_path):
     save_series(tmp_path / "two", prefix="b", SeriesDescription="half", **uid(3))
     save_series(tmp_path / "two" / "below", **uid(4))
     found = scan(tmp_path).series
-    manifest = Manifest.model_validate(manifest_for(found, tmp_path, "mine"))
+    manifest = Manifest.model_validate(draft_manifest(found, tmp_path, "mine"))
     again = find_series(manifest, tmp_path, list(manifest.series))
     assert [one.source.series_instance_uid for one in again.values()] == [one.series_instance_uid for one in found]
     assert sorted(one.dose or 0 for one in again.values()) == [0, 0.25, 0.5, 1.0]
@@ -66,10 +66,10 @@ def slices(folder: Path, name: str, first_mm: float = 0.0, **changes: object) ->
         save(make_ct_dataset(**{"stored": stored, **place, **changes}), folder / f"{name}{k}")
 
 
-def read_back(root: Path) -> tuple[list[SeriesRef], dict[str, FoundSeries], Manifest]:
+def read_back(root: Path) -> tuple[list[SeriesRef], dict[str, ManifestSeries], Manifest]:
     """What a scan finds, and what a manifest that was written and read again finds."""
     found = scan(root).series
-    (root / "mine.yaml").write_text(as_yaml(manifest_for(found, root, "mine")))
+    (root / "mine.yaml").write_text(as_yaml(draft_manifest(found, root, "mine")))
     manifest = load_manifest(root / "mine.yaml")
     return list(found), find_series(manifest, root, list(manifest.series)), manifest
 
@@ -129,21 +129,21 @@ def test_a_series_in_several_folders_is_indexed_whole(tmp_path):
 def test_lower_doses_are_proposed_as_noisy_and_the_others_as_clean(tmp_path):
     save_series(tmp_path / "a", SeriesDescription="25 %", **uid(1))
     save_series(tmp_path / "b", SeriesDescription="unknown", **uid(2))
-    values = manifest_for(scan(tmp_path).series, tmp_path, "mine")
+    values = draft_manifest(scan(tmp_path).series, tmp_path, "mine")
     assert values["splits"]["default"]["noisy"] == ["series_1"]
     assert values["splits"]["default"]["clean"] == ["series_2"]
 
 
 def test_a_folders_name_tells_the_dose_where_the_description_does_not(tmp_path):
     save_series(tmp_path / "QD", SeriesDescription="Thorax", **uid(1))
-    assert manifest_for(scan(tmp_path).series, tmp_path, "mine")["series"]["series_1"]["dose"] == 0.25
+    assert draft_manifest(scan(tmp_path).series, tmp_path, "mine")["series"]["series_1"]["dose"] == 0.25
 
 
 def test_a_manifest_names_no_patient(tmp_path):
     save_series(tmp_path / "a")
-    assert "patient-7" not in str(manifest_for(scan(tmp_path).series, tmp_path, "mine"))
+    assert "patient-7" not in str(draft_manifest(scan(tmp_path).series, tmp_path, "mine"))
 
 
 def test_an_empty_folder_is_said():
     with pytest.raises(DataError, match="must hold at least one CT series, got 0; see n2b-ct inspect"):
-        manifest_for([], Path("empty"), "mine")
+        draft_manifest([], Path("empty"), "mine")

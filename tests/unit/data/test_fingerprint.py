@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from n2b_ct.data.identity import DataIdentity, image_digest
+from n2b_ct.data.fingerprint import DataFingerprint, image_digest
 
-BEFORE = DataIdentity({"noisy": ["a", "b", "c"], "clean": ["d"]}, {"window": [-160.0, 240.0], "labels": None})
+BEFORE = DataFingerprint({"noisy": ["a", "b", "c"], "clean": ["d"]}, {"window": [-160.0, 240.0], "labels": None})
 
 
 def test_a_digest_follows_values_and_size_and_not_how_they_lie_in_memory():
@@ -33,13 +33,13 @@ def test_a_digest_follows_values_and_size_and_not_how_they_lie_in_memory():
     ],
 )  # fmt: skip
 def test_every_change_gives_another_digest_and_is_named(images, seen_as, said):
-    now = DataIdentity(images, {**BEFORE.seen_as, **seen_as})
+    now = DataFingerprint(images, {**BEFORE.seen_as, **seen_as})
     assert now.digest != BEFORE.digest
     assert now.changes_since(BEFORE.state_dict()) == said
 
 
 def test_the_same_images_are_the_same_whether_listed_or_known_by_digest_alone():
-    again = DataIdentity({"clean": ("d",), "noisy": ("a", "b", "c")}, {"labels": None, "window": [-160.0, 240.0]})
+    again = DataFingerprint({"clean": ("d",), "noisy": ("a", "b", "c")}, {"labels": None, "window": [-160.0, 240.0]})
     assert again.digest == BEFORE.digest
     assert again.changes_since(BEFORE.state_dict()) == again.changes_since({"digest": BEFORE.digest}) == ""
 
@@ -50,6 +50,6 @@ def test_a_digest_alone_tells_that_something_changed_and_nothing_at_all_is_no_pr
 
 
 def test_many_changed_images_are_counted_and_the_first_are_named():
-    now = DataIdentity({"noisy": ["x"] * 8}, {})
-    earlier = DataIdentity({"noisy": list("abcdefgh")}, {})
+    now = DataFingerprint({"noisy": ["x"] * 8}, {})
+    earlier = DataFingerprint({"noisy": list("abcdefgh")}, {})
     assert now.changes_since(earlier.state_dict()) == "8 of 8 noisy images changed (number 1, 2, 3, 4, 5 …)"
