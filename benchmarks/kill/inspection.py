@@ -10,8 +10,7 @@ from pathlib import Path
 import nibabel
 import pydicom
 
-from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX
-from n2b_ct.io.hidden_names import RECORDS_DIR
+from n2b_ct.io.atomic import PARTIAL_PREFIX, RECORDS_DIR, REPLACED_PREFIX
 
 Tree = Mapping[str, str]
 """Digest by path, relative to the top."""

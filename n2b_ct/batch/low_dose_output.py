@@ -18,8 +18,7 @@ from n2b_ct.batch.presence import Presence, series_presence, together
 from n2b_ct.batch.work import Spread
 from n2b_ct.errors import DataError
 from n2b_ct.hu import AIR_HU
-from n2b_ct.io.atomic import remove_partials, write_atomically
-from n2b_ct.io.atomic_folder import unwritable
+from n2b_ct.io.atomic import remove_partials, unwritable, write_atomically
 from n2b_ct.io.dicom.uids import stable_uid
 from n2b_ct.io.dicom.writing.derivation import DOSE_SIMULATION, Derivation
 from n2b_ct.io.json_files import read_json

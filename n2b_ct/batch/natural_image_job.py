@@ -13,9 +13,9 @@ from n2b_ct.batch.work import Spread, Work, failure
 from n2b_ct.errors import DataError, N2BError, explain
 from n2b_ct.inference.model import NaturalImageModel
 from n2b_ct.inference.natural_images import denoise_natural_image, require_colour
-from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.natural_images import NaturalImage, read_natural_image, write_natural_image
-from n2b_ct.io.output_records import MadeOf, combined_digest, write_recorded
+from n2b_ct.io.output_records import Provenance, combined_digest, write_with_record
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 
 RESIDUAL_GREY = 0.5
@@ -58,7 +58,7 @@ class NaturalImageJob:
     def _input_digest(self) -> str:
         return combined_digest([self._path])
 
-    def _made_of(self, is_residual: bool) -> MadeOf:
+    def _made_of(self, is_residual: bool) -> Provenance:
         per_channel = self._work.options.per_channel
         return self._work.made_of(self._input_digest, residual=is_residual, per_channel=per_channel)
 
@@ -82,4 +82,4 @@ class NaturalImageJob:
         residual = image.pixels - denoised + np.float32(RESIDUAL_GREY)
         for place, is_residual in outputs:
             write = partial(write_natural_image, pixels=residual if is_residual else denoised, like=image)
-            write_recorded(place, self._made_of(is_residual), write, overwrite=may_replace)
+            write_with_record(place, self._made_of(is_residual), write, overwrite=may_replace)

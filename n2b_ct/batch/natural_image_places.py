@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.batch.places import mirrored_file
-from n2b_ct.io.hidden_names import is_ours
+from n2b_ct.io.atomic import is_own_hidden_name
 from n2b_ct.io.natural_images import in_natural_order, is_natural_image, written_name
 from n2b_ct.io.series import FileRecord
 
@@ -19,7 +19,7 @@ def natural_image_records(source: Path) -> list[FileRecord]:
         return [_record(source)]
     found: list[Path] = []
     for folder, folders, names in os.walk(source):
-        folders[:] = [name for name in folders if not is_ours(name)]
+        folders[:] = [name for name in folders if not is_own_hidden_name(name)]
         found += [Path(folder, name) for name in names]
     return [_record(path) for path in in_natural_order(found)]
 

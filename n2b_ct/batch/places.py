@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
+from n2b_ct.io.atomic import RECORDS_DIR, is_system_file
 from n2b_ct.io.dicom.reading.parts import identity
-from n2b_ct.io.hidden_names import RECORDS_DIR, is_of_system
 from n2b_ct.io.natural_images.names import FORMS
 from n2b_ct.io.series import SeriesRef, all_above
 from n2b_ct.io.volumes import ENDINGS
@@ -101,7 +101,7 @@ def _is_as_good_as_empty(folder: Path) -> bool:
     """Whether nobody would miss it: no file but what systems leave, and records of outputs that are gone."""
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != RECORDS_DIR]
-        if not all(map(is_of_system, names)) or any(Path(parent, name).is_symlink() for name in folders):
+        if not all(map(is_system_file, names)) or any(Path(parent, name).is_symlink() for name in folders):
             return False
     return True
 

@@ -18,7 +18,14 @@ from n2b_ct.io.dicom.contents import FoundFile, folder_contents
 from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.write import derived_uids, slice_names
 from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext
-from n2b_ct.io.output_records import Entry, MadeOf, ending, file_digests, keep_only, read_entries
+from n2b_ct.io.output_records import (
+    OutputRecord,
+    Provenance,
+    file_digests,
+    file_suffix,
+    read_records,
+    write_final_record,
+)
 from n2b_ct.io.series import FileRecord, SeriesRef
 
 State = Literal["absent", "present", "outdated", "foreign"]
@@ -109,7 +116,7 @@ def unreadable_rest(found: Presence, series: SeriesRef) -> list[FileRecord]:
     return records
 
 
-def recorded_presence(paths: Sequence[Path], made_of: MadeOf) -> Presence:
+def recorded_presence(paths: Sequence[Path], made_of: Provenance) -> Presence:
     """Compare an output that cannot carry a UID with its record.
 
     Args:
@@ -117,7 +124,7 @@ def recorded_presence(paths: Sequence[Path], made_of: MadeOf) -> Presence:
         made_of: What decides the bytes of the output that is wanted.
     """
     place = paths[0]
-    files, entries = file_digests(place, paths), read_entries(place)
+    files, entries = file_digests(place, paths), read_records(place)
     if not files:
         return Presence(place, "absent")
     foreign = [path for path in paths if not _is_recorded(place, path, files, entries)]
@@ -125,7 +132,7 @@ def recorded_presence(paths: Sequence[Path], made_of: MadeOf) -> Presence:
         return Presence(place, "foreign", _first_of([path.relative_to(place.parent) for path in foreign]))
     whole = [one for one in entries if one.files == files]
     if any(one.made_of == made_of for one in whole):
-        keep_only(place, Entry(made_of, files))
+        write_final_record(place, OutputRecord(made_of, files))
         return Presence(place, "present")
     if not whole:
         return Presence(place, "outdated", "not all of its files were there")
@@ -140,9 +147,9 @@ def _is_own(file: FoundFile, series: SeriesRef, creator_uid: str, own_uids: Set[
     return file.creator_uid == creator_uid and of_patient and of_series
 
 
-def _is_recorded(place: Path, path: Path, files: Mapping[str, str], entries: Sequence[Entry]) -> bool:
+def _is_recorded(place: Path, path: Path, files: Mapping[str, str], entries: Sequence[OutputRecord]) -> bool:
     """Whether a file is absent, or as some run wrote it."""
-    own = ending(place, path.name)
+    own = file_suffix(place, path.name)
     return own not in files or any(one.files.get(own) == files[own] for one in entries)
 
 

@@ -20,12 +20,12 @@ from n2b_ct.batch.work import Spread, Work, failure, finished, present
 from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
+from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.dicom.read import read_slices
 from n2b_ct.io.dicom.write import DerivedSeriesWriter, WriteStats
-from n2b_ct.io.free_space import require_free_space
+from n2b_ct.io.prefetch import prefetch, write_behind
 from n2b_ct.io.refusals import require_whole
 from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef
-from n2b_ct.io.stages import ahead, behind
 
 _N_SLICES_BETWEEN = 2
 """Slices that wait between two stages: enough to even out their pace, and 3 MB each at 512x512."""
@@ -112,8 +112,8 @@ class SeriesJob:
         with ExitStack() as stack:
             for writer in writers:
                 stack.enter_context(writer)
-            found = stack.enter_context(ahead(read_slices(self._series.instances), _N_SLICES_BETWEEN))
-            written = behind(map(self._with_noise, found), partial(self._put, writers), _N_SLICES_BETWEEN)
+            found = stack.enter_context(prefetch(read_slices(self._series.instances), _N_SLICES_BETWEEN))
+            written = write_behind(map(self._with_noise, found), partial(self._put, writers), _N_SLICES_BETWEEN)
             for instance, one in zip(self._series.instances, stack.enter_context(written), strict=True):
                 self._note(instance, one)
             if not self._n_written:

@@ -11,7 +11,7 @@ from n2b_ct.batch.places import is_present
 from n2b_ct.batch.presence import Presence
 from n2b_ct.config.patterns import checked_pattern, is_found
 from n2b_ct.errors import DataError, OutputError, explain
-from n2b_ct.io.atomic_folder import recover
+from n2b_ct.io.atomic import recover
 from n2b_ct.io.series import FileRecord, SeriesRef
 
 

@@ -14,8 +14,8 @@ from n2b_ct.batch.work import Spread, Work, clipping_problems, failure
 from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
-from n2b_ct.io.free_space import require_free_space
-from n2b_ct.io.output_records import MadeOf, combined_digest, write_recorded
+from n2b_ct.io.atomic import require_free_space
+from n2b_ct.io.output_records import Provenance, combined_digest, write_with_record
 from n2b_ct.io.series import CTSeries
 from n2b_ct.io.volumes import data_paths, describe_volume, examine_volume, read_volume, write_volume_like, written_paths
 
@@ -76,7 +76,7 @@ class VolumeJob:
     def _input_digest(self) -> str:
         return combined_digest((self._path, *data_paths(self._path)))
 
-    def _made_of(self, is_residual: bool) -> MadeOf:
+    def _made_of(self, is_residual: bool) -> Provenance:
         return self._work.made_of(self._input_digest, residual=is_residual, volume_offset_hu=self._offset_hu)
 
     def _denoised(self, may_replace: bool) -> Outcome:
@@ -88,7 +88,7 @@ class VolumeJob:
         require_free_space(self._target, (1 + len(residual_places)) * n_bytes)
         noise = self._noise_hu(volume)
         self._target.parent.mkdir(parents=True, exist_ok=True)
-        put = partial(write_recorded, overwrite=may_replace)
+        put = partial(write_with_record, overwrite=may_replace)
         strength = np.float32(self._work.strength)
         n_clipped = put(denoised_place, self._made_of(False), self._writing(volume - strength * noise))
         for place in residual_places:

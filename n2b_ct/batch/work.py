@@ -17,7 +17,7 @@ from n2b_ct.batch.presence import Presence
 from n2b_ct.errors import SeriesError
 from n2b_ct.inference.model import AnyModel
 from n2b_ct.io.dicom.writing.derive import Derivation
-from n2b_ct.io.output_records import MadeOf
+from n2b_ct.io.output_records import Provenance
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import with_gaps
 from n2b_ct.io.series import SeriesRef
@@ -63,7 +63,7 @@ class Work(Generic[ModelT]):
         """Whether what is there may go: only what was found to be an older output, or anything where that was asked."""
         return self.options.if_present == "replace" or found.state == "outdated"
 
-    def made_of(self, input_digest: str, *, residual: bool = False, **options: float | bool) -> MadeOf:
+    def made_of(self, input_digest: str, *, residual: bool = False, **options: float | bool) -> Provenance:
         """Name all that decides the bytes of an output that cannot carry a UID."""
         return {
             "n2b_ct": n2b_ct.__version__,

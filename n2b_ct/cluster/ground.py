@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from n2b_ct.io.atomic import new_partial, remove_partials
-from n2b_ct.io.atomic_folder import unwritable
+from n2b_ct.io.atomic import new_partial, remove_partials, unwritable
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from n2b_ct.cluster.placing import preferred_workers
 from n2b_ct.cluster.worker import carry_out, require_fit
 from n2b_ct.errors import ClusterError, N2BError, OutputError, explain
 from n2b_ct.inference.model import Model
-from n2b_ct.io.atomic_folder import recover
+from n2b_ct.io.atomic import recover
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_place, sync
-from n2b_ct.io.hidden_names import is_of_system
+from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_sibling, is_system_file, sync
 
 _GO_ON = "make room or choose another place; the same call again goes on where this one stopped"
 
@@ -53,7 +52,7 @@ def resumable_folder(target_dir: Path, mark: str, made_of: str, *, overwrite: bo
     """
     _require_free(target_dir, mark, overwrite)
     target_dir = target_dir.absolute()
-    partial_dir = hidden_place(target_dir, PARTIAL_PREFIX)
+    partial_dir = hidden_sibling(target_dir, PARTIAL_PREFIX)
     try:
         partial_dir.mkdir(parents=True, exist_ok=True)
         with _alone(partial_dir, target_dir):
@@ -87,7 +86,7 @@ def _require_free(target_dir: Path, mark: str, overwrite: bool) -> None:
     if not target_dir.exists():
         return
     is_folder = target_dir.is_dir() and not target_dir.is_symlink()
-    found = sorted(one.name for one in target_dir.iterdir() if not is_of_system(one.name)) if is_folder else []
+    found = sorted(one.name for one in target_dir.iterdir() if not is_system_file(one.name)) if is_folder else []
     if is_folder and not found:
         return
     if not (is_folder and (target_dir / mark).is_file()):

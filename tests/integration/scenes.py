@@ -12,7 +12,7 @@ import yaml
 from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import save_model
-from n2b_ct.io.hidden_names import RECORDS_DIR
+from n2b_ct.io.atomic import RECORDS_DIR
 from n2b_ct.networks.denoiser import build_denoiser
 from tests.helpers import make_ct_dataset, save
 

@@ -14,8 +14,8 @@ import SimpleITK
 from n2b_ct.batch.places import residual_place
 from n2b_ct.cli import run
 from n2b_ct.io import output_records
-from n2b_ct.io.hidden_names import RECORDS_DIR
-from n2b_ct.io.output_records import read_entries
+from n2b_ct.io.atomic import RECORDS_DIR
+from n2b_ct.io.output_records import read_records
 from tests.integration.natural_image_scenes import natural_image_model, random_words, write_words
 from tests.integration.scenes import biased_model, tree_of
 
@@ -161,7 +161,7 @@ def names_of(record: Path) -> list[str]:
     """Which outputs a record is of, by the digests of their bytes."""
     digests = [one["files"].get(".nii") for one in json.loads(record.read_text())["entries"]]
     found = {path.name: output_records.content_digest(path) for path in Path("out").glob("*.nii")}
-    hidden = {name: output_records.hidden_place(Path("out") / name, "").name for name in found}
+    hidden = {name: output_records.hidden_sibling(Path("out") / name, "").name for name in found}
     return [name for name in found if found[name] in digests and record.stem == hidden[name]]
 
 
@@ -288,8 +288,8 @@ def test_entries_with_paths_in_them_are_not_believed(tmp_path):
     place = tmp_path / "v.nii"
     place.write_bytes(b"x")
     write: Callable[[Path], object] = lambda path: path.write_bytes(b"y")  # noqa: E731
-    output_records.write_recorded(place, {"input": "1"}, write, overwrite=True)
-    assert [one.made_of for one in read_entries(place)] == [{"input": "1"}]
+    output_records.write_with_record(place, {"input": "1"}, write, overwrite=True)
+    assert [one.made_of for one in read_records(place)] == [{"input": "1"}]
     (record,) = (tmp_path / RECORDS_DIR).iterdir()
     record.write_text(record.read_text().replace('".nii"', '"/../../x"'))
-    assert read_entries(place) == []
+    assert read_records(place) == []

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.errors import SeriesError
+from n2b_ct.io.atomic import is_system_file
 from n2b_ct.io.dicom.reading.checks import Check, require_pixel_description, require_pixels, require_whole_header
 from n2b_ct.io.dicom.reading.header import patient_key
 from n2b_ct.io.dicom.reading.listing import Listing, list_files
 from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
 from n2b_ct.io.dicom.values import lenient_integer, lenient_text, quiet_pydicom
 from n2b_ct.io.dicom.writing.provenance import SourceImage
-from n2b_ct.io.hidden_names import is_of_system
 from n2b_ct.io.sandbox.frames import Answer
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 
@@ -59,7 +59,7 @@ def folder_contents(folder: Path, *, with_folders: bool = True) -> list[FoundFil
     if not folder.is_dir():
         return [FoundFile(Path(folder.name))] if folder.exists() or folder.is_symlink() else []
     listed = list_files(folder) if with_folders else Listing([one for one in folder.iterdir() if one.is_file()], [], [])
-    paths = [path for path in listed.paths if not is_of_system(path.name)]
+    paths = [path for path in listed.paths if not is_system_file(path.name)]
     answers = shared_sandbox().ask_each(IDENTIFY, ({"path": str(path)} for path in paths), n_together=_N_FILES_TOGETHER)
     found = [_found(path.relative_to(folder), answer) for path, answer in zip(paths, answers, strict=True)]
     others = [FoundFile(record.path.relative_to(folder)) for record in listed.records]

@@ -13,14 +13,12 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from n2b_ct.errors import OutputError, SeriesError, explain
-from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.atomic_folder import FolderInTheMaking, unwritable, write_into_hidden_folder
+from n2b_ct.io.atomic import AtomicFolder, require_free_space, unwritable, write_atomically, write_unsynced
 from n2b_ct.io.dicom.reading.checks import CT_IMAGE_STORAGE
 from n2b_ct.io.dicom.values import quiet_pydicom
 from n2b_ct.io.dicom.writing.compress import require_encoder
 from n2b_ct.io.dicom.writing.derive import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.dicom.writing.provenance import SourceImage
-from n2b_ct.io.free_space import require_free_space
 from n2b_ct.io.series import CTSlice, InstanceRef, SeriesRef
 
 _N_HEADER_BYTES = 8 * 1024
@@ -72,7 +70,7 @@ class DerivedSeriesWriter:
         self._derivation = derivation
         self._context = SeriesContext.of(source, derivation)
         self._names = slice_names(source)
-        self._folder = FolderInTheMaking(Path(target_dir), overwrite)
+        self._folder = AtomicFolder(Path(target_dir), overwrite)
         self.written: dict[Path, str] = {}
         self.n_bytes_expected = _n_bytes_expected(source, derivation)
         _require_apart(source, Path(target_dir))
@@ -108,7 +106,7 @@ class DerivedSeriesWriter:
         derived = derive_slice(ct_slice, hu, self._derivation, self._context, neighbours)
         path = self._folder.partial / name
         _make_folder(path.parent)
-        write_into_hidden_folder(path, encoded(derived.dataset, path.name))
+        write_unsynced(path, encoded(derived.dataset, path.name))
         self.written[name] = str(derived.dataset.SOPInstanceUID)
         return WriteStats(derived.n_clipped, derived.dropped_creators)
 
@@ -134,7 +132,7 @@ class DerivedSeriesWriter:
         if n_gone:
             got, remedy = f"{n_gone} files gone", "let one run at a time write there"
             raise OutputError(explain(str(self._folder.target), "must not change while it is made", got, remedy))
-        self._folder.finish()
+        self._folder.commit()
 
 
 def write_dataset_atomically(dataset: Dataset, path: Path) -> None:

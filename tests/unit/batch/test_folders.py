@@ -14,7 +14,7 @@ from n2b_ct.batch import series_job
 from n2b_ct.batch.folders import DenoiseOptions, TreeResult, denoise_tree
 from n2b_ct.errors import DataError, OutputError, SeriesError
 from n2b_ct.inference.model import Model, load_model
-from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_place, new_partial
+from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_sibling, new_partial
 from n2b_ct.io.dicom.read import read_slice
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.options import WriteOptions
@@ -365,7 +365,7 @@ def test_what_a_kill_between_two_renames_moved_away_is_back(tree, model, policy)
     denoise(tree, model, created=WHEN - timedelta(days=1))
     marked = out / "b" / "slice001.dcm"
     old = marked.read_bytes()
-    (out / "b").rename(hidden_place(out / "b", REPLACED_PREFIX))
+    (out / "b").rename(hidden_sibling(out / "b", REPLACED_PREFIX))
     new_partial(out / "b").mkdir()
     if policy == "refuse":
         with pytest.raises(OutputError, match="must not be there yet"):

@@ -27,7 +27,9 @@ WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert not [one.name for one in threading.enumerate() if one.name.startswith(("n2b-ct-ahead", "n2b-ct-behind"))]
+    assert not [
+        one.name for one in threading.enumerate() if one.name.startswith(("n2b-ct-prefetch", "n2b-ct-write-behind"))
+    ]
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from n2b_ct.errors import OutputError
+from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from n2b_ct.io.dicom.writing.options import WriteOptions
-from n2b_ct.io.free_space import require_free_space
 from tests.conftest import REPOSITORY
 from tests.helpers import make_derivation, save_series, water_ramp
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.io.hidden_names import is_ours
+from n2b_ct.io.atomic import is_own_hidden_name
 from n2b_ct.io.series import FileRecord
 
 
@@ -48,7 +48,7 @@ def list_files(root: Path) -> Listing:
         records.append(FileRecord(Path(error.filename), "error", "unreadable", "the folder cannot be listed"))
 
     for folder, folders, names in os.walk(root, followlinks=False, onerror=note):
-        folders[:] = [name for name in folders if not is_ours(name)]
+        folders[:] = [name for name in folders if not is_own_hidden_name(name)]
         records += [_linked_folder(Path(folder, name)) for name in folders if Path(folder, name).is_symlink()]
         found += [Path(folder, name) for name in names]
         empty_folders += [Path(folder)] if not folders and not names else []

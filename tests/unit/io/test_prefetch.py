@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from n2b_ct.io.stages import ahead, behind
+from n2b_ct.io.prefetch import prefetch, write_behind
 
 PATIENCE_S = 20.0
 
@@ -43,21 +43,21 @@ class Source:
 
 def test_items_come_in_their_order_from_another_thread():
     source = Source(50)
-    with ahead(source, 3) as items:
+    with prefetch(source, 3) as items:
         assert list(items) == list(range(50))
     assert source.threads.isdisjoint({threading.current_thread()})
     assert len(source.threads) == 1
 
 
 def test_results_come_in_the_order_of_the_items():
-    with behind(range(50), lambda number: (number, threading.current_thread()), 3) as results:
+    with write_behind(range(50), lambda number: (number, threading.current_thread()), 3) as results:
         found = list(results)
     assert [number for number, _ in found] == list(range(50))
     assert {thread for _, thread in found}.isdisjoint({threading.current_thread()})
 
 
 def test_nothing_comes_of_nothing():
-    with ahead([], 2) as items, behind(items, str, 2) as results:
+    with prefetch([], 2) as items, write_behind(items, str, 2) as results:
         assert list(results) == []
 
 
@@ -69,7 +69,7 @@ def test_an_item_is_made_while_the_one_before_is_in_hand():
         second_is_made.set()
         yield 2
 
-    with ahead(source(), 1) as items:
+    with prefetch(source(), 1) as items:
         assert next(items) == 1
         assert second_is_made.wait(PATIENCE_S)
 
@@ -87,14 +87,14 @@ def test_an_item_is_worked_on_while_the_next_one_is_made():
         first_is_begun.set()
         return second_is_made.wait(PATIENCE_S) and number > 0
 
-    with behind(source(), work, 2) as results:
+    with write_behind(source(), work, 2) as results:
         assert list(results) == [True, True]
 
 
 @pytest.mark.parametrize("n_ahead", [1, 4])
 def test_no_more_is_made_ahead_than_was_allowed(n_ahead):
     source = Source(100)
-    with ahead(source, n_ahead) as items:
+    with prefetch(source, n_ahead) as items:
         for n_given, _ in enumerate(items, start=1):
             assert len(source.taken) <= n_given + n_ahead
 
@@ -107,12 +107,12 @@ def test_no_more_waits_for_the_work_than_was_allowed(n_behind):
         assert len(source.taken) <= number + n_behind + 1
         done.append(number)
 
-    with behind(source, work, n_behind) as results:
+    with write_behind(source, work, n_behind) as results:
         assert len(list(results)) == len(done) == 100
 
 
 def test_an_error_of_reading_comes_in_its_turn():
-    with ahead(Source(9, breaks_at=2), 5) as items:
+    with prefetch(Source(9, breaks_at=2), 5) as items:
         assert [next(items), next(items)] == [0, 1]
         with pytest.raises(OSError, match="broken at 2"):
             next(items)
@@ -127,8 +127,8 @@ def test_an_error_of_the_work_is_the_very_error_and_ends_all():
         later.extend([number] if number > 3 else [])
         return number
 
-    with pytest.raises(ValueError, match="of slice 3") as caught, ahead(source, 2) as items:  # noqa: SIM117
-        with behind(items, work, 2) as results:
+    with pytest.raises(ValueError, match="of slice 3") as caught, prefetch(source, 2) as items:  # noqa: SIM117
+        with write_behind(items, work, 2) as results:
             list(results)
     assert caught.value is error
     assert source.is_closed
@@ -138,7 +138,7 @@ def test_an_error_of_the_work_is_the_very_error_and_ends_all():
 
 def test_an_error_of_the_items_waits_for_the_work_before_it():
     found: list[int] = []
-    with pytest.raises(OSError, match="broken at 5"), behind(Source(9, breaks_at=5), abs, 3) as results:
+    with pytest.raises(OSError, match="broken at 5"), write_behind(Source(9, breaks_at=5), abs, 3) as results:
         found.extend(results)
     assert found == [0, 1, 2, 3, 4]
 
@@ -157,13 +157,13 @@ def test_of_two_errors_the_one_of_the_earlier_item_counts():
         msg = f"of item {number}"
         raise ValueError(msg)
 
-    with pytest.raises(ValueError, match="of item 0"), behind(source(), work, 3) as results:
+    with pytest.raises(ValueError, match="of item 0"), write_behind(source(), work, 3) as results:
         list(results)
 
 
 def test_leaving_early_closes_the_source():
     source = Source(1000)
-    with ahead(source, 2) as items, behind(items, abs, 2) as results:
+    with prefetch(source, 2) as items, write_behind(items, abs, 2) as results:
         assert next(results) == 0
     assert source.is_closed
     assert len(source.taken) < 12
@@ -178,8 +178,8 @@ def test_an_interruption_passes_through_and_ends_all(place):
             raise KeyboardInterrupt
         return number
 
-    with pytest.raises(KeyboardInterrupt), ahead(source, 2) as items:  # noqa: PT012, SIM117
-        with behind(map(between, items), done.append, 2) as results:
+    with pytest.raises(KeyboardInterrupt), prefetch(source, 2) as items:  # noqa: PT012, SIM117
+        with write_behind(map(between, items), done.append, 2) as results:
             for n_done, _ in enumerate(results):
                 if n_done == 4:
                     raise KeyboardInterrupt
