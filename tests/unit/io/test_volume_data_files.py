@@ -104,3 +104,26 @@ def test_a_data_file_that_is_missing_or_no_file_is_told(tmp_path):
     with pytest.raises(SeriesError, match="must have a regular data file") as caught:
         read_volume(path)
     assert caught.value.reason == "not_regular"
+
+
+HIDDEN = {
+    "nul_in_the_key.mhd": "ElementDataFile\0 = ../secret\n",
+    "tab_before_the_key.mhd": "\x0bElementDataFile = ../secret\n",
+    "return_in_a_value.nhdr": "content: x\rdata file: ../secret\n",
+}
+"""Lines that SimpleITK takes for the name of a data file and opens."""
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_data_file_that_a_header_hides_from_readers_of_lines_is_not_opened(tmp_path, name):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret").write_bytes((WORDS + 7000).tobytes())
+    (tmp_path / "in" / "a.raw").write_bytes(WORDS.tobytes())
+    path = tmp_path / "in" / name
+    if name.endswith("mhd"):
+        metaimage(path, b"", ElementDataFile="a.raw")
+        path.write_bytes(path.read_bytes().replace(b"ElementDataFile", HIDDEN[name].encode() + b"ElementDataFile"))
+    else:
+        nrrd(path, b"", HIDDEN[name] + "data file: a.raw\n")
+    assert read_volume(path).hu.max() == WORDS.max()
+    assert data_paths(path) == (tmp_path / "in" / "a.raw",)
