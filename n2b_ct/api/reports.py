@@ -16,8 +16,8 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.baselines import chosen_baselines
 from n2b_ct.evaluation.cases import reference_dose, role_sources
+from n2b_ct.evaluation.lesions import read_lesion_truth
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
-from n2b_ct.evaluation.report.lesions import read_lesion_truth
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.report.writer import require_free_place, write_report

@@ -6,22 +6,20 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from n2b_ct.evaluation.faults import fault_lines
-from n2b_ct.evaluation.measuring import Measured, Measuring
-from n2b_ct.evaluation.report.certainty import certainty_of
-from n2b_ct.evaluation.report.lesions import lesion_results
-from n2b_ct.evaluation.report.measures import INPUT
-from n2b_ct.evaluation.report.noise_results import residual_results, texture_results
-from n2b_ct.evaluation.report.physics import Physics
-from n2b_ct.evaluation.report.probe_results import (
+from n2b_ct.evaluation.cases import INPUT, fault_lines
+from n2b_ct.evaluation.insert_results import (
     detectability_results,
     hallucination_results,
     potential_results,
     resolution_results,
 )
-from n2b_ct.evaluation.report.probes import Probe
-from n2b_ct.evaluation.report.slice_noise import AGAINST_TRUTH, FLAT_REGIONS
+from n2b_ct.evaluation.inserts import Insert
+from n2b_ct.evaluation.lesions import lesion_results
+from n2b_ct.evaluation.measuring import Measured, Measuring
+from n2b_ct.evaluation.report.certainty import certainty_of
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary, summarise
+from n2b_ct.evaluation.results import Physics
+from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_results, texture_results
 from n2b_ct.io.refusals import Inputs
 
 
@@ -64,26 +62,26 @@ def _physics(measured: Measured, how: Measuring, summary: Summary, reference_dos
         residual=residual_results(measured.noises, labels),
         lesions=lesion_results(measured.lesions, labels),
     )
-    if measured.plan is None or not measured.probes:
+    if measured.plan is None or not measured.inserts:
         return physics
-    probes = _by_level(measured.probes, summary.levels)
-    detectability = detectability_results(probes, measured.plan)
+    inserts = _by_level(measured.inserts, summary.levels)
+    detectability = detectability_results(inserts, measured.plan)
     return replace(
         physics,
-        resolution=resolution_results(probes, measured.plan),
+        resolution=resolution_results(inserts, measured.plan),
         detectability=detectability,
         potential=potential_results(detectability, None if how.noise_free_reference else reference_dose),
-        hallucination=hallucination_results(probes, measured.plan),
+        hallucination=hallucination_results(inserts, measured.plan),
         tasks=measured.plan.tasks,
     )
 
 
 def _by_level(
-    probes: Iterable[Probe], levels: Sequence[DoseLevel]
-) -> Mapping[tuple[str, float | None], Sequence[Probe]]:
-    groups: dict[float | None, list[Probe]] = defaultdict(list)
-    for probe in probes:
-        groups[probe.dose].append(probe)
+    inserts: Iterable[Insert], levels: Sequence[DoseLevel]
+) -> Mapping[tuple[str, float | None], Sequence[Insert]]:
+    groups: dict[float | None, list[Insert]] = defaultdict(list)
+    for insert in inserts:
+        groups[insert.dose].append(insert)
     return {(level.label, level.dose): groups[level.dose] for level in levels if groups[level.dose]}
 
 
@@ -150,7 +148,7 @@ def _noisy_truth(summary: Summary, how: Measuring) -> str:
 
 
 def _other_pixels(measured: Measured) -> str:
-    if not measured.n_other_pixels or not measured.probes:
+    if not measured.n_other_pixels or not measured.inserts:
         return ""
     return (
         f"Disks were put into slices of one pixel size per dose, the most frequent; {measured.n_other_pixels} slices "

@@ -1,19 +1,83 @@
-"""Slices to measure, each with the way to read it: which series, which place, which dose."""
+"""Slices to measure: which series, which place, which dose, how each is read, and what is wrong with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from n2b_ct.data.manifest_series import ManifestSeries
 from n2b_ct.data.roles import RoleSlice
-from n2b_ct.errors import DataError
-from n2b_ct.evaluation.faults import Fault
-from n2b_ct.evaluation.report.lesions import LesionTruth
-from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
+from n2b_ct.errors import DataError, explain
+from n2b_ct.hu import LARGEST_HU
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import describe_volume
+
+if TYPE_CHECKING:
+    from n2b_ct.evaluation.lesions import LesionTruth
+
+INPUT = "input"
+REFERENCE = "reference"
+_CONSTANT = "a scan is never constant"
+_LEAVE_OUT = "left out; look for a diverged model or a broken file"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceCase:
+    """One slice as it was measured, its reference if there is one, and what each method made of it.
+
+    Attributes:
+        series: A label for people, such as ``L192`` or a shortened UID; it is printed, so no patient data.
+        dose: Dose fraction, 0.05 for 5 %; None where nobody knows it.
+        slice_index: Index in the series, by position.
+        input_hu: The noisy slice, HU ``[rows, cols]``.
+        candidates: Method name to its slice, HU, same shape.
+        reference_hu: The normal-dose slice, same shape, or None.
+        position_mm: Position along the slice normal, if known.
+        pixel_mm: (row spacing, column spacing), if known.
+        anchor: What ``input_hu`` is: the input, or, where nobody has it, the reference or a method's slice that
+            stands in its place. Regions are found in it and shifts are measured against it.
+        lesion_labels: Number of the true lesion at each pixel, 0 outside, same shape, where such truth exists.
+    """
+
+    series: str
+    dose: float | None
+    slice_index: int
+    input_hu: np.ndarray
+    candidates: Mapping[str, np.ndarray]
+    reference_hu: np.ndarray | None = None
+    position_mm: float | None = None
+    pixel_mm: tuple[float, float] | None = None
+    anchor: str = INPUT
+    lesion_labels: np.ndarray | None = None
+
+    @property
+    def subject(self) -> str:
+        """How messages and captions name this slice."""
+        return f"{self.series}, slice {self.slice_index}"
+
+    @property
+    def methods(self) -> dict[str, np.ndarray]:
+        """Input, where there is one, and candidates: what is judged."""
+        own = {INPUT: self.input_hu} if self.anchor == INPUT else {}
+        return {**own, **self.candidates}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with one slice of one method (or of the input, or the reference)."""
+
+    series: str
+    slice_index: int
+    method: str
+    requirement: str
+    got: str
+    remedy: str
+
 
 Reading = tuple[SliceCase, list[Fault]]
 
@@ -60,7 +124,7 @@ def reference_dose(slices: Sequence[RoleSlice]) -> float | None:
 
 
 def shown_slices(slices: Sequence[CaseSource], per_series: int) -> set[tuple[str, int]]:
-    """Choose which slices become pictures: spread evenly over each series, as (series name, slice index)."""
+    """Choose which slices become images: spread evenly over each series, as (series name, slice index)."""
     by_series: dict[str, list[int]] = {}
     for source in slices:
         by_series.setdefault(source.series, []).append(source.slice_index)
@@ -112,3 +176,52 @@ def _read_role(role: RoleSlice, pixel_mm: tuple[float, float] | None, lesions: L
 def _location_mm(role: RoleSlice) -> float | None:
     source = role.series.source
     return source.instances[role.index].slice_location_mm if isinstance(source, SeriesRef) else None
+
+
+def sound_case(case: SliceCase) -> tuple[SliceCase | None, list[Fault]]:
+    """Take what cannot be measured out of a slice.
+
+    Returns:
+        The slice without candidates and reference that are unusable, None where the input itself is; and the faults.
+    """
+    shape = case.input_hu.shape
+    slices = {case.anchor: case.input_hu, **case.candidates}
+    if case.reference_hu is not None:
+        slices[REFERENCE] = case.reference_hu
+    faults = [fault for name, hu in slices.items() for fault in _faults(case, name, hu, shape)]
+    unusable = {fault.method for fault in faults if fault.requirement != _CONSTANT}
+    if case.anchor in unusable:
+        return None, faults
+    kept = {name: hu for name, hu in case.candidates.items() if name not in unusable}
+    reference = None if REFERENCE in unusable else case.reference_hu
+    return replace(case, candidates=kept, reference_hu=reference), faults
+
+
+def fault_lines(faults: Iterable[Fault]) -> tuple[str, ...]:
+    """Word the faults, one line for all slices of a series that share one."""
+    groups: dict[tuple[str, str, str, str], list[Fault]] = defaultdict(list)
+    for fault in faults:
+        groups[fault.series, fault.method, fault.requirement, fault.remedy].append(fault)
+    return tuple(_line(group) for group in groups.values())
+
+
+def _faults(case: SliceCase, name: str, hu: np.ndarray, shape: tuple[int, ...]) -> list[Fault]:
+    def fault(requirement: str, got: str, remedy: str) -> list[Fault]:
+        return [Fault(case.series, case.slice_index, name, requirement, got, remedy)]
+
+    if hu.ndim != 2 or hu.shape != shape:
+        sizes = " and ".join("x".join(map(str, size)) for size in (hu.shape, shape))
+        return fault("compared slices must share one size", sizes, "left out; resample neither, export both alike")
+    if not np.isfinite(hu).all():
+        return fault("HU must be finite", "NaN or infinity", _LEAVE_OUT)
+    if hu.size and np.abs(hu).max() > LARGEST_HU:
+        return fault(f"HU must lie within ±{LARGEST_HU:g}", f"{np.abs(hu).max():g}", _LEAVE_OUT)
+    if hu.size and hu.min() == hu.max():
+        return fault(_CONSTANT, "one value", "kept; its numbers mean nothing")
+    return []
+
+
+def _line(group: list[Fault]) -> str:
+    first = group[0]
+    where = f"slice {first.slice_index}" if len(group) == 1 else f"{len(group)} slices, the first {first.slice_index}"
+    return explain(f"{first.series}, {first.method}", first.requirement, f"{first.got} in {where}", first.remedy)

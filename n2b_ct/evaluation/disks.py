@@ -35,6 +35,22 @@ class Disk:
     blur_sigma_mm: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An inserted disk: what is to be seen or resolved.
+
+    Attributes:
+        contrast_hu: Inside minus outside, before any blur.
+        radius_mm: Radius.
+        blur_sigma_mm: σ of the Gaussian that it was inserted with; 0 for a sharp disk.
+    """
+
+    name: str
+    contrast_hu: float
+    radius_mm: float
+    blur_sigma_mm: float
+
+
 def disk_hu(shape: tuple[int, int], disk: Disk, pixel_mm: tuple[float, float]) -> np.ndarray:
     """Draw a disk on a background of 0 HU, float64 ``[rows, cols]``.
 

@@ -1,7 +1,7 @@
-"""How close a denoised picture is to its truth: the PSNR and SSIM of slices, in the window from black to white.
+"""How close a denoised image is to its truth: the PSNR and SSIM of slices, in the window from black to white.
 
-A picture on [0, 1] is measured as a slice in the window [0, 1], so that its PSNR and SSIM are those of
-:mod:`n2b_ct.evaluation.fidelity`; colour pictures add up their channels.
+An image on [0, 1] is measured as a slice in the window [0, 1], so that its PSNR and SSIM are those of
+:mod:`n2b_ct.evaluation.fidelity`; colour images add up their channels.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ BLACK_TO_WHITE = Window(0.0, 1.0)
 DEFINITIONS: dict[str, str] = {
     "psnr_db": (
         "20 · log10(1 / RMSE), dB, per image, then the mean over images. Black is 0 and white is 1 (255 or 65535 "
-        "of the file); the denoised picture is clipped to [0, 1] first and not rounded. RGB: the mean squared error "
-        "is taken over all three channels. A picture identical to its truth has no PSNR: it is left out and counted."
+        "of the file); the denoised image is clipped to [0, 1] first and not rounded. RGB: the mean squared error "
+        "is taken over all three channels. An image identical to its truth has no PSNR: it is left out and counted."
     ),
     "ssim": (
-        "Structural similarity (Wang et al. 2004) of pictures on [0, 1], data range 1: Gaussian weights 11 × 11, "
+        "Structural similarity (Wang et al. 2004) of images on [0, 1], data range 1: Gaussian weights 11 × 11, "
         "σ 1.5 px, K1 0.01, K2 0.03, population covariance, without the 5 px border. RGB: the mean of the three "
         "channels."
     ),
@@ -33,30 +33,30 @@ DEFINITIONS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ImageFidelity:
-    """One picture against its truth; ``psnr_db`` is None where the two are identical."""
+    """One image against its truth; ``psnr_db`` is None where the two are identical."""
 
     psnr_db: float | None
     ssim: float
 
 
 def measure_image(truth: np.ndarray, denoised: np.ndarray) -> ImageFidelity:
-    """Measure PSNR and SSIM of one picture; see :data:`DEFINITIONS`.
+    """Measure PSNR and SSIM of one image; see :data:`DEFINITIONS`.
 
     Args:
         truth: ``[rows, cols]`` or ``[rows, cols, channels]`` on [0, 1].
         denoised: The same shape; it may reach beyond [0, 1].
 
     Raises:
-        DataError: The pictures differ in shape, hold NaN or are smaller than the 11 px Gaussian.
+        DataError: The images differ in shape, hold NaN or are smaller than the 11 px Gaussian.
     """
     if truth.shape != denoised.shape:
         shapes = " and ".join("x".join(map(str, one.shape)) for one in (truth, denoised))
-        raise DataError(explain("picture", "must be as large as its truth", shapes, "pair pictures by name"))
+        raise DataError(explain("image", "must be as large as its truth", shapes, "pair images by name"))
     pairs = list(zip(_channels(truth), _channels(denoised), strict=True))
     squared_error = float(np.mean([rmse_hu(one, other, BLACK_TO_WHITE) ** 2 for one, other in pairs]))
     similarity = float(np.mean([ssim(one, other, BLACK_TO_WHITE) for one, other in pairs]))
     return ImageFidelity(-10.0 * math.log10(squared_error) if squared_error > 0.0 else None, similarity)
 
 
-def _channels(picture: np.ndarray) -> list[np.ndarray]:
-    return [picture] if picture.ndim == 2 else list(np.moveaxis(picture, -1, 0))
+def _channels(image: np.ndarray) -> list[np.ndarray]:
+    return [image] if image.ndim == 2 else list(np.moveaxis(image, -1, 0))

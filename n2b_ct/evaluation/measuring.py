@@ -16,21 +16,20 @@ from functools import partial
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.cases import CaseSource, shown_slices
-from n2b_ct.evaluation.faults import Fault, fault_lines, sound_case
-from n2b_ct.evaluation.report.images import Panel
-from n2b_ct.evaluation.report.lesions import LesionMeasure, measure_lesions
-from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
-from n2b_ct.evaluation.report.probes import (
-    N_PROBED_SLICES,
+from n2b_ct.evaluation.cases import CaseSource, Fault, SliceCase, fault_lines, shown_slices, sound_case
+from n2b_ct.evaluation.inserts import (
+    N_SLICES_WITH_INSERTS,
     Denoiser,
-    Probe,
-    ProbePlan,
+    Insert,
+    InsertPlan,
+    insert_disks,
     n_rounds,
-    plan_probes,
-    probe_slice,
+    plan_inserts,
 )
-from n2b_ct.evaluation.report.slice_noise import SliceNoise, measure_noise
+from n2b_ct.evaluation.lesions import LesionMeasure, measure_lesions
+from n2b_ct.evaluation.measures import SliceMeasure, measure_slice
+from n2b_ct.evaluation.report.images import Panel
+from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise
 from n2b_ct.hu import Window
 from n2b_ct.io.progress import Progress
 
@@ -64,11 +63,11 @@ class Measured:
 
     rows: list[SliceMeasure] = field(default_factory=list)
     noises: list[SliceNoise] = field(default_factory=list)
-    probes: list[Probe] = field(default_factory=list)
+    inserts: list[Insert] = field(default_factory=list)
     lesions: list[LesionMeasure] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    plan: ProbePlan | None = None
+    plan: InsertPlan | None = None
     n_other_pixels: int = 0
 
     def take(self, other: Measured) -> None:
@@ -76,7 +75,7 @@ class Measured:
         for own, new in (
             (self.rows, other.rows),
             (self.noises, other.noises),
-            (self.probes, other.probes),
+            (self.inserts, other.inserts),
             (self.lesions, other.lesions),
             (self.panels, other.panels),
             (self.faults, other.faults),
@@ -90,7 +89,7 @@ def measure_sources(
     how: Measuring,
     progress: Progress | None = None,
     *,
-    probing: bool = True,
+    inserting: bool = True,
 ) -> Measured:
     """Read, denoise and measure slices.
 
@@ -99,12 +98,12 @@ def measure_sources(
         denoisers: Method name to a function from HU ``[rows, cols]`` to HU; used by several threads.
         how: What is measured.
         progress: Called with (slices done, all slices, series name or the denoiser at work).
-        probing: Insert disks and denoise them; needs methods that can be run.
+        inserting: Insert disks and denoise them; needs methods that can be run.
 
     Raises:
         DataError: No slice could be measured; one line for each reason.
     """
-    plan, probed, n_other = _probes(sources, how) if probing and denoisers else (None, {}, 0)
+    plan, rounds_of, n_other = _inserts(sources, how) if inserting and denoisers else (None, {}, 0)
     shown = shown_slices(sources, how.panels_per_series)
     measured = Measured(plan=plan, n_other_pixels=n_other)
     say, n_done = progress or _silent, 0
@@ -112,7 +111,7 @@ def measure_sources(
 
     def work(number: int, case: SliceCase, faults: list[Fault]) -> Measured:
         place = (case.series, case.slice_index)
-        rounds = probed.get(number, 0)
+        rounds = rounds_of.get(number, 0)
         found = _measure(case, announcing, how, place in shown, plan if rounds else None, rounds, number)
         return replace(found, faults=faults + found.faults)
 
@@ -139,22 +138,22 @@ def _silent(done: int, total: int, what: str) -> None:
     """Progress that nobody asked for."""
 
 
-def _probes(sources: Sequence[CaseSource], how: Measuring) -> tuple[ProbePlan | None, dict[int, int], int]:
-    """The disks, how often each chosen slice is probed, and how many slices have another pixel size."""
+def _inserts(sources: Sequence[CaseSource], how: Measuring) -> tuple[InsertPlan | None, dict[int, int], int]:
+    """The disks, how often each chosen slice gets disks, and how many slices have another pixel size."""
     known = [source.pixel_mm for source in sources if source.pixel_mm is not None]
     if not known:
         return None, {}, 0
-    plan = plan_probes(max(max(pixel) for pixel in known), how.insert_blur_mm)
-    probed: dict[int, int] = {}
+    plan = plan_inserts(max(max(pixel) for pixel in known), how.insert_blur_mm)
+    rounds_of: dict[int, int] = {}
     n_other = 0
     for dose in dict.fromkeys(source.dose for source in sources):
         own = [k for k, source in enumerate(sources) if source.dose == dose and source.pixel_mm is not None]
         usual = Counter(sources[k].pixel_mm for k in own).most_common(1)
         alike = [k for k in own if usual and sources[k].pixel_mm == usual[0][0]]
         n_other += len(own) - len(alike)
-        chosen = _spread(alike, N_PROBED_SLICES)
-        probed |= dict.fromkeys(chosen, n_rounds(len(chosen)))
-    return plan, probed, n_other
+        chosen = _spread(alike, N_SLICES_WITH_INSERTS)
+        rounds_of |= dict.fromkeys(chosen, n_rounds(len(chosen)))
+    return plan, rounds_of, n_other
 
 
 def _spread(numbers: Sequence[int], n: int) -> list[int]:
@@ -169,7 +168,7 @@ def _measure(
     denoisers: Mapping[str, Denoiser],
     how: Measuring,
     is_shown: bool,
-    plan: ProbePlan | None,
+    plan: InsertPlan | None,
     rounds: int,
     number: int,
 ) -> Measured:
@@ -183,19 +182,19 @@ def _measure(
         return Measured(faults=faults)
     whole = replace(sound, candidates={**readable.candidates, **sound.candidates})
     faults += [fault for fault in more if fault.method in made]
-    probes = probe_slice(whole, denoisers, plan, rounds, number, how.noise_free_reference) if plan else []
+    inserts = insert_disks(whole, denoisers, plan, rounds, number, how.noise_free_reference) if plan else []
     return Measured(
         rows=measure_slice(whole, how.windows),
         noises=measure_noise(whole, how.noise_free_reference),
-        probes=[probe for probe in probes if _is_finite(probe)],
+        inserts=[insert for insert in inserts if _is_finite(insert)],
         lesions=measure_lesions(whole, how.lesion_contrast_hu),
         panels=[Panel(whole, tuple(whole.candidates))] if is_shown else [],
         faults=faults,
     )
 
 
-def _is_finite(probe: Probe) -> bool:
-    return all(np.isfinite(region).all() for region in probe.present.values())
+def _is_finite(insert: Insert) -> bool:
+    return all(np.isfinite(region).all() for region in insert.present.values())
 
 
 def _in_threads(

@@ -18,7 +18,7 @@ from tests.chromium import PATIENCE_S, Tab, chromium
 WINDOWS_USED = {name: WINDOWS[name] for name in ("abdomen", "lung")}
 MODEL = "</script><b>n2b"
 SHOWN = ["input", "gaussian", MODEL, "reference"]
-TILES = "[...document.querySelectorAll('.tile.picture')]"
+TILES = "[...document.querySelectorAll('.tile.image')]"
 
 
 def make_case(dose: float, k: int) -> SliceCase:
@@ -61,14 +61,14 @@ def expected_hu(case: SliceCase, method: str) -> np.ndarray:
     return np.rint(find_body(case.input_hu).cut(named[method])).astype(int)
 
 
-def read_hu(tab: Tab, kind: str = "picture") -> list[int | None]:
+def read_hu(tab: Tab, kind: str = "image") -> list[int | None]:
     texts = tab.run(f"[...document.querySelectorAll('.tile.{kind} .value')].map(v => v.textContent)")
     return [int(text.removesuffix(" HU").replace("−", "-")) if text else None for text in texts]
 
 
 def point(tab: Tab, col_part: float, row_part: float) -> None:
-    """Move the pointer to a part of the first picture and wait until its value is told."""
-    x, y = tab.middle(".tile.picture canvas")
+    """Move the pointer to a part of the first image and wait until its value is told."""
+    x, y = tab.middle(".tile.image canvas")
     width, height = tab.run("(c => [c.clientWidth, c.clientHeight])(document.querySelector('.tile canvas'))")
     tab.mouse("mouseMoved", x + (col_part - 0.5) * width, y + (row_part - 0.5) * height)
     settle(tab)
@@ -83,7 +83,7 @@ def label(tab: Tab) -> str:
 
 
 def centre_px(case: SliceCase, part: float = 0.5) -> tuple[int, int]:
-    """Row and column of the pixel at this part of the cropped picture's width, in the middle of its height."""
+    """Row and column of the pixel at this part of the cropped image's width, in the middle of its height."""
     body = find_body(case.input_hu)
     return body.height // 2, int(part * body.width)
 
@@ -115,7 +115,7 @@ def test_a_script_that_is_not_the_page_s_own_does_not_run(tab: Tab) -> None:
     assert tab.run("typeof window.strange") == "undefined"
 
 
-def test_every_picture_tells_the_hu_under_the_pointer(tab: Tab) -> None:
+def test_every_image_tells_the_hu_under_the_pointer(tab: Tab) -> None:
     case = CASES[0]
     row, col = centre_px(case, 0.501)
     point(tab, 0.501, 0.501)
@@ -126,7 +126,7 @@ def test_every_picture_tells_the_hu_under_the_pointer(tab: Tab) -> None:
     assert read_hu(tab, "difference") == removed
 
 
-def test_the_grey_of_a_picture_is_that_of_the_window(tab: Tab) -> None:
+def test_the_grey_of_a_image_is_that_of_the_window(tab: Tab) -> None:
     tab.click("[data-part=smooth]")
     settle(tab)
     case = CASES[0]
@@ -191,7 +191,7 @@ def zoom(tab: Tab) -> float:
     return float(tab.run("document.querySelector('[data-part=zoomed]').textContent").removesuffix(" %")) / 100
 
 
-def test_zoom_and_pan_move_all_pictures_together(tab: Tab) -> None:
+def test_zoom_and_pan_move_all_images_together(tab: Tab) -> None:
     case = CASES[0]
     tab.click("[data-part=stage] canvas")
     for _ in range(4):
@@ -216,7 +216,7 @@ def test_the_wheel_zooms_only_where_the_reader_has_clicked(tab: Tab) -> None:
     assert zoom(tab) == pytest.approx(1.0018**500, abs=0.01)
 
 
-def test_a_drag_carries_the_picture_along(tab: Tab) -> None:
+def test_a_drag_carries_the_image_along(tab: Tab) -> None:
     tab.click("[data-part=closer]")
     tab.click("[data-part=closer]")
     point(tab, 0.501, 0.501)
@@ -231,7 +231,7 @@ def test_a_drag_carries_the_picture_along(tab: Tab) -> None:
     assert read_hu(tab) == before
 
 
-def test_pictures_and_differences_are_chosen(tab: Tab) -> None:
+def test_images_and_differences_are_chosen(tab: Tab) -> None:
     names = "[...document.querySelectorAll('.tile b')].map(b => b.textContent)"
     tab.click("[name=viewer-method][value=gaussian]")
     tab.click("[name=viewer-method][value=nlm]")
@@ -260,7 +260,7 @@ def test_the_page_follows_the_system_until_its_switch_is_used(tab: Tab) -> None:
     tab.click("#theme")
     assert paper() == "rgb(251, 251, 249)"
     tab.send("Emulation.setEmulatedMedia", media="print")
-    assert tab.run("getComputedStyle(document.querySelector('.baselines')).display") == "none"
+    assert tab.run("getComputedStyle(document.querySelector('.controls')).display") == "none"
 
 
 def test_every_download_is_the_file_beside_the_page(tab: Tab, report: Path, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_every_download_is_the_file_beside_the_page(tab: Tab, report: Path, tmp_
     assert {"report.json", "per_slice.csv"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_every_baseline_has_a_name_and_takes_the_focus(tab: Tab) -> None:
+def test_every_control_has_a_name_and_takes_the_focus(tab: Tab) -> None:
     tree = tab.send("Accessibility.getFullAXTree")["nodes"]
     roles = {"button", "slider", "checkbox", "radio", "spinbutton", "link", "image"}
     nodes = [node for node in tree if not node.get("ignored") and node["role"]["value"] in roles]

@@ -4,8 +4,9 @@
 >>> write_report(out_dir, summarise(rows, windows), rows, panels, provenance)  # doctest: +SKIP
 """
 
+from n2b_ct.evaluation.cases import SliceCase
+from n2b_ct.evaluation.measures import SliceMeasure, measure_slice
 from n2b_ct.evaluation.report.images import Panel
-from n2b_ct.evaluation.report.measures import SliceCase, SliceMeasure, measure_slice
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import Statistic, Summary, summarise
 from n2b_ct.evaluation.report.writer import write_report

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval, compare_paired, mean_interval
-from n2b_ct.evaluation.report.measures import INPUT, SliceMeasure
-from n2b_ct.evaluation.report.physics import BestBaseline, Certainty, Comparison, SeriesResult
+from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary
+from n2b_ct.evaluation.results import BestBaseline, Certainty, Comparison, SeriesResult
 
 AGAINST_INPUT, AGAINST_BASELINE = "input", "best baseline"
 FIDELITY = ("psnr_db", "ssim", "rmse_hu")

@@ -1,7 +1,7 @@
 """Plots as data, and how they are drawn: one drawing gives a PNG for the folder and an SVG for the page.
 
 Lines carry their name beside them instead of in a box, intervals are always drawn where they exist, and every colour
-of the SVG is a custom property of the page, so that one picture is right in light and in dark.
+of the SVG is a custom property of the page, so that one image is right in light and in dark.
 """
 
 from __future__ import annotations

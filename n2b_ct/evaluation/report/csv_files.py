@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.report.measures import SliceMeasure
-from n2b_ct.evaluation.report.physics import Task
+from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.summary import Summary
 
 SLICES_NAME = "per_slice.csv"

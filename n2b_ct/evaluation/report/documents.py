@@ -12,27 +12,29 @@ from n2b_ct.evaluation import (
     fidelity,
     flat_regions,
     hallucination,
+    inserts,
     intervals,
+    lesions,
     observers,
     residual,
     resolution,
     rois,
+    slice_noise,
     texture,
 )
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.report import certainty as certainty_module
-from n2b_ct.evaluation.report import lesions, noise_results, probes
 from n2b_ct.evaluation.report import summary as summary_module
-from n2b_ct.evaluation.report.physics import Certainty, Physics
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.summary import Result, Summary
 from n2b_ct.evaluation.report.tables import method_descriptions
+from n2b_ct.evaluation.results import Certainty, Physics
 from n2b_ct.hu import Window
 
 SCHEMA = "n2b-ct/report"
 SCHEMA_VERSION = 2
-DISCLAIMER = "Research software, not a medical device: these numbers and pictures are not for diagnosis."
+DISCLAIMER = "Research software, not a medical device: these numbers and images are not for diagnosis."
 
 _DEFINED_IN = (
     fidelity,
@@ -42,8 +44,8 @@ _DEFINED_IN = (
     certainty_module,
     rois,
     texture,
-    noise_results,
-    probes,
+    slice_noise,
+    inserts,
     resolution,
     detectability,
     observers,
@@ -64,7 +66,7 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
     Args:
         summary: All means.
         provenance: Printed as it is.
-        figures: Paths of the pictures beside the file.
+        figures: Paths of the images beside the file.
     """
     described = method_descriptions(summary, provenance)
     return {

@@ -1,4 +1,4 @@
-"""Grey pictures of one slice: what went in, what came out, what was taken away, what the truth looks like."""
+"""Grey images of one slice: what went in, what came out, what was taken away, what the truth looks like."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 from scipy import ndimage
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.cases import REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import require_slice
-from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
 from n2b_ct.hu import Window
 
 ZOOM_PX = 96
@@ -55,7 +55,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureColumn:
+class ImageColumn:
     """One method's PNGs: the slice, its magnified part and, but for the anchor, what it took from the anchor."""
 
     method: str
@@ -65,16 +65,16 @@ class PictureColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class PanelPictures:
-    """All pictures of a panel; residuals are grey at 0 and reach black and white at ± ``residual_limit_hu``."""
+class PanelImages:
+    """All images of a panel; residuals are grey at 0 and reach black and white at ± ``residual_limit_hu``."""
 
     panel: Panel
-    columns: tuple[PictureColumn, ...]
+    columns: tuple[ImageColumn, ...]
     zoom_place: dict[str, float]
     residual_limit_hu: float
 
 
-def draw_panel(panel: Panel, window: Window) -> PanelPictures:
+def draw_panel(panel: Panel, window: Window) -> PanelImages:
     """Render a panel: input, each method, the reference if there is one.
 
     Raises:
@@ -89,7 +89,7 @@ def draw_panel(panel: Panel, window: Window) -> PanelPictures:
         _column(name, hu, None if name == panel.case.anchor else input_hu - hu, body, zoom, window, limit_hu)
         for name, hu in shown.items()
     )
-    return PanelPictures(panel, columns, zoom.within(body), limit_hu)
+    return PanelImages(panel, columns, zoom.within(body), limit_hu)
 
 
 def shown_slices(panel: Panel) -> dict[str, np.ndarray]:
@@ -146,11 +146,11 @@ def residual_limit_hu(residuals_hu: list[np.ndarray], body: Box) -> float:
 
 def _column(
     name: str, hu: np.ndarray, removed: np.ndarray | None, body: Box, zoom: Box, window: Window, limit_hu: float
-) -> PictureColumn:
+) -> ImageColumn:
     magnified = ndimage.zoom(zoom.cut(hu).astype(np.float64), ZOOM_FACTOR, order=1, grid_mode=True, mode="nearest")
     symmetric = Window(-limit_hu, limit_hu)
     residual = None if removed is None else _grey_png(body.cut(removed), symmetric)
-    return PictureColumn(name, _grey_png(body.cut(hu), window), _grey_png(magnified, window), residual)
+    return ImageColumn(name, _grey_png(body.cut(hu), window), _grey_png(magnified, window), residual)
 
 
 def _grey_png(hu: np.ndarray, window: Window) -> bytes:

@@ -1,4 +1,4 @@
-"""Two-dimensional noise power spectra as pictures: one row a dose level, one column a method."""
+"""Two-dimensional noise power spectra as images: one row a dose level, one column a method."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from n2b_ct.evaluation.report.charts import png_bytes
 from n2b_ct.evaluation.report.figures import MEASURED
-from n2b_ct.evaluation.report.physics import TextureResult
 from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.results import TextureResult
 
 _CELL_INCH = 1.45
 _HEAD_INCH = 0.35
@@ -41,7 +41,7 @@ def nps_planes_png(summary: Summary) -> bytes | None:
 
 
 def planes_in_words(summary: Summary) -> str:
-    """Say what the picture shows, for those who cannot see it."""
+    """Say what the image shows, for those who cannot see it."""
     shown = [name for name in summary.of_role(*MEASURED) if _of_method(summary, name)]
     return f"Two-dimensional noise power spectra of {', '.join(shown)} at every dose level, each scaled to its own peak"
 

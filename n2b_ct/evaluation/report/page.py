@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.charts import inline_svg
 from n2b_ct.evaluation.report.documents import DEFINITIONS, DISCLAIMER
 from n2b_ct.evaluation.report.images import Panel
-from n2b_ct.evaluation.report.measures import SliceMeasure
 from n2b_ct.evaluation.report.page_parts import Absent, Section, data_uri
 from n2b_ct.evaluation.report.physics_sections import (
     detection_section,
@@ -31,7 +31,7 @@ from n2b_ct.evaluation.report.tables import method_descriptions
 from n2b_ct.evaluation.report.theme import line_styles, theme_css
 from n2b_ct.evaluation.report.viewer_data import MAX_BYTES, ViewerSlice, viewer_slices, viewer_view
 
-_SCRIPTS = ("page.js", "viewer_planes.js", "viewer_pictures.js", "viewer.js")
+_SCRIPTS = ("page.js", "viewer_planes.js", "viewer_images.js", "viewer.js")
 _STYLES = ("report.css", "viewer.css")
 _MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv"}
 

@@ -45,18 +45,18 @@ class ChartPart:
 
 
 @dataclass(frozen=True, slots=True)
-class PicturePart:
-    """A picture that is no chart; ``alternative`` says in words what it shows."""
+class ImagePart:
+    """An image that is no chart; ``alternative`` says in words what it shows."""
 
     title: str
     png: bytes
     alternative: str
     note: str = ""
-    kind: Literal["picture"] = "picture"
+    kind: Literal["image"] = "image"
 
     @property
     def source(self) -> str:
-        """The picture itself as a data: link."""
+        """The image itself as a data: link."""
         return data_uri(self.png, "image/png")
 
 
@@ -77,7 +77,7 @@ class FoldPart:
     kind: Literal["fold"] = "fold"
 
 
-Part = TablePart | ChartPart | PicturePart | WarningPart | FoldPart
+Part = TablePart | ChartPart | ImagePart | WarningPart | FoldPart
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from scipy.integrate import trapezoid
 
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.charts import Chart, Curve
 from n2b_ct.evaluation.report.figures import MEASURED, Value, against_dose, in_words
-from n2b_ct.evaluation.report.physics import DetectabilityResult, ResolutionResult, Task, TextureResult
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary
 from n2b_ct.evaluation.report.theme import LineStyle, line_styles
 from n2b_ct.evaluation.report.wording import number
+from n2b_ct.evaluation.results import DetectabilityResult, ResolutionResult, TextureResult
 
 OBSERVERS = {"cho": "channelised Hotelling", "npw": "non-prewhitening"}
 _TWO_SIDED_95 = 1.96

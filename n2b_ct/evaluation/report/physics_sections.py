@@ -8,14 +8,13 @@ from n2b_ct.evaluation.report.nps_planes import nps_planes_png, planes_in_words
 from n2b_ct.evaluation.report.page_parts import (
     Absent,
     FoldPart,
+    ImagePart,
     Part,
-    PicturePart,
     Section,
     TablePart,
     WarningPart,
     charts_part,
 )
-from n2b_ct.evaluation.report.physics import ResidualResult
 from n2b_ct.evaluation.report.physics_figures import (
     OBSERVERS,
     autocorrelation_charts,
@@ -37,6 +36,7 @@ from n2b_ct.evaluation.report.physics_tables import (
 )
 from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.report.wording import listing
+from n2b_ct.evaluation.results import ResidualResult
 
 
 def texture_section(summary: Summary) -> Section | Absent:
@@ -65,9 +65,9 @@ def texture_section(summary: Summary) -> Section | Absent:
 
 def _planes(summary: Summary) -> tuple[Part, ...]:
     png = nps_planes_png(summary)
-    note = "The middle is frequency 0, the edge the Nyquist frequency. Each picture is white at its own peak."
+    note = "The middle is frequency 0, the edge the Nyquist frequency. Each image is white at its own peak."
     title = "Two-dimensional spectra"
-    return () if png is None else (FoldPart(title, (PicturePart(title, png, planes_in_words(summary), note),)),)
+    return () if png is None else (FoldPart(title, (ImagePart(title, png, planes_in_words(summary), note),)),)
 
 
 def resolution_section(summary: Summary) -> Section | Absent:
@@ -109,7 +109,7 @@ def removal_section(summary: Summary) -> Section | Absent:
     if not residual:
         return Absent("What was removed", "residuals were not tested for anatomy")
     lead = (
-        "The residual (low dose − picture) should be noise and nothing else. Its size is compared with the edges of "
+        "The residual (low dose − image) should be noise and nothing else. Its size is compared with the edges of "
         "the anatomy, and with what noise of the same strength and texture would give there."
     )
     levels = [level.label for level in summary.levels if any(place == level.label for place, _ in residual)]

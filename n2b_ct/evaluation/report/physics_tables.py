@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from n2b_ct.evaluation.cases import INPUT
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.report.figures import JUDGED, MEASURED
-from n2b_ct.evaluation.report.measures import INPUT
-from n2b_ct.evaluation.report.physics import Comparison, PotentialResult, ResidualResult, ResolutionResult, Task
 from n2b_ct.evaluation.report.physics_figures import task_name
 from n2b_ct.evaluation.report.summary import DoseLevel, Role, Summary
 from n2b_ct.evaluation.report.tables import Line, Row, Table
 from n2b_ct.evaluation.report.wording import MISSING, bounded, counted, mean_interval, number
+from n2b_ct.evaluation.results import Comparison, PotentialResult, ResidualResult, ResolutionResult
 
 _MEASURE_NAMES = {"psnr_db": "PSNR, dB", "ssim": "SSIM", "rmse_hu": "RMSE, HU", "noise_std_hu": "noise, HU"}
 _DECIMALS = {"psnr_db": 2, "ssim": 3, "rmse_hu": 1, "noise_std_hu": 1}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE
-from n2b_ct.evaluation.report.physics import DetectabilityResult, ResolutionResult
-from n2b_ct.evaluation.report.probe_results import CHO
+from n2b_ct.evaluation.cases import INPUT, REFERENCE
+from n2b_ct.evaluation.insert_results import CHO
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary
 from n2b_ct.evaluation.report.wording import number
+from n2b_ct.evaluation.results import DetectabilityResult, ResolutionResult
 
 
 def price_sentence(summary: Summary, methods: list[str]) -> str:

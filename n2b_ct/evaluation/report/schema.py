@@ -16,9 +16,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.documents import SCHEMA, SCHEMA_VERSION
-from n2b_ct.evaluation.report.physics import (
+from n2b_ct.evaluation.report.provenance import Provenance
+from n2b_ct.evaluation.report.summary import DoseLevel, Result
+from n2b_ct.evaluation.results import (
     BestBaseline,
     Comparison,
     DetectabilityResult,
@@ -28,11 +31,8 @@ from n2b_ct.evaluation.report.physics import (
     ResidualResult,
     ResolutionResult,
     SeriesResult,
-    Task,
     TextureResult,
 )
-from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import DoseLevel, Result
 from n2b_ct.io.refusals import SeriesRead
 from n2b_ct.io.series import FileRecord
 

@@ -5,7 +5,7 @@ Words are chosen from the rounded numbers that the tables show: what reads as eq
 
 from __future__ import annotations
 
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE
+from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.report.price import price_sentence
 from n2b_ct.evaluation.report.summary import Statistic, Summary
 from n2b_ct.evaluation.report.sureness import sureness_sentence

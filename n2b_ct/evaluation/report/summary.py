@@ -9,10 +9,11 @@ from typing import Literal
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.baselines import BASELINES
+from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
-from n2b_ct.evaluation.report.physics import Certainty, Physics
+from n2b_ct.evaluation.measures import SliceMeasure
+from n2b_ct.evaluation.results import Certainty, Physics
 from n2b_ct.hu import Window
 from n2b_ct.io.refusals import Inputs
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from n2b_ct.evaluation.intervals import MIN_SERIES
-from n2b_ct.evaluation.report.physics import Comparison
 from n2b_ct.evaluation.report.summary import Statistic, Summary
 from n2b_ct.evaluation.report.wording import PSNR_DECIMALS, SSIM_DECIMALS, counted, listing, number, pair_text
+from n2b_ct.evaluation.results import Comparison
 
 MAX_LISTED = 4
-YARDSTICK = "Less noise alone does not make a better picture, a strong blur lowers it too: look at the residuals"
+YARDSTICK = "Less noise alone does not make a better image, a strong blur lowers it too: look at the residuals"
 
 
 def sureness_sentence(summary: Summary) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from n2b_ct.evaluation.baselines import BASELINES
+from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
-from n2b_ct.evaluation.report.measures import INPUT
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import DoseLevel, Result, Statistic, Summary
 from n2b_ct.evaluation.report.wording import (

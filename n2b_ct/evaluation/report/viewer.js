@@ -1,6 +1,6 @@
 "use strict";
 
-// The slice viewer: one state, one function that draws it, and baselines that change it.
+// The slice viewer: one state, one function that draws it, and controls that change it.
 (() => {
   const root = document.getElementById("viewer");
   if (!root) return;
@@ -20,11 +20,11 @@
     lower: data.windows[0].lower,
     upper: data.windows[0].upper,
     shown: new Set(data.shown),
-    difference: "removed", // "removed": anchor − picture, "error": picture − reference, "none"
+    difference: "removed", // "removed": anchor − image, "error": image − reference, "none"
     limit: null, // of the differences, HU; null: the slice's own
     smooth: true,
     zoom: 1,
-    centre: [0.5, 0.5], // of the view, in parts of the stage's picture
+    centre: [0.5, 0.5], // of the view, in parts of the stage's image
     pointer: null, // [column, row] under the pointer
   };
   let tiles = [];
@@ -32,8 +32,8 @@
   let wanted = 0;
   let frame = 0;
 
-  const pictures = window.viewerPictures;
-  const placeOn = (canvas) => pictures.placeOn(canvas, loaded.slice, state.zoom, state.centre);
+  const images = window.viewerImages;
+  const placeOn = (canvas) => images.placeOn(canvas, loaded.slice, state.zoom, state.centre);
   const current = () => data.slices[state.slice];
   const ofDose = (dose) => data.slices.flatMap((slice, k) => (slice.dose === dose ? [k] : []));
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -41,7 +41,7 @@
   const limit = () => state.limit ?? current().limit;
   const aspect = Math.max(...data.slices.map((slice) => slice.rows / slice.cols));
 
-  // ---- pictures -----------------------------------------------------------------------------------------------
+  // ---- images -----------------------------------------------------------------------------------------------
 
   const differenceOf = (method) => {
     const other = state.difference === "error" ? REFERENCE : ANCHOR;
@@ -61,14 +61,14 @@
     const [lower, upper] = tile.range();
     const key = `${lower} ${upper}`;
     if (tile.key !== key || tile.of !== hu) {
-      Object.assign(tile, { key, of: hu, picture: pictures.paint(hu, loaded.slice, lower, upper) });
+      Object.assign(tile, { key, of: hu, image: images.paint(hu, loaded.slice, lower, upper) });
     }
     const place = placeOn(canvas);
     context.imageSmoothingEnabled = state.smooth;
     context.imageSmoothingQuality = "high";
     const { rows, cols } = loaded.slice;
-    context.drawImage(tile.picture, place.left, place.top, cols * place.scale, rows * place.scale);
-    if (state.pointer) pictures.drawCross(context, place, state.pointer);
+    context.drawImage(tile.image, place.left, place.top, cols * place.scale, rows * place.scale);
+    if (state.pointer) images.drawCross(context, place, state.pointer);
     const value = state.pointer && hu[state.pointer[1] * cols + state.pointer[0]];
     tile.value.textContent = value === null ? "" : `${signed(value)} HU`;
   };
@@ -106,11 +106,11 @@
     stage.append(figure);
     let known = null; // the difference is made once for each slice
     const hu = () => {
-      if (kind === "picture") return loaded.planes.get(method.name);
+      if (kind === "image") return loaded.planes.get(method.name);
       if (known?.of !== loaded) known = { of: loaded, hu: differenceOf(method.name) };
       return known.hu;
     };
-    const range = () => (kind === "picture" ? [state.lower, state.upper] : [-limit(), limit()]);
+    const range = () => (kind === "image" ? [state.lower, state.upper] : [-limit(), limit()]);
     tiles.push({ method, kind, figure, caption, canvas, value, hu, range });
   };
 
@@ -121,10 +121,10 @@
   };
 
   const nameTile = (tile) => {
-    const isPicture = tile.kind === "picture";
-    const name = isPicture ? tile.method.label : differenceName(tile.method);
+    const isImage = tile.kind === "image";
+    const name = isImage ? tile.method.label : differenceName(tile.method);
     const scale = `black −${limit()}, grey 0, white +${limit()} HU`;
-    const note = isPicture ? current().measures[tile.method.name] : scale;
+    const note = isImage ? current().measures[tile.method.name] : scale;
     const line = element("span", "line");
     line.append(element("b", "", name), tile.value);
     tile.caption.replaceChildren(line, element("small", "", note || "\u00a0"));
@@ -136,7 +136,7 @@
     stage.replaceChildren();
     tiles = [];
     stage.style.setProperty("--columns", Math.max(1, methods.length));
-    methods.forEach((method) => addTile(method, "picture"));
+    methods.forEach((method) => addTile(method, "image"));
     if (state.difference !== "none") methods.forEach((method) => addTile(method, "difference"));
     root.style.setProperty("--columns", Math.max(1, methods.length));
   };
@@ -157,7 +157,7 @@
     draw();
   };
 
-  // ---- baselines -----------------------------------------------------------------------------------------------
+  // ---- controls ------------------------------------------------------------------------------------------------
 
   const tell = () => {
     const slice = current();
@@ -216,7 +216,7 @@
     find("zoomed").textContent = `${Math.round(100 * zoom)} %`;
     redraw();
   };
-  // Zoom about a place of the picture that stays where it is on the screen.
+  // Zoom about a place of the image that stays where it is on the screen.
   const zoomBy = (factor, about = state.centre) => {
     const zoom = clamp(state.zoom * factor, 1, MAX_ZOOM);
     view(zoom, state.centre.map((part, axis) => about[axis] + ((part - about[axis]) * state.zoom) / zoom));
@@ -245,7 +245,7 @@
 
   // ---- pointer and keys ---------------------------------------------------------------------------------------
 
-  // Part of the picture [0, 1]² under the pointer, on whichever canvas it is.
+  // Part of the image [0, 1]² under the pointer, on whichever canvas it is.
   const partAt = (event) => {
     const canvas = event.target.closest("canvas");
     if (!canvas) return null;

@@ -1,9 +1,9 @@
 """Slices for the page's viewer: whole HU, packed small enough that a page of many slices still opens from disk.
 
-Each picture is cropped to the patient, clipped to 12 bits and rounded to 1 HU. What is stored is its mixed second
-difference, which is small where the picture is smooth and which two running sums undo exactly::
+Each image is cropped to the patient, clipped to 12 bits and rounded to 1 HU. What is stored is its mixed second
+difference, which is small where the image is smooth and which two running sums undo exactly::
 
-    d(r, c) = v(r, c) − v(r−1, c) − v(r, c−1) + v(r−1, c−1)        v outside the picture is 0
+    d(r, c) = v(r, c) − v(r−1, c) − v(r, c−1) + v(r−1, c−1)        v outside the image is 0
     word(r, c) = 2 d for d ≥ 0, −2 d − 1 otherwise                 small numbers of either sign become small words
 
 All low bytes, then all high bytes, deflated (RFC 1950), in base64. ``viewer_planes.js`` undoes it.
@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from n2b_ct.evaluation.cases import INPUT, REFERENCE
+from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.images import Panel, find_body, residual_limit_hu, shown_slices
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceMeasure
 from n2b_ct.evaluation.report.summary import Summary, dose_label
 from n2b_ct.evaluation.report.wording import PSNR_DECIMALS, SSIM_DECIMALS
 from n2b_ct.evaluation.report.wording import number as decimal
@@ -38,7 +39,7 @@ class ViewerSlice:
     """One slice of the viewer.
 
     Attributes:
-        planes: Method to its packed picture, the input (or what stands in its place) first.
+        planes: Method to its packed image, the input (or what stands in its place) first.
         residual_limit_hu: Where residuals reach black and white unless the reader says otherwise.
     """
 
@@ -49,7 +50,7 @@ class ViewerSlice:
     residual_limit_hu: float
 
     def blocks(self, number: int) -> dict[str, str]:
-        """Element id to packed picture, for the slice of this number in the page."""
+        """Element id to packed image, for the slice of this number in the page."""
         return {f"plane-{number}-{k}": packed for k, packed in enumerate(self.planes.values())}
 
     @property
@@ -74,12 +75,12 @@ def viewer_slices(panels: Sequence[Panel], max_bytes: int = MAX_BYTES) -> list[V
 
 
 def viewer_view(slices: Sequence[ViewerSlice], summary: Summary, rows: Sequence[SliceMeasure]) -> dict[str, Any]:
-    """What the viewer knows beside its pictures: windows, methods, doses, and where each slice lies.
+    """What the viewer knows beside its images: windows, methods, doses, and where each slice lies.
 
     Args:
         slices: At least one.
         summary: Names the windows, the roles and the order of the methods.
-        rows: Measures that stand above the pictures.
+        rows: Measures that stand above the images.
     """
     present = {method for entry in slices for method in entry.planes}
     methods = [name for name in summary.roles if name in present]
@@ -95,7 +96,7 @@ def viewer_view(slices: Sequence[ViewerSlice], summary: Summary, rows: Sequence[
 
 
 def pack(hu: np.ndarray) -> str:
-    """Pack one picture, ``[rows, cols]`` in HU, as base64 text."""
+    """Pack one image, ``[rows, cols]`` in HU, as base64 text."""
     whole = np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU)).astype(np.int32)
     difference = np.diff(np.diff(whole, axis=0, prepend=0), axis=1, prepend=0)
     words = np.where(difference >= 0, 2 * difference, -2 * difference - 1).astype(np.uint16)

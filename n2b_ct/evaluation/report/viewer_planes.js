@@ -1,6 +1,6 @@
 "use strict";
 
-// Unpacks the pictures of the viewer; how they are packed is told in viewer_data.py.
+// Unpacks the images of the viewer; how they are packed is told in viewer_data.py.
 window.viewerPlanes = (() => {
   const inflate = async (bytes) => {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -31,7 +31,7 @@ window.viewerPlanes = (() => {
   const known = new Map();
   return {
     supported: typeof DecompressionStream === "function",
-    // HU of the picture whose packed text stands in the page under this id, row by row.
+    // HU of the image whose packed text stands in the page under this id, row by row.
     load(id, rows, cols) {
       if (!known.has(id)) known.set(id, unpack(document.getElementById(id).textContent, rows, cols));
       return known.get(id);

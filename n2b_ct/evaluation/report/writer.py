@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
+from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.csv_files import csv_files
 from n2b_ct.evaluation.report.documents import report_document
 from n2b_ct.evaluation.report.figure_files import figure_files
-from n2b_ct.evaluation.report.images import Panel, PanelPictures, draw_panel
-from n2b_ct.evaluation.report.measures import SliceMeasure
+from n2b_ct.evaluation.report.images import Panel, PanelImages, draw_panel
 from n2b_ct.evaluation.report.page import render_page
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import Summary
@@ -84,8 +84,8 @@ def report_contents(
     summary: Summary, rows: Sequence[SliceMeasure], panels: Sequence[Panel], provenance: Provenance
 ) -> dict[str, bytes]:
     """Make every file of a report in memory, relative path to bytes; the page comes last."""
-    pictures = [draw_panel(panel, summary.windows[summary.primary_window]) for panel in panels]
-    contents = _picture_files(pictures) | figure_files(summary)
+    images = [draw_panel(panel, summary.windows[summary.primary_window]) for panel in panels]
+    contents = _image_files(images) | figure_files(summary)
     document = report_document(summary, provenance, sorted(contents))
     contents[JSON_NAME] = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8")
     contents |= {name: text.encode("utf-8") for name, text in csv_files(rows, summary).items()}
@@ -93,9 +93,9 @@ def report_contents(
     return contents
 
 
-def _picture_files(pictures: Sequence[PanelPictures]) -> dict[str, bytes]:
+def _image_files(images: Sequence[PanelImages]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for k, drawn in enumerate(pictures, start=1):
+    for k, drawn in enumerate(images, start=1):
         for n, column in enumerate(drawn.columns):
             stem = f"figures/panel_{k:02d}_{n}_{_file_word(column.method)}"
             found[f"{stem}.png"] = column.slice_png

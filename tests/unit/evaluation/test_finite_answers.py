@@ -7,17 +7,18 @@ import pytest
 from scipy import optimize
 
 from n2b_ct.errors import DataError
+from n2b_ct.evaluation.cases import SliceCase
 from n2b_ct.evaluation.detectability import d_prime_of_auc, d_prime_of_scores, measure_cnr
 from n2b_ct.evaluation.disks import Disk, disk_hu, roi_centre_px
 from n2b_ct.evaluation.dose_potential import dose_reduction_potential
 from n2b_ct.evaluation.edge_fits import fit_disk
 from n2b_ct.evaluation.hallucination import false_positives, invented_structure
 from n2b_ct.evaluation.intervals import compare_paired, mean_interval
+from n2b_ct.evaluation.measures import measure_slice
 from n2b_ct.evaluation.observers import cho, disk_channels, laguerre_gauss_channels, npw
-from n2b_ct.evaluation.report.measures import SliceCase, measure_slice
-from n2b_ct.evaluation.report.slice_noise import measure_noise
 from n2b_ct.evaluation.residual import autocorrelation, detail_removed, edge_structure
 from n2b_ct.evaluation.resolution import disk_ttf, edge_ttf
+from n2b_ct.evaluation.slice_noise import measure_noise
 from n2b_ct.evaluation.texture import compare_texture, detrend, noise_power
 from n2b_ct.hu import WINDOWS
 from tests.finite import SIZE, awkward_slices, not_finite

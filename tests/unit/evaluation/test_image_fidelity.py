@@ -1,4 +1,4 @@
-"""PSNR and SSIM of pictures, against hand-made numbers and scikit-image."""
+"""PSNR and SSIM of images, against hand-made numbers and scikit-image."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_what_lies_beyond_black_and_white_is_clipped_and_not_rounded(rgb):
     assert measure_image(truth, truth + 0.001).psnr_db == pytest.approx(60.0)
 
 
-def test_a_picture_equal_to_its_truth_has_no_psnr(rgb):
+def test_a_image_equal_to_its_truth_has_no_psnr(rgb):
     found = measure_image(rgb[0], rgb[0])
     assert found.psnr_db is None
     assert found.ssim == pytest.approx(1.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import DataError
-from n2b_ct.evaluation.report.lesions import lesion_results, measure_lesions, read_lesion_truth
-from n2b_ct.evaluation.report.measures import SliceCase
+from n2b_ct.evaluation.cases import SliceCase
+from n2b_ct.evaluation.lesions import lesion_results, measure_lesions, read_lesion_truth
 from n2b_ct.phantom.piglet_truth import TRUTH_FILE
 
 CONTRAST_HU = {1: -30.0, 2: 20.0}

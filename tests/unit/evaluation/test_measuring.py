@@ -7,10 +7,8 @@ import pytest
 
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.assemble import assemble
-from n2b_ct.evaluation.cases import CaseSource
-from n2b_ct.evaluation.faults import fault_lines
+from n2b_ct.evaluation.cases import CaseSource, SliceCase, fault_lines
 from n2b_ct.evaluation.measuring import Measured, Measuring, measure_sources
-from n2b_ct.evaluation.report.measures import SliceCase
 from n2b_ct.hu import WINDOWS
 
 HOW = Measuring({"abdomen": WINDOWS["abdomen"]}, n_workers=2)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2b_ct.evaluation.report.measures import SliceCase
-from n2b_ct.evaluation.report.noise_results import residual_results, texture_results
-from n2b_ct.evaluation.report.slice_noise import SliceNoise, measure_noise
+from n2b_ct.evaluation.cases import SliceCase
+from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise, residual_results, texture_results
 
 LABELS = {0.25: "25 %"}
 PIXEL_MM = (0.8, 0.8)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from n2b_ct.evaluation.report.noise_results import _plane
 from n2b_ct.evaluation.rois import tile_rois
+from n2b_ct.evaluation.slice_noise import _plane
 from n2b_ct.evaluation.texture import noise_power
 
 

@@ -1,4 +1,4 @@
-"""Charts: labels that do not collide, the same picture for the same numbers, numbers that can be taken away."""
+"""Charts: labels that do not collide, the same image for the same numbers, numbers that can be taken away."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_the_same_chart_gives_the_same_characters() -> None:
 
 def test_an_svg_of_the_page_has_the_page_s_colours_and_font_and_says_what_it_shows() -> None:
     svg = inline_svg(make_chart())
-    root = ElementTree.fromstring(svg)  # noqa: S314, our own picture
+    root = ElementTree.fromstring(svg)  # noqa: S314, our own image
     assert root.get("aria-label") == '<&"'
     assert root.get("role") == "img"
     assert "width" not in root.attrib

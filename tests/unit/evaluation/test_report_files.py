@@ -165,7 +165,7 @@ def test_the_best_of_every_column_is_marked(report: Path) -> None:
     assert model_row.count('class="best"') == 2 * 3
 
 
-def test_pictures_are_written_as_grey_png_beside_the_page(report: Path) -> None:
+def test_images_are_written_as_grey_png_beside_the_page(report: Path) -> None:
     found = sorted(path.name for path in (report / "figures").glob("panel_01_*.png"))
     assert found == [
         "panel_01_0_input.png",
@@ -180,8 +180,8 @@ def test_pictures_are_written_as_grey_png_beside_the_page(report: Path) -> None:
         "panel_01_3_reference_residual.png",
         "panel_01_3_reference_zoom.png",
     ]
-    with Image.open(report / "figures" / found[0]) as picture:
-        assert picture.mode == "L"
+    with Image.open(report / "figures" / found[0]) as image:
+        assert image.mode == "L"
 
 
 def test_without_a_reference_the_page_drops_psnr_and_says_so(tmp_path: Path) -> None:
@@ -255,8 +255,8 @@ def test_a_panel_shows_what_was_removed_on_a_symmetric_scale() -> None:
     drawn = draw_panel(Panel(case, ("nlm",)), WINDOWS["abdomen"])
     assert [column.method for column in drawn.columns] == ["input", "nlm", "reference"]
     assert drawn.columns[0].residual_png is None
-    with Image.open(io.BytesIO(drawn.columns[1].residual_png)) as picture:
-        grey = np.asarray(picture, dtype=float)
+    with Image.open(io.BytesIO(drawn.columns[1].residual_png)) as image:
+        grey = np.asarray(image, dtype=float)
     body = find_body(case.input_hu)
     removed = body.cut(case.input_hu - case.candidates["nlm"])
     limit = drawn.residual_limit_hu
@@ -277,7 +277,7 @@ def test_a_panel_of_a_method_that_was_not_run_is_refused() -> None:
         draw_panel(Panel(case, ("unet",)), WINDOWS["abdomen"])
 
 
-def test_a_slice_of_air_still_has_a_picture() -> None:
+def test_a_slice_of_air_still_has_a_image() -> None:
     air = np.full((40, 30), -1000.0)
     drawn = draw_panel(Panel(SliceCase("A", None, 0, air, {"nlm": air}), ("nlm",)), WINDOWS["abdomen"])
     assert len(drawn.columns) == 2

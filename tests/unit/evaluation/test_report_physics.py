@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report import Provenance, SliceMeasure, summarise
 from n2b_ct.evaluation.report.charts import inline_svg
@@ -17,24 +18,11 @@ from n2b_ct.evaluation.report.page import render_page
 from n2b_ct.evaluation.report.page_parts import (
     Absent,
     FoldPart,
-    PicturePart,
+    ImagePart,
     Section,
     TablePart,
     WarningPart,
     table_csv,
-)
-from n2b_ct.evaluation.report.physics import (
-    Certainty,
-    Comparison,
-    DetectabilityResult,
-    HallucinationResult,
-    LesionResult,
-    Physics,
-    PotentialResult,
-    ResidualResult,
-    ResolutionResult,
-    Task,
-    TextureResult,
 )
 from n2b_ct.evaluation.report.physics_figures import d_prime_charts, nps_charts, ttf_charts
 from n2b_ct.evaluation.report.physics_sections import (
@@ -46,6 +34,18 @@ from n2b_ct.evaluation.report.physics_sections import (
 from n2b_ct.evaluation.report.physics_tables import comparison_table, p_text, potential_table, residual_table
 from n2b_ct.evaluation.report.sections import curves_section, fidelity_section
 from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.results import (
+    Certainty,
+    Comparison,
+    DetectabilityResult,
+    HallucinationResult,
+    LesionResult,
+    Physics,
+    PotentialResult,
+    ResidualResult,
+    ResolutionResult,
+    TextureResult,
+)
 from n2b_ct.hu import WINDOWS
 
 METHODS = ("input", "nlm", "n2b", "reference")
@@ -153,7 +153,7 @@ def test_two_dimensional_spectra_are_one_image_that_says_what_it_shows(summary: 
     assert min(Image.open(io.BytesIO(png)).size) > 200
     assert "n2b" in planes_in_words(summary)
     folds = [part for part in texture_section(summary).parts if part.kind == "fold"]
-    assert any(isinstance(part, PicturePart) and part.png == png for fold in folds for part in fold.parts)
+    assert any(isinstance(part, ImagePart) and part.png == png for fold in folds for part in fold.parts)
 
 
 def test_a_transfer_function_without_a_curve_is_left_out_of_the_chart_but_not_of_the_table(summary: Summary) -> None:

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from n2b_ct.evaluation.assemble import assemble
-from n2b_ct.evaluation.cases import CaseSource
+from n2b_ct.evaluation.cases import CaseSource, SliceCase
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
 from n2b_ct.evaluation.report.csv_files import csv_files
 from n2b_ct.evaluation.report.documents import DEFINITIONS, report_document
-from n2b_ct.evaluation.report.measures import SliceCase
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.schema import SCHEMA_NAME, report_schema, schema_text
 from n2b_ct.hu import WINDOWS

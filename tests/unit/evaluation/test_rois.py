@@ -11,7 +11,7 @@ from n2b_ct.evaluation.rois import MAX_ROIS, MIN_ROIS, Rois, find_flat_rois, til
 
 
 def noisy(hu: np.ndarray, seed: int = 0, sigma_hu: float = 15.0) -> np.ndarray:
-    """CT-like noise on a picture: rising then falling power."""
+    """CT-like noise on an image: rising then falling power."""
     f = np.hypot(np.fft.fftfreq(hu.shape[0])[:, None], np.fft.fftfreq(hu.shape[1])[None])
     white = np.random.default_rng(seed).normal(size=hu.shape)
     noise = np.fft.ifft2(np.fft.fft2(white) * np.sqrt(f) * np.exp(-((f / 0.25) ** 2))).real

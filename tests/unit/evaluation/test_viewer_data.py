@@ -1,4 +1,4 @@
-"""The viewer's pictures: whole HU come back exactly, and a page stays small enough to open."""
+"""The viewer's images: whole HU come back exactly, and a page stays small enough to open."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def make_panel(dose: float | None, k: int = 0, names: tuple[str, ...] = ("nlm", 
     return Panel(SliceCase("<b>", dose, k, noisy, candidates, truth, 3.0 * k), names, "why")
 
 
-def test_a_packed_picture_comes_back_to_the_hu() -> None:
+def test_a_packed_image_comes_back_to_the_hu() -> None:
     hu = np.random.default_rng(1).normal(0.0, 900.0, (23, 31))
     np.testing.assert_array_equal(unpack(pack(hu), 23, 31), np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU)))
 
 
-def test_the_steepest_picture_fits_into_sixteen_bits() -> None:
+def test_the_steepest_image_fits_into_sixteen_bits() -> None:
     hu = np.where(np.indices((9, 9)).sum(axis=0) % 2, -5000.0, 9000.0)
     np.testing.assert_array_equal(unpack(pack(hu), 9, 9), np.where(hu < 0, LOWEST_HU, HIGHEST_HU))
 
 
-def test_every_picture_of_a_slice_is_cropped_to_the_patient() -> None:
+def test_every_image_of_a_slice_is_cropped_to_the_patient() -> None:
     (entry,) = viewer_slices([make_panel(0.1)])
     assert list(entry.planes) == ["input", "nlm", "n2b", "reference"]
     assert entry.rows < 100

@@ -15,10 +15,10 @@ import numpy as np
 from scipy import ndimage
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.cases import REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import mean_interval
-from n2b_ct.evaluation.report.measures import REFERENCE, SliceCase
-from n2b_ct.evaluation.report.physics import LesionResult
+from n2b_ct.evaluation.results import LesionResult
 from n2b_ct.io.json_files import read_json
 from n2b_ct.phantom.piglet_lesions import LABELS_FILE
 from n2b_ct.phantom.piglet_truth import TRUTH_FILE

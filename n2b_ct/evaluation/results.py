@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 
 
@@ -45,22 +46,6 @@ class TextureResult:
     n_rois: int
     roi_size_px: int
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An inserted disk: what is to be seen or resolved.
-
-    Attributes:
-        contrast_hu: Inside minus outside, before any blur.
-        radius_mm: Radius.
-        blur_sigma_mm: σ of the Gaussian that it was inserted with; 0 for a sharp disk.
-    """
-
-    name: str
-    contrast_hu: float
-    radius_mm: float
-    blur_sigma_mm: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2b_ct.errors import DataError
+from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.detectability import Detectability, measure_cnr
-from n2b_ct.evaluation.disks import distance_mm, roi_centre_px
+from n2b_ct.evaluation.disks import Task, distance_mm, roi_centre_px
 from n2b_ct.evaluation.dose_potential import dose_reduction_potential
 from n2b_ct.evaluation.hallucination import false_positives, invented_structure
+from n2b_ct.evaluation.inserts import Insert, InsertPlan, task_disk, task_signal
 from n2b_ct.evaluation.observers import MIN_REGIONS, cho, disk_channels, npw
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE
-from n2b_ct.evaluation.report.physics import (
-    DetectabilityResult,
-    HallucinationResult,
-    PotentialResult,
-    ResolutionResult,
-    Task,
-)
-from n2b_ct.evaluation.report.probes import Probe, ProbePlan, task_disk, task_signal
 from n2b_ct.evaluation.resolution import Ttf, change_percent, disk_ttf
+from n2b_ct.evaluation.results import DetectabilityResult, HallucinationResult, PotentialResult, ResolutionResult
 
 CHO, NPW = "cho", "npw"
 RIM_PX = 2.0
@@ -32,7 +26,7 @@ _Level = tuple[str, float | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stack:
-    """All places of one level, method and task, ``[places, size, size]``."""
+    """All inserts of one level, method and task, ``[inserts, size, size]``."""
 
     present: np.ndarray
     absent: np.ndarray
@@ -43,15 +37,15 @@ class _Stack:
         return self.present.shape[-1]
 
 
-def resolution_results(probes: Mapping[_Level, Sequence[Probe]], plan: ProbePlan) -> tuple[ResolutionResult, ...]:
+def resolution_results(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan) -> tuple[ResolutionResult, ...]:
     """Measure the TTF of every resolution task, by level, task and method; the input first.
 
     Args:
-        probes: By (label, dose) of the level.
+        inserts: By (label, dose) of the level.
         plan: The tasks.
     """
     found: list[ResolutionResult] = []
-    for (label, _), own in probes.items():
+    for (label, _), own in inserts.items():
         for task in plan.resolution:
             stacks = {name: stack for name, stack in _stacks(own, task).items() if name != REFERENCE}
             curves = {name: _ttf(stack, task) for name, stack in stacks.items()}
@@ -64,11 +58,13 @@ def resolution_results(probes: Mapping[_Level, Sequence[Probe]], plan: ProbePlan
     return tuple(found)
 
 
-def detectability_results(probes: Mapping[_Level, Sequence[Probe]], plan: ProbePlan) -> tuple[DetectabilityResult, ...]:
+def detectability_results(
+    inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan
+) -> tuple[DetectabilityResult, ...]:
     """Measure d′ of both observers for every detection task, by level, task and method."""
     return tuple(
         _detectability(label, dose, name, task, observer, stack)
-        for (label, dose), own in probes.items()
+        for (label, dose), own in inserts.items()
         for task in plan.detection
         for name, stack in _stacks(own, task).items()
         for observer in (CHO, NPW)
@@ -97,27 +93,29 @@ def potential_results(
     return tuple(found)
 
 
-def hallucination_results(probes: Mapping[_Level, Sequence[Probe]], plan: ProbePlan) -> tuple[HallucinationResult, ...]:
-    """Look for what methods invent at places without a disk, where the truth is known without noise."""
+def hallucination_results(
+    inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan
+) -> tuple[HallucinationResult, ...]:
+    """Look for what methods invent in regions without a disk, where the truth is known without noise."""
     task = plan.detection[0]
     found = []
-    for (label, _), own in probes.items():
-        absent = [probe for probe in own if probe.task == task and probe.truth is not None]
+    for (label, _), own in inserts.items():
+        absent = [insert for insert in own if insert.task == task and insert.truth is not None]
         names = [name for name in (absent[0].absent if absent else {}) if name != INPUT]
         for name in names:
-            used = [probe for probe in absent if name in probe.absent]
+            used = [insert for insert in absent if name in insert.absent]
             if len(used) >= MIN_REGIONS:
                 found.append(_hallucination(label, name, task, used))
     return tuple(found)
 
 
-def _stacks(probes: Iterable[Probe], task: Task) -> dict[str, _Stack]:
+def _stacks(inserts: Iterable[Insert], task: Task) -> dict[str, _Stack]:
     """Regions of one task by method, the input first."""
-    own = [probe for probe in probes if probe.task == task]
-    names = dict.fromkeys(name for probe in own for name in probe.present)
+    own = [insert for insert in inserts if insert.task == task]
+    names = dict.fromkeys(name for insert in own for name in insert.present)
     stacks = {}
     for name in names:
-        used = [probe for probe in own if name in probe.present]
+        used = [insert for insert in own if name in insert.present]
         present, absent = (np.stack([getattr(p, side)[name] for p in used]) for side in ("present", "absent"))
         stacks[name] = _Stack(present, absent, used[0].pixel_mm)
     return stacks
@@ -244,10 +242,10 @@ def _potential(
     return [PotentialResult(name, task, observer, *target, dose, 100.0 * (1.0 - dose / target[0]))]
 
 
-def _hallucination(label: str, name: str, task: Task, probes: Sequence[Probe]) -> HallucinationResult:
-    errors = np.stack([probe.absent[name] - (0.0 if probe.truth is None else probe.truth) for probe in probes])
+def _hallucination(label: str, name: str, task: Task, inserts: Sequence[Insert]) -> HallucinationResult:
+    errors = np.stack([insert.absent[name] - (0.0 if insert.truth is None else insert.truth) for insert in inserts])
     nothing = np.zeros(errors.shape[1:])
-    pixel_mm = probes[0].pixel_mm
+    pixel_mm = inserts[0].pixel_mm
     template_px = 2 * int(np.ceil(task.radius_mm / min(pixel_mm))) + 3
     template = task_signal(task, min(template_px, errors.shape[-1]), pixel_mm) / task.contrast_hu
     invented = invented_structure(errors, nothing)

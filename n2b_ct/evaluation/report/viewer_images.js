@@ -1,8 +1,8 @@
 "use strict";
 
-// Grey pictures on canvases: how HU become grey, where a picture lies at a zoom, and the cross under the pointer.
-window.viewerPictures = (() => {
-  // Grey levels of HU between lower and upper, on a canvas of the picture's own size.
+// Grey images on canvases: how HU become grey, where an image lies at a zoom, and the cross under the pointer.
+window.viewerImages = (() => {
+  // Grey levels of HU between lower and upper, on a canvas of the image's own size.
   const paint = (hu, { rows, cols }, lower, upper) => {
     const canvas = new OffscreenCanvas(cols, rows);
     const image = new ImageData(cols, rows);
@@ -16,7 +16,7 @@ window.viewerPictures = (() => {
     return canvas;
   };
 
-  // In device pixels: the whole picture at zoom 1; centre is the part of the picture that lies in the middle.
+  // In device pixels: the whole image at zoom 1; centre is the part of the image that lies in the middle.
   const placeOn = (canvas, { rows, cols }, zoom, centre) => {
     const scale = Math.min(canvas.width / cols, canvas.height / rows) * zoom;
     const [left, top] = [canvas.width / 2 - centre[0] * cols * scale, canvas.height / 2 - centre[1] * rows * scale];

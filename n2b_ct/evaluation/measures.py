@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import require_slice
 from n2b_ct.evaluation.fidelity import measure_fidelity
 from n2b_ct.evaluation.flat_regions import (
@@ -19,50 +20,6 @@ from n2b_ct.evaluation.flat_regions import (
     tissue_class_masks,
 )
 from n2b_ct.hu import Window
-
-INPUT = "input"
-REFERENCE = "reference"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SliceCase:
-    """One slice as it was measured, its reference if there is one, and what each method made of it.
-
-    Attributes:
-        series: A label for people, such as ``L192`` or a shortened UID; it is printed, so no patient data.
-        dose: Dose fraction, 0.05 for 5 %; None where nobody knows it.
-        slice_index: Index in the series, by position.
-        input_hu: The noisy slice, HU ``[rows, cols]``.
-        candidates: Method name to its slice, HU, same shape.
-        reference_hu: The normal-dose slice, same shape, or None.
-        position_mm: Position along the slice normal, if known.
-        pixel_mm: (row spacing, column spacing), if known.
-        anchor: What ``input_hu`` is: the input, or, where nobody has it, the reference or a method's slice that
-            stands in its place. Regions are found in it and shifts are measured against it.
-        lesion_labels: Number of the true lesion at each pixel, 0 outside, same shape, where such truth exists.
-    """
-
-    series: str
-    dose: float | None
-    slice_index: int
-    input_hu: np.ndarray
-    candidates: Mapping[str, np.ndarray]
-    reference_hu: np.ndarray | None = None
-    position_mm: float | None = None
-    pixel_mm: tuple[float, float] | None = None
-    anchor: str = INPUT
-    lesion_labels: np.ndarray | None = None
-
-    @property
-    def subject(self) -> str:
-        """How messages and captions name this slice."""
-        return f"{self.series}, slice {self.slice_index}"
-
-    @property
-    def methods(self) -> dict[str, np.ndarray]:
-        """Input, where there is one, and candidates: what is judged."""
-        own = {INPUT: self.input_hu} if self.anchor == INPUT else {}
-        return {**own, **self.candidates}
 
 
 @dataclass(frozen=True, slots=True)

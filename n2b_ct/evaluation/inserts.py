@@ -13,16 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2b_ct.evaluation.disks import Disk, disk_hu, roi_centre_px
-from n2b_ct.evaluation.report.measures import INPUT, REFERENCE, SliceCase
-from n2b_ct.evaluation.report.physics import Task
+from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
+from n2b_ct.evaluation.disks import Disk, Task, disk_hu, roi_centre_px
 from n2b_ct.evaluation.rois import Rois, flat_squares
 
 Denoiser = Callable[[np.ndarray], np.ndarray]
 
-MAX_PLACES = 12
-PLACE_FLATNESS = 3.0
-N_PROBED_SLICES = 24
+MAX_POSITIONS = 12
+POSITION_FLATNESS = 3.0
+N_SLICES_WITH_INSERTS = 24
 MAX_ROUNDS = 3
 DETECTION_TASKS_MM_HU = ((2.5, 20.0), (1.5, 50.0))
 MIN_DETECTION_RADIUS_PX = 1.5
@@ -34,12 +33,12 @@ REACH_OF_RADIUS = 1.8
 DEFINITIONS: dict[str, str] = {
     "inserted_disks": (
         "Disks of known radius and contrast are added to the noisy slice in flat soft tissue, and the whole slice is "
-        f"denoised with and without them; up to {N_PROBED_SLICES} slices a dose. Their places are squares that do not "
-        f"overlap, up to {MAX_PLACES} a slice, spread over it, with a mean squared gradient of at most "
-        f"{PLACE_FLATNESS:g} times that of the flattest blocks, which noise alone seldom exceeds. To a reference with "
-        "noise they are only added, as nothing is denoised there. The disks are sharp, each pixel holding the share of "
-        "its area that is covered, unless a blur is given: what the scanner's own blur would do to a lesion is then "
-        "not in the numbers, for no method. The noise is that of the slice: the disk adds none."
+        f"denoised with and without them; up to {N_SLICES_WITH_INSERTS} slices a dose. Their places are squares "
+        f"that do not overlap, up to {MAX_POSITIONS} a slice, spread over it, with a mean squared gradient of at most "
+        f"{POSITION_FLATNESS:g} times that of the flattest blocks, which noise alone seldom exceeds. To a reference "
+        "with noise they are only added, as nothing is denoised there. The disks are sharp, each pixel holding the "
+        "share of its area that is covered, unless a blur is given: what the scanner's own blur would do to a lesion "
+        "is then not in the numbers, for no method. The noise is that of the slice: the disk adds none."
     ),
     "inserted_ttf": (
         "The task transfer function is measured on denoised(with) − denoised(without), averaged over the places of a "
@@ -55,7 +54,7 @@ DEFINITIONS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ProbePlan:
+class InsertPlan:
     """Which disks are inserted.
 
     Attributes:
@@ -77,8 +76,8 @@ class ProbePlan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Probe:
-    """One disk at one place: regions of every method with and without it, ``[size, size]``, HU.
+class Insert:
+    """One disk at one position: regions of every method with and without it, ``[size, size]``, HU.
 
     Attributes:
         truth: The reference's region; None unless the reference is free of noise.
@@ -93,7 +92,7 @@ class Probe:
     truth: np.ndarray | None
 
 
-def plan_probes(coarsest_mm: float, blur_sigma_mm: float = 0.0) -> ProbePlan:
+def plan_inserts(coarsest_mm: float, blur_sigma_mm: float = 0.0) -> InsertPlan:
     """Choose the disks: fixed in mm, larger only where pixels are too coarse for them.
 
     Args:
@@ -101,7 +100,7 @@ def plan_probes(coarsest_mm: float, blur_sigma_mm: float = 0.0) -> ProbePlan:
         blur_sigma_mm: σ of the system's blur, taken as a round Gaussian, where it is known.
     """
     resolution_mm = max(RESOLUTION_RADIUS_MM, MIN_RESOLUTION_RADIUS_PX * coarsest_mm)
-    return ProbePlan(
+    return InsertPlan(
         detection=tuple(
             _task(contrast_hu, max(radius_mm, MIN_DETECTION_RADIUS_PX * coarsest_mm), blur_sigma_mm)
             for radius_mm, contrast_hu in DETECTION_TASKS_MM_HU
@@ -111,43 +110,43 @@ def plan_probes(coarsest_mm: float, blur_sigma_mm: float = 0.0) -> ProbePlan:
 
 
 def n_rounds(n_slices: int) -> int:
-    """How often a probed slice is denoised again: more often where there are few slices."""
-    return min(MAX_ROUNDS, max(1, N_PROBED_SLICES // max(n_slices, 1)))
+    """How often a slice with inserts is denoised again: more often where there are few slices."""
+    return min(MAX_ROUNDS, max(1, N_SLICES_WITH_INSERTS // max(n_slices, 1)))
 
 
-def probe_slice(
-    case: SliceCase, denoisers: Mapping[str, Denoiser], plan: ProbePlan, rounds: int, number: int, noise_free: bool
-) -> list[Probe]:
+def insert_disks(
+    case: SliceCase, denoisers: Mapping[str, Denoiser], plan: InsertPlan, rounds: int, number: int, noise_free: bool
+) -> list[Insert]:
     """Insert disks into a slice, denoise it again by every method and cut the regions out.
 
     Args:
         case: The slice, already denoised without disks.
         denoisers: Method name to a function from HU to HU; methods without a slice in the case are left out.
         plan: The disks.
-        rounds: How often; in each round every place gets another task, so that no place sees a task twice.
+        rounds: How often; in each round every position gets another task, so that none gets a task twice.
         number: Of the slice, so that slices start with different tasks.
         noise_free: Keep the reference's regions as truth.
     """
     if case.pixel_mm is None:
         return []
-    places = find_places(case.input_hu, plan.size_px(case.pixel_mm))
+    positions = find_positions(case.input_hu, plan.size_px(case.pixel_mm))
     used = {name: run for name, run in denoisers.items() if name in case.candidates}
-    if not places.corners:
+    if not positions.corners:
         return []
-    without = {INPUT: places.cut(case.input_hu)} | {name: places.cut(case.candidates[name]) for name in used}
-    reference = None if case.reference_hu is None else places.cut(case.reference_hu)
-    found: list[Probe] = []
+    without = {INPUT: positions.cut(case.input_hu)} | {name: positions.cut(case.candidates[name]) for name in used}
+    reference = None if case.reference_hu is None else positions.cut(case.reference_hu)
+    found: list[Insert] = []
     for turn in range(rounds):
-        tasks = [_task_of(plan, place, turn, number) for place in range(len(places.corners))]
-        signals = np.stack([task_signal(task, places.size_px, case.pixel_mm) for task in tasks])
-        image = _inserted(case.input_hu, places, signals)
+        tasks = [_task_of(plan, position, turn, number) for position in range(len(positions.corners))]
+        signals = np.stack([task_signal(task, positions.size_px, case.pixel_mm) for task in tasks])
+        image = _inserted(case.input_hu, positions, signals)
         regions = {INPUT: image} | {name: run(image) for name, run in used.items()}
-        present = {name: places.cut(hu) for name, hu in regions.items()}
+        present = {name: positions.cut(hu) for name, hu in regions.items()}
         absent = without
         if reference is not None and not noise_free:
             present, absent = present | {REFERENCE: reference + signals}, without | {REFERENCE: reference}
         found += [
-            Probe(
+            Insert(
                 dose=case.dose,
                 series=case.series,
                 task=task,
@@ -161,10 +160,10 @@ def probe_slice(
     return found
 
 
-def find_places(noisy_hu: np.ndarray, size_px: int) -> Rois:
+def find_positions(noisy_hu: np.ndarray, size_px: int) -> Rois:
     """Find flat squares of soft tissue for disks, spread over the slice; there may be none."""
-    found = flat_squares(noisy_hu, size_px, PLACE_FLATNESS)
-    n = min(len(found), MAX_PLACES)
+    found = flat_squares(noisy_hu, size_px, POSITION_FLATNESS)
+    n = min(len(found), MAX_POSITIONS)
     corners = tuple(found[int((k + 0.5) * len(found) / n)] for k in range(n))
     return Rois(corners, size_px, (noisy_hu.shape[0], noisy_hu.shape[1]))
 
@@ -173,18 +172,18 @@ def _task(contrast_hu: float, radius_mm: float, blur_sigma_mm: float) -> Task:
     return Task(f"{contrast_hu:g} HU, radius {radius_mm:.3g} mm", contrast_hu, radius_mm, blur_sigma_mm)
 
 
-def _task_of(plan: ProbePlan, place: int, turn: int, number: int) -> Task:
-    """Detection tasks and one for resolution take turns; so over the rounds a place sees each kind once."""
-    kind = (place + turn + number) % (len(plan.detection) + 1)
+def _task_of(plan: InsertPlan, position: int, turn: int, number: int) -> Task:
+    """Detection tasks and one for resolution take turns; so over the rounds a position gets each kind once."""
+    kind = (position + turn + number) % (len(plan.detection) + 1)
     if kind < len(plan.detection):
         return plan.detection[kind]
-    return plan.resolution[(place // (len(plan.detection) + 1) + number) % len(plan.resolution)]
+    return plan.resolution[(position // (len(plan.detection) + 1) + number) % len(plan.resolution)]
 
 
-def _inserted(hu: np.ndarray, places: Rois, signals: np.ndarray) -> np.ndarray:
+def _inserted(hu: np.ndarray, positions: Rois, signals: np.ndarray) -> np.ndarray:
     image = hu.astype(np.float32, copy=True)
-    size = places.size_px
-    for (row, col), signal in zip(places.corners, signals.astype(np.float32), strict=True):
+    size = positions.size_px
+    for (row, col), signal in zip(positions.corners, signals.astype(np.float32), strict=True):
         image[row : row + size, col : col + size] += signal
     return image
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from n2b_ct.evaluation.report.measures import SliceCase
-from n2b_ct.evaluation.report.probe_results import (
+from n2b_ct.evaluation.cases import SliceCase
+from n2b_ct.evaluation.insert_results import (
     detectability_results,
     hallucination_results,
     potential_results,
     resolution_results,
 )
-from n2b_ct.evaluation.report.probes import Probe, find_places, n_rounds, plan_probes, probe_slice
+from n2b_ct.evaluation.inserts import Insert, find_positions, insert_disks, n_rounds, plan_inserts
 
 PIXEL_MM = (0.7, 0.7)
-PLAN = plan_probes(0.7)
+PLAN = plan_inserts(0.7)
 SIGMA_HU = 20.0
 BLUR_PX = 1.2
 
@@ -37,39 +37,39 @@ METHODS = {
 
 
 def probes_of(doses=(0.25,), sigma_hu=SIGMA_HU, n_slices=4, methods=tuple(METHODS), noise_free=False):
-    found: dict[tuple[str, float | None], list[Probe]] = {}
+    found: dict[tuple[str, float | None], list[Insert]] = {}
     for number, dose in enumerate(doses):
         level = (f"{100 * dose:g} %", dose)
         for k in range(n_slices):
             case = flat_case(100 * number + k, dose, sigma_hu * np.sqrt(0.25 / dose), methods)
             runs = {name: METHODS[name] for name in methods}
-            found.setdefault(level, []).extend(probe_slice(case, runs, PLAN, 3, k, noise_free))
+            found.setdefault(level, []).extend(insert_disks(case, runs, PLAN, 3, k, noise_free))
     return found
 
 
 @pytest.fixture(scope="module")
-def probes():
+def inserts():
     return probes_of()
 
 
-def test_no_place_sees_a_task_twice_and_every_kind_takes_its_turn(probes):
-    (own,) = probes.values()
+def test_no_place_sees_a_task_twice_and_every_kind_takes_its_turn(inserts):
+    (own,) = inserts.values()
     for task in PLAN.detection:
-        absent = [probe.absent["same"].tobytes() for probe in own if probe.task == task]
+        absent = [insert.absent["same"].tobytes() for insert in own if insert.task == task]
         assert len(set(absent)) == len(absent) >= 40
-    assert {probe.task for probe in own} == set(PLAN.tasks)
+    assert {insert.task for insert in own} == set(PLAN.tasks)
 
 
 def test_places_do_not_overlap_and_lie_in_the_slice():
-    places = find_places(flat_case(0).input_hu, PLAN.size_px(PIXEL_MM))
+    places = find_positions(flat_case(0).input_hu, PLAN.size_px(PIXEL_MM))
     assert len(places.corners) == 12
     for k, (row, col) in enumerate(places.corners):
         assert 0 <= min(row, col) <= max(row, col) <= 224 - places.size_px
         assert all(max(abs(row - r), abs(col - c)) >= places.size_px for r, c in places.corners[:k])
 
 
-def test_the_ttf_of_a_linear_blur_is_the_gaussians_at_every_contrast(probes):
-    results = {(result.method, result.task): result for result in resolution_results(probes, PLAN)}
+def test_the_ttf_of_a_linear_blur_is_the_gaussians_at_every_contrast(inserts):
+    results = {(result.method, result.task): result for result in resolution_results(inserts, PLAN)}
     for task in PLAN.resolution:
         source, result = results["input", task], results["blur", task]
         frequency = np.array(result.frequency_per_mm)
@@ -78,16 +78,16 @@ def test_the_ttf_of_a_linear_blur_is_the_gaussians_at_every_contrast(probes):
         assert result.f50_change_percent < -30.0
 
 
-def test_a_method_that_halves_the_contrast_is_found_to_and_keeps_its_resolution(probes):
-    fade = [result for result in resolution_results(probes, PLAN) if result.method == "fade"]
+def test_a_method_that_halves_the_contrast_is_found_to_and_keeps_its_resolution(inserts):
+    fade = [result for result in resolution_results(inserts, PLAN) if result.method == "fade"]
     assert len(fade) == 3
     for result in fade:
         assert result.contrast_recovery_percent == pytest.approx(50.0, abs=0.5)
         assert result.f50_change_percent == pytest.approx(0.0, abs=0.5)
 
 
-def test_d_prime_in_white_noise_is_its_closed_form_and_scaling_leaves_it(probes):
-    results = {(r.method, r.task, r.observer): r for r in detectability_results(probes, PLAN)}
+def test_d_prime_in_white_noise_is_its_closed_form_and_scaling_leaves_it(inserts):
+    results = {(r.method, r.task, r.observer): r for r in detectability_results(inserts, PLAN)}
     for task in PLAN.detection:
         npw = results["input", task, "npw"]
         exact = task.contrast_hu * np.sqrt(np.pi) * task.radius_mm / PIXEL_MM[0] / SIGMA_HU
@@ -98,17 +98,17 @@ def test_d_prime_in_white_noise_is_its_closed_form_and_scaling_leaves_it(probes)
         assert blurred.low < results["input", task, "cho"].d_prime < blurred.high
 
 
-def test_the_reference_is_probed_without_being_denoised(probes):
-    (own,) = probes.values()
-    probe = own[0]
-    assert set(probe.present) == {"input", "same", "blur", "fade", "reference"}
-    np.testing.assert_allclose(probe.absent["reference"], 40.0)
-    assert (probe.present["reference"] - probe.absent["reference"]).max() == pytest.approx(probe.task.contrast_hu)
+def test_the_reference_is_probed_without_being_denoised(inserts):
+    (own,) = inserts.values()
+    insert = own[0]
+    assert set(insert.present) == {"input", "same", "blur", "fade", "reference"}
+    np.testing.assert_allclose(insert.absent["reference"], 40.0)
+    assert (insert.present["reference"] - insert.absent["reference"]).max() == pytest.approx(insert.task.contrast_hu)
 
 
 def test_a_method_that_changes_nothing_reaches_the_target_at_the_highest_dose():
-    probes = probes_of(doses=(0.1, 0.25), methods=("same",), noise_free=True)
-    results = detectability_results(probes, PLAN)
+    inserts = probes_of(doses=(0.1, 0.25), methods=("same",), noise_free=True)
+    results = detectability_results(inserts, PLAN)
     for found in potential_results(results, None):
         assert found.target_dose == 0.25
         assert found.dose == pytest.approx(0.25)
@@ -116,8 +116,8 @@ def test_a_method_that_changes_nothing_reaches_the_target_at_the_highest_dose():
 
 
 def test_a_target_that_no_dose_reaches_is_worded_not_extrapolated():
-    probes = probes_of(doses=(0.1, 0.25), methods=("same",))
-    results = [r for r in detectability_results(probes, PLAN) if r.method != "reference"]
+    inserts = probes_of(doses=(0.1, 0.25), methods=("same",))
+    results = [r for r in detectability_results(inserts, PLAN) if r.method != "reference"]
     references = [replace(r, method="reference", d_prime=99.0) for r in results if r.method == "input"]
     found = potential_results([*results, *references], 1.0)
     assert found
@@ -130,9 +130,9 @@ def test_invented_structure_is_found_and_plain_noise_is_not():
     found = probes_of(methods=("same",), noise_free=True)
     (clean,) = hallucination_results(found, PLAN)
     assert (clean.method, clean.warns) == ("same", False)
-    for probe in next(iter(found.values())):
-        size = probe.absent["same"].shape[0]
-        probe.absent["same"][:] += stamp[:size, :size]
+    for insert in next(iter(found.values())):
+        size = insert.absent["same"].shape[0]
+        insert.absent["same"][:] += stamp[:size, :size]
     (stamped,) = hallucination_results(found, PLAN)
     assert stamped.warns
     assert stamped.structure_hu > 2.0
@@ -143,7 +143,7 @@ def test_few_slices_are_probed_more_often():
 
 
 def test_coarse_pixels_get_larger_disks_so_that_they_can_be_resolved():
-    coarse = plan_probes(2.0)
+    coarse = plan_inserts(2.0)
     assert [task.radius_mm for task in PLAN.detection] == [2.5, 1.5]
     assert [task.radius_mm for task in coarse.detection] == [3.0, 3.0]
     assert coarse.resolution[0].radius_mm == 9.0
@@ -151,5 +151,5 @@ def test_coarse_pixels_get_larger_disks_so_that_they_can_be_resolved():
 
 def test_slices_without_room_or_spacing_give_no_probe():
     small = SliceCase("series", 0.25, 0, np.full((20, 20), 40.0), {}, pixel_mm=PIXEL_MM)
-    assert probe_slice(small, {}, PLAN, 1, 0, False) == []
-    assert probe_slice(SliceCase("s", 0.25, 0, flat_case(0).input_hu, {}), {}, PLAN, 1, 0, False) == []
+    assert insert_disks(small, {}, PLAN, 1, 0, False) == []
+    assert insert_disks(SliceCase("s", 0.25, 0, flat_case(0).input_hu, {}), {}, PLAN, 1, 0, False) == []
