@@ -72,7 +72,7 @@ def experiment(**changes) -> dict:
             {"name": "TV", "baseline": {"name": "tv"}},
             {"name": "Gaussian", "baseline": {"name": "gaussian", "sigma": 25}},
         ],
-        "gallery": {"test": "σ 25", "natural_images": {"p0": [4, 4, 32]}},
+        "gallery": {"test": "σ 25", "images": {"p0": [4, 4, 32]}},
         **changes,
     }
 
@@ -97,7 +97,7 @@ def write(values: dict, name: str = "tiny.yaml") -> str:
     return name
 
 
-def validate(root: Path, *more: str, out: str = "out") -> int:
+def benchmark(root: Path, *more: str, out: str = "out") -> int:
     return run(["benchmark", "tiny.yaml", "--data-root", str(root), "--out", out, *more])
 
 
@@ -127,7 +127,7 @@ def finished(images, tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("finished"))
         write(experiment())
-        assert validate(images) == 0
+        assert benchmark(images) == 0
         return Path.cwd()
 
 
@@ -164,7 +164,7 @@ def test_a_second_call_trains_and_denoises_nothing(finished, images, monkeypatch
     before = document()
     monkeypatch.setattr("n2b_ct.api.training.run_training", None)
     monkeypatch.setattr("n2b_ct.experiments.scoring.measure_image", None)
-    assert validate(images) == 0
+    assert benchmark(images) == 0
     assert document()["rows"] == before["rows"]
 
 
@@ -182,14 +182,14 @@ def test_a_killed_row_goes_on_with_its_next_image(finished, images, place, monke
         return measure_image(truth, denoised)
 
     monkeypatch.setattr("n2b_ct.experiments.scoring.measure_image", killed)
-    assert validate(images) == 130
+    assert benchmark(images) == 130
     assert "nothing is half-written" in capsys.readouterr().err
     kept = json.loads(Path("out/rows/tv/scores.json").read_text())["scores"]
     assert len(kept) == N_TEST + 1
     monkeypatch.setattr(
         "n2b_ct.experiments.scoring.measure_image", lambda *pair: told.append(0) or measure_image(*pair)
     )
-    assert validate(images) == 0
+    assert benchmark(images) == 0
     assert told[N_TEST + 1 :] == [0] * (N_TEST - 1)
     assert rows_of(document())["TV"]["scores"][0]["psnr_db"] == rows_of(whole)["TV"]["scores"][0]["psnr_db"]
 
@@ -201,7 +201,7 @@ def test_an_interrupted_training_goes_on_to_the_very_same_model(finished, images
     (run_dir / "model.pt").unlink()
     newest = max((run_dir / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     newest.unlink()
-    assert validate(images) == 0
+    assert benchmark(images) == 0
     assert digest_of("n2b") == digest
 
 
@@ -211,13 +211,13 @@ def test_a_changed_row_is_refused_before_anything_is_trained_and_made_anew_on_re
     values["rows"][1]["training"] = {"seed": 5}
     write(values)
     before = document()
-    assert validate(images) == 2
+    assert benchmark(images) == 2
     (line,) = error_lines(capsys.readouterr().err)
     assert "other training.seed" in line
     assert "--overwrite" in line
     assert document() == before
     digests = digest_of("u_net"), digest_of("n2b")
-    assert validate(images, "--overwrite") == 0
+    assert benchmark(images, "--overwrite") == 0
     assert digest_of("u_net") == digests[0]
     assert digest_of("n2b") != digests[1]
     assert rows_of(document())["N2B"]["budget"]["seed"] == 5
@@ -242,15 +242,15 @@ def test_rows_on_changed_images_are_refused_before_any_work_and_made_anew_on_req
     write(experiment())
     repaint(own_images / "clean" / "p1.png")
     before, seen = document(), (data_digest_of("u_net"), data_digest_of("n2b"))
-    assert validate(own_images) == 2
+    assert benchmark(own_images) == 2
     (line,) = error_lines(capsys.readouterr().err)  # the supervised row sees no clean images
     assert "runs/n2b: must go on with the images that its weights saw, got 1 of 2 clean images changed" in line
     assert "--overwrite" in line
     assert document() == before
-    assert validate(own_images, "--overwrite") == 0
+    assert benchmark(own_images, "--overwrite") == 0
     assert data_digest_of("u_net") == seen[0]
     assert data_digest_of("n2b") != seen[1]
-    assert validate(own_images) == 0
+    assert benchmark(own_images) == 0
 
 
 def test_an_unfinished_row_on_changed_images_is_made_anew_on_request(finished, own_images, capsys):
@@ -258,16 +258,16 @@ def test_an_unfinished_row_on_changed_images_is_made_anew_on_request(finished, o
     write(experiment())
     Path("out/runs/n2b/model.pt").unlink()
     repaint(own_images / "noisy" / "p0.png")
-    assert validate(own_images) == 2
+    assert benchmark(own_images) == 2
     assert len(error_lines(capsys.readouterr().err)) == 2
-    assert validate(own_images, "--overwrite") == 0
+    assert benchmark(own_images, "--overwrite") == 0
 
 
 def test_rows_that_saw_other_images_do_not_stand_in_a_table_made_row_by_row(finished, own_images):
     shutil.copytree(finished / "out", "out")
     write(experiment())
     repaint(own_images / "clean" / "p1.png")
-    assert validate(own_images, "--only", "TV") == 0
+    assert benchmark(own_images, "--only", "TV") == 0
     assert {name: row["status"] for name, row in rows_of(document()).items()} == {
         "input": "done",
         "U-Net": "done",
@@ -286,7 +286,7 @@ def test_changed_test_images_are_scored_anew_and_renamed_ones_keep_their_scores(
     monkeypatch.setattr(
         "n2b_ct.experiments.scoring.measure_image", lambda *pair: told.append(0) or measure_image(*pair)
     )
-    assert validate(own_images) == 0
+    assert benchmark(own_images) == 0
     assert len(told) == 5 * 2  # one image, on both columns, of every row
     assert {line["image"] for line in csv_lines(Path("out"))} == {"a", "p1"}
 
@@ -296,14 +296,14 @@ def test_a_model_that_is_not_the_run_s_own_is_not_scored(finished, images, place
     write(experiment())
     digest = digest_of("n2b")
     shutil.copy("out/runs/u_net/model.pt", "out/runs/n2b/model.pt")
-    assert validate(images) == 0
+    assert benchmark(images) == 0
     assert digest_of("n2b") == digest == load_natural_image_model(Path("out/runs/n2b")).digest
     assert rows_of(document())["N2B"]["scores"] == rows_of(document(finished / "out"))["N2B"]["scores"]
 
 
 def test_rows_can_be_made_one_by_one_and_the_table_grows(images, place, capsys):
     write(experiment())
-    assert validate(images, "--only", "TV") == 0
+    assert benchmark(images, "--only", "TV") == 0
     assert {name: row["status"] for name, row in rows_of(document()).items()} == {
         "input": "done",
         "U-Net": "not run",
@@ -311,13 +311,13 @@ def test_rows_can_be_made_one_by_one_and_the_table_grows(images, place, capsys):
         "TV": "done",
         "Gaussian": "not run",
     }
-    assert validate(images, "--only", "U-Net", "--set", "training.iterations=2") == 0
+    assert benchmark(images, "--only", "U-Net", "--set", "training.iterations=2") == 0
     rows = rows_of(document())
     assert [name for name, row in rows.items() if row["status"] == "done"] == ["input", "U-Net", "TV"]
     assert rows["U-Net"]["budget"]["iterations"] == 2
     assert rows["TV"]["scores"][0]["psnr_gain_db"]["mean"] is not None
     assert "--set training.iterations=2" in document()["command"]
-    assert validate(images, "--only", "N2C") == 2
+    assert benchmark(images, "--only", "N2C") == 2
     assert "--only: must name rows of tiny, got N2C" in error_lines(capsys.readouterr().err)[0]
 
 
@@ -327,11 +327,11 @@ def test_two_commands_at_once_leave_a_table_with_the_rows_of_both(images, place,
 
     def slowly(*arguments):
         if others:
-            assert validate(images, "--only", others.pop()) == 0
+            assert benchmark(images, "--only", others.pop()) == 0
         return make_row(*arguments)
 
     monkeypatch.setattr(job, "make_row", slowly)
-    assert validate(images, "--only", "TV") == 0
+    assert benchmark(images, "--only", "TV") == 0
     done = [name for name, row in rows_of(document()).items() if row["status"] == "done"]
     assert done == ["input", "TV", "Gaussian"]
 
@@ -340,7 +340,7 @@ def test_rgb_of_16_bits_trains_and_scores(images, place):
     values = experiment(rows=experiment()["rows"][1:3], compare_with=None)
     values["data"] |= {"colour": "rgb"}
     write(values)
-    assert validate(images / "rgb") == 0
+    assert benchmark(images / "rgb") == 0
     found = document()
     assert found["colour"] == "rgb"
     truth = np.float32(np.rint(65535 * scene(0, 3)) / 65535)
@@ -360,18 +360,18 @@ def test_a_failing_row_is_listed_and_stops_no_other(images, place, monkeypatch, 
     monkeypatch.setattr("n2b_ct.filters.baselines.require_installed", absent)
     rows = [{"name": "BM3D", "baseline": {"name": "bm3d"}}, {"name": "TV", "baseline": {"name": "tv"}}]
     write(experiment(rows=rows, compare_with=None))
-    assert validate(images) == 1
+    assert benchmark(images) == 1
     assert error_lines(capsys.readouterr().err) == [
         "error: row BM3D: bm3d: needs the package bm3d, got no such package; pip install 'n2b-ct[bm3d]'"
     ]
     assert [row["status"] for row in document()["rows"]] == ["done", "failed", "done"]
     assert "- BM3D failed: bm3d: needs the package" in Path("out/table.md").read_text(encoding="utf-8")
-    assert validate(images, "--only", "BM3D", out="alone") == 2
+    assert benchmark(images, "--only", "BM3D", out="alone") == 2
 
 
 def test_check_says_what_is_ready_and_writes_nothing(images, place, capsys):
     write(experiment())
-    assert validate(images, "--check") == 0
+    assert benchmark(images, "--check") == 0
     assert "tiny: ready; 4 rows; 2 images in σ 25, 2 images in blind" in capsys.readouterr().out
     assert not Path("out").exists()
 
@@ -385,7 +385,7 @@ def test_check_says_what_is_ready_and_writes_nothing(images, place, capsys):
         ({"data": {"noise": {"kind": "text", "probability": 2}}}, ["tiny.yaml: data.noise.text.probability"]),
         ({"tests": [{"name": "a", "folder": "no", "noise": SIGMA_25}], "gallery": None}, ["tests.0.folder"]),
         ({"training": {"iterations": 4, "patch_px": 80}}, ["row U-Net", "p0.png", "training.patch_px = 80"]),
-        ({"gallery": {"test": "σ 25", "natural_images": {"lena": None}}}, ["gallery.images: must name", "got lena"]),
+        ({"gallery": {"test": "σ 25", "images": {"lena": None}}}, ["gallery.images: must name", "got lena"]),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_in_clear_lines_before_any_work(images, place, capsys, changes, said):
@@ -393,7 +393,7 @@ def test_bad_input_is_refused_in_clear_lines_before_any_work(images, place, caps
     if "data" in changes:
         changes = {"data": values["data"] | changes["data"]}
     write(values | changes)
-    assert validate(images) == 2
+    assert benchmark(images) == 2
     lines = error_lines(capsys.readouterr().err)
     assert lines
     assert all(any(word in line for line in lines) for word in said), lines
@@ -404,14 +404,14 @@ def test_a_folder_with_something_else_is_left_alone(images, place, capsys):
     write(experiment())
     Path("out").mkdir()
     Path("out/thesis.txt").write_text("mine")
-    assert validate(images) == 2
+    assert benchmark(images) == 2
     assert "must be new, empty or hold an experiment's rows" in error_lines(capsys.readouterr().err)[0]
     assert [path.name for path in Path("out").iterdir()] == ["thesis.txt"]
 
 
 def test_notebooks_get_the_table_itself(finished, images):
     told: list[int] = []
-    table = api.validate(
+    table = api.benchmark(
         finished / "tiny.yaml", finished / "out", data_root=images, progress=lambda done, *_: told.append(done)
     )
     assert table.failed == ()
