@@ -62,8 +62,8 @@ class DataSection(Section):
     """Which CT slices, in which roles, seen through which window."""
 
     kind: Literal["ct"] = "ct"
-    manifest: str
-    """A data manifest: a path, or the name of a shipped one."""
+    manifest: str | None
+    """A data manifest: a path, or the name of a shipped one; null: slices are handed over as arrays, in Python."""
     split: str | None = None
     """One of the manifest's splits; null: its default."""
     root: Path | None = None

@@ -172,12 +172,14 @@ class Manifest(Section):
         return self.splits[key]
 
 
-def load_manifest(name: str | Path, beside: Path | None = None) -> Manifest:
+def load_manifest(name: str | Path | None, beside: Path | None = None) -> Manifest:
     """Read and validate a manifest: a path, beside another file, or a shipped name.
 
     Raises:
-        ConfigError: With one line for every problem.
+        ConfigError: With one line for every problem; or there is no name, for the pipeline was trained on arrays.
     """
+    if name is None:
+        raise ConfigError(explain("data.manifest", "must name a data manifest", "null", "name one, or pass arrays"))
     path = find_yaml(name, "data_manifests", beside)
     try:
         return Manifest.model_validate(read_yaml(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +26,14 @@ Scans = dict[tuple[str, bool, bool], "_Scanned"]
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestSeries:
-    """A manifest's series, found: its slices are sorted as the manifest says.
+class DatasetSeries:
+    """A CT series of a data set: found on disk, sorted as its manifest says, or handed over as an array.
 
     Attributes:
         name: Its name in the manifest.
         dose: Dose fraction, if known.
-        source: The DICOM series or the volume.
-        positions_mm: Position of every slice along the normal (index for volumes).
+        source: The DICOM series, the volume's file, or HU ``[slices, rows, cols]``.
+        positions_mm: Position of every slice along the normal (index for volumes and arrays).
         patient_key: Digest that slices of one patient share.
         size_px: (rows, cols).
         hu_offset: What must be added to a volume's values to get HU.
@@ -44,7 +44,7 @@ class ManifestSeries:
 
     name: str
     dose: float | None
-    source: SeriesRef | Path
+    source: SeriesRef | Path | np.ndarray = field(compare=False)
     positions_mm: tuple[float, ...]
     patient_key: str
     size_px: tuple[int, int]
@@ -58,6 +58,8 @@ class ManifestSeries:
 
     def read_hu(self, indices: Sequence[int], progress: Progress | None = None) -> np.ndarray:
         """Read some slices, HU float32 ``[len(indices), rows, cols]``; padding becomes air."""
+        if isinstance(self.source, np.ndarray):
+            return self.source[list(indices)].astype(np.float32)
         if isinstance(self.source, Path):
             return self._volume_hu(self.source)[list(indices)]
         try:
@@ -73,7 +75,7 @@ class ManifestSeries:
     @property
     def facts(self) -> SeriesRead:
         """What is recorded of it."""
-        if isinstance(self.source, Path):
+        if not isinstance(self.source, SeriesRef):
             return SeriesRead(self.name, "", len(self))
         problems = with_gaps(self.source.problems, len(self.refused))
         return SeriesRead(self.name, self.source.public_uid, len(self), len(self.refused), problems)
@@ -105,7 +107,7 @@ class _Scanned:
 
 def find_series(
     manifest: Manifest, root: Path, names: Sequence[str], *, skip_bad_slices: bool = False
-) -> dict[str, ManifestSeries]:
+) -> dict[str, DatasetSeries]:
     """Find the named series below ``root``; every folder is scanned once.
 
     Args:
@@ -121,7 +123,7 @@ def find_series(
     if not root.is_dir():
         raise DataError(explain(f"data root {root}", "must be a folder", "nothing there", "pass --data-root DIR"))
     scans: Scans = {}
-    found: dict[str, ManifestSeries] = {}
+    found: dict[str, DatasetSeries] = {}
     problems: list[str] = []
     for name in names:
         try:
@@ -133,7 +135,7 @@ def find_series(
     return found
 
 
-def require_decodable(series: Iterable[ManifestSeries]) -> None:
+def require_decodable(series: Iterable[DatasetSeries]) -> None:
     """Decode the compressed slices of series once, for who would otherwise find out in the middle of its work.
 
     Raises:
@@ -157,7 +159,7 @@ def _not_whole(name: str, series: SeriesRef, error: SeriesError) -> str:
     return explain(f"series {name} in {series.directory}", requirement, got, remedy)
 
 
-def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_bad_slices: bool) -> ManifestSeries:
+def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_bad_slices: bool) -> DatasetSeries:
     entry = manifest.series[name]
     path = root / entry.path
     if not path.exists():
@@ -230,10 +232,10 @@ def _sorted_as(series: SeriesRef, order: str) -> tuple[SeriesRef, list[InstanceR
 
 def _found_dicom(
     name: str, entry: SeriesEntry, found: tuple[SeriesRef, list[InstanceRef]], refused: tuple[FileRecord, ...]
-) -> ManifestSeries:
+) -> DatasetSeries:
     series, instances = found
     ordered = replace(series, instances=tuple(instances))
-    return ManifestSeries(
+    return DatasetSeries(
         name,
         entry.dose,
         ordered,
@@ -245,8 +247,8 @@ def _found_dicom(
     )
 
 
-def _found_volume(name: str, entry: SeriesEntry, path: Path) -> ManifestSeries:
+def _found_volume(name: str, entry: SeriesEntry, path: Path) -> DatasetSeries:
     n_slices, rows, cols = examine_volume(path, hu_offset=entry.hu_offset, assume_hu=entry.assume_hu).shape
     positions = tuple(float(index) for index in range(n_slices))
     vouched = (entry.hu_offset, entry.assume_hu)
-    return ManifestSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *vouched)
+    return DatasetSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *vouched)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from n2b_ct.config.methods import NeighboursSection
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.series import SeriesRef
@@ -98,7 +98,7 @@ def neighbour_images(slices: Sequence[RoleSlice], images: Sequence[Tensor], sect
     return again
 
 
-def gap_range_mm(series: ManifestSeries, section: NeighboursSection) -> tuple[float, float]:
+def gap_range_mm(series: DatasetSeries, section: NeighboursSection) -> tuple[float, float]:
     """Say how near and how far a neighbour may lie: from one slice thickness to two unless the section says so.
 
     A series that does not tell its thickness, and a volume, whose positions count slices, are taken for slices that
@@ -109,7 +109,7 @@ def gap_range_mm(series: ManifestSeries, section: NeighboursSection) -> tuple[fl
     return lowest, _FURTHEST_THICKNESSES * thickness if section.max_gap_mm is None else section.max_gap_mm
 
 
-def _thickness_mm(series: ManifestSeries) -> float:
+def _thickness_mm(series: DatasetSeries) -> float:
     told = series.source.facts.get("SliceThickness", "") if isinstance(series.source, SeriesRef) else ""
     try:
         thickness = float(told)
@@ -131,7 +131,7 @@ def _nearest_of_each_side(offsets_mm: np.ndarray, lowest: float, highest: float,
     return nearest if sides == "both" else sorted(nearest, key=lambda k: distances[k])[:1]
 
 
-def _explained(series: ManifestSeries, slices: Sequence[RoleSlice], section: NeighboursSection) -> str:
+def _explained(series: DatasetSeries, slices: Sequence[RoleSlice], section: NeighboursSection) -> str:
     lowest, highest = gap_range_mm(series, section)
     own_mm = np.unique([one.series.positions_mm[one.index] for one in slices if one.series.name == series.name])
     gaps_mm = np.diff(own_mm)

@@ -17,7 +17,7 @@ from n2b_ct.data.manifest import (
     parse_slices,
     series_of,
 )
-from n2b_ct.data.manifest_series import ManifestSeries, find_series
+from n2b_ct.data.manifest_series import DatasetSeries, find_series
 from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.io.refusals import Inputs
 
@@ -28,9 +28,9 @@ PAIRING_TOLERANCE_MM = 0.1
 class RoleSlice:
     """One slice in a role, and where its normal-dose counterpart lies, if it has one."""
 
-    series: ManifestSeries
+    series: DatasetSeries
     index: int
-    reference: ManifestSeries | None = None
+    reference: DatasetSeries | None = None
     reference_index: int | None = None
 
 
@@ -44,7 +44,7 @@ class Roles:
     test: tuple[RoleSlice, ...]
 
     @property
-    def series(self) -> tuple[ManifestSeries, ...]:
+    def series(self) -> tuple[DatasetSeries, ...]:
         """The series in use, references too."""
         slices = (*self.clean, *self.noisy, *self.validation, *self.test)
         both = (found for role in slices for found in (role.series, role.reference) if found is not None)
@@ -91,14 +91,14 @@ def assign_roles(
 # ── Rules ──
 
 
-def _by_series(split: SeriesSplit, found: dict[str, ManifestSeries]) -> Roles:
+def _by_series(split: SeriesSplit, found: dict[str, DatasetSeries]) -> Roles:
     def chosen(entries: Iterable[RoleEntry]) -> tuple[RoleSlice, ...]:
         return tuple(role for entry in entries if entry.series in found for role in _entry_slices(entry, found))
 
     return Roles(chosen(split.clean), chosen(split.noisy), chosen(split.validation), chosen(split.test))
 
 
-def _by_proportions(split: ProportionsSplit, found: dict[str, ManifestSeries]) -> Roles:
+def _by_proportions(split: ProportionsSplit, found: dict[str, DatasetSeries]) -> Roles:
     full = _whole(found[split.full_dose])
     is_test, is_clean = proportion_masks(len(full), split.clean, split.noisy, split.test, split.block)
     low_dose = [found[name] for name in split.low_dose if name in found]
@@ -111,7 +111,7 @@ def _by_proportions(split: ProportionsSplit, found: dict[str, ManifestSeries]) -
     )
 
 
-def _by_every_nth(split: EveryNthSplit, found: dict[str, ManifestSeries]) -> Roles:
+def _by_every_nth(split: EveryNthSplit, found: dict[str, DatasetSeries]) -> Roles:
     full = _whole(found[split.full_dose])
     if len(full) < split.last:
         raise DataError(
@@ -135,7 +135,7 @@ def _by_every_nth(split: EveryNthSplit, found: dict[str, ManifestSeries]) -> Rol
     )
 
 
-def _share_out(split: SeriesSplit | ProportionsSplit | EveryNthSplit, found: dict[str, ManifestSeries]) -> Roles:
+def _share_out(split: SeriesSplit | ProportionsSplit | EveryNthSplit, found: dict[str, DatasetSeries]) -> Roles:
     if isinstance(split, SeriesSplit):
         return _by_series(split, found)
     if isinstance(split, ProportionsSplit):
@@ -168,7 +168,7 @@ def proportion_masks(n_slices: int, clean: int, noisy: int, test: int, block: in
 # ── Pairing and checks ──
 
 
-def _entry_slices(entry: RoleEntry, found: dict[str, ManifestSeries]) -> tuple[RoleSlice, ...]:
+def _entry_slices(entry: RoleEntry, found: dict[str, DatasetSeries]) -> tuple[RoleSlice, ...]:
     series = found[entry.series]
     chosen = parse_slices(entry.slices)
     indices = np.arange(len(series if chosen == slice(None) else _whole(series)))[chosen]
@@ -177,7 +177,7 @@ def _entry_slices(entry: RoleEntry, found: dict[str, ManifestSeries]) -> tuple[R
     return _paired([series], found[entry.reference], indices)
 
 
-def _whole(series: ManifestSeries) -> ManifestSeries:
+def _whole(series: DatasetSeries) -> DatasetSeries:
     """A series whose slices are counted must have all of them, or every later one would change its role.
 
     Raises:
@@ -191,7 +191,7 @@ def _whole(series: ManifestSeries) -> ManifestSeries:
 
 
 def _paired(
-    series_list: Sequence[ManifestSeries], reference: ManifestSeries, indices: np.ndarray
+    series_list: Sequence[DatasetSeries], reference: DatasetSeries, indices: np.ndarray
 ) -> tuple[RoleSlice, ...]:
     """Slices with their references; ``indices`` count the slices of each series.
 
@@ -201,7 +201,7 @@ def _paired(
     return tuple(RoleSlice(series, k, reference, nearest) for series, k, nearest in pairs if nearest is not None)
 
 
-def _nearest(series: ManifestSeries, index: int, reference: ManifestSeries) -> int | None:
+def _nearest(series: DatasetSeries, index: int, reference: DatasetSeries) -> int | None:
     """Find the reference slice at the same position: by millimetres, never by file name or number."""
     distances = np.abs(np.asarray(reference.positions_mm) - series.positions_mm[index])
     nearest = int(distances.argmin())
@@ -221,7 +221,7 @@ def _nearest(series: ManifestSeries, index: int, reference: ManifestSeries) -> i
     return nearest
 
 
-def _counted(low_dose: Sequence[ManifestSeries], full: ManifestSeries, indices: np.ndarray) -> tuple[RoleSlice, ...]:
+def _counted(low_dose: Sequence[DatasetSeries], full: DatasetSeries, indices: np.ndarray) -> tuple[RoleSlice, ...]:
     """Slices of low-dose series whose places are counted in the full one."""
     whole = [series for series in low_dose if not series.refused]
     gapped = [series for series in low_dose if series.refused]
@@ -233,7 +233,7 @@ def _counted(low_dose: Sequence[ManifestSeries], full: ManifestSeries, indices: 
     )
 
 
-def _same_length(full: ManifestSeries, low_dose: Sequence[ManifestSeries]) -> None:
+def _same_length(full: DatasetSeries, low_dose: Sequence[DatasetSeries]) -> None:
     for series in low_dose:
         if len(series) != len(full) and not (series.refused and len(series) < len(full)):
             raise DataError(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from n2b_ct.data.fingerprint import image_digest, image_digests
 from n2b_ct.data.image_store import ImageStore
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.filters import mean_blur
@@ -127,13 +127,13 @@ def body_mask(hu: np.ndarray, window: Window) -> np.ndarray:
     return window.contains(hu) & (mean_blur(hu, _AIR_KERNEL_PX) > AIR_BELOW_HU)
 
 
-def _series_runs(slices: Sequence[RoleSlice]) -> Iterator[tuple[ManifestSeries, list[RoleSlice]]]:
+def _series_runs(slices: Sequence[RoleSlice]) -> Iterator[tuple[DatasetSeries, list[RoleSlice]]]:
     """Slices that follow each other in one series: they are read together."""
     for series, run in groupby(slices, key=lambda role: role.series):
         yield series, list(run)
 
 
-def _slices_hu(series: ManifestSeries, roles: Sequence[RoleSlice]) -> np.ndarray:
+def _slices_hu(series: DatasetSeries, roles: Sequence[RoleSlice]) -> np.ndarray:
     return _finite(series, series.read_hu([role.index for role in roles]))
 
 
@@ -149,12 +149,12 @@ def _references_hu(roles: Sequence[RoleSlice]) -> Iterator[np.ndarray]:
             )
         )
     for series, run in groupby(roles, key=lambda role: role.reference):
-        assert isinstance(series, ManifestSeries)  # noqa: S101 (checked above)
+        assert isinstance(series, DatasetSeries)  # noqa: S101 (checked above)
         indices = [role.reference_index or 0 for role in run]
         yield from _finite(series, series.read_hu(indices))
 
 
-def _finite(series: ManifestSeries, hu: np.ndarray) -> np.ndarray:
+def _finite(series: DatasetSeries, hu: np.ndarray) -> np.ndarray:
     broken = ~np.isfinite(hu).all(axis=(1, 2))
     if broken.any():
         raise DataError(

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.hu import LARGEST_HU
@@ -140,9 +141,11 @@ def _one_each(slices: Sequence[RoleSlice]) -> list[RoleSlice]:
     return list({role.series.name: role for role in slices}.values())
 
 
-def _pixel_mm(series: ManifestSeries) -> tuple[float, float] | None:
+def _pixel_mm(series: DatasetSeries) -> tuple[float, float] | None:
     if isinstance(series.source, SeriesRef):
         return series.source.pixel_spacing_mm
+    if not isinstance(series.source, Path):
+        return None
     try:
         _, row_mm, col_mm = describe_volume(series.source).spacing_mm
     except DataError:

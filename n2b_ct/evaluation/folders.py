@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.dicom.read import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
@@ -175,7 +175,7 @@ def _with_own_names(every: Sequence[FolderSeries]) -> list[FolderSeries]:
 
 def _of_dicom(series: SeriesRef, root: Path, refused: tuple[FileRecord, ...]) -> FolderSeries:
     first = read_series(series, [0])
-    found = ManifestSeries(
+    found = DatasetSeries(
         series.short_uid,
         None,
         series,
@@ -190,7 +190,7 @@ def _of_dicom(series: SeriesRef, root: Path, refused: tuple[FileRecord, ...]) ->
     return replace(placed, patient_key="" if "patient_id_missing" in series.problems else series.patient_key)
 
 
-def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, found: ManifestSeries) -> FolderSeries:
+def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, found: DatasetSeries) -> FolderSeries:
     pixel_mm, normal, corner_mm = _plane(affine_lps_mm)
     return FolderSeries(
         name=name,

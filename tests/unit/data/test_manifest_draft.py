@@ -10,7 +10,7 @@ import pytest
 from n2b_ct.config.yaml_files import as_yaml
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.manifest_draft import dose_hint, draft_manifest
-from n2b_ct.data.manifest_series import ManifestSeries, find_series
+from n2b_ct.data.manifest_series import DatasetSeries, find_series
 from n2b_ct.errors import DataError
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.series import SeriesRef
@@ -66,7 +66,7 @@ def slices(folder: Path, name: str, first_mm: float = 0.0, **changes: object) ->
         save(make_ct_dataset(**{"stored": stored, **place, **changes}), folder / f"{name}{k}")
 
 
-def read_back(root: Path) -> tuple[list[SeriesRef], dict[str, ManifestSeries], Manifest]:
+def read_back(root: Path) -> tuple[list[SeriesRef], dict[str, DatasetSeries], Manifest]:
     """What a scan finds, and what a manifest that was written and read again finds."""
     found = scan(root).series
     (root / "mine.yaml").write_text(as_yaml(draft_manifest(found, root, "mine")))

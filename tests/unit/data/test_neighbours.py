@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from n2b_ct.config.methods import NeighboursSection
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, neighbour_problems, with_neighbours
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError
@@ -21,13 +21,13 @@ from n2b_ct.io.series import SeriesRef
 AS_USUAL = NeighboursSection()
 
 
-def series(name: str, positions_mm: tuple[float, ...], thickness: str | None = None) -> ManifestSeries:
+def series(name: str, positions_mm: tuple[float, ...], thickness: str | None = None) -> DatasetSeries:
     facts = {} if thickness is None else {"SliceThickness": thickness}
     source = SeriesRef("1", "1", "p", "", 6, 8, None, (), (), (), facts)
-    return ManifestSeries(name, None, source, positions_mm, "p", (6, 8))
+    return DatasetSeries(name, None, source, positions_mm, "p", (6, 8))
 
 
-def role(one: ManifestSeries, *indices: int) -> list[RoleSlice]:
+def role(one: DatasetSeries, *indices: int) -> list[RoleSlice]:
     return [RoleSlice(one, index) for index in indices or range(len(one))]
 
 
@@ -73,7 +73,7 @@ def test_without_a_thickness_slices_count_as_touching(thickness):
 
 
 def test_a_volume_counts_in_slices():
-    volume = ManifestSeries("v", None, Path("v.nii"), (0.0, 1.0, 2.0), "p", (6, 8))
+    volume = DatasetSeries("v", None, Path("v.nii"), (0.0, 1.0, 2.0), "p", (6, 8))
     assert found(role(volume)) == [{1}, {0, 2}, {1}]
 
 

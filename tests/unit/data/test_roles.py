@@ -11,13 +11,13 @@ import pytest
 
 from n2b_ct.data import roles as roles_module
 from n2b_ct.data.manifest import Manifest, load_manifest
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice, assign_roles, proportion_masks
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.io.series import FileRecord
 
 
-def series(name: str, n_slices: int = 10, *, first_mm: float = 0.0, **changes: Any) -> ManifestSeries:
+def series(name: str, n_slices: int = 10, *, first_mm: float = 0.0, **changes: Any) -> DatasetSeries:
     fields = {
         "name": name,
         "dose": None,
@@ -26,13 +26,13 @@ def series(name: str, n_slices: int = 10, *, first_mm: float = 0.0, **changes: A
         "patient_key": name,
         "size_px": (8, 8),
     }
-    return ManifestSeries(**{**fields, **changes})
+    return DatasetSeries(**{**fields, **changes})
 
 
 @pytest.fixture
-def on_disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, ManifestSeries]:
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, DatasetSeries]:
     """Series that seem to lie on disk."""
-    there: dict[str, ManifestSeries] = {}
+    there: dict[str, DatasetSeries] = {}
     monkeypatch.setattr(
         roles_module, "find_series", lambda manifest, root, names, **rules: {n: there[n] for n in names}
     )
@@ -96,7 +96,7 @@ def test_unequal_proportions_are_kept():
     assert (is_test.sum(), is_clean.sum(), is_noisy.sum()) == (100, 100, 200)
 
 
-def piglet(on_disk: dict[str, ManifestSeries], n_slices: int, split: str | None, **options: Any) -> Roles:
+def piglet(on_disk: dict[str, DatasetSeries], n_slices: int, split: str | None, **options: Any) -> Roles:
     manifest = load_manifest("piglet.yaml")
     for name, entry in manifest.series.items():
         on_disk[name] = series(name, n_slices, dose=entry.dose, patient_key="piglet")
@@ -138,7 +138,7 @@ def test_doses_choose_the_low_dose_series(on_disk):
     assert (len(roles.noisy), len(roles.test), len(roles.clean)) == (0, 0, 400)
 
 
-def without(found: ManifestSeries, index: int) -> ManifestSeries:
+def without(found: DatasetSeries, index: int) -> DatasetSeries:
     """The series after a file of it was refused and left out."""
     places = tuple(mm for k, mm in enumerate(found.positions_mm) if k != index)
     return replace(found, positions_mm=places, refused=(FileRecord(Path("IM7"), "error", "unreadable"),))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.data.slices import body_mask, load_dataset
 from n2b_ct.errors import DataError
@@ -18,7 +18,7 @@ from n2b_ct.hu import Window
 WINDOW = Window(-100.0, 100.0)
 
 
-class InMemory(ManifestSeries):
+class InMemory(DatasetSeries):
     """A series whose HU are a function of the slice's index."""
 
     def read_hu(self, indices, progress=None):
@@ -34,7 +34,7 @@ class WithNaN(InMemory):
         return hu
 
 
-def series(kind: type[ManifestSeries] = InMemory, name: str = "s") -> ManifestSeries:
+def series(kind: type[DatasetSeries] = InMemory, name: str = "s") -> DatasetSeries:
     return kind(name, None, Path(name), (0.0, 1.0, 2.0, 3.0), "p", (6, 8))
 
 

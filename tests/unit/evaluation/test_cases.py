@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.cases import reference_dose, role_sources, shown_slices
 
 
-class Numbered(ManifestSeries):
+class Numbered(DatasetSeries):
     """A series whose slice k holds k HU and a little noise that is the same in all."""
 
     def read_hu(self, indices, progress=None):
@@ -20,14 +20,14 @@ class Numbered(ManifestSeries):
         return np.stack([noise + index for index in indices]).astype(np.float32)
 
 
-class Broken(ManifestSeries):
+class Broken(DatasetSeries):
     """A series that cannot be read."""
 
     def read_hu(self, indices, progress=None):
         raise DataError("slice: must be whole, got half; copy it again")
 
 
-def numbered(name: str, dose: float, n_slices: int = 4, kind: type[ManifestSeries] = Numbered) -> ManifestSeries:
+def numbered(name: str, dose: float, n_slices: int = 4, kind: type[DatasetSeries] = Numbered) -> DatasetSeries:
     return kind(name, dose, Path("nowhere"), tuple(2.0 * k for k in range(n_slices)), "p", (64, 64))
 
 

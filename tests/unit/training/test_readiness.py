@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from n2b_ct.config import Pipeline
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.training.ct_images import CTImages
@@ -32,7 +32,7 @@ def require_ready(on: Pipeline, roles: Roles) -> None:
 
 
 def role(size_px: tuple[int, int] = (64, 64), *, paired: bool = False) -> tuple[RoleSlice, ...]:
-    series = ManifestSeries("s", None, Path("s"), (0.0,), "p", size_px)
+    series = DatasetSeries("s", None, Path("s"), (0.0,), "p", size_px)
     return (RoleSlice(series, 0, series, 0) if paired else RoleSlice(series, 0),)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from n2b_ct.config import Pipeline
-from n2b_ct.data.manifest_series import ManifestSeries
+from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.training.ct_images import CTImages
 from n2b_ct.training.summary import read_summary, training_summary, write_summary
@@ -17,7 +17,7 @@ def test_a_summary_comes_back_as_it_was_written(tmp_path):
     pipeline = Pipeline.model_validate(
         {"name": "p", "data": {"manifest": "m"}, "method": {"name": "noise2blur"}, "training": {"iterations": 7}}
     )
-    slices = tuple(RoleSlice(ManifestSeries("s", None, Path("s"), (0.0, 1.0), "patient", (8, 8)), k) for k in (0, 1))
+    slices = tuple(RoleSlice(DatasetSeries("s", None, Path("s"), (0.0, 1.0), "patient", (8, 8)), k) for k in (0, 1))
     summary = training_summary(
         pipeline,
         CTImages(pipeline.ct, Roles(slices, slices[:1], (), ())),

@@ -1,0 +1,113 @@
+"""CT slices handed over from Python: arrays in HU as the series of a data set, each checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from n2b_ct.data.manifest_series import DatasetSeries
+from n2b_ct.data.roles import Roles, RoleSlice
+from n2b_ct.errors import DataError, explain
+from n2b_ct.hu import LARGEST_HU
+
+Arrays = Sequence[np.ndarray | Tensor] | np.ndarray | Tensor
+
+
+def array_roles(
+    noisy: Arrays, clean: Arrays = (), *, references: Arrays = (), validation: Arrays = (), truths: Arrays = ()
+) -> Roles:
+    """Return slices by role from arrays or tensors in HU, ``[rows, cols]`` or ``[slices, rows, cols]`` each.
+
+    Neighbours in a three-dimensional array are neighbours in the patient, one slice thickness apart. The arrays are not
+    copied: leave them alone while they are in use.
+
+    Args:
+        noisy: Low-dose slices to learn from, one array or several; sizes may differ.
+        clean: Normal-dose slices, never paired with the noisy ones.
+        references: The same slices as ``noisy`` at normal dose, for supervised training; the same shapes.
+        validation: Low-dose slices to watch the training by.
+        truths: The same slices as ``validation`` at normal dose.
+
+    Raises:
+        DataError: An array is not two- or three-dimensional, is empty, holds no numbers of HU, or does not match its
+            reference; one line for each.
+    """
+    named = {"noisy": noisy, "clean": clean, "references": references, "validation": validation, "truths": truths}
+    listed = {name: _listed(arrays) for name, arrays in named.items()}
+    problems = [
+        problem
+        for name, arrays in listed.items()
+        for k, array in enumerate(arrays)
+        if (problem := _problem(f"{name}[{k}]", array))
+    ]
+    for name, of in (("references", "noisy"), ("truths", "validation")):
+        problems += [] if problems else _mismatches(name, listed[name], of, listed[of], is_needed=name == "truths")
+    if problems:
+        raise DataError("\n".join(problems))
+    series = {name: [_series(f"{name}[{k}]", one) for k, one in enumerate(found)] for name, found in listed.items()}
+    return Roles(
+        clean=_slices(series["clean"]),
+        noisy=_slices(series["noisy"], series["references"]),
+        validation=_slices(series["validation"], series["truths"]),
+        test=(),
+    )
+
+
+def _listed(arrays: Arrays) -> list[np.ndarray]:
+    one_or_more = [arrays] if isinstance(arrays, np.ndarray | Tensor) else list(arrays)
+    return [one.detach().cpu().numpy() if isinstance(one, Tensor) else np.asarray(one) for one in one_or_more]
+
+
+def _problem(name: str, array: np.ndarray) -> str:
+    """Say why an array cannot be slices in HU; empty where it can."""
+    if array.ndim not in (2, 3) or not array.size:
+        shape = f"shape {list(array.shape)}"
+        return explain(name, "must be [rows, cols] or [slices, rows, cols]", shape, "pass a slice or a volume")
+    if array.dtype.kind not in "fi" or array.dtype.itemsize < 2:
+        remedy = "convert stored words to HU first" if array.dtype.kind == "u" else "convert it"
+        return explain(name, "must hold floats or signed integers of 16 bits or more", array.dtype, remedy)
+    if n_broken := array.size - int(np.count_nonzero(np.isfinite(array))):
+        return explain(
+            name, "HU must be finite", f"{n_broken} NaN or infinite values", "repair or leave out their slices"
+        )
+    largest = max(abs(float(array.min())), abs(float(array.max())))
+    if largest > LARGEST_HU:
+        return explain(name, f"must lie within ±{LARGEST_HU:g}", f"{largest:g}", "convert values to HU first")
+    return ""
+
+
+def _mismatches(
+    name: str, arrays: Sequence[np.ndarray], of: str, noisy: Sequence[np.ndarray], *, is_needed: bool
+) -> list[str]:
+    """Say which arrays are not the counterparts of the noisy ones, by their shapes."""
+    if not arrays and not is_needed:
+        return []
+    if len(arrays) != len(noisy):
+        return [
+            explain(name, f"must hold one array for each of {of} ({len(noisy)})", len(arrays), "pass them in pairs")
+        ]
+    return [
+        explain(
+            f"{name}[{k}]",
+            f"must have the shape of {of}[{k}], {list(own.shape)}",
+            list(one.shape),
+            "pass them in pairs",
+        )
+        for k, (one, own) in enumerate(zip(arrays, noisy, strict=True))
+        if one.shape != own.shape
+    ]
+
+
+def _series(name: str, array: np.ndarray) -> DatasetSeries:
+    hu = array.reshape(-1, *array.shape[-2:])
+    positions = tuple(float(k) for k in range(len(hu)))
+    return DatasetSeries(name, None, hu, positions, f"array:{name}", (hu.shape[1], hu.shape[2]))
+
+
+def _slices(series: Sequence[DatasetSeries], references: Sequence[DatasetSeries] = ()) -> tuple[RoleSlice, ...]:
+    if not references:
+        return tuple(RoleSlice(one, k) for one in series for k in range(len(one)))
+    pairs = zip(series, references, strict=True)
+    return tuple(RoleSlice(one, k, reference, k) for one, reference in pairs for k in range(len(one)))
