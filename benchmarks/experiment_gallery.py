@@ -16,14 +16,12 @@ import numpy as np
 import torch
 from skimage.data import camera
 
-from n2b_ct.config.experiment import RowSection
-from n2b_ct.config.experiment_rows import load_experiment
 from n2b_ct.data.natural_images import Stream, corrupted
 from n2b_ct.errors import N2BError
 from n2b_ct.evaluation.image_fidelity import measure_image
-from n2b_ct.experiments.denoisers import RowDenoiser, baseline_denoiser, trained_denoiser
-from n2b_ct.experiments.gallery import Panel, draw_gallery
-from n2b_ct.experiments.rows import RUNS_DIR
+from n2b_ct.experiments.experiment import RowSection, load_experiment
+from n2b_ct.experiments.plots import Panel, draw_gallery
+from n2b_ct.experiments.rows import RUNS_DIR, RowDenoiser, baseline_denoiser, trained_denoiser
 from n2b_ct.simulation.noise_sections import image_noise
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -1,4 +1,4 @@
-"""What notebooks and the command line share: train, denoise, report, evaluate, benchmark, simulate.
+"""What notebooks and the command line share: train, denoise, report, evaluate, simulate.
 
 Every function takes plain paths and values, raises :class:`n2b_ct.errors.N2BError` with one clear line, prints
 nothing, and tells its progress to a callback ``(done, all, what)``.
@@ -8,15 +8,12 @@ from n2b_ct.api.denoising import denoise
 from n2b_ct.api.inputs import images_of, roles_of
 from n2b_ct.api.reports import report
 from n2b_ct.api.simulation import simulate, simulate_doses
-from n2b_ct.api.tables import benchmark, check_benchmark
 from n2b_ct.api.training import Check, check, train
 from n2b_ct.evaluation.folder_report import evaluate
 
 __all__ = [
     "Check",
-    "benchmark",
     "check",
-    "check_benchmark",
     "denoise",
     "evaluate",
     "images_of",

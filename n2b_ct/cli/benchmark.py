@@ -44,18 +44,19 @@ def benchmark(
 
     Example: n2b-ct benchmark bsd68_gaussian25.yaml --data-root /data --out tables/bsd68_gaussian25
     """
-    from n2b_ct import api
-    from n2b_ct.config.experiment_rows import load_experiment
+    from n2b_ct.experiments.experiment import load_experiment
+    from n2b_ct.experiments.table import benchmark as make_table
+    from n2b_ct.experiments.table import check_benchmark
 
     loaded = load_experiment(experiment, settings or ()).only(only or ())
     if check:
-        found = api.check_benchmark(loaded, data_root=data_root, only=only or ())
+        found = check_benchmark(loaded, data_root=data_root, only=only or ())
         counts = ", ".join(f"{n} images in {test}" for test, n in found.items())
         say(f"{loaded.section.name}: ready; {len(loaded.section.rows)} rows; {counts}")
         return
     place = out or Path("tables") / loaded.section.name
     with progress_bar(loaded.section.name) as progress:
-        table = api.benchmark(
+        table = make_table(
             loaded,
             place,
             data_root=data_root,

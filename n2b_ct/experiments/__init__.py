@@ -1,1 +1,1 @@
-"""The papers' tables on natural images: rows are trained or not, test images denoised, scored and compared."""
+"""The papers' tables on natural images: they use the product, and nothing but their command uses them."""

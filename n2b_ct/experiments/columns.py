@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.config.experiment import ColumnSection, ExperimentSection
 from n2b_ct.config.natural_images import GaussianNoiseSection, ImageFolder
 from n2b_ct.data.natural_images import ImageFile, Stream, corrupted, find_natural_images
 from n2b_ct.errors import ConfigError, DataError, N2BError, explain
 from n2b_ct.evaluation.fidelity import SSIM_SIZE_PX
+from n2b_ct.experiments.experiment import ColumnSection, ExperimentSection
 from n2b_ct.io.natural_images import Colour
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 from n2b_ct.simulation.noise_sections import image_noise
@@ -53,7 +53,7 @@ class Column:
         return self.section.name
 
     @property
-    def natural_image_names(self) -> list[str]:
+    def image_names(self) -> list[str]:
         """Names of the images, in order."""
         return [file.path.stem for file in self.truths]
 
@@ -124,7 +124,7 @@ def _require_shown(section: ExperimentSection, columns: Sequence[Column]) -> Non
     gallery = section.gallery
     if gallery is None:
         return
-    names = next(column.natural_image_names for column in columns if column.name == gallery.test)
+    names = next(column.image_names for column in columns if column.name == gallery.test)
     if unknown := [name for name in gallery.images if name not in names]:
         need = f"must name images of {gallery.test}"
         raise ConfigError(explain("gallery.images", need, ", ".join(unknown), f"such as {names[0]}"))

@@ -1,14 +1,32 @@
-"""A table's numbers as plain values: what lies in ``table.json``, field by field."""
+"""A table's numbers as plain values, field by field as in ``table.json``, and the files that programs read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+import csv
+import io
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+import n2b_ct
+from n2b_ct.evaluation.report.csv_files import csv_field
+from n2b_ct.evaluation.report.schema import object_schema, schema_of
+from n2b_ct.training.processor import processor_name
 
 RowKind = Literal["input", "trained", "baseline", "published"]
 RowStatus = Literal["done", "failed", "not run", "published"]
 Plain = str | int | float | bool | None
+_PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-image", "Pillow", "bm3d")
+SCHEMA = "n2b-ct/benchmark"
+SCHEMA_VERSION = 1
+SCHEMA_PATH = Path(__file__).with_name("table.schema.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +208,68 @@ class Table:
     def measured(self) -> tuple[Row, ...]:
         """Rows with numbers of ours."""
         return tuple(row for row in self.rows if row.status == "done")
+
+
+def this_machine(device: torch.device) -> Machine:
+    """Describe the machine; nothing in it names a host or a user."""
+    return Machine(
+        processor=processor_name(),
+        cores=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        memory_gib=_memory_gib(),
+        accelerator=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of what takes part; a package that is not installed is left out."""
+    found = {"n2b-ct": n2b_ct.__version__, "Python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _memory_gib() -> float | None:
+    try:
+        n_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+    return round(n_bytes / 2**30, 1)
+
+
+ImageScores = Mapping[tuple[str, str], Sequence[ImageScore]]
+"""Row and column to the scores of its images."""
+
+
+def table_json(table: Table) -> str:
+    """The table with every number at full precision."""
+    document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **asdict(table)}
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def table_schema() -> dict[str, Any]:
+    """The form of ``table.json`` as a JSON Schema, made from the classes that are written."""
+    fields = schema_of(Table)["properties"]
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "n2b-ct benchmark table"}
+    return head | object_schema({"schema": {"const": SCHEMA}, "schema_version": {"const": SCHEMA_VERSION}, **fields})
+
+
+def schema_text() -> str:
+    """The committed file's text; a test holds ``table.schema.json`` to it."""
+    return json.dumps(table_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def per_image_csv(scores: ImageScores) -> str:
+    """One line per row, column and image."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "test", "image", "psnr_db", "ssim", "seconds"])
+    for (row, test), images in scores.items():
+        for one in images:
+            psnr_db = "" if one.psnr_db is None else f"{one.psnr_db:.4f}"
+            names = map(csv_field, (row, test, one.image))
+            writer.writerow([*names, psnr_db, f"{one.ssim:.5f}", f"{one.seconds:.3f}"])
+    return text.getvalue()

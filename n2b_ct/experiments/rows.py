@@ -5,51 +5,86 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import torch
 
-from n2b_ct.config.experiment import INPUT_ROW, PublishedValue, RowSection, file_word
-from n2b_ct.config.methods import UpiSection
+import n2b_ct
+from n2b_ct.api.inputs import images_of
+from n2b_ct.api.training import train
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.errors import N2BError
+from n2b_ct.errors import ConfigError, N2BError
 from n2b_ct.experiments.columns import Column
-from n2b_ct.experiments.denoisers import RowDenoiser, baseline_denoiser, input_denoiser, trained_denoiser
+from n2b_ct.experiments.experiment import INPUT_ROW, BaselineRow, PublishedValue, RowSection, file_word
+from n2b_ct.experiments.progress_counter import ProgressCounter
 from n2b_ct.experiments.results import Budget, ImageScore, Plain, Published, Row, RowKind, RowStatus, Score
-from n2b_ct.experiments.score_cache import ScoreCache
-from n2b_ct.experiments.scoring import kept_scores, score_column
-from n2b_ct.experiments.steps import RowSteps
+from n2b_ct.experiments.scoring import RowDenoiser, ScoreCache, kept_scores, score_column
+from n2b_ct.filters.baselines import baseline, estimated_sigma, licence_notices, require_installed
+from n2b_ct.inference.model import load_natural_image_model
+from n2b_ct.inference.natural_images import denoise_natural_image
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.simulation.image_noise import WHITE_8_BIT
+from n2b_ct.training.earlier_run import proved_summary
+from n2b_ct.training.labels import label_filters
 from n2b_ct.training.methods import needs_of
 
 RUNS_DIR = "runs"
 ROWS_DIR = "rows"
 
 
-class Trainer(Protocol):
-    """How rows are trained: as ``n2b-ct train`` does."""
+def input_denoiser() -> RowDenoiser:
+    """The noisy images as they are."""
+    return RowDenoiser({"input": n2b_ct.__version__}, lambda noisy, _: noisy)
 
-    def check(self, pipeline: Pipeline) -> None:
-        """Refuse a pipeline that cannot be trained.
 
-        Raises:
-            N2BError: Says why.
-        """
+def trained_denoiser(run_dir: Path, device: torch.device) -> RowDenoiser:
+    """The model of a run folder.
 
-    def finished(self, pipeline: Pipeline, run_dir: Path) -> dict[str, Any] | None:
-        """The summary of a finished run of this very pipeline on these very images, or None.
+    Raises:
+        ModelError: There is none, or it is not of images.
+    """
+    model = load_natural_image_model(run_dir, device)
+    identity = {"model": model.digest, "version": n2b_ct.__version__}
+    return RowDenoiser(identity, lambda noisy, _: denoise_natural_image(model, noisy))
 
-        Raises:
-            ConfigError: It is a run of another pipeline, or of other images.
-        """
 
-    def train(self, pipeline: Pipeline, run_dir: Path, *, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
-        """Train, or go on from the newest checkpoint; returns the summary.
+def baseline_denoiser(section: BaselineRow) -> RowDenoiser:
+    """A denoiser without training; it is told the noise level, or estimates it.
 
-        Raises:
-            N2BError: Says why it cannot.
-        """
+    Raises:
+        ConfigError: Its package is not installed.
+    """
+    chosen = baseline(section.name)
+
+    def denoise(noisy: np.ndarray, sigma: float | None) -> np.ndarray:
+        told = section.sigma / WHITE_8_BIT if section.sigma is not None else sigma
+        return chosen.apply(noisy, estimated_sigma(noisy) if told is None else told)
+
+    identity = {**section.model_dump(mode="json"), "how": chosen.description, "version": n2b_ct.__version__}
+    return RowDenoiser(identity, denoise)
+
+
+def missing_package(row: RowSection, pipeline: Pipeline | None) -> str:
+    """One line where a row needs an optional package that is not installed, else nothing."""
+    try:
+        require_installed(_filters(row, pipeline))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def notices(row: RowSection, pipeline: Pipeline | None) -> tuple[str, ...]:
+    """What must be said where a row was used."""
+    return licence_notices(_filters(row, pipeline))
+
+
+def _filters(row: RowSection, pipeline: Pipeline | None) -> list[str]:
+    """Names of the row's baseline denoiser or label filter."""
+    if row.baseline is not None:
+        return [row.baseline.name]
+    return list(label_filters(pipeline.method)) if pipeline is not None else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +94,15 @@ class Job:
     Attributes:
         columns: The test images.
         out: The output folder.
-        device: Where models denoise.
-        trainer: Trains.
+        data_root: The data's folder.
+        device: Where rows are trained and denoise.
         shown: Column to names of the images that the gallery shows.
     """
 
     columns: tuple[Column, ...]
     out: Path
+    data_root: Path
     device: torch.device
-    trainer: Trainer
     shown: Mapping[str, tuple[str, ...]]
 
     def run_dir(self, row: RowSection) -> Path:
@@ -75,9 +110,9 @@ class Job:
         return self.out / RUNS_DIR / row.word
 
     def pipeline(self, row: RowSection, pipeline: Pipeline) -> Pipeline:
-        """A row's pipeline, with the run of its teacher where another row is that."""
+        """A row's pipeline; where another row is its teacher, with that one's run."""
         method = pipeline.method
-        if row.teacher is None or not isinstance(method, UpiSection):
+        if row.teacher is None or "teacher_run" not in type(method).model_fields:
             return pipeline
         teacher_run = (self.out / RUNS_DIR / file_word(row.teacher)).resolve()
         return pipeline.model_copy(update={"method": method.model_copy(update={"teacher_run": teacher_run})})
@@ -88,7 +123,40 @@ class Job:
         Raises:
             ConfigError: The run that is there has other settings or saw other images.
         """
-        return self.trainer.finished(self.pipeline(row, pipeline), self.run_dir(row))
+        own = self.pipeline(row, pipeline)
+        return proved_summary(own, images_of(own, self.data_root), self.run_dir(row))
+
+    def train(
+        self, row: RowSection, pipeline: Pipeline, *, overwrite: bool, progress: Progress | None
+    ) -> dict[str, Any]:
+        """Train a row as ``n2b-ct train`` does, or go on from its newest checkpoint; return the summary.
+
+        Args:
+            row: Whose.
+            pipeline: What is trained.
+            overwrite: Train anew where the run that is there has other settings or saw other images.
+            progress: Called with (done, all, what).
+
+        Raises:
+            N2BError: It cannot be trained.
+        """
+        anew = overwrite and not self._has_same_run(row, pipeline)
+        return train(
+            self.pipeline(row, pipeline),
+            data_root=self.data_root,
+            out=self.run_dir(row),
+            device=str(self.device),
+            resume=not anew,
+            overwrite=anew,
+            progress=progress,
+        )
+
+    def _has_same_run(self, row: RowSection, pipeline: Pipeline) -> bool:
+        try:
+            self.finished(row, pipeline)
+        except ConfigError:
+            return False
+        return True
 
     def cache(self, word: str, denoiser: RowDenoiser) -> ScoreCache:
         """A row's scores."""
@@ -121,16 +189,16 @@ class Made:
     problem: str = ""
 
 
-def make_row(job: Job, row: RowSection, pipeline: Pipeline | None, overwrite: bool, steps: RowSteps) -> Made:
+def make_row(job: Job, row: RowSection, pipeline: Pipeline | None, overwrite: bool, counter: ProgressCounter) -> Made:
     """Train a row, or take its finished run, and score it; what goes wrong is its problem and nobody else's."""
     summary: dict[str, Any] | None = None
     try:
-        share = steps.training_share
+        share = counter.training_share
         if pipeline is not None:
-            own, training = job.pipeline(row, pipeline), steps.part(0.0, share).training
-            summary = job.trainer.train(own, job.run_dir(row), overwrite=overwrite, progress=training)
+            training = counter.part(0.0, share).training
+            summary = job.train(row, pipeline, overwrite=overwrite, progress=training)
         denoiser = _denoiser(job, row)
-        scores = score_row(job, row.word, denoiser, steps.part(share, 1.0))
+        scores = score_row(job, row.word, denoiser, counter.part(share, 1.0))
     except N2BError as error:
         return Made(row, {}, summary, problem=" ".join(str(error).splitlines()))
     return Made(row, scores, summary, denoiser)
@@ -151,7 +219,7 @@ def recorded_row(job: Job, row: RowSection, pipeline: Pipeline | None) -> Made:
     return Made(row, scores, summary, denoiser) if len(scores) == len(kept) else Made(row, {})
 
 
-def score_row(job: Job, word: str, denoiser: RowDenoiser, steps: RowSteps) -> dict[str, list[ImageScore]]:
+def score_row(job: Job, word: str, denoiser: RowDenoiser, counter: ProgressCounter) -> dict[str, list[ImageScore]]:
     """Score every column with a denoiser.
 
     Raises:
@@ -160,7 +228,7 @@ def score_row(job: Job, word: str, denoiser: RowDenoiser, steps: RowSteps) -> di
     cache, n = job.cache(word, denoiser), len(job.columns)
     scores = {}
     for k, column in enumerate(job.columns):
-        part = steps.part(k / n, (k + 1) / n)
+        part = counter.part(k / n, (k + 1) / n)
         scores[column.name] = score_column(denoiser, column, cache, job.shown.get(column.name, ()), part)
     return scores
 

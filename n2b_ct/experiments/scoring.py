@@ -1,21 +1,31 @@
-"""Scores of a row on a column, image by image, and their means with intervals."""
+"""Scores of a row on a column, image by image, and their means with intervals.
+
+Scores are kept on disk, so that a killed command goes on with the next image. A score is filed under what it depends
+on: the row (weights or settings) and the very pixels of truth and noisy image.
+"""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from n2b_ct.data.fingerprint import short_digest
+from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.evaluation.image_fidelity import measure_image
 from n2b_ct.evaluation.intervals import MeanInterval, compare_paired, mean_interval
 from n2b_ct.experiments.columns import Column, NoisyPair
-from n2b_ct.experiments.denoisers import RowDenoiser
 from n2b_ct.experiments.results import ImageScore, Interval, Score
-from n2b_ct.experiments.score_cache import ScoreCache, pixels_digest
+from n2b_ct.io.atomic import PARTIAL_PREFIX, write_atomically
+from n2b_ct.io.json_files import read_json
 from n2b_ct.io.progress import Progress
 
+SCORES_FILE = "scores.json"
 DEFINITIONS: dict[str, str] = {
     "interval": "95 % bootstrap interval of the mean over the images (BCa, expanded by Student's t, seeded).",
     "gain": (
@@ -23,6 +33,89 @@ DEFINITIONS: dict[str, str] = {
         "noise lies on the images of every row."
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class RowDenoiser:
+    """What a row does to an image.
+
+    Attributes:
+        identity: Plain values that its scores depend on.
+        denoise: From a noisy image, and σ of its noise where it is known, to the denoised one, all on [0, 1].
+    """
+
+    identity: Mapping[str, Any]
+    denoise: Callable[[np.ndarray, float | None], np.ndarray]
+
+
+class ScoreCache:
+    """Scores and shown images of one row.
+
+    Args:
+        folder: Its place; made when something is kept.
+        row: What the row is, as plain values: when they change, what was kept is dropped.
+    """
+
+    def __init__(self, folder: Path, row: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._row = short_digest(json.dumps(row, sort_keys=True).encode())
+        self._scores = self._read()
+
+    def score(self, pixels: str) -> ImageScore | None:
+        """What was kept for an image, by the digest of its pixels."""
+        return self._scores.get(pixels)
+
+    def image(self, pixels: str) -> np.ndarray | None:
+        """The denoised image that was kept to be shown; one that is damaged counts as none."""
+        try:
+            return np.asarray(np.load(self._image_path(pixels), allow_pickle=False))
+        except (OSError, ValueError, EOFError):
+            return None
+
+    def keep(self, pixels: str, score: ImageScore, denoised: np.ndarray | None = None) -> None:
+        """Keep a score, and the denoised image where it will be shown.
+
+        Raises:
+            OutputError: The place cannot be written.
+        """
+        self._make_folder()
+        if denoised is not None:
+            write_atomically(self._image_path(pixels), lambda file: np.save(file, denoised, allow_pickle=False))
+        self._scores[pixels] = score
+        scores = {key: asdict(one) for key, one in self._scores.items()}
+        content = json.dumps({"row": self._row, "scores": scores}, indent=1, ensure_ascii=False) + "\n"
+        write_atomically(self._folder / SCORES_FILE, lambda file: file.write(content.encode()))
+
+    def _read(self) -> dict[str, ImageScore]:
+        """The row's own scores; those of another row of its name, or a file that is none of ours, count as none."""
+        try:
+            found = read_json(self._folder / SCORES_FILE)
+            scores = found["scores"] if found["row"] == self._row else {}
+            return {key: ImageScore(**one) for key, one in scores.items()}
+        except (DataError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+    def _make_folder(self) -> None:
+        """Make the folder, and clear it of another row's images before the first score."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not self._scores:
+                for old in (*self._folder.glob("*.npy"), *self._folder.glob(f"{PARTIAL_PREFIX}*")):
+                    if not old.name.startswith(self._row):
+                        old.unlink()
+        except OSError as error:
+            raise OutputError(
+                explain(str(self._folder), "must be writable", error.strerror, "choose another place")
+            ) from error
+
+    def _image_path(self, pixels: str) -> Path:
+        return self._folder / f"{self._row}_{pixels}.npy"
+
+
+def pixels_digest(truth: np.ndarray, noisy: np.ndarray, sigma: float | None = None) -> str:
+    """A digest of a test image: its truth and its noise, and what denoisers are told of that."""
+    head = f"{'x'.join(map(str, noisy.shape))} {sigma}".encode()
+    return short_digest(head, np.ascontiguousarray(truth).tobytes(), np.ascontiguousarray(noisy).tobytes())
 
 
 def score_column(
@@ -45,7 +138,7 @@ def score_column(
         DataError: An image cannot be read, or the denoised one is not finite.
     """
     scores = []
-    for k, name in enumerate(column.natural_image_names):
+    for k, name in enumerate(column.image_names):
         if progress is not None:
             progress(k, len(column.truths), name)
         scores.append(_score(denoiser, column.read(k), column.sigma, cache, name in shown))
@@ -66,7 +159,7 @@ def kept_scores(column: Column, cache: ScoreCache) -> list[ImageScore] | None:
 
 def shown_image(column: Column, name: str, cache: ScoreCache) -> tuple[ImageScore, np.ndarray] | None:
     """A denoised image for the gallery with its score, if it was kept."""
-    pair = column.read(column.natural_image_names.index(name))
+    pair = column.read(column.image_names.index(name))
     pixels = pixels_digest(pair.truth, pair.noisy, column.sigma)
     score, image = cache.score(pixels), cache.image(pixels)
     return None if score is None or image is None else (score, image)

@@ -10,9 +10,10 @@ import pytest
 
 from n2b_ct import api
 from n2b_ct.config import load_pipeline
-from n2b_ct.config.experiment_rows import load_experiment
 from n2b_ct.config.yaml_files import find_yaml, shipped_dir
 from n2b_ct.data.manifest import load_manifest
+from n2b_ct.experiments.experiment import load_experiment
+from n2b_ct.experiments.table import check_benchmark
 from n2b_ct.hu import WINDOWS
 from n2b_ct.networks.build import size_multiple
 from n2b_ct.networks.denoiser import build_denoiser
@@ -84,7 +85,7 @@ def test_every_row_of_a_paper_names_where_its_numbers_stand(name):
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiments_are_ready_to_run_on_the_images_at_hand(name, shared_data):
-    found = api.check_benchmark(name, data_root=shared_data)
+    found = check_benchmark(name, data_root=shared_data)
     assert set(found.values()) <= {68, 12}
 
 

@@ -13,11 +13,10 @@ import SimpleITK
 import yaml
 from PIL import Image
 
-from n2b_ct import api
 from n2b_ct.cli import run
 from n2b_ct.errors import ConfigError
 from n2b_ct.evaluation.image_fidelity import measure_image
-from n2b_ct.experiments import job
+from n2b_ct.experiments import table
 from n2b_ct.filters.baselines import BASELINES
 from n2b_ct.inference.model import load_natural_image_model
 from tests.integration.scenes import error_lines
@@ -79,7 +78,7 @@ def experiment(**changes) -> dict:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("natural_images")
+    root = tmp_path_factory.mktemp("images")
     for folder, n in (("noisy", 2), ("clean", 2), ("test", N_TEST)):
         write_gray(root / folder, n)
         write_rgb16(root / "rgb" / folder, n)
@@ -226,8 +225,8 @@ def test_a_changed_row_is_refused_before_anything_is_trained_and_made_anew_on_re
 @pytest.fixture
 def own_images(images, place) -> Path:
     """A copy that a test may change."""
-    shutil.copytree(images, "natural_images")
-    return place / "natural_images"
+    shutil.copytree(images, "images")
+    return place / "images"
 
 
 def repaint(path: Path) -> None:
@@ -323,14 +322,14 @@ def test_rows_can_be_made_one_by_one_and_the_table_grows(images, place, capsys):
 
 def test_two_commands_at_once_leave_a_table_with_the_rows_of_both(images, place, monkeypatch):
     write(experiment())
-    make_row, others = job.make_row, ["Gaussian"]
+    make_row, others = table.make_row, ["Gaussian"]
 
     def slowly(*arguments):
         if others:
             assert benchmark(images, "--only", others.pop()) == 0
         return make_row(*arguments)
 
-    monkeypatch.setattr(job, "make_row", slowly)
+    monkeypatch.setattr(table, "make_row", slowly)
     assert benchmark(images, "--only", "TV") == 0
     done = [name for name, row in rows_of(document()).items() if row["status"] == "done"]
     assert done == ["input", "TV", "Gaussian"]
@@ -356,7 +355,7 @@ def test_a_failing_row_is_listed_and_stops_no_other(images, place, monkeypatch, 
         if "bm3d" in names:
             raise ConfigError("bm3d: needs the package bm3d, got no such package; pip install 'n2b-ct[bm3d]'")
 
-    monkeypatch.setattr("n2b_ct.experiments.denoisers.require_installed", absent)
+    monkeypatch.setattr("n2b_ct.experiments.rows.require_installed", absent)
     monkeypatch.setattr("n2b_ct.filters.baselines.require_installed", absent)
     rows = [{"name": "BM3D", "baseline": {"name": "bm3d"}}, {"name": "TV", "baseline": {"name": "tv"}}]
     write(experiment(rows=rows, compare_with=None))
@@ -411,9 +410,9 @@ def test_a_folder_with_something_else_is_left_alone(images, place, capsys):
 
 def test_notebooks_get_the_table_itself(finished, images):
     told: list[int] = []
-    table = api.benchmark(
+    made = table.benchmark(
         finished / "tiny.yaml", finished / "out", data_root=images, progress=lambda done, *_: told.append(done)
     )
-    assert table.failed == ()
-    assert [row.name for row in table.measured] == ["input", "U-Net", "N2B", "TV", "Gaussian"]
+    assert made.failed == ()
+    assert [row.name for row in made.measured] == ["input", "U-Net", "N2B", "TV", "Gaussian"]
     assert told == sorted(told)

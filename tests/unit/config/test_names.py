@@ -6,9 +6,9 @@ import pytest
 
 from n2b_ct.cli.report import named_paths
 from n2b_ct.config import load_pipeline
-from n2b_ct.config.experiment_rows import load_experiment
 from n2b_ct.config.names import folder_name, shown_name
 from n2b_ct.errors import ConfigError
+from n2b_ct.experiments.experiment import load_experiment
 
 ESCAPES = ["../../../escaped", "/abs", "a/b", "a\\b", "..", ".", ".hidden", "C:x", " a", "a ", ""]
 UNPRINTABLE = ["a\x1b[31m", "a\nb", "a\x00", "a\u202eb", "a\x85", "a\x7f", "x" * 101, "   "]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from n2b_ct.config.experiment import ExperimentSection
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.experiments.columns import find_columns
+from n2b_ct.experiments.experiment import ExperimentSection
 
 SIGMA_25 = {"kind": "gaussian", "sigma": 25}
 

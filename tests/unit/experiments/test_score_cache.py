@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from n2b_ct.experiments.results import ImageScore
-from n2b_ct.experiments.score_cache import SCORES_FILE, ScoreCache, pixels_digest
+from n2b_ct.experiments.scoring import SCORES_FILE, ScoreCache, pixels_digest
 
 SCORE = ImageScore("p", 28.5, 0.81, 1.25)
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from n2b_ct.experiments.chart import draw_scores
-from n2b_ct.experiments.documents import SCHEMA_PATH, per_image_csv, schema_text, table_json, table_schema
-from n2b_ct.experiments.gallery import Panel, cropped, draw_gallery
-from n2b_ct.experiments.machine import installed_versions
-from n2b_ct.experiments.markdown import table_markdown
+from n2b_ct.experiments.markdown import counted, in_words, number, signed, table_markdown
+from n2b_ct.experiments.plots import Panel, cropped, draw_gallery, draw_scores
+from n2b_ct.experiments.progress_counter import Cost, ProgressCounter, cost_of, progress_counters
 from n2b_ct.experiments.results import (
+    SCHEMA_PATH,
     Budget,
     ImageScore,
     Interval,
@@ -25,10 +24,13 @@ from n2b_ct.experiments.results import (
     Score,
     Table,
     TableColumn,
+    installed_versions,
+    per_image_csv,
+    schema_text,
+    table_json,
+    table_schema,
 )
 from n2b_ct.experiments.scoring import DEFINITIONS, summarised
-from n2b_ct.experiments.steps import Cost, RowSteps, cost_of, planned
-from n2b_ct.experiments.wording import counted, in_words, number, signed
 from n2b_ct.training.processor import processor_name
 from tests.json_schema import schema_problems
 
@@ -163,12 +165,12 @@ def test_the_machine_is_named_without_its_host(tmp_path):
 def test_progress_runs_over_all_rows_by_what_they_cost():
     told = []
     costs = {"input": Cost(0.0, 25.0), "N2B": Cost(20.0, 5.0), "WNNM": Cost(0.0, 50.0)}
-    steps = planned(costs, lambda *step: told.append(step))["N2B"]
+    steps = progress_counters(costs, lambda *step: told.append(step))["N2B"]
     assert steps.training_share == 0.8
     steps.part(0.0, 0.8).training(9, 10, "a.png")
     steps.part(0.0, 0.8).training(50, 100, "training")
     steps.part(0.8, 1.0)(1, 2, "p1")
-    RowSteps(None, "nobody listens")(1, 1, "p1")
+    ProgressCounter(None, "nobody listens")(1, 1, "p1")
     assert told == [(250, 1000, "N2B, a.png 9/10"), (350, 1000, "N2B, training 50/100"), (475, 1000, "N2B, p1 1/2")]
 
 

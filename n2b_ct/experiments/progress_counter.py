@@ -49,7 +49,7 @@ def cost_of(n_images: int, pipeline: Pipeline | None = None, baseline: str | Non
 
 
 @dataclass(frozen=True, slots=True)
-class RowSteps:
+class ProgressCounter:
     """Progress of one row of a table, or of a part of it.
 
     Attributes:
@@ -66,10 +66,10 @@ class RowSteps:
     last: float = 1.0
     training_share: float = 0.0
 
-    def part(self, first: float, last: float) -> RowSteps:
+    def part(self, first: float, last: float) -> ProgressCounter:
         """A part of it, from one share of it to another."""
         length = self.last - self.first
-        return RowSteps(self.progress, self.name, self.first + length * first, self.first + length * last)
+        return ProgressCounter(self.progress, self.name, self.first + length * first, self.first + length * last)
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """Tell that ``done`` of ``total`` are done."""
@@ -85,17 +85,17 @@ class RowSteps:
             self.progress(int(_WHOLE * share), _WHOLE, f"{self.name}, {what}")
 
 
-def planned(costs: Mapping[str, Cost], progress: Progress | None) -> dict[str, RowSteps]:
+def progress_counters(costs: Mapping[str, Cost], progress: Progress | None) -> dict[str, ProgressCounter]:
     """Give every row its part of the table, in order.
 
     Args:
         costs: Name of a row to what it costs.
-        progress: As :class:`RowSteps` has it.
+        progress: As :class:`ProgressCounter` has it.
     """
     total, spent = sum(cost.whole for cost in costs.values()), 0.0
-    steps = {}
+    counters = {}
     for name, cost in costs.items():
         ends = spent + cost.whole
-        steps[name] = RowSteps(progress, name, spent / total, ends / total, cost.training / cost.whole)
+        counters[name] = ProgressCounter(progress, name, spent / total, ends / total, cost.training / cost.whole)
         spent = ends
-    return steps
+    return counters

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from n2b_ct.config.experiment import file_word
-from n2b_ct.config.experiment_rows import load_experiment
 from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.errors import ConfigError
+from n2b_ct.experiments.experiment import file_word, load_experiment
 
 GAUSSIAN = {"kind": "gaussian", "sigma": 25}
 
@@ -150,7 +149,7 @@ def test_a_row_about_ct_or_of_another_colour_is_refused(tmp_path):
     assert any("must be gray as in data.colour, got rgb" in one for one in problems(tmp_path, values))
     values["data"] = {"manifest": "piglet.yaml"}
     values["rows"][0]["data"] = {}
-    assert any("must be images, got ct" in one for one in problems(tmp_path, values))
+    assert any("must be natural_images, got ct" in one for one in problems(tmp_path, values))
 
 
 def test_a_pipeline_is_not_taken_for_an_experiment(tmp_path):
