@@ -34,7 +34,7 @@ _DECODE = """
 import json, sys
 from pathlib import Path
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.read import read_slices
+from n2b_ct.io.dicom.ct_reader import read_slices
 from n2b_ct.io.dicom.scan import scan
 slices = [one for series in scan(Path(sys.argv[1])).series for one in series.instances]
 outcomes = list(read_slices(slices))

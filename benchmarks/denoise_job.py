@@ -45,9 +45,9 @@ from n2b_ct.batch.work import Spread, Steps, Work
 from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import noise_hu
-from n2b_ct.io.dicom.read import read_slices
+from n2b_ct.io.dicom.ct_reader import read_slices
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from n2b_ct.io.series import CTSlice, SeriesRef
 
 ROOT = Path(__file__).parent.parent

@@ -31,7 +31,7 @@ from benchmarks.results_files import write_results
 from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.evaluation import baselines
 from n2b_ct.inference.model import Model, load_model
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.networks import box_mean
 from n2b_ct.training.processor import processor_name

@@ -28,7 +28,7 @@ from n2b_ct.errors import SeriesError
 from n2b_ct.evaluation.flat_regions import find_flat_blocks
 from n2b_ct.evaluation.rois import tile_rois
 from n2b_ct.evaluation.texture import NoisePower, noise_power
-from n2b_ct.io.dicom.read import read_slices
+from n2b_ct.io.dicom.ct_reader import read_slices
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.simulation.calibration_regions import soft_tissue, transmission_means
 from n2b_ct.simulation.dose import WATER_PER_MM

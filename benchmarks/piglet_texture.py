@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks.results_files import write_results
 from n2b_ct.evaluation.texture import frequency_grid_per_mm
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.phantom.piglet import thick_slice_hu
 from n2b_ct.phantom.piglet_plan import PigletPlan
 from n2b_ct.simulation.dose import STANDARD, kernel_blur

@@ -32,9 +32,8 @@ from n2b_ct.data.anonymisation import find_patterns
 from n2b_ct.data.inventory import Inventory
 from n2b_ct.data.manifest import Manifest
 from n2b_ct.data.manifest_draft import draft_manifest
-from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref
-from n2b_ct.io.dicom.reading.header import CONSTANTS, PASS_MARKS, SliceHeader
-from n2b_ct.io.dicom.reading.parts import tell_apart
+from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref, tell_apart
+from n2b_ct.io.dicom.reading.slice_header import CONSTANTS, PASS_MARKS, SliceHeader
 from n2b_ct.io.dicom.scan import ScanResult
 from n2b_ct.io.series import FileRecord, SeriesRef
 

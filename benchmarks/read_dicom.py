@@ -39,10 +39,10 @@ from pydicom.uid import (
 
 from benchmarks.results_files import write_results
 from n2b_ct.hu import stored_to_hu
-from n2b_ct.io.dicom.pixels.stored import rescale_of, stored_values
-from n2b_ct.io.dicom.pixels.syntaxes import JPEG_XL_LOSSLESS, decoder_name
-from n2b_ct.io.dicom.read import read_series
-from n2b_ct.io.dicom.reading.parse import parse_file
+from n2b_ct.io.dicom.ct_reader import read_series
+from n2b_ct.io.dicom.reading.dicom_file import parse_file
+from n2b_ct.io.dicom.reading.stored_words import rescale_of, stored_values
+from n2b_ct.io.dicom.reading.transfer_syntaxes import JPEG_XL_LOSSLESS, decoder_name
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.original import OriginalSeries, original_dataset
 from n2b_ct.io.sandbox.pool import shared_sandbox

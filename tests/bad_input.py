@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from n2b_ct.cli import run
+from n2b_ct.io.dicom.elements import quiet_pydicom
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.values import quiet_pydicom
 from tests.helpers import make_ct_dataset, save, save_series
 
 ROWS: dict[int, str] = {

@@ -9,10 +9,10 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from n2b_ct.io.dicom.read import read_slice
-from n2b_ct.io.dicom.write import write_dataset_atomically
-from n2b_ct.io.dicom.writing.derive import derive_slice
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.derived_series import write_dataset_atomically
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
+from n2b_ct.io.dicom.writing.derived_slice import derive_slice
 from tests.helpers import make_context, make_derivation, save
 
 NATIVE = {"explicit": ExplicitVRLittleEndian, "implicit": ImplicitVRLittleEndian, "big endian": ExplicitVRBigEndian}

@@ -29,7 +29,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from n2b_ct.io.dicom.pixels.syntaxes import (
+from n2b_ct.io.dicom.reading.transfer_syntaxes import (
     DEFLATED_FRAMES,
     ENCAPSULATED_UNCOMPRESSED,
     JPEG_XL,

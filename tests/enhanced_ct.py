@@ -12,7 +12,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from n2b_ct.io.dicom.pixels.syntaxes import NATIVE
+from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.dicom.uids import stable_uid
 from tests.helpers import AXIAL, make_ct_dataset, save
 

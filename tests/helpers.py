@@ -13,10 +13,10 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from n2b_ct.io.dicom.read import read_slice, stored_values
+from n2b_ct.io.dicom.ct_reader import read_slice, stored_values
+from n2b_ct.io.dicom.derived_series import write_dataset_atomically
 from n2b_ct.io.dicom.uids import stable_uid
-from n2b_ct.io.dicom.write import write_dataset_atomically
-from n2b_ct.io.dicom.writing.derive import Derivation, SeriesContext, derive_slice
+from n2b_ct.io.dicom.writing.derived_slice import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.series import CTSlice
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

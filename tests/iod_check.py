@@ -17,7 +17,7 @@ from typing import Any
 from pydicom.datadict import get_entry, repeater_has_tag
 from pydicom.dataset import Dataset
 
-from n2b_ct.io.dicom.values import quiet_pydicom
+from n2b_ct.io.dicom.elements import quiet_pydicom
 
 ItemPath = tuple[str, ...]
 """Keywords of the sequences that lead to an item, outermost first."""

@@ -26,9 +26,9 @@ from benchmarks.fuzz.promises import Broken, broken_by_failure, broken_by_scan, 
 from benchmarks.fuzz.seeds import sibling_file
 from benchmarks.fuzz.spoil_files import Mutant
 from n2b_ct.errors import N2BError, SeriesError
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from n2b_ct.io.dicom.writing.derivation import Derivation
 from n2b_ct.io.series import FileRecord, SeriesRef
 

@@ -12,7 +12,7 @@ from benchmarks.fuzz import spoil_bytes, spoil_elements, spoil_files, spoil_fram
 from benchmarks.fuzz.anatomy import PIXEL_DATA, UNDEFINED_LENGTH, Anatomy, take_apart
 from benchmarks.fuzz.seeds import synthetic_seeds
 from benchmarks.fuzz.spoil_files import Mutant
-from n2b_ct.io.dicom.writing.options import Compression, WriteOptions
+from n2b_ct.io.dicom.writing.derivation import Compression, WriteOptions
 
 Mutator = Callable[[Random, Anatomy], bytes | Mutant]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.fuzz.seeds import PATIENT
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.reasons import ERRORS, SKIPS
 from n2b_ct.io.series import CTSlice, FileRecord
 

@@ -23,7 +23,7 @@ from n2b_ct.batch.work import Steps, Work
 from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.io.dicom.scan import ScanResult, scan
-from n2b_ct.io.dicom.writing.compress import require_encoder
+from n2b_ct.io.dicom.writing.derived_slice import require_encoder
 from n2b_ct.io.natural_images import is_natural_image
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Refusals

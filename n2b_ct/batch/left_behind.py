@@ -14,9 +14,8 @@ from pathlib import Path
 
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.places import PART_FOLDERS, mirrored_dir
-from n2b_ct.io.dicom.contents import folder_contents
+from n2b_ct.io.dicom.derived_series import folder_contents, slice_names
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID
-from n2b_ct.io.dicom.write import slice_names
 from n2b_ct.io.series import SeriesRef
 
 _CREATORS = frozenset((INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from n2b_ct.batch.outcomes import IfPresent
 from n2b_ct.errors import DataError, explain
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from n2b_ct.simulation.dose import LEAST_DOSE, MOST_PHOTONS
 
 _STRONGEST_BOWTIE = 3.0

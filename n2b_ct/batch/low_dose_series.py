@@ -19,9 +19,9 @@ from n2b_ct.batch.presence import Presence, together, unreadable_rest
 from n2b_ct.batch.work import Steps, failure, finished, present
 from n2b_ct.errors import DataError, N2BError, SeriesError, explain
 from n2b_ct.io.atomic import require_free_space
-from n2b_ct.io.dicom.read import read_slices
-from n2b_ct.io.dicom.values import lenient_number, quiet_pydicom
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
+from n2b_ct.io.dicom.ct_reader import read_slices
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
+from n2b_ct.io.dicom.elements import lenient_number, quiet_pydicom
 from n2b_ct.io.refusals import require_whole
 from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef
 from n2b_ct.simulation.calibration import Calibration, calibrate

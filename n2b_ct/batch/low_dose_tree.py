@@ -20,7 +20,7 @@ from n2b_ct.batch.trees import (
 )
 from n2b_ct.batch.work import Steps
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.writing.compress import require_encoder
+from n2b_ct.io.dicom.writing.derived_slice import require_encoder
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Refusals
 from n2b_ct.simulation.workers import Workers

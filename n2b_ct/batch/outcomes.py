@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from n2b_ct.errors import explain
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from n2b_ct.io.refusals import left_out
 from n2b_ct.io.series import FileRecord
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.atomic import RECORDS_DIR, is_system_file
-from n2b_ct.io.dicom.reading.parts import identity
+from n2b_ct.io.dicom.reading.grouping import identity
 from n2b_ct.io.natural_images.names import FORMS
 from n2b_ct.io.series import SeriesRef, all_above
 from n2b_ct.io.volumes import ENDINGS

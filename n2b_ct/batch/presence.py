@@ -14,9 +14,8 @@ from typing import Literal
 
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.contents import FoundFile, folder_contents
-from n2b_ct.io.dicom.read import read_slices
-from n2b_ct.io.dicom.write import derived_uids, slice_names
+from n2b_ct.io.dicom.ct_reader import read_slices
+from n2b_ct.io.dicom.derived_series import FoundFile, derived_uids, folder_contents, slice_names
 from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext
 from n2b_ct.io.output_records import (
     OutputRecord,

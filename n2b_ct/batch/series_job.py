@@ -21,8 +21,8 @@ from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.atomic import require_free_space
-from n2b_ct.io.dicom.read import read_slices
-from n2b_ct.io.dicom.write import DerivedSeriesWriter, WriteStats
+from n2b_ct.io.dicom.ct_reader import read_slices
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter, WriteStats
 from n2b_ct.io.prefetch import prefetch, write_behind
 from n2b_ct.io.refusals import require_whole
 from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef

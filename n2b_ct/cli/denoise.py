@@ -22,7 +22,7 @@ from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
 
 if TYPE_CHECKING:
-    from n2b_ct.io.dicom.writing.options import ContentQualification
+    from n2b_ct.io.dicom.writing.derivation import ContentQualification
 
 _Source = Annotated[
     Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume; or images.")
@@ -97,7 +97,7 @@ def denoise(
     """
     from n2b_ct import api
     from n2b_ct.batch.outcomes import DenoiseOptions
-    from n2b_ct.io.dicom.writing.options import WriteOptions
+    from n2b_ct.io.dicom.writing.derivation import WriteOptions
 
     require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
     options = DenoiseOptions(

@@ -65,7 +65,7 @@ def simulate(
         return
     from n2b_ct import api
     from n2b_ct.batch.low_dose_options import LowDoseOptions
-    from n2b_ct.io.dicom.writing.options import WriteOptions
+    from n2b_ct.io.dicom.writing.derivation import WriteOptions
 
     require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
     options = LowDoseOptions(

@@ -10,9 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from n2b_ct.io.dicom.reading.clusters import orientation_labels, spacing_labels
-from n2b_ct.io.dicom.reading.geometry import n_places
-from n2b_ct.io.dicom.reading.header import SETTINGS, digest_key
+from n2b_ct.io.dicom.reading.slice_geometry import n_places, orientation_labels, spacing_labels
+from n2b_ct.io.dicom.reading.slice_header import SETTINGS, digest_key
 from n2b_ct.io.series import SeriesRef
 
 N_TORN_MIN = 3

@@ -13,8 +13,8 @@ from n2b_ct.config.patterns import checked_pattern, is_found
 from n2b_ct.data.manifest import Manifest, SeriesEntry
 from n2b_ct.data.manifest_draft import selectors
 from n2b_ct.errors import DataError, SeriesError, explain
-from n2b_ct.io.dicom.read import decodable, read_series
-from n2b_ct.io.dicom.reading.header import study_key
+from n2b_ct.io.dicom.ct_reader import decodable, read_series
+from n2b_ct.io.dicom.reading.slice_header import study_key
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import SKIP_BAD_SLICES, Refusals, SeriesRead, require_whole, with_gaps

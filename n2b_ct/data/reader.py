@@ -17,7 +17,7 @@ from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.io.dicom.read import decodable, read_series
+from n2b_ct.io.dicom.ct_reader import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.refusals import Refusals, require_whole
 from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef

@@ -12,7 +12,7 @@ import numpy as np
 
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.errors import DataError, SeriesError, explain
-from n2b_ct.io.dicom.read import decodable, read_series
+from n2b_ct.io.dicom.ct_reader import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.refusals import SKIP_BAD_SLICES, Inputs, Refusals, SeriesRead, left_out, require_whole
 from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef

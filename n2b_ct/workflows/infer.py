@@ -14,7 +14,7 @@ from n2b_ct import api
 from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.inference.model import load_model
 from n2b_ct.inference.slices import denoise_hu
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.refusals import Refusals, require_whole
 from n2b_ct.training.devices import choose_device

@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
 from tests.bad_input import Tree, slice_file
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp

@@ -8,8 +8,8 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.pixels.stored import stored_values
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.reading.stored_words import stored_values
 from n2b_ct.io.dicom.scan import scan
 from tests.bad_input import Tree, patched, slice_file
 from tests.encodings import encoded_dataset, imagecodecs, with_frame
@@ -245,7 +245,7 @@ def test_row_27_lossless_compression_gives_the_very_same_words(tree, syntax):
 
 def test_row_27_a_decoder_that_is_not_installed_is_named(monkeypatch):
     dataset = encoded_dataset(RLELossless, water_ramp(), bits_stored=12, is_signed=False)
-    monkeypatch.setattr("n2b_ct.io.dicom.pixels.stored.decoder_name", lambda _: "nobodys_codec")
+    monkeypatch.setattr("n2b_ct.io.dicom.reading.stored_words.decoder_name", lambda _: "nobodys_codec")
     with pytest.raises(SeriesError, match=r"need the decoder nobodys_codec.*pip install nobodys_codec") as caught:
         stored_values(dataset)
     assert caught.value.reason == "decoder_missing"

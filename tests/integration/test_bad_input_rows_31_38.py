@@ -20,8 +20,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from n2b_ct.io.dicom.pixels.stored import stored_values
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.reading.stored_words import stored_values
 from tests.bad_input import (
     Tree,
     cut,

@@ -10,7 +10,7 @@ import pytest
 
 from n2b_ct.cli import run
 from n2b_ct.io.atomic import new_partial
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from tests.helpers import save
 from tests.integration.scenes import biased_model, error_lines, tissue_hu, tree_of, write_series
 

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813 (its customary name)
 
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from tests.dicom_tools import dcm2niix, dcmftest, gdcminfo, require_tools
 from tests.integration.odd_headers import ODD_HEADERS, write_odd_series
 from tests.integration.twins import Twin, TwinMaker

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from n2b_ct.cli.app import app
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.read import read_series, read_slice, read_slices
+from n2b_ct.io.dicom.ct_reader import read_series, read_slice, read_slices
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.scan import ScanResult, scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from tests.dicom_tools import dcentvfy, dciodvfy, errors, new_complaints, require_tools
 from tests.enhanced_ct import Frame, make_enhanced, make_frames, save_enhanced
 from tests.helpers import make_derivation, save, save_series

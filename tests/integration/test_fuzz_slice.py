@@ -25,7 +25,7 @@ from benchmarks.fuzz.seeds import synthetic_seeds
 from benchmarks.fuzz.spoil_files import Mutant
 from benchmarks.fuzz.summary import PROBLEMS, summarise
 from benchmarks.fuzz.watch import Limits, watched_rows
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.series import FileRecord
 from tests.conftest import REPOSITORY
 

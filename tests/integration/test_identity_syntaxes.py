@@ -13,7 +13,7 @@ from pydicom.encaps import get_frame
 from pydicom.uid import ExplicitVRLittleEndian
 
 from n2b_ct.cli import run
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from tests.encodings import LOSSLESS_SYNTAXES, encoded_dataset, imagecodecs, save_encoded
 from tests.helpers import derive_file, make_ct_dataset
 from tests.integration.scenes import identity_model

@@ -14,8 +14,8 @@ from typing import Any
 import pydicom
 import pytest
 
-from n2b_ct.io.dicom.values import quiet_pydicom
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.elements import quiet_pydicom
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from tests.conftest import REPOSITORY
 from tests.dicom_tools import find_tool, require_tools
 from tests.integration.odd_headers import write_odd_series

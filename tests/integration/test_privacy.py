@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 from n2b_ct.cli import run
+from n2b_ct.io.dicom.elements import quiet_pydicom
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.values import quiet_pydicom
 from tests.bad_input import cut, inserted_before_pixels, nested_sequences, patched
 from tests.encodings import encoded_dataset
 from tests.helpers import make_ct_dataset, save, water_ramp

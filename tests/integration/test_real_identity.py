@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 (its customary name)
 
 from n2b_ct.cli import run
-from n2b_ct.io.dicom.read import read_slice, stored_values
+from n2b_ct.io.dicom.ct_reader import read_slice, stored_values
 from tests.integration.scenes import identity_model
 
 pytestmark = pytest.mark.real_data

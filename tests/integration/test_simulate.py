@@ -11,7 +11,7 @@ import pytest
 
 from n2b_ct.cli import run
 from n2b_ct.data.manifest_draft import dose_hint
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.simulation.calibration import Calibration
 from n2b_ct.simulation.low_dose import lower_doses

@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from n2b_ct.io.dicom.read import read_slice, stored_values
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.ct_reader import read_slice, stored_values
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from tests.dicom_tools import dcentvfy, dciodvfy_all, errors, new_complaints, require_tools
 from tests.enhanced_ct import make_frames, save_enhanced
 from tests.integration.odd_headers import write_odd_series

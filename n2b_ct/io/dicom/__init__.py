@@ -1,6 +1,5 @@
 """DICOM CT in and out: strict where HU, identity or geometry hang on it, tolerant everywhere else.
 
-Faces: :mod:`.scan` finds series, :mod:`.read` turns them into HU, :mod:`.write` puts derived series on disk at once or
-not at all. Rooms, each using only those after it: ``writing`` and ``frames``, ``reading``, ``pixels``.
-:mod:`.examine` and :mod:`.decode` are what worker processes do.
+:mod:`.scan` finds series, :mod:`.ct_reader` turns them into HU, :mod:`.derived_series` puts derived series on disk at
+once or not at all. ``writing`` makes derived instances; ``reading`` goes from any file to the slices that it holds.
 """

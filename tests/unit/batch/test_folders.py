@@ -15,9 +15,9 @@ from n2b_ct.batch.folders import DenoiseOptions, TreeResult, denoise_tree
 from n2b_ct.errors import DataError, OutputError, SeriesError
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_sibling, new_partial
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from tests.helpers import make_ct_dataset, save
 from tests.integration.scenes import biased_model, tissue_hu, tree_of, write_series
 

@@ -16,8 +16,8 @@ from n2b_ct.batch.work import Steps, Work
 from n2b_ct.errors import OutputError
 from n2b_ct.inference.model import load_model
 from n2b_ct.inference.slices import noise_hu
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from tests.integration.scenes import biased_model, tissue_hu, tree_of, write_series
 
 N_SLICES = 9

@@ -14,7 +14,7 @@ from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, neighb
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.flat_regions import find_flat_blocks
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.series import SeriesRef
 

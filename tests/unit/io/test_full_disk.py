@@ -12,9 +12,9 @@ import pytest
 
 from n2b_ct.errors import OutputError
 from n2b_ct.io.atomic import require_free_space
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from tests.conftest import REPOSITORY
 from tests.helpers import make_derivation, save_series, water_ramp
 
@@ -24,9 +24,9 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import patch
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from tests.helpers import make_derivation
 
 if __name__ == "__main__":
@@ -34,7 +34,7 @@ if __name__ == "__main__":
     (series,) = scan(source).series
     try:
         with (
-            nullcontext() if is_foreseen else patch("n2b_ct.io.dicom.write.require_free_space"),
+            nullcontext() if is_foreseen else patch("n2b_ct.io.dicom.derived_series.require_free_space"),
             DerivedSeriesWriter(series, disk / "a" / "derived", make_derivation()) as writer,
         ):
             for instance in series.instances:

@@ -9,9 +9,9 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from n2b_ct.io.dicom import scan as scanning
-from n2b_ct.io.dicom.decode import DECODE
-from n2b_ct.io.dicom.examine import EXAMINE
-from n2b_ct.io.dicom.pixels.syntaxes import JPEG_XL_LOSSLESS
+from n2b_ct.io.dicom.ct_reader import DECODE
+from n2b_ct.io.dicom.reading.transfer_syntaxes import JPEG_XL_LOSSLESS
+from n2b_ct.io.dicom.scan import EXAMINE
 from n2b_ct.io.sandbox import process
 from n2b_ct.io.sandbox.pool import Sandbox
 from n2b_ct.io.sandbox.process import Limits
@@ -36,7 +36,7 @@ if sys.argv[:1] == ["-c"]:
 _KILLED_ENTRY = """
 import json, os, sys
 sys.path[:] = json.loads(sys.argv[1])
-import n2b_ct.io.dicom.examine as module
+import n2b_ct.io.dicom.scan as module
 from n2b_ct.io.sandbox.worker import main
 examine, calls = module.examine, []
 
@@ -88,7 +88,7 @@ def hasty():
     sandbox.close()
 
 
-@pytest.mark.parametrize("module", ["n2b_ct.io.dicom.examine", "pydicom", "pydicom.charset", "numpy"])
+@pytest.mark.parametrize("module", ["n2b_ct.io.dicom.scan", "pydicom", "pydicom.charset", "numpy"])
 def test_no_file_pays_for_a_slow_import_before_its_header_is_read(module, cold, hasty, tmp_path):
     cold(module)
     path = save(make_ct_dataset(), tmp_path / "slice.dcm")
@@ -99,7 +99,7 @@ def test_no_file_pays_for_a_slow_import_before_its_header_is_read(module, cold, 
 @pytest.mark.parametrize(
     ("module", "syntax"),
     [
-        ("n2b_ct.io.dicom.decode", RLELossless),
+        ("n2b_ct.io.dicom.ct_reader", RLELossless),
         ("pydicom.pixels.decoders", JPEGLSLossless),
         ("openjpeg", JPEG2000Lossless),
         ("gdcm", JPEGLosslessSV1),
@@ -113,15 +113,16 @@ def test_no_slice_pays_for_a_slow_import_before_it_is_decoded(module, syntax, co
     assert hasty.ask(DECODE, path=str(path)).note["shape"] == list(words().shape)
 
 
-def late_imports(module, paths):
+def late_imports(task, paths):
     """What reading files imports after the task was prepared, in a process of its own."""
+    module, _, function = task.partition(":")
     code = (
         "import importlib, json, sys\n"
         f"module = importlib.import_module({module!r})\n"
         "getattr(module, 'prepare', lambda: None)()\n"
         "before = set(sys.modules)\n"
         f"for path in {[str(path) for path in paths]}:\n"
-        f"    getattr(module, {module.rpartition('.')[2]!r})(path)\n"
+        f"    getattr(module, {function!r})(path)\n"
         "print(json.dumps(sorted(set(sys.modules) - before)))\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -136,7 +137,7 @@ def test_nothing_is_left_to_import_when_the_time_of_a_slice_to_decode_begins(tmp
         paths.append(
             save_encoded(with_frame(dataset, syntax, lossy_jpeg(words() % 2**n_bits, n_bits)), tmp_path / f"{n_bits}")
         )
-    assert late_imports("n2b_ct.io.dicom.decode", paths) == []
+    assert late_imports(DECODE, paths) == []
 
 
 def test_nothing_is_left_to_import_when_the_time_of_a_header_begins(tmp_path):
@@ -147,7 +148,7 @@ def test_nothing_is_left_to_import_when_the_time_of_a_header_begins(tmp_path):
     for name, content in (("text", b"no DICOM"), ("zip", b"PK\3\4"), ("empty", b"")):
         (tmp_path / name).write_bytes(content)
         paths.append(tmp_path / name)
-    assert late_imports("n2b_ct.io.dicom.examine", paths) == []
+    assert late_imports(EXAMINE, paths) == []
 
 
 @pytest.mark.parametrize("number", [9, 15])

@@ -305,7 +305,7 @@ def test_a_worker_follows_its_killed_parent(tmp_path):
         import sys, time
         from n2b_ct.io.sandbox.pool import shared_sandbox
         sandbox = shared_sandbox()
-        list(sandbox.ask_each("n2b_ct.io.dicom.examine:examine", [{"path": "absent"}]))
+        list(sandbox.ask_each("n2b_ct.io.dicom.scan:examine", [{"path": "absent"}]))
         worker = sandbox._workers._idle.get_nowait()
         print(worker._process.pid, flush=True)
         time.sleep(60)

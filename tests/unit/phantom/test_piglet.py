@@ -16,7 +16,7 @@ import pydicom
 import pytest
 
 from n2b_ct.errors import DataError, OutputError
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.original import write_original
 from n2b_ct.phantom.piglet import PigletSummary, simulate_slice, write_piglet

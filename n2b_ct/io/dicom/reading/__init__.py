@@ -1,1 +1,1 @@
-"""From any file to the headers of the slices that it holds, grouped into series; pixels stay where they are."""
+"""From any file to the slices that it holds: headers, stored words, and the series that they make up."""

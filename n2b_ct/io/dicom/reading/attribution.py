@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 
 from n2b_ct.errors import explain
-from n2b_ct.io.dicom.values import is_valid_uid
+from n2b_ct.io.dicom.elements import is_valid_uid
 from n2b_ct.io.series import FileRecord
 
 UNRECOGNISABLE = "unrecognisable"

@@ -12,8 +12,7 @@ import pytest
 
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom import scan as scan_module
-from n2b_ct.io.dicom.examine import examine_file
-from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.dicom.scan import examine_file, scan
 from n2b_ct.io.series import FileRecord
 from tests.enhanced_ct import make_enhanced, make_frames
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp

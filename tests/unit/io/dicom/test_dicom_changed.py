@@ -12,7 +12,7 @@ import pytest
 from pydicom.uid import RLELossless
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.read import read_series, read_slices
+from n2b_ct.io.dicom.ct_reader import read_series, read_slices
 from n2b_ct.io.dicom.scan import scan
 from tests.helpers import save_series
 

@@ -17,9 +17,9 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.pixels.codestream import N_PIXELS_MAX, Codestream, read_codestream, require_codestream
-from n2b_ct.io.dicom.pixels.stored import stored_values
-from n2b_ct.io.dicom.pixels.syntaxes import JPEG_XL_LOSSLESS, family
+from n2b_ct.io.dicom.reading.codestreams import N_PIXELS_MAX, Codestream, read_codestream, require_codestream
+from n2b_ct.io.dicom.reading.stored_words import stored_values
+from n2b_ct.io.dicom.reading.transfer_syntaxes import JPEG_XL_LOSSLESS, family
 from tests.encodings import encoded_dataset, imagecodecs, lossy_jpeg, rle_of_literals, with_frame
 from tests.helpers import make_ct_dataset
 
@@ -66,9 +66,13 @@ def test_colours_are_counted(name, options):
 @pytest.mark.parametrize("syntax", [*HEADED, JPEGExtended12Bit])
 def test_another_size_than_the_data_set_is_refused_before_decoding(syntax, monkeypatch):
     frame = lossy_jpeg(random_words((64, 64)), 12) if syntax == JPEGExtended12Bit else frame_of(syntax)
-    monkeypatch.setattr("n2b_ct.io.dicom.pixels.stored.get_decoder", lambda uid: pytest.fail("a decoder was asked for"))
-    monkeypatch.setattr("n2b_ct.io.dicom.pixels.stored.decode_frame", lambda *_: pytest.fail("a decoder was asked"))
-    monkeypatch.setattr("n2b_ct.io.dicom.pixels.stored._require_decoder", lambda syntax: None)
+    monkeypatch.setattr(
+        "n2b_ct.io.dicom.reading.stored_words.get_decoder", lambda uid: pytest.fail("a decoder was asked for")
+    )
+    monkeypatch.setattr(
+        "n2b_ct.io.dicom.reading.stored_words.decode_frame", lambda *_: pytest.fail("a decoder was asked")
+    )
+    monkeypatch.setattr("n2b_ct.io.dicom.reading.stored_words._require_decoder", lambda syntax: None)
     with pytest.raises(SeriesError, match="pixels: must decode to 64x63, got 64x64") as caught:
         stored_values(dataset_of(syntax, frame, (64, 63)))
     assert caught.value.reason == "pixel_undecodable"

@@ -24,12 +24,12 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.decode import require_slice, sized_words
-from n2b_ct.io.dicom.frames import enhanced
-from n2b_ct.io.dicom.frames.enhanced import Frames, is_enhanced, open_frames, parse_slice
-from n2b_ct.io.dicom.frames.frame import N_FRAMES_MAX, instance_number
-from n2b_ct.io.dicom.pixels.stored import rescale_of
-from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
+from n2b_ct.io.dicom.ct_reader import require_slice, sized_words
+from n2b_ct.io.dicom.reading import enhanced_ct
+from n2b_ct.io.dicom.reading.dicom_file import Parsed, parse_file
+from n2b_ct.io.dicom.reading.enhanced_ct import Frames, is_enhanced, open_frames, parse_slice
+from n2b_ct.io.dicom.reading.functional_groups import N_FRAMES_MAX, instance_number
+from n2b_ct.io.dicom.reading.stored_words import rescale_of
 from tests.enhanced_ct import (
     LEGACY_CONVERTED_CT,
     SHARED_GROUPS,
@@ -358,7 +358,7 @@ def test_frames_that_do_not_say_enough_are_refused(
 
 def require_placed_slice(parsed: Parsed) -> None:
     """What a scan asks, apart from the UIDs."""
-    from n2b_ct.io.dicom.reading.checks import require_geometry
+    from n2b_ct.io.dicom.reading.slice_checks import require_geometry
 
     require_slice(parsed)
     require_geometry(parsed)
@@ -452,7 +452,7 @@ def test_a_blank_sop_class_is_found_in_the_file_meta_information(tmp_path: Path)
 def test_a_file_is_parsed_once_for_all_its_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save_enhanced(tmp_path / "a", make_frames(tuple(range(30))))
     n_parsed = []
-    monkeypatch.setattr(enhanced, "parse_file", lambda *a, **k: n_parsed.append(1) or parse_file(*a, **k))
+    monkeypatch.setattr(enhanced_ct, "parse_file", lambda *a, **k: n_parsed.append(1) or parse_file(*a, **k))
     for number in range(1, 31):
         parse_slice(path, number, with_pixels=True)
     assert len(n_parsed) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from n2b_ct.io.dicom.reading.geometry import most_at_one_place
+from n2b_ct.io.dicom.reading.slice_geometry import most_at_one_place
 from n2b_ct.io.dicom.scan import scan
 from tests.helpers import make_ct_dataset, save
 

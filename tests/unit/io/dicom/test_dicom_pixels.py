@@ -22,8 +22,11 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.pixels.stored import stored_values
-from n2b_ct.io.dicom.pixels.syntaxes import (
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.reading.dicom_file import parse_file
+from n2b_ct.io.dicom.reading.slice_checks import require_known_syntax
+from n2b_ct.io.dicom.reading.stored_words import stored_values
+from n2b_ct.io.dicom.reading.transfer_syntaxes import (
     DEFLATED_FRAMES,
     ENCAPSULATED_UNCOMPRESSED,
     JPEG_FULL_PROGRESSION,
@@ -32,9 +35,6 @@ from n2b_ct.io.dicom.pixels.syntaxes import (
     is_supported,
     lossy_method,
 )
-from n2b_ct.io.dicom.read import read_slice
-from n2b_ct.io.dicom.reading.checks import require_known_syntax
-from n2b_ct.io.dicom.reading.parse import parse_file
 from tests.conftest import REPOSITORY
 from tests.encodings import encoded_dataset, imagecodecs, lossy_jpeg, rle_of_literals, save_encoded, with_frame
 from tests.helpers import assert_hu_roundtrip, derive_file, make_ct_dataset, save
@@ -187,7 +187,7 @@ def test_8_bit_jpeg_in_either_syntax_gives_the_same_words():
 def test_a_12_bit_jpeg_without_its_decoder_names_the_extra(monkeypatch):
     words = smooth_words()
     dataset = with_frame(make_ct_dataset(stored=words), JPEGExtended12Bit, lossy_jpeg(words, 12))
-    monkeypatch.setattr("n2b_ct.io.dicom.pixels.stored.is_imagecodecs_installed", lambda: False)
+    monkeypatch.setattr("n2b_ct.io.dicom.reading.stored_words.is_imagecodecs_installed", lambda: False)
     with pytest.raises(SeriesError, match=r"need the decoder imagecodecs.*pip install 'n2b-ct\[jpeg12\]'") as caught:
         stored_values(dataset)
     assert caught.value.reason == "decoder_missing"

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from n2b_ct.io.dicom.values import quiet_pydicom
+from n2b_ct.io.dicom.elements import quiet_pydicom
 
 
 def is_quiet() -> bool:

@@ -18,10 +18,8 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.decode import decode
-from n2b_ct.io.dicom.examine import examine_file
-from n2b_ct.io.dicom.read import read_series, read_slice, stored_values
-from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.dicom.ct_reader import decode, read_series, read_slice, stored_values
+from n2b_ct.io.dicom.scan import examine_file, scan
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp
 
 
@@ -63,7 +61,7 @@ def test_deflated_files_are_inflated(tmp_path):
 
 
 def test_a_deflate_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("n2b_ct.io.dicom.reading.parse.N_INFLATED_BYTES_MAX", 1000)
+    monkeypatch.setattr("n2b_ct.io.dicom.reading.dicom_file.N_INFLATED_BYTES_MAX", 1000)
     path = save(make_ct_dataset(transfer_syntax="1.2.840.10008.1.2.1.99"), tmp_path / "slice")
     with pytest.raises(SeriesError, match="must inflate to the size of a CT slice") as caught:
         read_slice(path)
@@ -151,7 +149,7 @@ def test_a_missing_decoder_is_named(tmp_path, monkeypatch):
     dataset = make_ct_dataset()
     dataset.compress(RLELossless, generate_instance_uid=False)
     path = save(dataset, tmp_path / "slice")
-    monkeypatch.setattr("n2b_ct.io.dicom.pixels.stored.decoder_name", lambda syntax: "absent")
+    monkeypatch.setattr("n2b_ct.io.dicom.reading.stored_words.decoder_name", lambda syntax: "absent")
     with pytest.raises(SeriesError, match="need the decoder absent"):
         decode(str(path))
 

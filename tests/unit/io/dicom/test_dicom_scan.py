@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from n2b_ct.errors import DataError
-from n2b_ct.io.dicom.read import read_series
+from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.reasons import ERRORS, SKIPS
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.series import SeriesRef

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.reading.sniff import data_start
+from n2b_ct.io.dicom.reading.dicom_file import data_start
 
 
 def start_of(head: bytes, name: str = "x") -> int:

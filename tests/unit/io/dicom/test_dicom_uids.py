@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from n2b_ct.io.dicom.elements import has_known_root, is_valid_uid
 from n2b_ct.io.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -11,7 +12,6 @@ from n2b_ct.io.dicom.uids import (
     content_digest,
     stable_uid,
 )
-from n2b_ct.io.dicom.values import has_known_root, is_valid_uid
 
 
 def test_a_uid_is_the_first_half_of_a_digest_of_its_length_prefixed_parts():

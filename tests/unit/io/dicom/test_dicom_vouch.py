@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from n2b_ct.io.dicom.reading.parse import parse_file
-from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
+from n2b_ct.io.dicom.reading.dicom_file import parse_file, with_assumed_hu
 from tests.helpers import make_ct_dataset, save
 
 

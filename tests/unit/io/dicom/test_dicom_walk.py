@@ -12,8 +12,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.reading import walk
-from n2b_ct.io.dicom.reading.walk import walk_header, walk_meta
+from n2b_ct.io.dicom.reading import element_layout
+from n2b_ct.io.dicom.reading.element_layout import walk_header, walk_meta
 from tests.bad_input import nested_sequences, wide_sequence
 from tests.helpers import make_ct_dataset
 
@@ -71,7 +71,7 @@ def test_the_walk_ends_at_the_pixels_of_any_header(syntax, seed):
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_elements_may_lie_across_the_end_of_what_was_read_ahead(syntax, monkeypatch):
-    monkeypatch.setattr(walk, "_N_BUFFER_BYTES", 256)
+    monkeypatch.setattr(element_layout, "_N_BUFFER_BYTES", 256)
     rng = np.random.default_rng(5)
     for n_ahead in range(64):
         dataset = random_item(rng, 2)
@@ -134,11 +134,11 @@ def test_what_stands_in_an_items_place_is_an_item():
 
 
 def test_a_header_of_too_many_elements_or_bytes_is_refused(monkeypatch):
-    monkeypatch.setattr(walk, "N_ELEMENTS_MAX", 100)
+    monkeypatch.setattr(element_layout, "N_ELEMENTS_MAX", 100)
     with pytest.raises(SeriesError, match="header of a CT slice's size, got 101 elements") as caught:
         walk_header("x", BytesIO(wide_sequence(200)), 0, ExplicitVRLittleEndian)
     assert caught.value.reason == "header_too_large"
-    monkeypatch.setattr(walk, "N_HEADER_BYTES_MAX", 1000)
+    monkeypatch.setattr(element_layout, "N_HEADER_BYTES_MAX", 1000)
     with pytest.raises(SeriesError, match="got 1 elements in 2012 bytes"):
         walk_header("x", BytesIO(b"\x09\x00\x10\x10OB\0\0\xd0\x07\0\0" + bytes(2000)), 0, ExplicitVRLittleEndian)
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.pixels.stored import WordFormat
-from n2b_ct.io.dicom.pixels.words import stored_words
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.reading.stored_words import WordFormat, stored_words
 from n2b_ct.io.series import CTSlice
 from tests.helpers import make_ct_dataset, save, water_ramp
 

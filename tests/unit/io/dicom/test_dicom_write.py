@@ -10,9 +10,9 @@ import pytest
 import SimpleITK
 
 from n2b_ct.errors import OutputError, SeriesError
-from n2b_ct.io.dicom.read import read_series, read_slice
+from n2b_ct.io.dicom.ct_reader import read_series, read_slice
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter, slice_names, write_dataset_atomically
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter, slice_names, write_dataset_atomically
 from n2b_ct.io.series import InstanceRef, SeriesRef
 from tests.helpers import assert_nothing_left, make_ct_dataset, make_derivation, save_series
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from n2b_ct.io.dicom.reading.clusters import ANGLE_DEGREES, SPACING_SHARE, orientation_labels, spacing_labels
+from n2b_ct.io.dicom.reading.slice_geometry import ANGLE_DEGREES, SPACING_SHARE, orientation_labels, spacing_labels
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.series import SeriesRef
 from tests.helpers import make_ct_dataset, save, water_ramp

@@ -10,9 +10,9 @@ import pydicom
 import pytest
 
 from n2b_ct.batch.places import mirrored_dirs
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.scan import ScanResult, scan
-from n2b_ct.io.dicom.write import DerivedSeriesWriter
 from n2b_ct.io.dicom.writing.derivation import SeriesContext
 from n2b_ct.io.series import SeriesRef
 from tests.helpers import SERIES_UID, make_ct_dataset, make_derivation, save, water_ramp

@@ -8,12 +8,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.read import read_slice
+from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.derived_series import write_dataset_atomically
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
-from n2b_ct.io.dicom.write import write_dataset_atomically
-from n2b_ct.io.dicom.writing import derive as derive_module
-from n2b_ct.io.dicom.writing.derive import SeriesContext, derive_slice
-from n2b_ct.io.dicom.writing.options import WriteOptions
+from n2b_ct.io.dicom.writing import derived_slice
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
+from n2b_ct.io.dicom.writing.derived_slice import SeriesContext, derive_slice
 from tests.derived import NATIVE, derive, derive_written, item
 from tests.helpers import STUDY_UID, make_context, make_ct_dataset, make_derivation, save, water_ramp
 
@@ -216,7 +216,7 @@ def test_whatever_a_hostile_header_makes_the_parser_raise_is_the_series_error(tm
     def fail(*_: object, **__: object) -> None:
         raise RecursionError("Müller^Jörg")
 
-    monkeypatch.setattr(derive_module, "copy_header", fail)
+    monkeypatch.setattr(derived_slice, "copy_header", fail)
     with pytest.raises(SeriesError, match="header must be valid DICOM, got RecursionError") as caught:
         derive(tmp_path, make_ct_dataset())
     assert caught.value.reason == "header_unwritable"

@@ -12,11 +12,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from n2b_ct.errors import OutputError
-from n2b_ct.io.dicom.read import read_slice, stored_values
-from n2b_ct.io.dicom.writing import compress
-from n2b_ct.io.dicom.writing.derive import SeriesContext, derive_slice
-from n2b_ct.io.dicom.writing.options import WriteOptions
-from n2b_ct.io.dicom.writing.type2 import TYPE_2
+from n2b_ct.io.dicom.ct_reader import read_slice, stored_values
+from n2b_ct.io.dicom.writing import derived_slice
+from n2b_ct.io.dicom.writing.derivation import WriteOptions
+from n2b_ct.io.dicom.writing.derived_slice import TYPE_2, SeriesContext, derive_slice
 from n2b_ct.io.series import CTSlice, InstanceRef
 from tests.derived import NATIVE, derive, item
 from tests.helpers import STUDY_UID, make_context, make_ct_dataset, make_derivation, save, water_ramp
@@ -152,14 +151,14 @@ def test_an_encoder_that_loses_a_bit_is_found_out(tmp_path):
     ct_slice = read_slice(save(make_ct_dataset(), tmp_path / "in.dcm"))
     derived = derive_slice(ct_slice, ct_slice.hu, make_derivation(), make_context(make_derivation())).dataset
     with pytest.raises(OutputError, match="--compress rle: must keep every word, got other words"):
-        compress.compress(derived, water_ramp() + 1, "rle")
+        derived_slice.compress(derived, water_ramp() + 1, "rle")
 
 
 def test_an_encoder_that_is_not_installed_is_said_before_the_work(monkeypatch):
-    monkeypatch.setitem(compress._CODECS, "rle", (RLELossless, "no-such-plugin"))
+    monkeypatch.setitem(derived_slice._CODECS, "rle", (RLELossless, "no-such-plugin"))
     with pytest.raises(OutputError, match="--compress rle: needs the encoder no-such-plugin, got none; install"):
-        compress.require_encoder("rle")
-    compress.require_encoder("none")
+        derived_slice.require_encoder("rle")
+    derived_slice.require_encoder("none")
 
 
 # ── frames of multi-frame files ──

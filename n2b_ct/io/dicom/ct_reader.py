@@ -1,4 +1,7 @@
-"""CT slices and series as HU: every slice by its own rescale, padding marked, nothing guessed."""
+"""CT slices and series as HU: every slice by its own rescale, padding marked, nothing guessed.
+
+Workers decode compressed pixels: a decoder is foreign code that reads what somebody sent.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,23 @@ from pydicom.dataset import Dataset
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import stored_to_hu
-from n2b_ct.io.dicom.decode import DECODE, decoded_words, require_slice, sized_words
-from n2b_ct.io.dicom.frames.enhanced import parse_slice
-from n2b_ct.io.dicom.pixels.stored import padding_mask, rescale_of, stored_values
-from n2b_ct.io.dicom.pixels.syntaxes import NATIVE
-from n2b_ct.io.dicom.reading.geometry import volume_affine
-from n2b_ct.io.dicom.reading.parse import Parsed
-from n2b_ct.io.dicom.reading.vouch import with_assumed_hu
-from n2b_ct.io.dicom.values import lenient_number, numbers, quiet_pydicom, text
+from n2b_ct.io.dicom.elements import lenient_number, numbers, quiet_pydicom, text
+from n2b_ct.io.dicom.reading.codestreams import load_imagecodecs
+from n2b_ct.io.dicom.reading.dicom_file import Parsed, load_character_sets, with_assumed_hu
+from n2b_ct.io.dicom.reading.enhanced_ct import parse_slice
+from n2b_ct.io.dicom.reading.slice_checks import KIND_CHECKS, PIXEL_CHECKS
+from n2b_ct.io.dicom.reading.slice_geometry import volume_affine
+from n2b_ct.io.dicom.reading.stored_words import padding_mask, rescale_of, stored_values
+from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import about
+from n2b_ct.io.sandbox.frames import Answer
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
 
 __all__ = ["decodable", "read_series", "read_slice", "read_slices", "stored_values"]
+
+DECODE = f"{__name__}:decode"
 
 
 def read_slice(source: Path | InstanceRef) -> CTSlice:
@@ -184,3 +190,59 @@ def _affine(series: SeriesRef, first: CTSlice, last: CTSlice, n_slices: int) -> 
         thickness_mm = lenient_number(first.dataset, "SliceThickness") or 1.0
     spacing_mm = series.pixel_spacing_mm or (1.0, 1.0)
     return volume_affine(ends_mm[0], ends_mm[1], n_slices, series.orientation, spacing_mm, thickness_mm)
+
+
+def prepare() -> None:
+    """Load what is loaded late otherwise: in a worker, before any slice's time runs."""
+    load_character_sets()
+    load_imagecodecs()
+
+
+def decode(path: str, frame_number: int | None = None, assume_hu: bool = False) -> Answer:
+    """Decode the stored words of one slice, as a task of the sandbox; :func:`decoded_words` reads the answer.
+
+    Args:
+        path: The file.
+        frame_number: Which of its frames, from 1, where it holds many.
+        assume_hu: Take the values for HU where the file does not say so.
+
+    Raises:
+        SeriesError: The slice cannot be trusted.
+    """
+    parsed = parse_slice(Path(path), frame_number, with_pixels=True)
+    parsed = with_assumed_hu(parsed) if assume_hu else parsed
+    with quiet_pydicom():
+        require_slice(parsed)
+        words = np.ascontiguousarray(sized_words(parsed))
+    return Answer({"dtype": words.dtype.str, "shape": words.shape}, words.data)
+
+
+def decoded_words(answer: Answer) -> np.ndarray:
+    """Stored words, integer ``[rows, cols]``, read-only."""
+    words = np.frombuffer(answer.payload, np.dtype(answer.note["dtype"])).reshape(answer.note["shape"])
+    words.flags.writeable = False
+    return words
+
+
+def require_slice(parsed: Parsed) -> None:
+    """Put a parsed file through all checks that its pixels depend on.
+
+    Raises:
+        SeriesError: The first that fails.
+    """
+    for check in (*KIND_CHECKS, *PIXEL_CHECKS):
+        check(parsed)
+
+
+def sized_words(parsed: Parsed) -> np.ndarray:
+    """Stored words, integer ``[rows, cols]``, as many as the header says.
+
+    Raises:
+        SeriesError: ``decoder_missing`` or ``pixel_undecodable``.
+    """
+    stored = stored_values(parsed.dataset)
+    n_expected = (int(parsed.dataset.Rows), int(parsed.dataset.Columns))
+    if stored.shape != n_expected:
+        message = explain(parsed.path.name, f"pixels must be {n_expected}", stored.shape, "send the file again")
+        raise SeriesError("pixel_undecodable", message)
+    return stored

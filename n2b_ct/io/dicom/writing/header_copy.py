@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -18,8 +19,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.reading.walk import N_NESTED_SEQUENCES_MAX
-from n2b_ct.io.dicom.writing.creators import creator_names
+from n2b_ct.io.dicom.reading.element_layout import N_NESTED_SEQUENCES_MAX
 
 N_LEVELS_MAX = N_NESTED_SEQUENCES_MAX + 1  # the data set itself counts
 
@@ -65,6 +65,7 @@ _TEXT_VRS = frozenset(
 _N_BYTES_PER_UNIT = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 Element = DataElement | RawDataElement
+UNKNOWN_CREATOR = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class CopiedHeader:
 
     Attributes:
         dataset: The copy, without pixels.
-        dropped_creators: Private creators as :func:`n2b_ct.io.dicom.writing.creators.creator_names` gives them.
+        dropped_creators: Private creators as :func:`n2b_ct.io.dicom.writing.header_copy.creator_names` gives them.
     """
 
     dataset: Dataset
@@ -189,3 +190,11 @@ def _drop_stale_overlays(dataset: Dataset) -> None:
 def _plain_text(element: Element | None) -> str:
     value = element.value if element is not None else ""
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip(" \0")
+
+
+def creator_names(creators: Iterable[str]) -> frozenset[str]:
+    """Name the private creators that pydicom's dictionary knows, and call every other one ``unknown``.
+
+    A creator should name a vendor, but it is text of the file like any other: only a known name is surely no patient's.
+    """
+    return frozenset(creator if creator in private_dictionaries else UNKNOWN_CREATOR for creator in creators)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from n2b_ct.io.dicom.reading.geometry import SAME_PLACE_MM, TILT_DEGREES
-from n2b_ct.io.dicom.reading.header import SETTINGS, SliceHeader
+from n2b_ct.io.dicom.reading.slice_geometry import SAME_PLACE_MM, TILT_DEGREES
+from n2b_ct.io.dicom.reading.slice_header import SETTINGS, SliceHeader
 
 NUMBER_SHARE = 0.01
 """Numbers that differ by less than this share are the same setting, written or measured twice."""

@@ -11,22 +11,42 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, LegacyConvertedEnhancedCTImageStorage
+from pydicom.pixels.encoders.base import get_encoder
+from pydicom.uid import (
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    LegacyConvertedEnhancedCTImageStorage,
+    RLELossless,
+)
 
-from n2b_ct.errors import N2BError, SeriesError, explain
-from n2b_ct.io.dicom.elements import put, put_bytes, put_copied, raw_bytes
-from n2b_ct.io.dicom.pixels.stored import word_format
-from n2b_ct.io.dicom.pixels.syntaxes import lossy_method
-from n2b_ct.io.dicom.pixels.words import StoredWords, stored_words
-from n2b_ct.io.dicom.reading.checks import CT_IMAGE_STORAGE
+from n2b_ct.errors import N2BError, OutputError, SeriesError, explain
+from n2b_ct.io.dicom.elements import (
+    integer,
+    lenient_integer,
+    put,
+    put_bytes,
+    put_copied,
+    quiet_pydicom,
+    raw_bytes,
+    text,
+)
+from n2b_ct.io.dicom.reading.slice_checks import CT_IMAGE_STORAGE
+from n2b_ct.io.dicom.reading.stored_words import StoredWords, stored_values, stored_words, word_format
+from n2b_ct.io.dicom.reading.transfer_syntaxes import lossy_method
 from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from n2b_ct.io.dicom.values import integer, lenient_integer, quiet_pydicom, text
-from n2b_ct.io.dicom.writing import provenance
-from n2b_ct.io.dicom.writing.compress import compress
-from n2b_ct.io.dicom.writing.copying import copy_header
-from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext, ascii_text
-from n2b_ct.io.dicom.writing.provenance import SourceImage
-from n2b_ct.io.dicom.writing.type2 import fill_type_2
+from n2b_ct.io.dicom.writing.derivation import (
+    Compression,
+    Derivation,
+    SeriesContext,
+    SourceImage,
+    ascii_text,
+    local_time,
+    put_provenance,
+    put_references,
+)
+from n2b_ct.io.dicom.writing.header_copy import copy_header
 from n2b_ct.io.series import CTSlice, InstanceRef
 
 __all__ = ["Derivation", "DerivedSlice", "SeriesContext", "derive_slice"]
@@ -35,6 +55,21 @@ _N_LO_CHARACTERS = 64
 _LARGEST_IS = 2**31 - 1
 _PIXEL_DATA = 0x7FE00010
 _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+# Transfer syntax, and pydicom's plugin that encodes and decodes it
+_CODECS: dict[Compression, tuple[str, str]] = {
+    "rle": (RLELossless, "pylibjpeg"),
+    "jpeg-ls": (JPEGLSLossless, "pyjpegls"),
+    "jpeg2000": (JPEG2000Lossless, "pylibjpeg"),
+}
+TYPE_2 = (
+    # Patient, General Study
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber"),
+    # General Series, Frame of Reference, General Equipment
+    *("SeriesNumber", "PositionReferenceIndicator", "Manufacturer"),
+    # General Image, Image Plane, CT Image
+    *("InstanceNumber", "SliceThickness", "KVP", "AcquisitionNumber"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +135,9 @@ def _derived(
     _put_image_type(derived)
     _put_pixels(derived, pixels)
     _put_lossy_history(derived, text(ct_slice.dataset.file_meta, "TransferSyntaxUID"))
-    provenance.put_provenance(derived, derivation)
+    put_provenance(derived, derivation)
     if not context.has_repaired_uids:
-        provenance.put_references(derived, context, sources)
+        put_references(derived, context, sources)
     if options.fill_type_2:
         fill_type_2(derived)
     derived.file_meta = _file_meta(derived)
@@ -173,7 +208,7 @@ def _put_series_description(derived: Dataset, suffix: str) -> None:
 
 def _put_times(derived: Dataset, derivation: Derivation) -> None:
     """One time for the whole series, told in the data set's own zone; acquisition times stay."""
-    created = provenance.local_time(derivation.created, text(derived, "TimezoneOffsetFromUTC"))
+    created = local_time(derivation.created, text(derived, "TimezoneOffsetFromUTC"))
     for kind in ("InstanceCreation", "Content", "Series"):
         put(derived, f"{kind}Date", created.strftime("%Y%m%d"))
         put(derived, f"{kind}Time", created.strftime("%H%M%S.%f"))
@@ -231,3 +266,57 @@ def _file_meta(derived: Dataset) -> FileMetaDataset:
     put(meta, "ImplementationClassUID", IMPLEMENTATION_CLASS_UID)
     put(meta, "ImplementationVersionName", IMPLEMENTATION_VERSION_NAME)
     return meta
+
+
+def require_encoder(compression: Compression) -> None:
+    """Find out before any work whether a compression is possible here.
+
+    Raises:
+        OutputError: Its encoder is not installed.
+    """
+    if compression == "none":
+        return
+    syntax, plugin = _CODECS[compression]
+    if plugin not in get_encoder(syntax).available_plugins:
+        requirement = f"needs the encoder {plugin}"
+        raise OutputError(explain(f"--compress {compression}", requirement, "none", f"install {plugin}"))
+
+
+def compress(dataset: Dataset, words: np.ndarray, compression: Compression) -> None:
+    """Encode a native instance's pixels; its SOPInstanceUID stays, for it is the same image (PS3.5 8.2).
+
+    The result is decoded again: an encoder that loses a bit must not get away with it.
+
+    Args:
+        dataset: With file meta information, Explicit VR Little Endian.
+        words: Its stored words ``[rows, cols]``.
+        compression: How; ``none`` changes nothing.
+
+    Raises:
+        OutputError: The encoder fails, or its result holds other words.
+    """
+    if compression == "none":
+        return
+    syntax, plugin = _CODECS[compression]
+    try:
+        dataset.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False)
+        is_same = np.array_equal(stored_values(dataset), words)
+    except Exception as error:
+        raise _unusable(compression, type(error).__name__) from error
+    if not is_same:
+        raise _unusable(compression, "other words")
+
+
+def _unusable(compression: Compression, got: str) -> OutputError:
+    return OutputError(explain(f"--compress {compression}", "must keep every word", got, "leave the option out"))
+
+
+def fill_type_2(derived: Dataset) -> None:
+    """Add what is missing, empty; nothing that is there is touched.
+
+    PatientPosition is type 2C, and a CT image without PatientOrientationCodeSequence must have it (C.7.3.1).
+    """
+    conditional = () if "PatientOrientationCodeSequence" in derived else ("PatientPosition",)
+    for keyword in (*TYPE_2, *conditional):
+        if keyword not in derived:
+            put(derived, keyword, None)

@@ -1,4 +1,4 @@
-"""One file to one pydicom Dataset: sniffed by content, walked, then read, with or without its pixels.
+"""One file to one pydicom Dataset: recognised by its first bytes, never by its name, then read with or without pixels.
 
 Everything that pydicom or the file system throws becomes a SeriesError here.
 """
@@ -9,7 +9,7 @@ import codecs
 import os
 import stat
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -24,21 +24,38 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
+from pydicom.valuerep import VR
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.reading.sniff import N_HEAD_BYTES, PREAMBLE_END, data_start
-from n2b_ct.io.dicom.reading.walk import PIXEL_TAGS, Layout, walk_header, walk_meta
-from n2b_ct.io.dicom.values import quiet_pydicom, text
+from n2b_ct.io.dicom.elements import quiet_pydicom, text
+from n2b_ct.io.dicom.reading.element_layout import PIXEL_TAGS, Layout, walk_header, walk_meta
 
 N_PIXEL_BYTES_MAX = 128 * 2**20  # 4096² words of 16 bits, four times over
 N_INFLATED_BYTES_MAX = 96 * 2**20  # 4096² words of 16 bits, three times over
+N_HEAD_BYTES = 1024
+PREAMBLE_END, PREFIX_END = 128, 132
 SYNTAX_ASSUMED = "transfer_syntax_assumed"
+ASSUMED_HU = "assumed_hu"
 
 _PIXEL_DATA = 0x7FE00010
 _N_ELEMENT_HEAD_BYTES = 12
 _FRAGMENT = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_KNOWN_VRS = frozenset(vr.value.encode() for vr in VR if len(vr.value) == 2)
+_ARCHIVES = {
+    "zip": (0, b"PK\x03\x04"),
+    "empty zip": (0, b"PK\x05\x06"),
+    "gzip": (0, b"\x1f\x8b"),
+    "bzip2": (4, b"1AY&SY"),
+    "xz": (0, b"\xfd7zXZ\x00"),
+    "zstandard": (0, b"\x28\xb5\x2f\xfd"),
+    "7z": (0, b"7z\xbc\xaf\x27\x1c"),
+    "rar": (0, b"Rar!\x1a\x07"),
+    "tar": (257, b"ustar"),
+}
+_COMPRESSED_VOLUMES = (".nii.gz",)
+_STORED_WORDS_ARE_HU = {"RescaleSlope": "1", "RescaleIntercept": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +254,60 @@ def _settle_transfer_syntax(dataset: FileDataset, layout: Layout) -> tuple[str, 
     explicit = ExplicitVRLittleEndian if layout.is_little_endian else ExplicitVRBigEndian
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if layout.is_implicit else explicit
     return (SYNTAX_ASSUMED,)
+
+
+def data_start(path: Path, head: bytes) -> int:
+    """Find where the elements start: behind the ``DICM`` prefix, or at 0 where a file has none (PS3.10 7.1).
+
+    Args:
+        path: The file.
+        head: Its first bytes, ``N_HEAD_BYTES`` of them if it has so many.
+
+    Raises:
+        SeriesError: ``empty``, ``archive`` or ``not_dicom``.
+    """
+    if not head:
+        raise SeriesError("empty", explain(path.name, "must hold DICOM", "0 bytes", "copy the file again"))
+    if head[PREAMBLE_END:PREFIX_END] == b"DICM":
+        return PREFIX_END
+    if _starts_like_a_dataset(head):
+        return 0
+    if kind := _archive_kind(path, head):
+        got = f"an archive ({kind})"
+        raise SeriesError("archive", explain(path.name, "must hold DICOM", got, "unpack it and name the folder"))
+    raise SeriesError("not_dicom", explain(path.name, "must hold DICOM", "other content", "leave it out"))
+
+
+def _starts_like_a_dataset(head: bytes) -> bool:
+    """First tag in group 0002 or 0008, with a known VR or a short implicit length (PS3.5 7.1)."""
+    group, element = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:4], "little")
+    is_known_vr = head[4:6] in _KNOWN_VRS
+    is_short_implicit = 0 < int.from_bytes(head[4:8], "little") <= N_HEAD_BYTES
+    return group in (0x0002, 0x0008) and element <= 0x0070 and (is_known_vr or is_short_implicit)
+
+
+def _archive_kind(path: Path, head: bytes) -> str:
+    """Name the kind of an archive, empty for anything else; a compressed volume is none."""
+    if path.name.lower().endswith(_COMPRESSED_VOLUMES):
+        return ""
+    return next((kind for kind, (place, magic) in _ARCHIVES.items() if head[place:].startswith(magic)), "")
+
+
+def with_assumed_hu(parsed: Parsed) -> Parsed:
+    """Take the values for HU: fill in a missing rescale, and replace another RescaleType (PS3.3 C.8.2.1).
+
+    Values that are there stay, whatever they say; they are checked as always. What is filled in is written to
+    derived images too, so that these say what was assumed.
+
+    Returns:
+        The same file, with a note if anything had to be assumed.
+    """
+    with quiet_pydicom():
+        changes = {
+            keyword: value for keyword, value in _STORED_WORDS_ARE_HU.items() if not text(parsed.dataset, keyword)
+        }
+        if text(parsed.dataset, "RescaleType") not in ("", "HU"):
+            changes["RescaleType"] = "HU"
+        for keyword, value in changes.items():
+            setattr(parsed.dataset, keyword, value)
+    return replace(parsed, notes=(*parsed.notes, ASSUMED_HU)) if changes else parsed

@@ -1,4 +1,8 @@
-"""Files that claim one SOPInstanceUID: one image twice, two images of which one lies, or images of other series."""
+"""SOPInstanceUIDs that do not name one image: those that several files claim, and those that are missing.
+
+Files that claim one UID hold one image twice, two images of which one lies, or images of other series. A slice without
+UIDs gets them from its content, so that every scan finds the same ones.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.read import read_slice
-from n2b_ct.io.dicom.reading.clusters import orientation_labels
-from n2b_ct.io.dicom.reading.geometry import SAME_PLACE_MM
+from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.reading.grouping import Group, instance_ref
-from n2b_ct.io.dicom.reading.header import SliceHeader
-from n2b_ct.io.dicom.uids import content_digest
+from n2b_ct.io.dicom.reading.slice_geometry import SAME_PLACE_MM, orientation_labels
+from n2b_ct.io.dicom.reading.slice_header import SliceHeader
+from n2b_ct.io.dicom.uids import content_digest, stable_uid
 
 REPEATED = "sop_uid_repeated"
+REPAIRED = "repaired_uids"
 
 Refusal = tuple[SliceHeader, str, str]
 """A slice that is not used, the reason and the detail."""
@@ -158,3 +162,41 @@ def _conflict(claimants: Sequence[SliceHeader]) -> list[Refusal]:
         "SOPInstanceUID", "must name one image of a series", f"{len(claimants)} ({names})", "take the wrong one away"
     )
     return [(claimant, "duplicate_conflict", detail) for claimant in claimants]
+
+
+def repair_missing_uids(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
+    """Give every slice the UIDs that it lacks; slices that lack none are returned as they are.
+
+    An instance is named after its file's bytes. A series and a study are named after the bytes of
+    all the slices of one folder that share series number, description and kernel.
+    """
+    digests = {path: content_digest(path) for path in {header.path for header in headers if _lacks_uid(header)}}
+    folders = defaultdict(list)
+    for header in headers:
+        if header.path in digests:
+            folders[_folder_key(header)].append(digests[header.path])
+    return [
+        _repaired(header, digests[header.path], sorted(folders[_folder_key(header)]))
+        if header.path in digests
+        else header
+        for header in headers
+    ]
+
+
+def _lacks_uid(header: SliceHeader) -> bool:
+    return not (header.sop_instance_uid and header.series_instance_uid and header.study_instance_uid)
+
+
+def _folder_key(header: SliceHeader) -> tuple[str, ...]:
+    marks = ("SeriesNumber", "SeriesDescription", "ConvolutionKernel")
+    return (str(header.path.parent), *(header.facts.get(mark, "") for mark in marks))
+
+
+def _repaired(header: SliceHeader, own_digest: str, folder_digests: list[str]) -> SliceHeader:
+    return replace(
+        header,
+        sop_instance_uid=header.sop_instance_uid or stable_uid("repaired instance", own_digest),
+        series_instance_uid=header.series_instance_uid or stable_uid("repaired series", *folder_digests),
+        study_instance_uid=header.study_instance_uid or stable_uid("repaired study", *folder_digests),
+        problems=(*header.problems, REPAIRED),
+    )

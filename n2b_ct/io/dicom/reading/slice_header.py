@@ -10,10 +10,7 @@ from pathlib import Path
 from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 
-from n2b_ct.io.dicom.pixels.syntaxes import NATIVE, lossy_method
-from n2b_ct.io.dicom.reading.parse import Parsed
-from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
-from n2b_ct.io.dicom.values import (
+from n2b_ct.io.dicom.elements import (
     has_known_root,
     is_valid_uid,
     lenient_integer,
@@ -22,6 +19,9 @@ from n2b_ct.io.dicom.values import (
     numbers,
     text,
 )
+from n2b_ct.io.dicom.reading.dicom_file import Parsed
+from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE, lossy_method
+from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
 
 FACTS = (
     "Modality",

@@ -21,13 +21,12 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.frames.frame import N_FRAMES_MAX, frame_dataset, image_elements
-from n2b_ct.io.dicom.frames.groups import groups_of
-from n2b_ct.io.dicom.pixels.syntaxes import NATIVE
-from n2b_ct.io.dicom.reading.checks import ENHANCED_CT
-from n2b_ct.io.dicom.reading.parse import Parsed, parse_file
+from n2b_ct.io.dicom.elements import integer, lenient_integer, quiet_pydicom, text
+from n2b_ct.io.dicom.reading.dicom_file import Parsed, parse_file
+from n2b_ct.io.dicom.reading.functional_groups import N_FRAMES_MAX, frame_dataset, groups_of, image_elements
+from n2b_ct.io.dicom.reading.slice_checks import ENHANCED_CT
+from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.dicom.reasons import action_of
-from n2b_ct.io.dicom.values import integer, lenient_integer, quiet_pydicom, text
 
 T = TypeVar("T")
 
@@ -163,8 +162,8 @@ def parse_slice(path: Path, frame_number: int | None = None, *, with_pixels: boo
         with_pixels: Read the pixels too; of a multi-frame file only this frame's.
 
     Raises:
-        SeriesError: As :func:`~n2b_ct.io.dicom.reading.parse.parse_file` and :class:`Frames`; ``no_slices`` where a
-            frame would have to be named.
+        SeriesError: As :func:`~n2b_ct.io.dicom.reading.dicom_file.parse_file` and :class:`Frames`; ``no_slices`` where
+            a frame would have to be named.
     """
     if frame_number is None:
         parsed = parse_file(path, with_pixels=with_pixels)
@@ -183,8 +182,8 @@ def open_frames(path: Path) -> Frames:
     """Parse a multi-frame file; the two parsed last are kept for their next frames.
 
     Raises:
-        SeriesError: As :func:`~n2b_ct.io.dicom.reading.parse.parse_file` and :class:`Frames`; ``bad_value`` where it
-            is no multi-frame CT, or ``unreadable``.
+        SeriesError: As :func:`~n2b_ct.io.dicom.reading.dicom_file.parse_file` and :class:`Frames`; ``bad_value`` where
+            it is no multi-frame CT, or ``unreadable``.
     """
     try:
         status = path.stat()

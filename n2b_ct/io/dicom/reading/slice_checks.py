@@ -11,10 +11,10 @@ from operator import mul
 import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.pixels.codestream import N_PIXELS_MAX
-from n2b_ct.io.dicom.pixels.syntaxes import NATIVE, is_supported
-from n2b_ct.io.dicom.reading.parse import SYNTAX_ASSUMED, Parsed, require_few_pixel_bytes
-from n2b_ct.io.dicom.values import integer, is_valid_uid, lenient_text, number, numbers, shown, text
+from n2b_ct.io.dicom.elements import integer, is_valid_uid, lenient_text, number, numbers, shown, text
+from n2b_ct.io.dicom.reading.codestreams import N_PIXELS_MAX
+from n2b_ct.io.dicom.reading.dicom_file import SYNTAX_ASSUMED, Parsed, require_few_pixel_bytes
+from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE, is_supported
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")

@@ -1,1 +1,0 @@
-"""Enhanced CT: the frames of one file as slices, by their functional groups."""
