@@ -9,7 +9,7 @@ from n2b_ct.batch.natural_image_tree import denoise_natural_images
 from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
 from n2b_ct.cluster.submission import on_cluster
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.inference.model import AnyModel, NaturalImageModel, load_any_model
+from n2b_ct.inference.model import Model, load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device, use_threads
 
@@ -17,7 +17,7 @@ from n2b_ct.training.devices import choose_device, use_threads
 def denoise(
     source: Path,
     output: Path,
-    model: Path | AnyModel,
+    model: Path | Model,
     *,
     options: DenoiseOptions | None = None,
     device: str = "auto",
@@ -53,7 +53,7 @@ def denoise(
     if scheduler is not None:
         return _denoise_elsewhere(source, output, model, options, progress, (scheduler, device))
     loaded = load_any_model(model, choose_device(device)) if isinstance(model, Path) else model
-    if isinstance(loaded, NaturalImageModel):
+    if not loaded.is_of_ct:
         return denoise_natural_images(source, output, loaded, options, progress)
     return denoise_tree(source, output, loaded, options, progress)
 
@@ -61,7 +61,7 @@ def denoise(
 def _denoise_elsewhere(
     source: Path,
     output: Path,
-    model: Path | AnyModel,
+    model: Path | Model,
     options: DenoiseOptions,
     progress: Progress | None,
     where: tuple[str, str],
@@ -72,7 +72,7 @@ def _denoise_elsewhere(
         remedy = "pass the path of its file"
         raise ConfigError(explain("--scheduler", "workers load the model themselves", "a loaded one", remedy))
     loaded = load_any_model(model)
-    if isinstance(loaded, NaturalImageModel):
+    if not loaded.is_of_ct:
         raise ConfigError(explain("--scheduler", "is for CT series and volumes", "a model of images", "leave it out"))
     with on_cluster(scheduler, model.absolute(), device) as carry_out:
         return denoise_tree(source.absolute(), output.absolute(), loaded, options, progress, carry_out)

@@ -11,7 +11,7 @@ from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.presence import Presence, recorded_presence, together
 from n2b_ct.batch.work import Spread, Work, failure
 from n2b_ct.errors import DataError, N2BError, explain
-from n2b_ct.inference.model import NaturalImageModel
+from n2b_ct.inference.model import Model
 from n2b_ct.inference.natural_images import denoise_natural_image, require_colour
 from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.natural_images import NaturalImage, read_natural_image, write_natural_image
@@ -31,7 +31,7 @@ class NaturalImageJob:
         work: The run it belongs to.
     """
 
-    def __init__(self, path: Path, target: Path, work: Work[NaturalImageModel]) -> None:
+    def __init__(self, path: Path, target: Path, work: Work[Model]) -> None:
         self._path, self._target, self._work = path, target, work
 
     def run(self) -> Outcome:

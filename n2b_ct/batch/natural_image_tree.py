@@ -12,7 +12,7 @@ from n2b_ct.batch.places import refuse_overlap
 from n2b_ct.batch.trees import nothing_found, prepare_places, require_source
 from n2b_ct.batch.work import Steps, Work
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.inference.model import NaturalImageModel
+from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 
 _FOR_CT_ONLY = {
@@ -28,7 +28,7 @@ _FOR_CT_ONLY = {
 
 
 def denoise_natural_images(
-    source: Path, output: Path, model: NaturalImageModel, options: DenoiseOptions, progress: Progress | None = None
+    source: Path, output: Path, model: Model, options: DenoiseOptions, progress: Progress | None = None
 ) -> TreeResult:
     """Denoise every image at or below ``source``.
 
@@ -55,7 +55,7 @@ def denoise_natural_images(
     return TreeResult(tuple(job.run() for job in jobs), tuple(records))
 
 
-def _require_options(model: NaturalImageModel, options: DenoiseOptions) -> None:
+def _require_options(model: Model, options: DenoiseOptions) -> None:
     usual = DenoiseOptions()
     for name, option in _FOR_CT_ONLY.items():
         if getattr(options, name) != getattr(usual, name):

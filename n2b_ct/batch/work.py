@@ -15,14 +15,14 @@ from n2b_ct.batch.outcomes import CLIPPED_SHARE_MAX, DenoiseOptions, Outcome
 from n2b_ct.batch.places import residual_place
 from n2b_ct.batch.presence import Presence
 from n2b_ct.errors import SeriesError
-from n2b_ct.inference.model import AnyModel
+from n2b_ct.inference.model import Model
 from n2b_ct.io.dicom.writing.derived_slice import Derivation
 from n2b_ct.io.output_records import Provenance
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import with_gaps
 from n2b_ct.io.series import SeriesRef
 
-ModelT = TypeVar("ModelT", bound=AnyModel)
+ModelT = TypeVar("ModelT", bound=Model)
 
 
 @dataclass(frozen=True)

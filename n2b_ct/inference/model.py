@@ -6,7 +6,7 @@ A file is one dictionary of plain values and tensors, read with ``weights_only=T
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,33 +39,6 @@ _MOST_UNFILLED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A trained denoiser, ready for slices of CT.
-
-    Attributes:
-        denoiser: F, in evaluation mode.
-        section: The network it is.
-        window: HU that it saw as [0, 1].
-        name: The pipeline that trained it.
-        method: Its method's name.
-        digest: SHA-256 over weights, network, window and use: what can change a pixel.
-        multiple_px: Both sides of its input must be multiples of this.
-        facts: What training has to say: iterations, seed, version, noise seen.
-        denoising: How it is used where nobody says otherwise: strength, test_time_augmentation.
-    """
-
-    denoiser: nn.Module
-    section: DenoiserSection
-    window: Window
-    name: str
-    method: str
-    digest: str
-    multiple_px: int
-    facts: dict[str, Any]
-    denoising: DenoisingSection = field(default_factory=DenoisingSection)
-
-
-@dataclass(frozen=True, slots=True)
 class NaturalImageScale:
     """How a denoiser sees images: black is 0, white is 1.
 
@@ -86,12 +59,24 @@ class NaturalImageScale:
 
 
 @dataclass(frozen=True, slots=True)
-class NaturalImageModel:
-    """A trained denoiser, ready for images; the attributes are those of :class:`Model`, ``scale`` for its window."""
+class Model:
+    """A trained denoiser, ready for slices of CT or for natural images.
+
+    Attributes:
+        denoiser: F, in evaluation mode.
+        section: The network it is.
+        sees: What it saw as [0, 1]: HU in a window, or natural images.
+        name: The pipeline that trained it.
+        method: Its method's name.
+        digest: SHA-256 over weights, network, window and use: what can change a pixel.
+        multiple_px: Both sides of its input must be multiples of this.
+        facts: What training has to say: iterations, seed, version, noise seen.
+        denoising: How it is used where nobody says otherwise: strength, test_time_augmentation.
+    """
 
     denoiser: nn.Module
     section: DenoiserSection
-    scale: NaturalImageScale
+    sees: Window | NaturalImageScale
     name: str
     method: str
     digest: str
@@ -99,8 +84,36 @@ class NaturalImageModel:
     facts: dict[str, Any]
     denoising: DenoisingSection = field(default_factory=DenoisingSection)
 
+    @property
+    def is_of_ct(self) -> bool:
+        """Whether it was trained on CT."""
+        return isinstance(self.sees, Window)
 
-AnyModel = Model | NaturalImageModel
+    @property
+    def window(self) -> Window:
+        """HU that it saw as [0, 1].
+
+        Raises:
+            ModelError: It was trained on natural images.
+        """
+        if isinstance(self.sees, Window):
+            return self.sees
+        raise _other_kind(self.name, "CT", "natural images")
+
+    @property
+    def scale(self) -> NaturalImageScale:
+        """How it saw natural images.
+
+        Raises:
+            ModelError: It was trained on CT.
+        """
+        if isinstance(self.sees, NaturalImageScale):
+            return self.sees
+        raise _other_kind(self.name, "natural images", "CT")
+
+
+def _other_kind(name: str, asked: str, got: str) -> ModelError:
+    return ModelError(explain(f"model {name}", f"must be trained on {asked}", got, f"pass a model of {asked}"))
 
 
 def save_model(
@@ -136,28 +149,28 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     """Load a run folder's ``model.pt``, or a model file, that was trained on CT.
 
     Raises:
-        ModelError: Nothing there, not one of our files, damaged, trained on images, or weights that do not fit.
+        ModelError: Nothing there, not one of our files, damaged, trained on natural images, or weights that do not fit.
     """
     model = load_any_model(path, device)
-    if isinstance(model, Model):
-        return model
-    raise ModelError(explain(f"model {path.name}", "must be trained on CT", "natural_images", "pass a model of CT"))
+    if not model.is_of_ct:
+        raise _other_kind(path.name, "CT", "natural images")
+    return model
 
 
-def load_natural_image_model(path: Path, device: torch.device | str = "cpu") -> NaturalImageModel:
-    """Load a run folder's ``model.pt``, or a model file, that was trained on images.
+def load_natural_image_model(path: Path, device: torch.device | str = "cpu") -> Model:
+    """Load a run folder's ``model.pt``, or a model file, that was trained on natural images.
 
     Raises:
         ModelError: Nothing there, not one of our files, damaged, trained on CT, or weights that do not fit.
     """
     model = load_any_model(path, device)
-    if isinstance(model, NaturalImageModel):
-        return model
-    raise ModelError(explain(f"model {path.name}", "must be trained on images", "CT", "pass a model of images"))
+    if model.is_of_ct:
+        raise _other_kind(path.name, "natural images", "CT")
+    return model
 
 
-def load_any_model(path: Path, device: torch.device | str = "cpu") -> AnyModel:
-    """Load a model of CT or of images.
+def load_any_model(path: Path, device: torch.device | str = "cpu") -> Model:
+    """Load a model of CT or of natural images.
 
     Raises:
         ModelError: Nothing there, not one of our files, damaged, or weights that do not fit the network.
@@ -175,26 +188,28 @@ def load_any_model(path: Path, device: torch.device | str = "cpu") -> AnyModel:
 _scale = TypeAdapter(NaturalImageScale)
 
 
-def _model_of(content: Mapping[str, Any], device: torch.device | str) -> AnyModel:
+def _model_of(content: Mapping[str, Any], device: torch.device | str) -> Model:
     section = DenoiserSection.model_validate(content["denoiser"])
     scale = _scale.validate_python(content[_NATURAL_IMAGES_KEY]) if _NATURAL_IMAGES_KEY in content else None
     most_weights = _MOST_UNFILLED + 4 * _n_finite(content["weights"])  # some layers are made twice while they are built
     denoiser = build_denoiser(section, scale.n_channels if scale else 1, most_weights)
     denoiser.load_state_dict(content["weights"])
-    common: dict[str, Any] = {
-        "section": section,
-        "name": _short(content["name"]),
-        "method": _short(content["method"]),
-        "digest": _digest(content),
-        "multiple_px": size_multiple(denoiser),
-        "facts": dict(content["facts"]),
-        "denoising": DenoisingSection.model_validate(content["denoising"]),
-        "denoiser": _ready(denoiser, device),
-    }
-    if scale is not None:
-        return NaturalImageModel(scale=scale, **common)
-    lower_hu, upper_hu = content[_CT_KEY]
-    return Model(window=WindowSection(lower_hu=lower_hu, upper_hu=upper_hu).window, **common)
+    return Model(
+        section=section,
+        sees=scale or _window(content[_CT_KEY]),
+        name=_short(content["name"]),
+        method=_short(content["method"]),
+        digest=_digest(content),
+        multiple_px=size_multiple(denoiser),
+        facts=dict(content["facts"]),
+        denoising=DenoisingSection.model_validate(content["denoising"]),
+        denoiser=_ready(denoiser, device),
+    )
+
+
+def _window(ends_hu: Sequence[float]) -> Window:
+    lower_hu, upper_hu = ends_hu
+    return WindowSection(lower_hu=lower_hu, upper_hu=upper_hu).window
 
 
 def _n_finite(weights: Mapping[str, Tensor]) -> int:

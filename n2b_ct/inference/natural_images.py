@@ -10,7 +10,7 @@ from torch import Tensor
 
 from n2b_ct.data.natural_images import channels_first, channels_last, from_network, to_network
 from n2b_ct.errors import DataError, explain
-from n2b_ct.inference.model import NaturalImageModel
+from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import device_of, reflected, removed
 from n2b_ct.io.natural_images.natural_image import Colour, colour_of
 
@@ -23,7 +23,7 @@ HALO_PX = 128
 
 
 def denoise_natural_image(
-    model: NaturalImageModel,
+    model: Model,
     image: np.ndarray,
     strength: float | None = None,
     *,
@@ -58,9 +58,7 @@ def denoise_natural_image(
     return channels_last(from_network(seen - share * noise, logarithm=scale.logarithm))
 
 
-def require_colour(
-    model: NaturalImageModel, colour: Colour, subject: str = "image", *, per_channel: bool = False
-) -> None:
+def require_colour(model: Model, colour: Colour, subject: str = "image", *, per_channel: bool = False) -> None:
     """Refuse an image of another colour than the model's.
 
     Raises:
@@ -74,7 +72,7 @@ def require_colour(
     raise DataError(explain(subject, f"must be {asked}, as what the model was trained on", colour, remedy))
 
 
-def _noise(model: NaturalImageModel, image: np.ndarray, whole_limit_px: int) -> np.ndarray:
+def _noise(model: Model, image: np.ndarray, whole_limit_px: int) -> np.ndarray:
     """Find the noise of ``[channels, rows, cols]`` in the network's units."""
     tensor = torch.from_numpy(np.ascontiguousarray(image))[None].to(device_of(model))
     rows, cols = image.shape[-2:]
@@ -84,7 +82,7 @@ def _noise(model: NaturalImageModel, image: np.ndarray, whole_limit_px: int) -> 
     return np.asarray(noise[0].float().cpu().numpy())
 
 
-def _removed_in_tiles(model: NaturalImageModel, image: Tensor) -> Tensor:
+def _removed_in_tiles(model: Model, image: Tensor) -> Tensor:
     """Put the middles of overlapping tiles together; ends and steps keep the network's own grid of pixels."""
     side, halo = (_on_grid(px, model.multiple_px) for px in (TILE_PX, HALO_PX))
     noise = torch.empty_like(image)

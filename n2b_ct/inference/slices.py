@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.inference.model import AnyModel, Model
+from n2b_ct.inference.model import Model
 
 
 def noise_hu(model: Model, hu: np.ndarray, is_padding: np.ndarray | None = None) -> np.ndarray:
@@ -48,12 +48,12 @@ def denoise_hu(
     return hu - share * noise_hu(model, hu, is_padding)
 
 
-def device_of(model: AnyModel) -> torch.device:
+def device_of(model: Model) -> torch.device:
     """Where the model's weights lie."""
     return next((p.device for p in model.denoiser.parameters()), torch.device("cpu"))
 
 
-def removed(model: AnyModel, image: Tensor) -> Tensor:
+def removed(model: Model, image: Tensor) -> Tensor:
     """Say what F removes from ``[1, channels, rows, cols]``, averaged over the flips and turns that the model asks for.
 
     Raises:
@@ -75,14 +75,14 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def _removed(model: AnyModel, image: Tensor) -> Tensor:
+def _removed(model: Model, image: Tensor) -> Tensor:
     turned = [_turned(image, turns, flipped) for flipped in (False, True) for turns in range(4)]
     found = [_removed_once(model, one) for one in turned[: model.denoising.test_time_augmentation]]
     back = [_turned_back(one, number % 4, number >= 4) for number, one in enumerate(found)]
     return back[0] if len(back) == 1 else torch.stack(back).mean(dim=0)
 
 
-def _removed_once(model: AnyModel, image: Tensor) -> Tensor:
+def _removed_once(model: Model, image: Tensor) -> Tensor:
     seen = reflected(image, model.multiple_px).contiguous(memory_format=torch.channels_last)
     return (seen - model.denoiser(seen))[..., : image.shape[-2], : image.shape[-1]]
 

@@ -21,7 +21,7 @@ from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.patches import PatchBatches, ResumeSampler
 from n2b_ct.data.slices import InMemoryDataset
-from n2b_ct.inference.model import AnyModel
+from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method
 from n2b_ct.methods.upi import Upi
@@ -64,7 +64,7 @@ def assemble(
     device: torch.device,
     *,
     resume: bool = False,
-    teacher: AnyModel | None = None,
+    teacher: Model | None = None,
     progress: Progress | None = None,
 ) -> Assembled:
     """Wire everything; handlers fire in the order they are attached in, checkpoints last.

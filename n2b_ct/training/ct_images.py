@@ -19,7 +19,7 @@ from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.roles import Roles
 from n2b_ct.data.slices import InMemoryDataset, load_dataset, slice_digests
 from n2b_ct.errors import explain
-from n2b_ct.inference.model import AnyModel
+from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
 from n2b_ct.methods.method import BatchNeeds
@@ -99,7 +99,7 @@ class CTImages:
         needs: BatchNeeds,
         run_dir: Path,
         device: torch.device,
-        teacher: AnyModel | None = None,
+        teacher: Model | None = None,
         progress: Progress | None = None,
     ) -> TrainingData:
         """Read the slices that the method needs; make batches of patches.

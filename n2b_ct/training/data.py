@@ -12,7 +12,7 @@ from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import InMemoryDataset
-from n2b_ct.inference.model import AnyModel
+from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
 from n2b_ct.methods.method import BatchNeeds
@@ -113,7 +113,7 @@ class TrainingImages(Protocol):
         needs: BatchNeeds,
         run_dir: Path,
         device: torch.device,
-        teacher: AnyModel | None = None,
+        teacher: Model | None = None,
         progress: Progress | None = None,
     ) -> TrainingData:
         """Read them.

@@ -17,7 +17,7 @@ from n2b_ct.data.natural_image_datasets import natural_image_training_datasets, 
 from n2b_ct.data.natural_images import ImageFile, find_natural_images
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.errors import explain
-from n2b_ct.inference.model import AnyModel
+from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
 from n2b_ct.methods.method import BatchNeeds
@@ -95,7 +95,7 @@ class NaturalImageSource:
         needs: BatchNeeds,
         run_dir: Path,
         device: torch.device,
-        teacher: AnyModel | None = None,
+        teacher: Model | None = None,
         progress: Progress | None = None,
     ) -> TrainingData:
         """Read the images that the method needs, lay the noise on them, make batches of patches.

@@ -12,7 +12,7 @@ from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.errors import TrainingError, explain
 from n2b_ct.hu import Window
-from n2b_ct.inference.model import MODEL_FILE, AnyModel, NaturalImageScale, save_model
+from n2b_ct.inference.model import MODEL_FILE, Model, NaturalImageScale, save_model
 from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import count_parameters
@@ -63,7 +63,7 @@ def teacher_of(
     *,
     resume: bool = False,
     progress: Progress | None = None,
-) -> AnyModel | None:
+) -> Model | None:
     """Load or train the teacher of a method that distils one; None for the others. Arguments as above."""
 
     def train(first: Pipeline, folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import ModelError, explain
-from n2b_ct.inference.model import AnyModel, load_any_model
+from n2b_ct.inference.model import Model, load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.upi import distil
 from n2b_ct.networks.noise_level import NoiseLevels
@@ -31,7 +31,7 @@ def prepare_teacher(
     train: TrainTeacher,
     *,
     resume: bool = False,
-) -> AnyModel | None:
+) -> Model | None:
     """Load the teacher that a pipeline's method distils; train it first where nobody has.
 
     Args:
@@ -71,14 +71,14 @@ def teacher_pipeline(pipeline: Pipeline, section: UpiSection) -> Pipeline:
     return pipeline.model_copy(update={"name": name, "method": section.teacher, "training": training})
 
 
-def add_distilled(dataset: InMemoryDataset, teacher: AnyModel, progress: Progress | None = None) -> NoiseLevels:
+def add_distilled(dataset: InMemoryDataset, teacher: Model, progress: Progress | None = None) -> NoiseLevels:
     """Give every noisy image of a dataset what the teacher makes of it; returns the noise level functions."""
     distilled = distil(teacher.denoiser, dataset.images, progress)
     dataset.targets["distilled"] = distilled.images
     return distilled.noise_levels
 
 
-def _stage_1(path: Path, device: torch.device) -> AnyModel:
+def _stage_1(path: Path, device: torch.device) -> Model:
     model = load_any_model(path, device)
     if model.method != "dbsn":
         requirement = "must be a model of stage 1, dbsn"

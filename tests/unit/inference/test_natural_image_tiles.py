@@ -13,7 +13,7 @@ from n2b_ct.config.methods import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.errors import DataError
 from n2b_ct.inference import natural_images
-from n2b_ct.inference.model import NaturalImageModel, NaturalImageScale
+from n2b_ct.inference.model import Model, NaturalImageScale
 from n2b_ct.inference.natural_images import denoise_natural_image
 from n2b_ct.networks.build import size_multiple
 from n2b_ct.networks.denoiser import build_denoiser
@@ -28,10 +28,10 @@ class Scaled(nn.Module):
 
 def model_of(denoiser, colour="gray", multiple_px=1, **how):
     scale = NaturalImageScale(colour, how.pop("logarithm", False), how.pop("clipped", False))
-    return NaturalImageModel(
+    return Model(
         denoiser=denoiser.eval(),
         section=DenoiserSection(),
-        scale=scale,
+        sees=scale,
         name="toy",
         method="supervised",
         digest="0",
