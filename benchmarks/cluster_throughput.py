@@ -33,12 +33,12 @@ from distributed import Client
 from benchmarks.cluster_model import ClusterModel
 from benchmarks.results_files import write_results
 from n2b_ct import api
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import save_model
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.cluster_throughput"

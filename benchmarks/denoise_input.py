@@ -11,12 +11,12 @@ import torch
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import save_model
 from n2b_ct.io.dicom.uids import stable_uid
 from n2b_ct.io.dicom.writing.original import OriginalSeries, original_dataset
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 
 SIZE_PX = 512
 _NOISE_HU, _N_DIFFERENT = 25.0, 10

@@ -16,8 +16,8 @@ from torch.nn.functional import l1_loss
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.plain_network import plain_network
-from n2b_ct.methods.flat_noise import NoiseAnchor
-from n2b_ct.methods.noise2blur import clamped, clip_to_window
+from n2b_ct.methods.extracted_noise import NoiseAnchor
+from n2b_ct.methods.noise2blur import clamp_outliers, clip_to_window
 
 
 class Patches(Dataset):
@@ -77,9 +77,9 @@ class PlainLoop:
         x, y_b, c = (batch[key].as_tensor().to(self._device) for key in ("noisy", "blurred", "clean"))
         n_hat = (x - self._denoiser(x)).detach()
         n_tilde = self._extractor(n_hat)
-        d = clip_to_window(c + self._anchor(clamped(n_tilde.detach(), 4.0)))
+        d = clip_to_window(c + self._anchor(clamp_outliers(n_tilde.detach(), 4.0)))
         loss = l1_loss(n_tilde, x - y_b) + l1_loss(self._denoiser(d), clip_to_window(c))
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
-        self._anchor.follow(n_tilde.detach(), x - y_b, x)
+        self._anchor.update(n_tilde.detach(), x - y_b, x)

@@ -33,11 +33,10 @@ from n2b_ct.data.fingerprint import DataFingerprint, image_digests
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.filters import mean_blur
-from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.methods.method import ImageTraits, Method, NetworkUnit, build_method
 from n2b_ct.training.assembly import Assembled, assemble
-from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.training.data import TrainingData
 from n2b_ct.training.devices import autocast_dtype, choose_device
-from n2b_ct.training.methods import build_method
 from n2b_ct.training.processor import processor_name
 
 COMMAND = "python -m benchmarks.training_step"
@@ -60,10 +59,10 @@ class MadeUpSlices:
         self.noisy = [image + 0.03 * torch.randn(image.shape, generator=generator) for image in self.clean]
         self.blurred = [torch.from_numpy(mean_blur(image[0].numpy()))[None] for image in self.noisy]
 
-    def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:  # noqa: ARG002
+    def problems(self, pipeline: Pipeline) -> list[str]:  # noqa: ARG002
         return []
 
-    def load(self, pipeline: Pipeline, needs: BatchNeeds, run_dir: Path, device: torch.device, *_: Any) -> TrainingData:  # noqa: ARG002
+    def load(self, pipeline: Pipeline, method: Method, run_dir: Path, device: torch.device, *_: Any) -> TrainingData:  # noqa: ARG002
         training = pipeline.training
         whole = [np.ones((SIZE_PX, SIZE_PX), dtype=bool)] * N_SLICES
         batches = PatchBatches(

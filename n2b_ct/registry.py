@@ -23,7 +23,15 @@ from typing import Any, Generic, TypeVar
 from n2b_ct.errors import ConfigError, explain
 
 T = TypeVar("T")
-_N_CHARACTERS_COMPARED = 64
+_N_CHARACTERS = 64
+
+
+class UnavailableError(ConfigError):
+    """No member has this name, or the package that has it cannot be imported."""
+
+    def __init__(self, subject: str, requirement: str, got: str, remedy: str) -> None:
+        self.requirement, self.got, self.remedy = requirement, got, remedy
+        super().__init__(explain(subject, requirement, got, remedy))
 
 
 class Registry(Generic[T]):
@@ -41,6 +49,7 @@ class Registry(Generic[T]):
         self._homes = homes
         self._is_home_loaded = False
         self._members: dict[str, T] = {}
+        self._loaders: dict[str, Callable[[], T]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that makes a class or function known by ``name`` and returns it unchanged.
@@ -50,13 +59,19 @@ class Registry(Generic[T]):
         """
 
         def decorate(member: T) -> T:
-            if self._members.get(name, member) is not member:
+            if not str(getattr(member, "__module__", "")).startswith(self._homes):
+                self._load_homes()
+            if name in self._loaders or self._members.get(name, member) is not member:
                 remedy = "register it under another"
                 raise ConfigError(explain(f"{self.kind} {name}", "must be a new name", "one in use", remedy))
             self._members[name] = member
             return member
 
         return decorate
+
+    def register_lazily(self, name: str, load: Callable[[], T]) -> None:
+        """Make known by ``name`` what ``load`` returns, which is called when somebody asks for it."""
+        self._loaders[name] = load
 
     def get(self, name: str, subject: str | None = None) -> T:
         """Return the member of this name.
@@ -66,51 +81,53 @@ class Registry(Generic[T]):
             subject: What the message is about, such as ``method.name``; the kind where None.
 
         Raises:
-            ConfigError: There is none (the message names the known ones and the nearest), or the package that offers it
-                cannot be imported.
+            UnavailableError: There is none (the message names the known ones and the nearest), or the package that
+                offers it cannot be imported.
         """
         self._load_homes()
-        if name not in self._members and (offered := self._offered().get(name)) is not None:
-            self._load(offered)
+        if name in self._loaders:
+            return self._loaders[name]()
         if name not in self._members:
-            raise ConfigError(explain(subject or self.kind, *self.unknown(name)))
+            self._members[name] = self._loaded(name, subject or self.kind)
         return self._members[name]
 
     def names(self) -> tuple[str, ...]:
-        """Return all names: this package's, then those of packages outside, which are not imported for it."""
+        """Return all names: this package's by module, then those of packages outside, which stay unimported."""
         self._load_homes()
-        return tuple(dict.fromkeys([*self._members, *self._offered()]))
+        own = sorted(self._members, key=lambda name: str(getattr(self._members[name], "__module__", "")))
+        return tuple(dict.fromkeys([*own, *self._loaders, *self._entry_points()]))
 
     def unknown(self, name: str) -> tuple[str, str, str]:
         """Return requirement, value and remedy of the message on an unknown name."""
         known = self.names()
-        close = difflib.get_close_matches(name[:_N_CHARACTERS_COMPARED], known, n=3)
+        close = difflib.get_close_matches(name[:_N_CHARACTERS], known, n=3)
         remedy = f"did you mean {' or '.join(close)}?" if close else "choose one of them"
-        return f"must be one of {', '.join(known)}", name, remedy
+        return f"must be one of {', '.join(known)}", name[:_N_CHARACTERS], remedy
 
     def _load_homes(self) -> None:
         if self._is_home_loaded:
             return
         for home in self._homes:
             module = import_module(home)
-            for found in iter_modules(getattr(module, "__path__", ())):
-                import_module(f"{home}.{found.name}")
+            for one in iter_modules(getattr(module, "__path__", ())):
+                import_module(f"{home}.{one.name}")
         self._is_home_loaded = True
 
-    def _offered(self) -> dict[str, EntryPoint]:
+    def _entry_points(self) -> dict[str, EntryPoint]:
         return {one.name: one for one in sorted(entry_points(group=self.group), key=lambda one: one.name)}
 
-    def _load(self, offered: EntryPoint) -> None:
+    def _loaded(self, name: str, subject: str) -> T:
+        entry_point = self._entry_points().get(name)
+        if entry_point is None:
+            raise UnavailableError(subject, *self.unknown(name))
         try:
-            member = offered.load()
-        except Exception as error:  # whatever the code of others raises while it is imported
-            package = offered.dist.name if offered.dist is not None else offered.module
+            return entry_point.load()
+        except (Exception, SystemExit) as error:  # whatever the code of others raises while it is imported
+            package = entry_point.dist.name if entry_point.dist is not None else entry_point.module
             said = str(error).partition("\n")[0]
             got = f"{type(error).__name__}: {said}" if said else type(error).__name__
-            requirement = f"must be importable from the installed package {package}"
-            remedy = "repair or uninstall that package"
-            raise ConfigError(explain(f"{self.kind} {offered.name}", requirement, got, remedy)) from error
-        self._members.setdefault(offered.name, member)
+            requirement = f"{name} must be importable from the installed package {package}"
+            raise UnavailableError(subject, requirement, got, "repair or uninstall that package") from error
 
 
 METHODS: Registry[Any] = Registry("method", "n2b_ct.methods", ("n2b_ct.methods",))

@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from benchmarks.fuzz.seeds import ROOT_UID, ct_dataset
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import save_model
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 
 N_SLICES = 6
 N_SLICES_EARLY = 4

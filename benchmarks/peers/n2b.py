@@ -8,11 +8,11 @@ import torch
 from timing import measure
 
 from n2b_ct.cli.process import keep_freed_memory
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.slices import noise_hu
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 
 
 def prepare(slices: np.ndarray) -> Callable[[], object]:

@@ -14,8 +14,7 @@ from n2b_ct.io.refusals import Inputs
 from n2b_ct.training.devices import choose_device, use_threads
 from n2b_ct.training.distribution import is_first, joined, was_restarted
 from n2b_ct.training.earlier_run import finished_summary, proved_summary
-from n2b_ct.training.readiness import require_ready
-from n2b_ct.training.run import run_training
+from n2b_ct.training.run import require_ready, run_training
 from n2b_ct.training.run_dir import require_place
 
 

@@ -47,9 +47,7 @@ def train(
     """
     from n2b_ct import api
     from n2b_ct.config import load_pipeline
-    from n2b_ct.filters.baselines import licence_notices
     from n2b_ct.training.distribution import is_first
-    from n2b_ct.training.labels import label_filters
 
     loaded = load_pipeline(pipeline, settings or ())
     if check:
@@ -75,7 +73,7 @@ def train(
     if not summary:
         return  # another process of this training has it
     say(f"trained {summary['method']} for {summary['iterations']} iterations in {summary['seconds']:.0f} s")
-    for notice in licence_notices(label_filters(loaded.method)):
+    for notice in loaded.method.licence_notices():
         say_err(f"licence: {notice}")
     if noise := noise_seen(summary["last"]):
         say(noise)

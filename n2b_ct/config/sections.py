@@ -8,16 +8,19 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BeforeValidator,
     Field,
+    SerializeAsAny,
     field_validator,
     model_validator,
 )
 
-from n2b_ct.config.methods import MOST_ITERATIONS, Method
+from n2b_ct.config.method import MethodConfig
 from n2b_ct.config.names import FolderName
 from n2b_ct.config.natural_images import NaturalImageSection
+from n2b_ct.config.registered import registered
 from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.hu import WINDOWS, Window
+from n2b_ct.registry import METHODS
 
 _MOST_HU = 1_000_000.0
 
@@ -92,6 +95,10 @@ Data = Annotated[
 ]
 
 
+Method = Annotated[SerializeAsAny[MethodConfig], registered(METHODS, "name", MethodConfig)]
+
+
+MOST_ITERATIONS = 100_000_000
 MOST_PATCHES, MOST_PATCH_PX = 16_384, 4096
 _MOST_BATCH_PX = 2**28
 

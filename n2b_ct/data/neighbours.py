@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2b_ct.config.methods import NeighboursSection
+from n2b_ct.config.method import NeighboursSection
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain

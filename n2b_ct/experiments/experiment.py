@@ -13,17 +13,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from n2b_ct.config.methods import DenoiserSection, Method
 from n2b_ct.config.names import FolderName, ShownName
 from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection, NoiseSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.section import Section
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import KeyPath, ShippedKind, find_yaml, problems_of, read_yaml, with_overrides
 from n2b_ct.errors import ConfigError, explain
+from n2b_ct.registry import METHODS
 
 INPUT_ROW = "input"
 """Heads every table: the noisy images as they are."""
@@ -334,11 +335,11 @@ def _merged(base: Any, over: Any) -> Any:
 
 def _takes_denoiser(method: object) -> bool:
     """Whether a method takes any denoiser; one that needs a network of its own has that as its default."""
-    for section in get_args(get_args(Method)[0]):
-        fields = section.model_fields
-        if method in get_args(fields["name"].annotation):
-            return "denoiser" in fields and fields["denoiser"].default == DenoiserSection()
-    return False
+    try:
+        section = METHODS.get(str(method)).Config
+    except ConfigError:
+        return False
+    return bool(section.model_fields["denoiser"].default == DenoiserSection())
 
 
 def _owner(loc: KeyPath, values: dict[str, Any], own: dict[str, Any], subject: str, row: str) -> str:

@@ -27,8 +27,6 @@ from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
 from n2b_ct.training.earlier_run import proved_summary
-from n2b_ct.training.labels import label_filters
-from n2b_ct.training.methods import needs_of
 
 RUNS_DIR = "runs"
 ROWS_DIR = "rows"
@@ -69,7 +67,10 @@ def baseline_denoiser(section: BaselineRow) -> RowDenoiser:
 def missing_package(row: RowSection, pipeline: Pipeline | None) -> str:
     """One line where a row needs an optional package that is not installed, else nothing."""
     try:
-        require_installed(_filters(row, pipeline))
+        if row.baseline is not None:
+            require_installed([row.baseline.name])
+        if pipeline is not None:
+            pipeline.method.require_installed()
     except ConfigError as error:
         return str(error)
     return ""
@@ -77,14 +78,9 @@ def missing_package(row: RowSection, pipeline: Pipeline | None) -> str:
 
 def notices(row: RowSection, pipeline: Pipeline | None) -> tuple[str, ...]:
     """What must be said where a row was used."""
-    return licence_notices(_filters(row, pipeline))
-
-
-def _filters(row: RowSection, pipeline: Pipeline | None) -> list[str]:
-    """Names of the row's baseline denoiser or label filter."""
     if row.baseline is not None:
-        return [row.baseline.name]
-    return list(label_filters(pipeline.method)) if pipeline is not None else []
+        return licence_notices([row.baseline.name])
+    return pipeline.method.licence_notices() if pipeline is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +107,10 @@ class Job:
 
     def pipeline(self, row: RowSection, pipeline: Pipeline) -> Pipeline:
         """A row's pipeline; where another row is its teacher, with that one's run."""
-        method = pipeline.method
-        if row.teacher is None or "teacher_run" not in type(method).model_fields:
+        if row.teacher is None:
             return pipeline
         teacher_run = (self.out / RUNS_DIR / file_word(row.teacher)).resolve()
-        return pipeline.model_copy(update={"method": method.model_copy(update={"teacher_run": teacher_run})})
+        return pipeline.model_copy(update={"method": pipeline.method.with_teacher_run(teacher_run)})
 
     def finished(self, row: RowSection, pipeline: Pipeline) -> dict[str, Any] | None:
         """The summary of a row's finished run, or None.
@@ -299,7 +294,7 @@ def _budget(summary: Mapping[str, Any], pipeline: Pipeline) -> Budget:
         batch_size=training.batch_size,
         patch_px=training.patch_px,
         seed=summary["seed"],
-        n_images=_images_used(summary["n_images"], needs_of(pipeline.method)),
+        n_images=_images_used(summary["n_images"], pipeline.method.needs),
         device=summary["device"],
         processor=summary["processor"],
         precision=summary["precision"],

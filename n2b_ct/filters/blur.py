@@ -11,27 +11,106 @@ become float32.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import AfterValidator, Field
 from scipy import ndimage
 
+from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.filters.bm3d import bm3d_blur
+from n2b_ct.registry import LABEL_FILTERS
 
 _ROWS_AND_COLS = (-2, -1)
+_MOST_KERNEL_PX, _MOST_SIGMA_PX = 255, 64.0  # time and memory of some filters grow with them
 
 
-class BlurSpec(Protocol):
-    """Anything with a ``filter`` name and that filter's arguments as attributes: a pipeline's section."""
+class LabelFilter(Section):
+    """A filter that makes blurred labels; a pipeline names it, and its fields are its keys there."""
 
-    @property
-    def filter(self) -> str:
-        """One of :data:`BLURS`."""
+    licence_notice: ClassVar[str] = ""
+    """What a command that used it must say once."""
+
+    filter: str
+    """As it is registered."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the blurred label of ``[..., rows, cols]``, network units, same shape."""
+        raise NotImplementedError
+
+    def require_installed(self) -> None:
+        """Refuse to go on where a package that it needs is absent.
+
+        Raises:
+            ConfigError: Says which, and how to install it.
+        """
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        msg = "must be odd, so that the box has a centre"
+        raise ValueError(msg)
+    return value
+
+
+_OddPx = Annotated[int, AfterValidator(_odd)]
+
+
+@LABEL_FILTERS.register("mean")
+class MeanBlur(LabelFilter):
+    """A box mean: the paper's filter for CT."""
+
+    filter: Literal["mean"] = "mean"
+    kernel_px: _OddPx = Field(17, ge=3, le=_MOST_KERNEL_PX)
+    """Side of the box, odd."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the mean around every pixel; as :meth:`LabelFilter.apply`."""
+        return mean_blur(image, self.kernel_px)
+
+
+@LABEL_FILTERS.register("gaussian")
+class GaussianBlur(LabelFilter):
+    """A Gaussian."""
+
+    filter: Literal["gaussian"] = "gaussian"
+    sigma_px: float = Field(5.0, gt=0, le=_MOST_SIGMA_PX)
+    """Standard deviation; 5 px is what a kernel size of 31, the paper's, stands for in OpenCV."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the Gaussian-weighted mean; as :meth:`LabelFilter.apply`."""
+        return gaussian_blur(image, self.sigma_px)
+
+
+@LABEL_FILTERS.register("median")
+class MedianBlur(LabelFilter):
+    """A square median."""
+
+    filter: Literal["median"] = "median"
+    kernel_px: _OddPx = Field(17, ge=3, le=99)
+    """Side of the square, odd."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the median around every pixel; as :meth:`LabelFilter.apply`."""
+        return median_blur(image, self.kernel_px)
+
+
+@LABEL_FILTERS.register("bilateral")
+class BilateralBlur(LabelFilter):
+    """A bilateral filter: keeps edges, so the label keeps structure."""
+
+    filter: Literal["bilateral"] = "bilateral"
+    sigma_color: float = Field(0.5, gt=0)
+    """Range standard deviation in network units (1 is the whole window)."""
+    sigma_spatial_px: float = Field(5.0, gt=0, le=_MOST_SIGMA_PX)
+    """Spatial standard deviation."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the mean of neighbours that look alike; as :meth:`LabelFilter.apply`."""
+        return bilateral_blur(image, self.sigma_color, self.sigma_spatial_px)
 
 
 def mean_blur(image: np.ndarray, kernel_px: int = 17) -> np.ndarray:
@@ -123,36 +202,6 @@ def bilateral_blur(image: np.ndarray, sigma_color: float, sigma_spatial_px: floa
         total_weight += weight
     blurred: np.ndarray = floating + total_change / total_weight
     return blurred
-
-
-BLURS: dict[str, Callable[..., np.ndarray]] = {
-    "mean": mean_blur,
-    "gaussian": gaussian_blur,
-    "median": median_blur,
-    "bilateral": bilateral_blur,
-    "bm3d": bm3d_blur,
-}
-
-
-def blur(image: np.ndarray, spec: BlurSpec) -> np.ndarray:
-    """Blur as ``spec`` says: ``filter: mean`` with ``kernel_px: 17`` is ``mean_blur(image, kernel_px=17)``.
-
-    Args:
-        image: ``[..., rows, cols]``.
-        spec: Its ``filter`` picks the function from :data:`BLURS`; the function's arguments are read
-            from attributes of the same name.
-
-    Returns:
-        Same shape.
-
-    Raises:
-        ConfigError: The filter is unknown, or an argument is out of range.
-    """
-    if spec.filter not in BLURS:
-        raise ConfigError(explain("blur.filter", f"must be one of {', '.join(BLURS)}", spec.filter, "pick one"))
-    function = BLURS[spec.filter]
-    _, *names = inspect.signature(function).parameters
-    return function(image, **{name: getattr(spec, name) for name in names})
 
 
 def _neighbours(image: np.ndarray, reach_px: int) -> Iterator[tuple[float, np.ndarray]]:

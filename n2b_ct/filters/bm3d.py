@@ -15,11 +15,15 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from n2b_ct.errors import ConfigError, explain
+from n2b_ct.filters.blur import LabelFilter
 from n2b_ct.filters.natural_images import LEAST_SIGMA, estimated_sigma, require_image
+from n2b_ct.registry import LABEL_FILTERS
 
 NAME = "bm3d"
 LICENCE_NOTICE = (
@@ -105,6 +109,26 @@ def bm3d_blur(image: np.ndarray, sigma: float | None = None) -> np.ndarray:
     slices = image.reshape(-1, *image.shape[-2:])
     blurred = np.stack([bm3d(one, estimated_sigma(one) if sigma is None else sigma) for one in slices])
     return blurred.reshape(image.shape).astype(image.dtype if np.issubdtype(image.dtype, np.floating) else np.float32)
+
+
+@LABEL_FILTERS.register(NAME)
+class Bm3dBlur(LabelFilter):
+    """BM3D, the sharpest label of the paper's Table 3; needs ``n2b-ct[bm3d]``, for non-commercial use only."""
+
+    licence_notice: ClassVar[str] = LICENCE_NOTICE
+
+    filter: Literal["bm3d"] = "bm3d"
+    sigma: float | None = Field(None, gt=0)
+    """Standard deviation of the noise in network units (25 grey levels are 25/255 = 0.098); null: estimated from each
+    image, for noise whose level differs and which neighbours do not share."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return BM3D's denoised image; as :meth:`LabelFilter.apply`."""
+        return bm3d_blur(image, self.sigma)
+
+    def require_installed(self) -> None:
+        """Refuse to go on without the package; see :func:`require_bm3d`."""
+        require_bm3d()
 
 
 def _padded(image: np.ndarray) -> np.ndarray:

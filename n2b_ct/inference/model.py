@@ -16,15 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 import n2b_ct
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection, WindowSection
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.hu import Window
 from n2b_ct.inference.torch_files import count_values, read_tensors
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.networks.build import size_multiple
-from n2b_ct.networks.confinement import MOST_PARAMETERS
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser, size_multiple
+from n2b_ct.networks.restricted import MOST_PARAMETERS
 
 MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"

@@ -34,11 +34,16 @@ for 25 grey levels; x̂ is worse than μ then.
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
 from torch import Tensor, nn
 
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.methods.method import BatchNeeds, StepResult
+from n2b_ct.methods.method import ImageTraits, Method, MethodConfig, StepResult
 from n2b_ct.networks.bayes import BayesDenoiser
+from n2b_ct.networks.build import build_denoiser
 from n2b_ct.networks.gaussians import (
     Triangle,
     log_determinant,
@@ -49,6 +54,29 @@ from n2b_ct.networks.gaussians import (
 )
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
 from n2b_ct.networks.noise_level import NoiseLevels
+from n2b_ct.registry import METHODS
+
+
+class DbsnConfig(MethodConfig):
+    """D-BSN and CNN_est (Wu et al. 2020, stage 1): noisy images alone; for noise that neighbours do not share."""
+
+    name: Literal["dbsn"] = "dbsn"
+    denoiser: DenoiserSection = DenoiserSection(name="BayesDenoiser", output="direct")
+    """``BayesDenoiser`` in direct form; its argument ``use_bayes: false`` leaves Bayes' rule out when denoising."""
+    bound_weight: float = Field(0.1, gt=0, le=1)
+    """ρ, share of the published loss L_self, which bounds the likelihood, against the likelihood itself; 1: as
+    published."""
+    first_noise_std: float = Field(0.1, gt=0.001, le=1)
+    """Standard deviation that every noise level function starts from, network units: 0.1 is 25 grey levels."""
+
+    def require_ready(self, n_channels: int) -> None:
+        """Refuse a denoiser without blind spots."""
+        require_blind_spots(self.denoiser, n_channels, "method.denoiser.name")
+
+
+def require_blind_spots(section: DenoiserSection, n_channels: int, where: str) -> None:
+    """Refuse a denoiser without blind spots, by the key that says which it is."""
+    bayes_denoiser(build_denoiser(section, n_channels), where)
 
 
 def self_loss(epsilon: Tensor, l_mu: Triangle, l_n: Triangle) -> Tensor:
@@ -69,29 +97,26 @@ def dbsn_losses(
     return {"self": (bound_weight * l_self + (1.0 - bound_weight) * l_like).mean()}
 
 
-class Dbsn:
-    """D-BSN and CNN_est, trained together.
-
-    Args:
-        denoiser: A :class:`~n2b_ct.networks.bayes.BayesDenoiser` in direct form.
-        noise_levels: CNN_est, one function for each noisy image.
-        bound_weight: ρ, share of the published loss.
+@METHODS.register("dbsn")
+class Dbsn(Method):
+    """D-BSN and CNN_est, one noise level function for each noisy image, trained together.
 
     Raises:
-        ConfigError: The denoiser is another network.
+        ConfigError: The denoiser has no blind spots.
     """
 
-    needs = BatchNeeds()
+    Config = DbsnConfig
+    config: DbsnConfig
 
-    def __init__(self, denoiser: nn.Module, noise_levels: NoiseLevels, *, bound_weight: float = 0.1) -> None:
-        self.networks = nn.ModuleDict({"denoiser": denoiser, "noise_levels": noise_levels})
-        self._blind_spot = bayes_denoiser(denoiser, "method.denoiser.name").blind_spot
-        self._noise_levels, self._bound_weight = noise_levels, bound_weight
+    def __init__(self, config: DbsnConfig, traits: ImageTraits) -> None:
+        super().__init__(config, traits)
+        self.networks["noise_levels"] = NoiseLevels(traits.n_noisy, traits.n_channels, config.first_noise_std)
+        self._blind_spot = bayes_denoiser(self.networks["denoiser"], "method.denoiser.name").blind_spot
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:  # noqa: ARG002 (one stage only)
         """Compute the one loss of a batch; ``index`` says which image each patch comes from."""
-        y, index = batch["noisy"], batch["index"]
-        return StepResult(dbsn_losses(self._blind_spot, self._noise_levels, y, index, self._bound_weight))
+        y, index, noise_levels = batch["noisy"], batch["index"], self.networks["noise_levels"]
+        return StepResult(dbsn_losses(self._blind_spot, noise_levels, y, index, self.config.bound_weight))
 
 
 def bayes_denoiser(denoiser: nn.Module, where: str) -> BayesDenoiser:

@@ -1,11 +1,64 @@
-"""What the trainer asks of a method: networks, losses, and how its noise looks."""
+"""What a method is to the trainer: networks, losses, and answers to whatever else differs from method to method."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
+from ignite.engine import Engine
 from torch import Tensor, nn
+
+from n2b_ct.config.method import BatchNeeds, MethodConfig
+from n2b_ct.config.sections import TrainingSection
+from n2b_ct.io.progress import Progress
+from n2b_ct.networks.build import build_denoiser
+from n2b_ct.registry import METHODS
+
+__all__ = [
+    "BatchNeeds",
+    "ImageTraits",
+    "Method",
+    "MethodConfig",
+    "Monitor",
+    "NetworkUnit",
+    "StepResult",
+    "build_method",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUnit:
+    """What 1 is to the network, for people.
+
+    Attributes:
+        size: In what people read: HU, or 8-bit grey levels.
+        name: ``HU`` or ``grey levels``.
+        suffix: Of columns in the history: ``hu`` or ``grey``.
+        image: What one image is called: ``slice`` or ``image``.
+    """
+
+    size: float
+    name: str
+    suffix: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTraits:
+    """What networks and methods have to know of the images.
+
+    Attributes:
+        n_channels: 1, or 3 for RGB.
+        n_noisy: How many noisy images there are.
+        clipped: Noisy images end at 0 and 1.
+        unit: What 1 is.
+    """
+
+    n_channels: int
+    n_noisy: int
+    clipped: bool
+    unit: NetworkUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +76,76 @@ class StepResult:
     blur_residual: Tensor | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BatchNeeds:
-    """Which keys a method needs in a batch beside ``noisy`` and ``index``.
+class Monitor(Protocol):
+    """Follows a training, adds columns to its history, and may stop it."""
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to the trainer, whose output is a step's ``loss``, ``losses``, ``noise`` and ``blur_residual``."""
+
+    def columns(self) -> dict[str, float]:
+        """Return the latest values by column of the history; empty where there are none."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+
+
+class Method:
+    """A trainable method: its networks, the losses of a batch, and answers to whatever differs from method to method.
+
+    Weights follow from torch's seed, and so does what :meth:`step` draws.
+
+    Args:
+        config: The method's section.
+        traits: Of the images.
 
     Attributes:
-        clean: Clean patches, unpaired.
-        blurred: The noisy patches' blurred labels.
-        reference: Their truth.
-        noisy_again: The same images with other noise.
-        distilled: What a teacher makes of them.
+        networks: All that is trained, or that a checkpoint must keep; ``denoiser`` becomes the model.
+
+    Raises:
+        ConfigError: A network's name or arguments are wrong.
     """
 
-    clean: bool = False
-    blurred: bool = False
-    reference: bool = False
-    noisy_again: bool = False
-    distilled: bool = False
+    Config: ClassVar[type[MethodConfig]]
+    """The section that declares the method's keys."""
+    config: Any
+    """An instance of it."""
 
-
-class Method(Protocol):
-    """A trainable method. ``networks["denoiser"]`` becomes the model."""
-
-    needs: BatchNeeds
-    networks: nn.ModuleDict
+    def __init__(self, config: MethodConfig, traits: ImageTraits) -> None:
+        self.config, self.traits = config, traits
+        self.networks = nn.ModuleDict({"denoiser": build_denoiser(config.denoiser, traits.n_channels)})
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
         """Compute the losses of one batch; ``progress`` runs from 0 to 1 over the whole training."""
-        ...
+        raise NotImplementedError
+
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Return the networks that learn at another rate, by name, in units of ``training.learning_rate``."""
+        return {}
+
+    def monitors(self, training: TrainingSection) -> dict[str, Monitor]:  # noqa: ARG002 (for methods that have some)
+        """Return what follows the training, by a name that checkpoints keep."""
+        return {}
+
+    def learn_from(
+        self, teacher: nn.Module, images: Sequence[Tensor], progress: Progress | None = None
+    ) -> Sequence[Tensor]:
+        """Return what a teacher makes of every noisy image, the ``distilled`` of a batch; for methods that have one.
+
+        Args:
+            teacher: The denoiser that :meth:`MethodConfig.first_stage` trained.
+            images: ``[channels, rows, cols]`` each, network units, in the order of a batch's ``index``.
+            progress: Called with (done, all, what).
+
+        Raises:
+            ConfigError: The teacher is a network that the method cannot learn from.
+        """
+        raise NotImplementedError
+
+
+def build_method(config: MethodConfig, traits: ImageTraits) -> Method:
+    """Build the method of a section, with its networks."""
+    method: Method = METHODS.get(config.name)(config, traits)
+    return method

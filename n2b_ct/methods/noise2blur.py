@@ -11,21 +11,86 @@ d alike. Images whose noise reaches beyond black and white, as published, are cu
 
 Two additions for CT, both of which can be switched off: ñ is clamped to a few robust standard deviations of its own
 patch before it meets c, so that no edge of x rides along; and its strength is anchored to the noise that the slices
-show (:class:`~n2b_ct.methods.flat_noise.NoiseAnchor`). ``docs/noise2blur-on-ct.md`` has the experiments.
+show (:class:`~n2b_ct.methods.extracted_noise.NoiseAnchor`). ``docs/noise2blur-on-ct.md`` has the experiments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from pydantic import Field, SerializeAsAny, field_validator
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from n2b_ct.methods.flat_noise import ROBUST_SIGMA, NoiseAnchor
-from n2b_ct.methods.method import BatchNeeds, StepResult
-from n2b_ct.methods.whole_batch import extremes, gathered
+from n2b_ct.config.networks import NetworkName, NetworkSection
+from n2b_ct.config.registered import registered
+from n2b_ct.config.sections import TrainingSection
+from n2b_ct.filters.blur import LabelFilter, MeanBlur
+from n2b_ct.methods.collectives import all_gather, all_reduce_range
+from n2b_ct.methods.extracted_noise import MAD_TO_STD, CollapseMonitor, NoiseAnchor
+from n2b_ct.methods.method import BatchNeeds, ImageTraits, Method, MethodConfig, Monitor, StepResult
+from n2b_ct.networks.build import build_network
+from n2b_ct.registry import LABEL_FILTERS, METHODS
+
+
+class NoiseExtractorSection(NetworkSection):
+    """The noise extractor H (NENet)."""
+
+    name: NetworkName = "NoiseExtractor"
+    learning_rate_factor: float = Field(1.0, gt=0)
+    """Its learning rate, in units of ``training.learning_rate``."""
+
+
+class Noise2BlurConfig(MethodConfig):
+    """Noise2Blur (Lin et al. 2019): unpaired noisy and clean images, blurred labels."""
+
+    needs: ClassVar[BatchNeeds] = BatchNeeds(clean=True, blurred=True)
+
+    name: Literal["noise2blur"] = "noise2blur"
+    noise_extractor: NoiseExtractorSection = NoiseExtractorSection()
+    blur: Annotated[SerializeAsAny[LabelFilter], registered(LABEL_FILTERS, "filter", LabelFilter, default="mean")] = (
+        MeanBlur()
+    )
+    """The filter that makes the noise-free label y_b from the noisy image, Eq. (1)."""
+    initial_fraction: float = Field(0.05, ge=0, le=1)
+    """Share of the iterations spent in the initial "noise-to-blur" stage."""
+    gradient_interruption: bool = True
+    """False gives the paper's N2B_v: L_n2b reaches the denoiser too."""
+    noise_clamp_sigma: float | None = Field(4.0, gt=0)
+    """Clamp ñ to this many robust standard deviations of its own patch before it meets a clean patch; null: never."""
+    noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
+    """How fast a slow gain brings σ(ñ) to the noise that flat parts of the slices show; null: never."""
+    collapse_ratio: tuple[float, float] | None = (0.4, 2.0)
+    """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches; null:
+    never, for noise that leaves most pixels as they are and has no σ to speak of."""
+
+    @field_validator("collapse_ratio")
+    @classmethod
+    def _lowest_first(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] < value[1]:
+            msg = "must be the lowest ratio and then the highest"
+            raise ValueError(msg)
+        return value
+
+    def label_filter(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what makes y_b of a whole image ``[rows, cols]``."""
+        return self.blur.apply
+
+    def label_settings(self) -> dict[str, Any]:
+        """Return how y_b is made, in plain values."""
+        return self.blur.model_dump(mode="json")
+
+    def require_installed(self) -> None:
+        """Refuse a filter whose package is absent."""
+        self.blur.require_installed()
+
+    def licence_notices(self) -> tuple[str, ...]:
+        """Return that of the filter."""
+        return (self.blur.licence_notice,) if self.blur.licence_notice else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,97 +115,92 @@ def convergence_losses(
     n_b: Tensor,
     *,
     gradient_interruption: bool = True,
-    prepare: Callable[[Tensor], Tensor] = lambda n_tilde: n_tilde,
-    see: Callable[[Tensor, Tensor], Tensor] = lambda image, _: clip_to_window(image),
+    transform_noise: Callable[[Tensor], Tensor] = lambda n_tilde: n_tilde,
+    clip: Callable[[Tensor, Tensor], Tensor] = lambda image, _: clip_to_window(image),
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Stage 2: ``n2b`` reaches H only, ``n2c`` reaches F only; returns losses and ñ.
 
-    Without gradient interruption (N2B_v), ``n2b`` reaches F too. ``prepare`` is what happens to ñ before it meets c,
-    ``see`` what happens to an image on its way to the network beside x: :func:`seen` unless said.
+    Without gradient interruption (N2B_v), ``n2b`` reaches F too. ``transform_noise`` is applied to ñ before it meets c,
+    ``clip`` to an image and x before the network sees the image: :func:`clip_to_window` unless said.
     """
     with torch.set_grad_enabled(torch.is_grad_enabled() and not gradient_interruption):
         n_hat = x - nets.denoiser(x)  # (11)  n̂ = x − F(x), gradient interrupted
     n_tilde = nets.noise_extractor(n_hat)  # (12)  ñ = H(n̂)
-    d = see(c + prepare(n_tilde.detach()), x)  # (8)   d = c + ñ
+    d = clip(c + transform_noise(n_tilde.detach()), x)  # (8)   d = c + ñ
     c_hat = nets.denoiser(d)  # (10)  ĉ = F(d)
-    return {"n2b": l1_loss(n_tilde, n_b), "n2c": l1_loss(c_hat, see(c, x))}, n_tilde  # (13), (9)
+    return {"n2b": l1_loss(n_tilde, n_b), "n2c": l1_loss(c_hat, clip(c, x))}, n_tilde  # (13), (9)
 
 
 def clip_to_window(image: Tensor) -> Tensor:
-    """See an image through the window, as the network sees every slice."""
+    """Clip an image to the window, as every slice is."""
     return image.clamp(0.0, 1.0)
 
 
 def clip_to_range(image: Tensor, x: Tensor) -> Tensor:
-    """Keep a composed image within what x reaches, and [0, 1]: a surge of ñ must not drive F beyond any noisy image."""
-    lowest, highest = extremes(x)
+    """Clip a composed image to the range of x and [0, 1]: a surge of ñ must not drive F beyond any noisy image."""
+    lowest, highest = all_reduce_range(x)
     return image.clamp(lowest.clamp(max=0.0), highest.clamp(min=1.0))
 
 
-def clamped(noise: Tensor, sigmas: float | None) -> Tensor:
+def clamp_outliers(noise: Tensor, sigmas: float | None) -> Tensor:
     """Clamp every patch of ``[B, 1, rows, cols]`` to ± ``sigmas`` of its own robust standard deviation."""
     if sigmas is None:
         return noise
-    limit = sigmas * ROBUST_SIGMA * noise.abs().flatten(1).median(dim=1).values[:, None, None, None]
+    limit = sigmas * MAD_TO_STD * noise.abs().flatten(1).median(dim=1).values[:, None, None, None]
     return noise.clamp(-limit, limit)
 
 
-class Noise2Blur:
-    """The two stages as one trainable method.
+@METHODS.register("noise2blur")
+class Noise2Blur(Method):
+    """The two stages as one trainable method."""
 
-    Args:
-        denoiser: F.
-        noise_extractor: H.
-        initial_fraction: Share of the training in stage 1 (the paper: 5 %).
-        gradient_interruption: False trains the paper's N2B_v.
-        clamp_sigma: Limit of ñ in robust standard deviations; None: the paper's plain sum.
-        anchor_rate: Rate of the noise anchor; None: none, as in the paper.
-        clipped: Noisy images end at 0 and 1, so composed ones must; images with unclipped noise do not.
-    """
+    Config = Noise2BlurConfig
+    config: Noise2BlurConfig
 
-    needs = BatchNeeds(clean=True, blurred=True)
-
-    def __init__(
-        self,
-        denoiser: nn.Module,
-        noise_extractor: nn.Module,
-        *,
-        initial_fraction: float = 0.05,
-        gradient_interruption: bool = True,
-        clamp_sigma: float | None = 4.0,
-        anchor_rate: float | None = 0.01,
-        clipped: bool = True,
-    ) -> None:
-        self._anchor = NoiseAnchor(anchor_rate) if anchor_rate is not None else None
-        self.networks = nn.ModuleDict({"denoiser": denoiser, "noise_extractor": noise_extractor})
+    def __init__(self, config: Noise2BlurConfig, traits: ImageTraits) -> None:
+        super().__init__(config, traits)
+        extractor = config.noise_extractor
+        self.networks["noise_extractor"] = build_network(
+            extractor.name, extractor.arguments, n_channels=traits.n_channels
+        )
+        self._anchor = None if config.noise_anchor_rate is None else NoiseAnchor(config.noise_anchor_rate)
         if self._anchor is not None:
             self.networks["noise_anchor"] = self._anchor
-        self._nets = Nets(denoiser, noise_extractor)
-        self._initial_fraction = initial_fraction
-        self._gradient_interruption = gradient_interruption
-        self._clamp_sigma = clamp_sigma
-        self._see = (lambda image, _: clip_to_window(image)) if clipped else clip_to_range
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
         """Compute the losses of the stage that ``progress`` (0 to 1) falls into."""
+        nets = Nets(self.networks["denoiser"], self.networks["noise_extractor"])
         x = batch["noisy"]
         n_b = x - batch["blurred"]  # (1)   y_b = x − n_b
-        if progress < self._initial_fraction:
-            losses, n_tilde = initial_losses(self._nets, x, n_b)
+        if progress < self.config.initial_fraction:
+            losses, n_tilde = initial_losses(nets, x, n_b)
             return StepResult(losses, n_tilde.detach(), n_b)
         losses, n_tilde = convergence_losses(
-            self._nets,
+            nets,
             x,
             batch["clean"],
             n_b,
-            gradient_interruption=self._gradient_interruption,
-            prepare=self._prepared,
-            see=self._see,
+            gradient_interruption=self.config.gradient_interruption,
+            transform_noise=self._transform_noise,
+            clip=(lambda image, _: clip_to_window(image)) if self.traits.clipped else clip_to_range,
         )
         if self._anchor is not None:
-            self._anchor.follow(gathered(n_tilde), gathered(n_b), gathered(x))
+            self._anchor.update(all_gather(n_tilde), all_gather(n_b), all_gather(x))
         return StepResult(losses, n_tilde.detach(), n_b)
 
-    def _prepared(self, n_tilde: Tensor) -> Tensor:
-        noise = clamped(n_tilde, self._clamp_sigma)
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Return that of H, where it is not 1."""
+        factor = self.config.noise_extractor.learning_rate_factor
+        return {} if factor == 1.0 else {"noise_extractor": factor}
+
+    def monitors(self, training: TrainingSection) -> dict[str, Monitor]:
+        """Return the watch over ñ, which stops nothing in the initial stage."""
+        if self.config.collapse_ratio is None:
+            return {}
+        grace = round(self.config.initial_fraction * training.iterations) + training.log_every
+        ratio, every = self.config.collapse_ratio, training.log_every
+        return {"collapse": CollapseMonitor(self.traits.unit, ratio, every=every, grace=grace)}
+
+    def _transform_noise(self, n_tilde: Tensor) -> Tensor:
+        noise = clamp_outliers(n_tilde, self.config.noise_clamp_sigma)
         return noise if self._anchor is None else self._anchor(noise)

@@ -23,16 +23,41 @@ detail finer than k: the bias is bounded, not gone.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from n2b_ct.methods.method import BatchNeeds, StepResult
+from n2b_ct.config.method import NeighboursSection
+from n2b_ct.methods.method import BatchNeeds, Method, MethodConfig, StepResult
+from n2b_ct.registry import METHODS
 
 Loss = Literal["l2", "l1"]
 SIMILARITY_KERNEL_PX = 9
+
+
+class Noise2NoiseConfig(MethodConfig):
+    """Noise2Noise (Lehtinen et al. 2018): two noisy observations of each image, no clean ones.
+
+    Natural images get a second realisation of their noise; CT slices take their neighbours for it.
+    """
+
+    needs: ClassVar[BatchNeeds] = BatchNeeds(noisy_again=True)
+
+    name: Literal["noise2noise"] = "noise2noise"
+    loss: Loss = "l2"
+    """``l2`` for noise of zero mean; ``l1`` for noise that leaves most pixels as they are, such as text."""
+    max_difference: float | None = Field(None, gt=0)
+    """Pixels count only where the means over 9×9 px of both observations differ by at most this, network units: for
+    slices, whose anatomy differs (0.04 is 40 HU in the usual window). Null: all count."""
+    neighbours: NeighboursSection = NeighboursSection()
+    """Where the second observation of a CT slice comes from; natural images ignore it."""
+
+    def second_observation(self) -> NeighboursSection:
+        """Return which neighbours of a CT slice are its second observation."""
+        return self.neighbours
 
 
 def noise2noise_losses(denoiser: nn.Module, x: Tensor, x_prime: Tensor, w: Tensor, loss: Loss) -> dict[str, Tensor]:
@@ -60,25 +85,15 @@ def similar(x: Tensor, x_prime: Tensor, tau: float | None, kernel_px: int = SIMI
     return (change.abs().amax(dim=1, keepdim=True) <= tau).to(x.dtype)
 
 
-class Noise2Noise:
-    """A denoiser trained on two noisy observations of each image.
+@METHODS.register("noise2noise")
+class Noise2Noise(Method):
+    """A denoiser trained on two noisy observations of each image."""
 
-    Args:
-        denoiser: F.
-        loss: ``l2`` or ``l1``.
-        max_difference: τ; None: all pixels count, right where both observations show the same.
-    """
-
-    needs = BatchNeeds(noisy_again=True)
-
-    def __init__(self, denoiser: nn.Module, *, loss: Loss = "l2", max_difference: float | None = None) -> None:
-        self.networks = nn.ModuleDict({"denoiser": denoiser})
-        self._denoiser = denoiser
-        self._loss: Loss = loss
-        self._max_difference = max_difference
+    Config = Noise2NoiseConfig
+    config: Noise2NoiseConfig
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:  # noqa: ARG002 (one stage only)
         """Compute the one loss of a batch; no noise is extracted."""
         x, x_prime = batch["noisy"], batch["noisy_again"]
-        w = similar(x, x_prime, self._max_difference)
-        return StepResult(noise2noise_losses(self._denoiser, x, x_prime, w, self._loss))
+        w = similar(x, x_prime, self.config.max_difference)
+        return StepResult(noise2noise_losses(self.networks["denoiser"], x, x_prime, w, self.config.loss))

@@ -24,31 +24,51 @@ the network learns to correct what came past it. When denoising, F is given x, a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from n2b_ct.methods.method import BatchNeeds, StepResult
+from n2b_ct.methods.method import Method, MethodConfig, StepResult
+from n2b_ct.registry import METHODS
 
 _TRIES = 16
 NO_DONOR = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Masking:
-    """How blind spots are drawn.
+class Noise2VoidConfig(MethodConfig):
+    """Noise2Void (Krull et al. 2019): noisy images alone, blind spots; for noise that neighbours do not share."""
 
-    Attributes:
-        fraction: Share of pixels that are blind spots. The paper: 64 of 64×64 pixels.
-        box_px: Side of the box around a hidden pixel that donors come from, odd.
-        structure_px: Rows and columns of the hidden block around each blind spot, odd; (1, 1): the spot alone.
-    """
+    name: Literal["noise2void"] = "noise2void"
+    masked_fraction: float = Field(64 / 64**2, gt=0, le=0.25)
+    """Share of a patch's pixels that are blind spots; the paper: 64 of 64×64."""
+    box_px: int = Field(11, ge=3, le=99)
+    """Side of the box around a hidden pixel from which its new value is drawn, odd."""
+    structure: tuple[int, int] = (1, 1)
+    """Rows and columns of the block hidden around each blind spot, odd; beyond [1, 1] it is StructN2V, for noise
+    that neighbours share."""
 
-    fraction: float = 64 / 64**2
-    box_px: int = 11
-    structure_px: tuple[int, int] = (1, 1)
+    @field_validator("box_px", "structure")
+    @classmethod
+    def _odd(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        for side in (value,) if isinstance(value, int) else value:
+            if side < 1 or side % 2 == 0:
+                msg = "must be odd and at least 1, so that there is a centre"
+                raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _visible_pixels_left(self) -> Noise2VoidConfig:
+        if max(self.structure) >= self.box_px:
+            msg = f"box_px must be above both sides of structure {list(self.structure)}, got {self.box_px}"
+            raise ValueError(msg)
+        hidden = self.masked_fraction * self.structure[0] * self.structure[1]
+        if hidden > 0.5:
+            msg = f"masked_fraction times the block of structure must be at most 0.5, got {hidden:.2g}"
+            raise ValueError(msg)
+        return self
 
 
 def noise2void_losses(denoiser: nn.Module, x: Tensor, spots: Tensor, donors: Tensor) -> dict[str, Tensor]:
@@ -128,27 +148,19 @@ def replaced(x: Tensor, donors: Tensor) -> Tensor:
     return torch.where(donors == NO_DONOR, mean, values)
 
 
-class Noise2Void:
-    """A denoiser trained on noisy images alone.
+@METHODS.register("noise2void")
+class Noise2Void(Method):
+    """A denoiser trained on noisy images alone; blind spots follow from torch's seed."""
 
-    Args:
-        denoiser: F.
-        masking: How blind spots are drawn; they follow from torch's seed.
-    """
-
-    needs = BatchNeeds()
-
-    def __init__(self, denoiser: nn.Module, masking: Masking | None = None) -> None:
-        self.networks = nn.ModuleDict({"denoiser": denoiser})
-        self._denoiser = denoiser
-        self._masking = masking or Masking()
+    Config = Noise2VoidConfig
+    config: Noise2VoidConfig
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:  # noqa: ARG002 (one stage only)
         """Blind the noisy patches anew and compute the one loss; no noise is extracted."""
-        x, masking = batch["noisy"], self._masking
-        spots = draw_spots(x.shape, masking.fraction, device=x.device)
-        donors = draw_donors(hidden_around(spots, masking.structure_px), masking.box_px)
-        return StepResult(noise2void_losses(self._denoiser, x, spots, donors))
+        x = batch["noisy"]
+        spots = draw_spots(x.shape, self.config.masked_fraction, device=x.device)
+        donors = draw_donors(hidden_around(spots, self.config.structure), self.config.box_px)
+        return StepResult(noise2void_losses(self.networks["denoiser"], x, spots, donors))
 
 
 def _inside_box(place: Tensor, side_px: int, box_px: int, u: Tensor) -> Tensor:

@@ -17,17 +17,50 @@ made, exactly as when denoising, so any model file of stage 1 can teach.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from n2b_ct.config.method import FirstStage
+from n2b_ct.config.sections import MOST_ITERATIONS
 from n2b_ct.io.progress import Progress
-from n2b_ct.methods.dbsn import bayes_denoiser
-from n2b_ct.methods.method import BatchNeeds, StepResult
+from n2b_ct.methods.dbsn import DbsnConfig, bayes_denoiser, require_blind_spots
+from n2b_ct.methods.method import BatchNeeds, ImageTraits, Method, MethodConfig, StepResult
 from n2b_ct.networks.gaussians import Triangle
 from n2b_ct.networks.noise_level import NoiseLevels
+from n2b_ct.registry import METHODS
+
+
+class UpiConfig(MethodConfig):
+    """UPI (Wu et al. 2020, stage 2): a denoiser distilled from stage 1 on noisy images and unpaired clean ones."""
+
+    needs: ClassVar[BatchNeeds] = BatchNeeds(clean=True, distilled=True)
+
+    name: Literal["upi"] = "upi"
+    teacher: DbsnConfig = DbsnConfig()
+    """Stage 1, trained first on the same noisy images; ``denoiser`` is the student, any network."""
+    teacher_iterations: int | None = Field(None, ge=1, le=MOST_ITERATIONS)
+    """Optimiser steps of stage 1; null: as many as ``training.iterations``."""
+    teacher_run: Path | None = None
+    """A run folder or model file of stage 1 that is there already; null: it is trained first."""
+    distillation_weight: float = Field(0.1, ge=0)
+    """λ, weight of the noisy images with the teacher's results against the clean images with composed noise."""
+
+    def first_stage(self) -> FirstStage:
+        """Return the training of the teacher."""
+        return FirstStage(self.teacher, self.teacher_iterations, self.teacher_run)
+
+    def with_teacher_run(self, run: Path) -> UpiConfig:
+        """Return the section with a run of its teacher that is there already."""
+        return self.model_copy(update={"teacher_run": run})
+
+    def require_ready(self, n_channels: int) -> None:
+        """Refuse a teacher without blind spots."""
+        require_blind_spots(self.teacher.denoiser, n_channels, "method.teacher.denoiser.name")
 
 
 def upi_losses(
@@ -45,71 +78,40 @@ def with_noise(x: Tensor, l_n: Triangle, n_0: Tensor) -> Tensor:
     return x + torch.stack(rows, dim=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Distilled:
-    """What a teacher makes of the noisy images.
+@METHODS.register("upi")
+class Upi(Method):
+    """The student, and the noise levels that it is taught with, one function for each noisy image."""
 
-    Attributes:
-        images: x̂_y of each, ``[C, rows, cols]``.
-        noise_levels: g_y of each.
-    """
+    Config = UpiConfig
+    config: UpiConfig
 
-    images: list[Tensor]
-    noise_levels: NoiseLevels
-
-
-class Upi:
-    """The student and the noise levels that it is taught with.
-
-    Args:
-        denoiser: CDN.
-        noise_levels: g_y, one for each noisy image; :meth:`learn_from` fills them.
-        distillation_weight: λ.
-        clipped: Noisy images end at 0 and 1, so ỹ has to end there too.
-    """
-
-    needs = BatchNeeds(clean=True, distilled=True)
-
-    def __init__(
-        self, denoiser: nn.Module, noise_levels: NoiseLevels, *, distillation_weight: float = 0.1, clipped: bool = False
-    ) -> None:
-        self.networks = nn.ModuleDict({"denoiser": denoiser, "noise_levels": noise_levels.requires_grad_(False)})
-        self._denoiser, self._noise_levels = denoiser, noise_levels
-        self._distillation_weight, self._clipped = distillation_weight, clipped
-
-    def learn_from(self, noise_levels: NoiseLevels) -> None:
-        """Take over the teacher's noise level functions, in the order of the batches' ``index``."""
-        self._noise_levels.load_state_dict(noise_levels.state_dict())
+    def __init__(self, config: UpiConfig, traits: ImageTraits) -> None:
+        super().__init__(config, traits)
+        self.networks["noise_levels"] = NoiseLevels(traits.n_noisy, traits.n_channels).requires_grad_(False)
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:  # noqa: ARG002 (one stage only)
         """Lay noise on the clean patches, drawn from torch's seed, and compute both losses."""
         x, y = batch["clean"], batch["noisy"]
-        l_n = self._noise_levels(x, batch["index"])  # g_y(x)
+        l_n = self.networks["noise_levels"](x, batch["index"])  # g_y(x)
         y_tilde = with_noise(x, l_n, torch.randn_like(x))
-        if self._clipped:
+        if self.traits.clipped:
             x, y_tilde = x.clamp(0.0, 1.0), y_tilde.clamp(0.0, 1.0)
-        return StepResult(upi_losses(self._denoiser, x, y_tilde, y, batch["distilled"], self._distillation_weight))
+        cdn, weight = self.networks["denoiser"], self.config.distillation_weight
+        return StepResult(upi_losses(cdn, x, y_tilde, y, batch["distilled"], weight))
 
-
-def distil(teacher: nn.Module, images: Sequence[Tensor], progress: Progress | None = None) -> Distilled:
-    """Let the model of stage 1 denoise whole noisy images.
-
-    Args:
-        teacher: A :class:`~n2b_ct.networks.bayes.BayesDenoiser` in direct form, as a model file holds it.
-        images: ``[C, rows, cols]`` each, on the network's scale.
-        progress: Called with (done, all, what).
-
-    Raises:
-        ConfigError: The teacher is another network.
-    """
-    bayes = bayes_denoiser(teacher, "method.teacher_run").eval()
-    device = next(bayes.parameters()).device
-    denoised: list[Tensor] = []
-    fitted: list[NoiseLevels] = []
-    for image in images:
-        x_hat, noise_levels = bayes.denoise(image[None].to(device))
-        denoised.append(x_hat[0].cpu())
-        fitted.append(noise_levels.cpu())
-        if progress is not None:
-            progress(len(denoised), len(images), "distilling")
-    return Distilled(denoised, NoiseLevels.joined(fitted))
+    def learn_from(
+        self, teacher: nn.Module, images: Sequence[Tensor], progress: Progress | None = None
+    ) -> list[Tensor]:
+        """Take over the g_y that stage 1 fits to every noisy image, and return its x̂_y."""
+        bayes = bayes_denoiser(teacher, "method.teacher_run").eval()
+        device = next(bayes.parameters()).device
+        denoised: list[Tensor] = []
+        fitted: list[NoiseLevels] = []
+        for image in images:
+            x_hat, noise_levels = bayes.denoise(image[None].to(device))
+            denoised.append(x_hat[0].cpu())
+            fitted.append(noise_levels.cpu())
+            if progress is not None:
+                progress(len(denoised), len(images), "distilling")
+        self.networks["noise_levels"].load_state_dict(NoiseLevels.joined(fitted).state_dict())
+        return denoised

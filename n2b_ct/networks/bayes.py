@@ -10,6 +10,7 @@ needed. It costs 1×1 convolutions only. A batch, a tile or a turned image is fi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 from n2b_ct.networks.blind_spot import BlindSpotNet
 from n2b_ct.networks.gaussians import fused
 from n2b_ct.networks.noise_level import NoiseLevels, fit_noise_levels
+from n2b_ct.registry import NETWORKS
 
 
+@NETWORKS.register("BayesDenoiser")
 class BayesDenoiser(nn.Module):
     """Map a noisy image to x̂, at a noise level that it finds in the image itself; no level is handed in.
 
@@ -38,6 +41,8 @@ class BayesDenoiser(nn.Module):
 
     multiple = 1
     """Any size will do, so nothing is ever reflected at a border: see the blind-spot network's borders."""
+    output_forms: ClassVar[tuple[str, ...]] = ("direct",)
+    output_forms_reason = "which weighs the image itself"
 
     def __init__(
         self,

@@ -32,8 +32,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, softplus
 
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.networks.full_precision import FullPrecisionConv2d
 from n2b_ct.networks.gaussians import Triangle
+from n2b_ct.networks.no_autocast import NoAutocastConv2d
 
 LEAK = 0.1
 FIRST_STD = 0.05
@@ -74,7 +74,7 @@ class BlindSpotNet(nn.Module):
             nn.Conv2d(2 * n_features, n_features, 1),
             nn.LeakyReLU(LEAK, inplace=True),
         )
-        self.last = FullPrecisionConv2d(n_features, in_channels + in_channels * (in_channels + 1) // 2, 1)
+        self.last = NoAutocastConv2d(n_features, in_channels + in_channels * (in_channels + 1) // 2, 1)
         _start(self)
 
     def forward(self, y: Tensor) -> tuple[Tensor, Triangle]:

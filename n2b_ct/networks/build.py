@@ -1,4 +1,8 @@
-"""A network by name: one of ours, or an image-to-image network of ``monai.networks.nets``."""
+"""A network by name: one of ours, of MONAI, or of a package outside, from plain values of a file.
+
+MONAI's are a list of names, not "any class of its module": the others there are classifiers, parts of networks, or
+fetch weights.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,41 @@ import inspect
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from n2b_ct.config.network_arguments import ArgumentProblem, argument_problems
+from n2b_ct.config.networks import ArgumentProblem, DenoiserSection, argument_problems
 from n2b_ct.errors import ConfigError, ModelError, explain
-from n2b_ct.networks.bayes import BayesDenoiser
-from n2b_ct.networks.confinement import MOST_PARAMETERS, confined
-from n2b_ct.networks.dncnn import DnCNN
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
-from n2b_ct.networks.offered import network_class
-from n2b_ct.networks.unet import SimpleUNet
+from n2b_ct.networks.restricted import MOST_PARAMETERS, restricted
+from n2b_ct.registry import NETWORKS
 
 OutputForm = Literal["lowpass", "direct", "residual"]
+
+MONAI_NETWORKS = {
+    "AttentionUnet": "attentionunet",
+    "AutoEncoder": "autoencoder",
+    "BasicUNet": "basic_unet",
+    "DynUNet": "dynunet",
+    "FlexibleUNet": "flexible_unet",
+    "HighResNet": "highresnet",
+    "LocalNet": "regunet",
+    "MedNeXt": "mednext",
+    "RegUNet": "regunet",
+    "Restormer": "restormer",
+    "SegResNet": "segresnet",
+    "SegResNetDS": "segresnet_ds",
+    "SwinUNETR": "swin_unetr",
+    "UNet": "unet",
+    "VNet": "vnet",
+}
+"""Class of MONAI to the file of ``monai.networks.nets`` that defines it."""
+_NEEDED_PACKAGES = {"Restormer": "einops", "SwinUNETR": "einops"}
 
 _DEFAULTS = {"spatial_dims": 2, "pretrained": False}
 _CHANNELS = ("in_channels", "out_channels")
@@ -43,7 +67,7 @@ def build_network(
     """Build a network from plain values and give it its output form.
 
     Args:
-        name: One of :mod:`n2b_ct.networks.offered`; nothing else is ever imported.
+        name: Of :data:`~n2b_ct.registry.NETWORKS`; nothing else is ever imported.
         arguments: Keyword arguments of that class: numbers within bounds, and words that networks know.
             ``in_channels`` and ``out_channels`` default to ``n_channels``, MONAI's ``spatial_dims`` to 2 and
             ``pretrained`` to false. A constructor reaches no network, no file and no program.
@@ -61,11 +85,11 @@ def build_network(
     Raises:
         ConfigError: The name, an argument or the output form is wrong, or the network would be too large.
     """
-    found = network_class(name)
-    _require_suiting(found, output_form)
-    keywords = _complete(found, dict(arguments or {}), n_channels)
+    network_class: type[nn.Module] = NETWORKS.get(name, "network.name")
+    _require_output_form(name, network_class, output_form)
+    keywords = _complete(network_class, dict(arguments or {}), n_channels)
     with _seeded(seed):
-        network = _construct(name, found, keywords, most_weights)
+        network = _construct(name, network_class, keywords, most_weights)
     if output_form == "lowpass":
         return LowpassHead(network, kernel_px, passes)
     if output_form == "residual":
@@ -75,10 +99,32 @@ def build_network(
     raise ConfigError(explain("network.output", "must be lowpass, direct or residual", output_form, "pick one of them"))
 
 
-def size_multiple(network: nn.Module) -> int:
-    """Find what rows and columns must be multiples of.
+def build_denoiser(section: DenoiserSection, n_channels: int = 1, most_weights: int = MOST_PARAMETERS) -> nn.Module:
+    """Build the denoiser that a section describes, with its output form; weights follow from torch's seed.
 
-    ``SimpleUNet`` and ``BayesDenoiser`` say it themselves; any other is asked with zeros of 33, 34, 36, 40, 48, 96
+    Args:
+        section: Network, arguments and output form.
+        n_channels: Of its images: 1, or 3 for RGB.
+        most_weights: A network of more is refused before it is whole.
+
+    Raises:
+        ConfigError: The network's name or an argument is wrong.
+    """
+    return build_network(
+        section.name,
+        section.arguments,
+        section.output,
+        kernel_px=section.lowpass_kernel_px,
+        passes=section.lowpass_passes,
+        n_channels=n_channels,
+        most_weights=most_weights,
+    )
+
+
+def size_multiple(network: nn.Module) -> int:
+    """Return what rows and columns must be multiples of.
+
+    A network with an attribute ``multiple`` says it itself; any other is asked with zeros of 33, 34, 36, 40, 48, 96
     and 192 pixels until one size comes back unchanged.
 
     Args:
@@ -91,7 +137,8 @@ def size_multiple(network: nn.Module) -> int:
         ModelError: No size works: the network is no image-to-image network, or has a fixed size.
     """
     bare = network.network if isinstance(network, DirectHead | ResidualHead | LowpassHead) else network
-    return bare.multiple if isinstance(bare, SimpleUNet | BayesDenoiser) else _probe_multiple(bare)
+    multiple = getattr(bare, "multiple", None)
+    return multiple if isinstance(multiple, int) else _probe_multiple(bare)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -99,20 +146,34 @@ def count_parameters(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
-def _require_suiting(found: type[nn.Module], output_form: str) -> None:
-    if found is DnCNN and output_form == "residual":
-        requirement = "must be direct or lowpass for DnCNN, which subtracts its noise itself"
-        raise ConfigError(explain("network.output", requirement, output_form, "use direct, the published form"))
-    if found is BayesDenoiser and output_form != "direct":
-        requirement = "must be direct for BayesDenoiser, which weighs the image itself"
-        raise ConfigError(explain("network.output", requirement, output_form, "use direct"))
+def _monai_class(name: str) -> type[nn.Module]:
+    """Import a class of MONAI, which takes seconds."""
+    package = _NEEDED_PACKAGES.get(name)
+    if package is not None and find_spec(package) is None:
+        requirement = f"needs the package {package} for {name}"
+        raise ConfigError(explain("network.name", requirement, "none", f"pip install {package}, or use SimpleUNet"))
+    network_class: type[nn.Module] = getattr(import_module(f"monai.networks.nets.{MONAI_NETWORKS[name]}"), name)
+    return network_class
 
 
-def _complete(found: type[nn.Module], keywords: dict[str, Any], n_channels: int) -> dict[str, Any]:
+for _name in MONAI_NETWORKS:
+    NETWORKS.register_lazily(_name, partial(_monai_class, _name))
+
+
+def _require_output_form(name: str, network_class: type[nn.Module], output_form: str) -> None:
+    """Refuse an output form that a network does not go with; its ``output_forms`` are those that it does."""
+    forms: tuple[str, ...] = getattr(network_class, "output_forms", (output_form,))
+    if output_form not in forms:
+        reason = getattr(network_class, "output_forms_reason", "which goes with no other")
+        requirement = f"must be {' or '.join(forms)} for {name}, {reason}"
+        raise ConfigError(explain("network.output", requirement, output_form, f"use {forms[0]}"))
+
+
+def _complete(network_class: type[nn.Module], keywords: dict[str, Any], n_channels: int) -> dict[str, Any]:
     """Add what every network on slices needs and check all names and values at once."""
     if forbidden := argument_problems(keywords):
         raise ConfigError([_forbidden_argument(one) for one in forbidden])
-    parameters = inspect.signature(found).parameters
+    parameters = inspect.signature(network_class).parameters
     usual = _DEFAULTS | dict.fromkeys(_CHANNELS, n_channels)
     defaults = {key: value for key, value in usual.items() if key in parameters}
     completed = {**defaults, **keywords}
@@ -121,7 +182,8 @@ def _complete(found: type[nn.Module], keywords: dict[str, Any], n_channels: int)
     needed = [key for key, parameter in parameters.items() if _is_needed(parameter) and key not in completed]
     problems = [_unknown_argument(key, list(parameters), completed[key]) for key in unknown]
     problems += [
-        explain(f"network.arguments.{key}", f"is needed by {found.__name__}", "nothing", "add it") for key in needed
+        explain(f"network.arguments.{key}", f"is needed by {network_class.__name__}", "nothing", "add it")
+        for key in needed
     ]
     if problems:
         raise ConfigError(problems)
@@ -143,10 +205,10 @@ def _unknown_argument(key: str, known: list[str], value: object) -> str:
     return explain(f"network.arguments.{key}", f"must be one of {', '.join(known)}", value, remedy)
 
 
-def _construct(name: str, found: type[nn.Module], keywords: dict[str, Any], most_weights: int) -> nn.Module:
+def _construct(name: str, network_class: type[nn.Module], keywords: dict[str, Any], most_weights: int) -> nn.Module:
     try:
-        with confined(name, most_weights):
-            return found(**keywords)
+        with restricted(name, most_weights):
+            return network_class(**keywords)
     except ConfigError:
         raise
     except Exception as error:  # constructors of MONAI raise whatever their layers raise

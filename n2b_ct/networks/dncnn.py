@@ -15,12 +15,16 @@ D = 17 with 64 maps is the paper's network for one noise level; every pixel sees
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.networks.full_precision import FullPrecisionConv2d
+from n2b_ct.networks.no_autocast import NoAutocastConv2d
+from n2b_ct.registry import NETWORKS
 
 
+@NETWORKS.register("DnCNN")
 class DnCNN(nn.Module):
     """Subtract the noise that a stack of convolutions finds: ``x̂ = y − R(y)``.
 
@@ -40,12 +44,15 @@ class DnCNN(nn.Module):
         ConfigError: An argument is too small.
     """
 
+    output_forms: ClassVar[tuple[str, ...]] = ("direct", "lowpass")
+    output_forms_reason = "which subtracts its noise itself"
+
     def __init__(self, in_channels: int = 1, n_features: int = 64, n_layers: int = 17) -> None:
         super().__init__()
         _require_counts(in_channels, n_features, n_layers)
         self.first = nn.Sequential(nn.Conv2d(in_channels, n_features, 3, padding=1), nn.ReLU(inplace=True))
         self.middle = nn.Sequential(*(_middle_layer(n_features) for _ in range(n_layers - 2)))
-        self.last = FullPrecisionConv2d(n_features, in_channels, 3, padding=1)
+        self.last = NoAutocastConv2d(n_features, in_channels, 3, padding=1)
         _start(self)
 
     def forward(self, y: Tensor) -> Tensor:

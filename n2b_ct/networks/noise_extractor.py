@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.networks.full_precision import FullPrecisionConv2d
+from n2b_ct.networks.no_autocast import NoAutocastConv2d
+from n2b_ct.registry import NETWORKS
 
 LEAK = 0.1
 
 
+@NETWORKS.register("NoiseExtractor")
 class NoiseExtractor(nn.Module):
     """Map a noise estimate to a noise map, ``ñ = H(n̂)`` (Eq. 12).
 
@@ -35,7 +37,7 @@ class NoiseExtractor(nn.Module):
         _require_arguments(n_features, start, in_channels)
         self.first = nn.Conv2d(in_channels, n_features, 3, padding=1)
         self.second = nn.Conv2d(n_features, n_features, 3, padding=1)
-        self.last = FullPrecisionConv2d(n_features, in_channels, 3, padding=1)
+        self.last = NoAutocastConv2d(n_features, in_channels, 3, padding=1)
         self.activation = nn.LeakyReLU(LEAK)
         for layer in (self.first, self.second, self.last):
             nn.init.kaiming_normal_(layer.weight, a=LEAK)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, max_pool2d, pad
 
 from n2b_ct.errors import ConfigError, ModelError, explain
-from n2b_ct.networks.full_precision import FullPrecisionConv2d
+from n2b_ct.networks.no_autocast import NoAutocastConv2d
+from n2b_ct.registry import NETWORKS
 
 LEAK = 0.1
 MOST_LEVELS = 9
@@ -15,6 +16,7 @@ MOST_LEVELS = 9
 LAST_STD = 0.02
 
 
+@NETWORKS.register("SimpleUNet")
 class SimpleUNet(nn.Module):
     """A lean U-Net: 3×3 convolutions, max-pooling down, nearest-neighbour steps up.
 
@@ -53,7 +55,7 @@ class SimpleUNet(nn.Module):
         coarser = [_conv(widths[level], widths[level + 1]) for level in range(depth - 1)]
         self.encoders = nn.ModuleList([finest, *coarser])
         self.decoders = nn.ModuleList(_UpBlock(widths[i + 1], widths[i]) for i in reversed(range(depth - 1)))
-        self.last = FullPrecisionConv2d(widths[0], out_channels, 3, padding=1)
+        self.last = NoAutocastConv2d(widths[0], out_channels, 3, padding=1)
         _start(self)
 
     def forward(self, x: Tensor) -> Tensor:

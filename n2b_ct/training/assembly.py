@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,20 @@ from monai.utils import set_determinism
 from torch import nn
 from torch.utils.data import DataLoader
 
-from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.patches import PatchBatches, ResumeSampler
 from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
-from n2b_ct.methods.method import Method
-from n2b_ct.methods.upi import Upi
+from n2b_ct.methods.method import Method, Monitor, build_method
 from n2b_ct.training.checkpoints import DATA_KEY, checkpoint_loader, checkpoint_saver, newest_checkpoint
 from n2b_ct.training.clock import TrainingClock
-from n2b_ct.training.data import NetworkUnit, TrainingImages
+from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first, require_agreement
 from n2b_ct.training.divergence import DivergenceMonitor
 from n2b_ct.training.earlier_run import require_same_data
-from n2b_ct.training.health import CollapseMonitor
-from n2b_ct.training.methods import build_method, learning_rate_factors
 from n2b_ct.training.reporting import attach_reports
 from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir, write_pipeline
 from n2b_ct.training.trainer import build_optimizer, build_trainer, gradient_limits
@@ -87,30 +83,31 @@ def assemble(
     set_determinism(training.seed)
     method = build_method(pipeline.method, images.traits)
     method.networks.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    data = images.load(pipeline, method.needs, run_dir, device, teacher, progress)
+    data = images.load(pipeline, method, run_dir, device, teacher, progress)
     require_agreement(data.identity.digest)
     if checkpoint is not None:
         require_same_data(data.identity, checkpoint.data, run_dir)
-    if isinstance(method, Upi) and data.noise_levels is not None:
-        method.learn_from(data.noise_levels)
     make_run_dir(run_dir, keep=resume)
     write_pipeline(pipeline, run_dir)
-    optimizer, scheduler = build_optimizer(method, training, learning_rate_factors(pipeline.method))
+    optimizer, scheduler = build_optimizer(method, training)
     loader = _loader(data.batches, checkpoint.iteration if checkpoint else 0, device)
     autocast = autocast_dtype(training.precision, device)
     limits = gradient_limits(method, training)
     trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast, limits=limits)
     average = _average(method, training.ema_decay)
     assembled = Assembled(trainer, method, data.batches, average, TrainingClock(), data.identity)
-    watch = _watch(pipeline, images.traits.unit)
+    monitors = method.monitors(training)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
     DivergenceMonitor(every=training.log_every).attach(trainer)
     kept |= {"clock": assembled.clock, "limits": limits}
-    kept |= {"watch": watch} if watch is not None else {}
+    kept |= {f"{name}_monitor": monitor for name, monitor in monitors.items()}
     kept |= {"average": assembled.average.ema_model} if assembled.average is not None else {}
     if checkpoint is not None:
         checkpoint_loader(checkpoint.path, kept).attach(trainer)
-    columns = [*_attach_watchers(assembled, watch), *_attach_validation(pipeline, assembled, data.validation, device)]
+    columns = [
+        *_attach_monitors(assembled, monitors),
+        *_attach_validation(pipeline, assembled, data.validation, device),
+    ]
     if is_first():
         attach_reports(trainer, training, run_dir, columns, assembled.clock, progress)
         kept |= {DATA_KEY: data.identity}
@@ -127,25 +124,12 @@ def _average(method: Method, decay: float) -> EMAHandler | None:
     return EMAHandler(method.networks["denoiser"], momentum=1.0 - decay) if decay > 0 else None
 
 
-def _watch(pipeline: Pipeline, unit: NetworkUnit) -> CollapseMonitor | None:
-    method, training = pipeline.method, pipeline.training
-    if not isinstance(method, Noise2BlurSection) or method.collapse_ratio is None:
-        return None
-    return CollapseMonitor(
-        unit,
-        method.collapse_ratio,
-        every=training.log_every,
-        grace=round(method.initial_fraction * training.iterations) + training.log_every,
-    )
-
-
-def _attach_watchers(assembled: Assembled, watch: CollapseMonitor | None) -> list[Callable[[], dict[str, float]]]:
+def _attach_monitors(assembled: Assembled, monitors: Mapping[str, Monitor]) -> list[Callable[[], dict[str, float]]]:
     if assembled.average is not None:
         assembled.average.attach(assembled.trainer, event=Events.ITERATION_COMPLETED)
-    if watch is None:
-        return []
-    watch.attach(assembled.trainer)
-    return [watch.columns]
+    for monitor in monitors.values():
+        monitor.attach(assembled.trainer)
+    return [monitor.columns for monitor in monitors.values()]
 
 
 def _attach_validation(

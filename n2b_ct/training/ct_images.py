@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from n2b_ct.config.methods import Method, Noise2NoiseSection
+from n2b_ct.config.method import MethodConfig
 from n2b_ct.config.sections import DataSection, Pipeline
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.image_store import ImageStore
@@ -22,13 +22,10 @@ from n2b_ct.errors import explain
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
-from n2b_ct.methods.method import BatchNeeds
-from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.methods.method import ImageTraits, Method, NetworkUnit
+from n2b_ct.training.data import TrainingData
 from n2b_ct.training.distribution import share_of_batch
-from n2b_ct.training.labels import label_filter, label_settings
-from n2b_ct.training.methods import needs_of
 from n2b_ct.training.storage import Storage, choose_storage, needed_bytes
-from n2b_ct.training.teacher import add_distilled
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +65,9 @@ class CTImages:
         """The series in use, and files that were left out."""
         return self.roles.inputs
 
-    def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
+    def problems(self, pipeline: Pipeline) -> list[str]:
         """Empty roles, slices smaller than the patch, missing references."""
-        patch_px = pipeline.training.patch_px
+        patch_px, needs = pipeline.training.patch_px, pipeline.method.needs
         problems = []
         needed = {"noisy": self.roles.noisy} | ({"clean": self.roles.clean} if needs.clean else {})
         for role, slices in needed.items():
@@ -80,11 +77,11 @@ class CTImages:
             smallest = min((min(one.series.size_px) for one in slices), default=patch_px)
             if smallest < patch_px:
                 problems.append(too_small(role, smallest, patch_px))
-        return problems + self._missing_references(pipeline, needs)
+        return problems + self._missing_references(pipeline)
 
-    def _missing_references(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
+    def _missing_references(self, pipeline: Pipeline) -> list[str]:
         problems = []
-        if needs.reference and any(one.reference is None for one in self.roles.noisy):
+        if pipeline.method.needs.reference and any(one.reference is None for one in self.roles.noisy):
             requirement = f"{pipeline.method.name} training needs a reference for every slice"
             remedy = "name one in the manifest, or train noise2blur"
             problems.append(explain("role noisy", requirement, "none for some", remedy))
@@ -96,7 +93,7 @@ class CTImages:
     def load(
         self,
         pipeline: Pipeline,
-        needs: BatchNeeds,
+        method: Method,
         run_dir: Path,
         device: torch.device,
         teacher: Model | None = None,
@@ -107,21 +104,21 @@ class CTImages:
         Raises:
             DataError: Values that are not finite, missing references, or slices smaller than the patch.
         """
-        window, training = self.section.window.window, pipeline.training
-        storage = self._storage(pipeline, needs, run_dir, device)
+        window, training, needs = self.section.window.window, pipeline.training, pipeline.method.needs
+        storage = self._storage(pipeline, run_dir, device)
         noisy = load_dataset(
             self.roles.noisy,
             window,
-            label=label_filter(pipeline.method) if needs.blurred else None,
+            label=pipeline.method.label_filter(),
             with_reference=needs.reference,
             directory=storage.directory,
             progress=progress,
         )
-        if isinstance(pipeline.method, Noise2NoiseSection):
-            neighbours = pipeline.method.neighbours
+        if (neighbours := pipeline.method.second_observation()) is not None:
             again = neighbour_images(self.roles.noisy, noisy.images, neighbours)
             noisy.targets["noisy_again"] = ImageStore.of(again, storage.directory)
-        levels = None if teacher is None else add_distilled(noisy, teacher, progress)
+        if teacher is not None:
+            noisy.targets["distilled"] = method.learn_from(teacher.denoiser, noisy.images, progress)
         clean = None
         if needs.clean:
             clean = load_dataset(
@@ -143,13 +140,13 @@ class CTImages:
         validation = self._validation()
         images = _by_role({"noisy": noisy, "clean": clean, "validation": validation})
         seen_as = self._seen_as(pipeline, None if teacher is None else teacher.digest)
-        return TrainingData(batches, validation, DataFingerprint(images, seen_as), levels)
+        return TrainingData(batches, validation, DataFingerprint(images, seen_as))
 
     def identity(
         self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
     ) -> DataFingerprint:
         """Read the slices that the method needs, and say which they are."""
-        roles, needs, images = self.roles, needs_of(pipeline.method), {}
+        roles, needs, images = self.roles, pipeline.method.needs, {}
         wanted = {"noisy": roles.noisy, "clean": roles.clean if needs.clean else (), "validation": roles.validation}
         for role, slices in wanted.items():
             with_reference = role == "validation" or (role == "noisy" and needs.reference)
@@ -159,19 +156,21 @@ class CTImages:
         return DataFingerprint(images, self._seen_as(pipeline, teacher_digest))
 
     def _seen_as(self, pipeline: Pipeline, teacher_digest: str | None) -> dict[str, Any]:
-        window, method, neighbours = self.section.window.window, pipeline.method, None
-        if isinstance(method, Noise2NoiseSection):
-            neighbours = [list(places) for places in neighbour_positions(self.roles.noisy, method.neighbours)]
+        window, method = self.section.window.window, pipeline.method
+        neighbours = method.second_observation()
+        positions = None if neighbours is None else neighbour_positions(self.roles.noisy, neighbours)
         return {
             "window": [window.lower_hu, window.upper_hu],
-            "labels": label_settings(method),
-            "neighbours": neighbours,
+            "labels": method.label_settings(),
+            "neighbours": None if positions is None else [list(places) for places in positions],
             "teacher": teacher_digest,
         }
 
-    def _storage(self, pipeline: Pipeline, needs: BatchNeeds, run_dir: Path, device: torch.device) -> Storage:
+    def _storage(self, pipeline: Pipeline, run_dir: Path, device: torch.device) -> Storage:
         noisy, clean = ([(1, *one.series.size_px) for one in role] for role in (self.roles.noisy, self.roles.clean))
-        return choose_storage(needed_bytes(needs, noisy, clean), pipeline.training.cache, run_dir, device)
+        return choose_storage(
+            needed_bytes(pipeline.method.needs, noisy, clean), pipeline.training.cache, run_dir, device
+        )
 
     def _validation(self) -> InMemoryDataset | None:
         if not self.roles.validation:
@@ -192,12 +191,12 @@ def _reference(role: str) -> str:
     return f"{role} reference"
 
 
-def ct_images(section: DataSection, roles: Roles, method: Method) -> CTImages:
-    """Take the slices that a method can learn from: for Noise2Noise those whose neighbours are a second observation.
+def ct_images(section: DataSection, roles: Roles, method: MethodConfig) -> CTImages:
+    """Return the slices that a method can learn from; where it needs a second observation, those with neighbours.
 
     Raises:
         DataError: No slice has such a neighbour.
     """
-    if isinstance(method, Noise2NoiseSection):
-        roles = replace(roles, noisy=with_neighbours(roles.noisy, method.neighbours))
+    if (neighbours := method.second_observation()) is not None:
+        roles = replace(roles, noisy=with_neighbours(roles.noisy, neighbours))
     return CTImages(section, roles)

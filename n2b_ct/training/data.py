@@ -15,42 +15,7 @@ from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
-from n2b_ct.methods.method import BatchNeeds
-from n2b_ct.networks.noise_level import NoiseLevels
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkUnit:
-    """What 1 is to the network, for people.
-
-    Attributes:
-        size: In what people read: HU, or 8-bit grey levels.
-        name: ``HU`` or ``grey levels``.
-        suffix: Of columns in the history: ``hu`` or ``grey``.
-        image: What one image is called: ``slice`` or ``image``.
-    """
-
-    size: float
-    name: str
-    suffix: str
-    image: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImageTraits:
-    """What networks and methods have to know of the images.
-
-    Attributes:
-        n_channels: 1, or 3 for RGB.
-        n_noisy: How many noisy images there are.
-        clipped: Noisy images end at 0 and 1.
-        unit: What 1 is.
-    """
-
-    n_channels: int
-    n_noisy: int
-    clipped: bool
-    unit: NetworkUnit
+from n2b_ct.methods.method import ImageTraits, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +26,11 @@ class TrainingData:
         batches: Of patches.
         validation: Whole images to watch by.
         identity: Which images were read.
-        noise_levels: What a teacher found in the noisy images.
     """
 
     batches: PatchBatches
     validation: InMemoryDataset | None
     identity: DataFingerprint
-    noise_levels: NoiseLevels | None = None
 
 
 class TrainingImages(Protocol):
@@ -93,7 +56,7 @@ class TrainingImages(Protocol):
         """The series that they come from, and files that were left out; none for images."""
         ...
 
-    def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
+    def problems(self, pipeline: Pipeline) -> list[str]:
         """One line for everything that keeps the pipeline from training on them."""
         ...
 
@@ -110,7 +73,7 @@ class TrainingImages(Protocol):
     def load(
         self,
         pipeline: Pipeline,
-        needs: BatchNeeds,
+        method: Method,
         run_dir: Path,
         device: torch.device,
         teacher: Model | None = None,
@@ -120,10 +83,10 @@ class TrainingImages(Protocol):
 
         Args:
             pipeline: The experiment.
-            needs: What its method asks of a batch.
+            method: Its method, which learns from the teacher.
             run_dir: Where a file takes them if they are too many for the memory.
             device: Where training runs; they go there where they fit.
-            teacher: The model that a method distils from.
+            teacher: The model that the method distils.
             progress: Called with (done, all, what).
 
         Raises:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.errors import ConfigError, DataError, ModelError, TrainingError, explain
@@ -88,10 +87,10 @@ def _seen(run_dir: Path, summary: Mapping[str, Any] | None) -> Mapping[str, Any]
 
 def _teacher_digest(pipeline: Pipeline, run_dir: Path) -> str | None:
     """Digest the teacher that the run distils, where it has one and it is there."""
-    method = pipeline.method
-    if not isinstance(method, UpiSection):
+    first = pipeline.method.first_stage()
+    if first is None:
         return None
     try:
-        return load_any_model(method.teacher_run or run_dir / TEACHER_DIR).digest
+        return load_any_model(first.run or run_dir / TEACHER_DIR).digest
     except ModelError:
         return None

@@ -20,14 +20,11 @@ from n2b_ct.errors import explain
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
-from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.methods.method import ImageTraits, Method, NetworkUnit
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
-from n2b_ct.training.data import ImageTraits, NetworkUnit, TrainingData
+from n2b_ct.training.data import TrainingData
 from n2b_ct.training.distribution import share_of_batch
-from n2b_ct.training.labels import label_filter, label_settings
-from n2b_ct.training.methods import needs_of
 from n2b_ct.training.storage import choose_storage, needed_bytes
-from n2b_ct.training.teacher import add_distilled
 
 _ROLES = ("noisy", "clean")
 
@@ -66,9 +63,9 @@ class NaturalImageSource:
         """No series: an image that cannot be used stops the training."""
         return Inputs()
 
-    def problems(self, pipeline: Pipeline, needs: BatchNeeds) -> list[str]:
+    def problems(self, pipeline: Pipeline) -> list[str]:
         """Roles and noise that are missing, images smaller than the patch."""
-        section, method = self.section, pipeline.method.name
+        section, method, needs = self.section, pipeline.method.name, pipeline.method.needs
         problems = []
         if needs.clean and section.clean is None:
             problems.append(explain("data.clean", f"{method} needs clean images", "null", "name a folder"))
@@ -78,10 +75,10 @@ class NaturalImageSource:
         if section.realisations == "fresh" and (needs.blurred or needs.distilled):
             requirement = f"{method} needs images that keep their noise"
             problems.append(explain("data.realisations", requirement, "fresh", "use one"))
-        return problems + list(self._too_small(pipeline.training.patch_px, needs))
+        return problems + list(self._too_small(pipeline.training.patch_px, with_clean=needs.clean))
 
-    def _too_small(self, patch_px: int, needs: BatchNeeds) -> Iterator[str]:
-        for role in ("noisy", "clean") if needs.clean else ("noisy",):
+    def _too_small(self, patch_px: int, *, with_clean: bool) -> Iterator[str]:
+        for role in ("noisy", "clean") if with_clean else ("noisy",):
             for one in self.files.get(role, ()):
                 if min(one.size_px) < patch_px:
                     size = f"{one.size_px[0]}x{one.size_px[1]}"
@@ -92,7 +89,7 @@ class NaturalImageSource:
     def load(
         self,
         pipeline: Pipeline,
-        needs: BatchNeeds,
+        method: Method,
         run_dir: Path,
         device: torch.device,
         teacher: Model | None = None,
@@ -103,14 +100,14 @@ class NaturalImageSource:
         Raises:
             DataError: An image cannot be read, or is smaller than the patch.
         """
-        section, training = self.section, pipeline.training
+        section, training, needs = self.section, pipeline.training, pipeline.method.needs
         noisy, clean = ([(section.n_channels, *one.size_px) for one in self.files.get(role, ())] for role in _ROLES)
         storage = choose_storage(needed_bytes(needs, noisy, clean), training.cache, run_dir, device)
-        label = label_filter(pipeline.method)
         datasets = natural_image_training_datasets(
-            section, self.files, needs, label, training.seed, progress, storage.directory
+            section, self.files, needs, pipeline.method.label_filter(), training.seed, progress, storage.directory
         )
-        levels = None if teacher is None else add_distilled(datasets.noisy, teacher, progress)
+        if teacher is not None:
+            datasets.noisy.targets["distilled"] = method.learn_from(teacher.denoiser, datasets.noisy.images, progress)
         batches = PatchBatches(
             datasets.noisy,
             datasets.clean,
@@ -129,13 +126,13 @@ class NaturalImageSource:
         read = {"noisy": datasets.noisy, "clean": datasets.clean, "validation": watched}
         images = {role: dataset.digests if dataset is not None else [] for role, dataset in read.items()}
         seen_as = _seen_as(pipeline, section, None if teacher is None else teacher.digest)
-        return TrainingData(batches, watched, DataFingerprint(images, seen_as), levels)
+        return TrainingData(batches, watched, DataFingerprint(images, seen_as))
 
     def identity(
         self, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
     ) -> DataFingerprint:
         """Read the images that the method needs, and say which they are."""
-        roles = ("noisy", "clean", "validation") if needs_of(pipeline.method).clean else ("noisy", "validation")
+        roles = ("noisy", "clean", "validation") if pipeline.method.needs.clean else ("noisy", "validation")
         n_all, images = sum(len(self.files.get(role, ())) for role in roles), {"clean": list[str]()}
         for role in roles:
             images[role] = []
@@ -150,7 +147,7 @@ def _seen_as(pipeline: Pipeline, section: NaturalImageSection, teacher_digest: s
     how = section.model_dump(mode="json", include={"colour", "noise", "realisations", "logarithm", "clipped"})
     return how | {
         "seed": pipeline.training.seed,
-        "labels": label_settings(pipeline.method),
+        "labels": pipeline.method.label_settings(),
         "teacher": teacher_digest,
     }
 

@@ -10,20 +10,39 @@ from torch import nn
 
 from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.errors import TrainingError, explain
+from n2b_ct.errors import DataError, TrainingError, explain
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import MODEL_FILE, Model, NaturalImageScale, save_model
 from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.io.progress import Progress
-from n2b_ct.networks.build import count_parameters
+from n2b_ct.networks.build import build_denoiser, count_parameters, size_multiple
 from n2b_ct.training.assembly import Assembled, assemble
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first, wait_for_all
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE, plot_history, read_history
-from n2b_ct.training.readiness import require_ready
 from n2b_ct.training.summary import SUMMARY_FILE, training_summary, write_summary
 from n2b_ct.training.teacher import prepare_teacher
+
+
+def require_ready(pipeline: Pipeline, images: TrainingImages) -> None:
+    """Check networks, roles, references, sizes and the patch, before a pixel is read.
+
+    Raises:
+        DataError: One line for every obstacle.
+        ConfigError: A network's name or arguments are wrong, or an optional package is not installed.
+    """
+    n_channels = images.traits.n_channels
+    multiple = size_multiple(build_denoiser(pipeline.method.denoiser, n_channels))
+    problems, patch_px = images.problems(pipeline), pipeline.training.patch_px
+    if patch_px % multiple:
+        requirement = f"must be a multiple of {multiple} for this denoiser"
+        remedy = f"use {max(1, round(patch_px / multiple)) * multiple}"
+        problems.insert(0, explain("training.patch_px", requirement, patch_px, remedy))
+    pipeline.method.require_installed()
+    pipeline.method.require_ready(n_channels)
+    if problems:
+        raise DataError("\n".join(problems))
 
 
 def run_training(

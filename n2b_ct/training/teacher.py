@@ -8,14 +8,10 @@ from typing import Any
 
 import torch
 
-from n2b_ct.config.methods import UpiSection
+from n2b_ct.config.method import FirstStage
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import ModelError, explain
 from n2b_ct.inference.model import Model, load_any_model
-from n2b_ct.io.progress import Progress
-from n2b_ct.methods.upi import distil
-from n2b_ct.networks.noise_level import NoiseLevels
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.earlier_run import proved_summary
 from n2b_ct.training.run_dir import TEACHER_DIR, make_run_dir, write_pipeline
@@ -49,38 +45,32 @@ def prepare_teacher(
         ModelError: ``teacher_run`` is no model of stage 1.
         ConfigError: The teacher that is to be kept is of another pipeline, or of other images.
     """
-    section = pipeline.method
-    if not isinstance(section, UpiSection):
+    stage = pipeline.method.first_stage()
+    if stage is None:
         return None
-    if section.teacher_run is not None:
-        return _stage_1(section.teacher_run, device)
-    first, teacher_dir = teacher_pipeline(pipeline, section), run_dir / TEACHER_DIR
+    if stage.run is not None:
+        return _teacher(stage, stage.run, device)
+    first, teacher_dir = teacher_pipeline(pipeline, stage), run_dir / TEACHER_DIR
     is_there = resume and proved_summary(first, images, teacher_dir) is not None
     make_run_dir(run_dir, keep=resume)
     write_pipeline(pipeline, run_dir)
     if not is_there:
         train(first, teacher_dir)
-    return _stage_1(teacher_dir, device)
+    return _teacher(stage, teacher_dir, device)
 
 
-def teacher_pipeline(pipeline: Pipeline, section: UpiSection) -> Pipeline:
-    """The first stage as a pipeline of its own, on the same data."""
-    iterations = section.teacher_iterations or pipeline.training.iterations
+def teacher_pipeline(pipeline: Pipeline, stage: FirstStage) -> Pipeline:
+    """Return the first stage as a pipeline of its own, on the same data."""
+    iterations = stage.iterations or pipeline.training.iterations
     training = pipeline.training.model_copy(update={"iterations": iterations})
     name = f"{pipeline.name}_{TEACHER_DIR}"
-    return pipeline.model_copy(update={"name": name, "method": section.teacher, "training": training})
+    return pipeline.model_copy(update={"name": name, "method": stage.method, "training": training})
 
 
-def add_distilled(dataset: InMemoryDataset, teacher: Model, progress: Progress | None = None) -> NoiseLevels:
-    """Give every noisy image of a dataset what the teacher makes of it; returns the noise level functions."""
-    distilled = distil(teacher.denoiser, dataset.images, progress)
-    dataset.targets["distilled"] = distilled.images
-    return distilled.noise_levels
-
-
-def _stage_1(path: Path, device: torch.device) -> Model:
+def _teacher(stage: FirstStage, path: Path, device: torch.device) -> Model:
     model = load_any_model(path, device)
-    if model.method != "dbsn":
-        requirement = "must be a model of stage 1, dbsn"
-        raise ModelError(explain(f"method.teacher_run {path}", requirement, model.method, "pass the run of a dbsn"))
+    if model.method != stage.method.name:
+        requirement = f"must be a model of stage 1, {stage.method.name}"
+        remedy = f"pass the run of a {stage.method.name}"
+        raise ModelError(explain(f"method.teacher_run {path}", requirement, model.method, remedy))
     return model

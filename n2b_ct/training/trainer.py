@@ -5,7 +5,7 @@ One MONAI epoch is the whole training, so that ``iteration`` alone says how far 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -62,17 +62,14 @@ def gradient_limits(method: Method, training: TrainingSection) -> GradientLimits
     return GradientLimits(method.networks, training.gradient_norm_limit, training.adaptive_gradient_clipping)
 
 
-def build_optimizer(
-    method: Method, training: TrainingSection, factors: Mapping[str, float] | None = None
-) -> tuple[Optimizer, LRScheduler]:
+def build_optimizer(method: Method, training: TrainingSection) -> tuple[Optimizer, LRScheduler]:
     """Adam over all networks (no global clipping, so it equals one Adam a network) and its schedule.
 
     Args:
         method: Whose networks learn.
         training: Learning rate and schedule.
-        factors: Name of a network to its learning rate in units of ``training.learning_rate``; 1 where not named.
     """
-    factors = factors or {}
+    factors = method.learning_rate_factors()
     usual = [w for name, network in method.networks.items() if name not in factors for w in network.parameters()]
     groups: list[dict[str, Any]] = [{"params": usual}]
     for name, factor in factors.items():

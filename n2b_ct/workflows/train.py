@@ -14,8 +14,7 @@ from n2b_ct.config.yaml_files import shipped_dir
 from n2b_ct.training.assembly import Assembled, assemble
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import choose_device
-from n2b_ct.training.readiness import require_ready
-from n2b_ct.training.run import run_assembled, teacher_of
+from n2b_ct.training.run import require_ready, run_assembled, teacher_of
 from n2b_ct.training.run_dir import require_place
 from n2b_ct.workflows.properties import PropertyWorkflow
 

@@ -15,8 +15,7 @@ from n2b_ct.data.manifest import load_manifest
 from n2b_ct.experiments.experiment import load_experiment
 from n2b_ct.experiments.table import check_benchmark
 from n2b_ct.hu import WINDOWS
-from n2b_ct.networks.build import size_multiple
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser, size_multiple
 from tests.conftest import REPOSITORY
 
 PIPELINES = sorted(path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_file())

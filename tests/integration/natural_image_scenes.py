@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.inference.model import NaturalImageScale, save_model
 from n2b_ct.io.natural_images import NaturalImage, write_natural_image
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 
 SECTION = DenoiserSection(name="DnCNN", arguments={"n_layers": 3, "n_features": 4}, output="direct")
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 import yaml
 
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import save_model
 from n2b_ct.io.atomic import RECORDS_DIR
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 from tests.helpers import make_ct_dataset, save
 
 SIZE_PX = 64

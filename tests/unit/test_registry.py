@@ -71,7 +71,7 @@ def test_a_package_that_does_not_import_troubles_only_who_asks_for_it(registry, 
     assert registry.names() == ("ball", "kite")
     assert registry.get("ball") is int
     expected = (
-        "toy kite: must be importable from the installed package outside-toys, got RuntimeError: no string; "
+        "toy: kite must be importable from the installed package outside-toys, got RuntimeError: no string; "
         "repair or uninstall that package"
     )
     with pytest.raises(ConfigError) as caught:

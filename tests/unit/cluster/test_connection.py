@@ -10,10 +10,10 @@ import pytest
 from n2b_ct import api
 from n2b_ct.cluster import connection
 from n2b_ct.cluster.connection import connected
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.errors import ClusterError, ConfigError
 from n2b_ct.inference.model import NaturalImageScale, load_model, save_model
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 from tests.integration.scenes import biased_model
 
 

@@ -10,11 +10,12 @@ import yaml
 from pydantic import ValidationError
 
 from n2b_ct.config import Pipeline, load_pipeline
-from n2b_ct.config.methods import Noise2BlurSection, SupervisedSection
 from n2b_ct.config.yaml_files import shipped_dir
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.errors import ConfigError
 from n2b_ct.hu import WINDOWS, Window
+from n2b_ct.methods.noise2blur import Noise2BlurConfig
+from n2b_ct.methods.supervised import SupervisedConfig
 
 
 def smallest() -> dict[str, Any]:
@@ -37,13 +38,13 @@ def test_the_smallest_pipeline_takes_its_name_from_the_file(tmp_path):
     pipeline = load_pipeline(written(tmp_path, smallest()))
     assert pipeline.name == "experiment"
     assert pipeline.training.iterations == 10
-    assert isinstance(pipeline.method, Noise2BlurSection)
+    assert isinstance(pipeline.method, Noise2BlurConfig)
 
 
 def test_the_papers_numbers_are_the_defaults(tmp_path):
     pipeline = load_pipeline(written(tmp_path, smallest()))
     method = pipeline.method
-    assert isinstance(method, Noise2BlurSection)
+    assert isinstance(method, Noise2BlurConfig)
     assert (pipeline.training.batch_size, pipeline.training.patch_px) == (16, 128)
     assert (method.blur.filter, method.blur.kernel_px) == ("mean", 17)
     assert method.initial_fraction == 0.05
@@ -60,7 +61,7 @@ def test_every_problem_is_reported_at_once_with_its_path(tmp_path):
     subjects = [line.split(": ")[1] for line in found]
     assert subjects == [
         "data.window",
-        "method.noise2blur.blur.mean.kernel_px",
+        "method.blur.kernel_px",
         "training.iterations",
         "training.patch_px",
         "training.batchsize",
@@ -122,9 +123,36 @@ def test_sections_are_frozen(tmp_path):
 
 def test_the_method_chooses_its_section(tmp_path):
     values = {**smallest(), "method": {"name": "supervised"}}
-    assert isinstance(load_pipeline(written(tmp_path, values)).method, SupervisedSection)
+    assert isinstance(load_pipeline(written(tmp_path, values)).method, SupervisedConfig)
     (line,) = problems(tmp_path, {**smallest(), "method": {"name": "magic"}})
-    assert "'noise2blur', 'supervised'" in line
+    known = "dbsn, noise2blur, noise2noise, noise2void, supervised, upi"
+    assert line == f"experiment.yaml: method.name: must be one of {known}, got magic; choose one of them"
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("method.name=noise2blurr", r"method\.name: must be one of .*, got noise2blurr; did you mean noise2blur"),
+        ("method.name=[noise2blur]", r"method\.name: must be one of .*, got \['noise2blur'\]; did you mean"),
+        ("method={}", r"method\.name: must be given, got nothing; add it"),
+        (
+            "method=noise2blur",
+            r"method: input should be a valid dictionary .*, got 'noise2blur'",
+        ),
+        (
+            "method.blur.filter=gausian",
+            r"method\.blur\.filter: must be one of mean, .*; did you mean gaussian\?",
+        ),
+        (
+            "method.blur={filter: gaussian, sigma: 2}",
+            r"method\.blur\.sigma: must be a known key, got 2",
+        ),
+        ("method.teacher={}", r"method\.teacher: must be a known key"),
+    ],
+)
+def test_a_problem_inside_a_method_has_the_path_that_the_file_has(tmp_path, override, line):
+    with pytest.raises(ConfigError, match=f"^experiment\\.yaml: {line}"):
+        load_pipeline(written(tmp_path, smallest()), [override])
 
 
 def test_report_windows_have_known_names(tmp_path):

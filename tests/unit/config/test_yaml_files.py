@@ -8,9 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from n2b_ct.config.methods import MeanBlur
 from n2b_ct.config.yaml_files import as_yaml, find_yaml, problems_of, read_yaml, shipped_dir, with_overrides
 from n2b_ct.errors import ConfigError
+from n2b_ct.filters.blur import MeanBlur
 
 
 def written(tmp_path: Path, text: str | bytes) -> Path:

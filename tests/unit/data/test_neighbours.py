@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2b_ct.config.methods import NeighboursSection
+from n2b_ct.config.method import NeighboursSection
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, neighbour_problems, with_neighbours
 from n2b_ct.data.roles import RoleSlice

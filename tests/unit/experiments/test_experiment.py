@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from n2b_ct.config.methods import UpiSection
 from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.errors import ConfigError
 from n2b_ct.experiments.experiment import file_word, load_experiment
+from n2b_ct.methods.upi import UpiConfig
 
 GAUSSIAN = {"kind": "gaussian", "sigma": 25}
 
@@ -100,7 +100,7 @@ def test_a_shared_problem_is_reported_once_and_a_rows_own_under_the_row(tmp_path
     subjects = [line.split(": must")[0].split(": input")[0].split(": extra")[0] for line in found]
     assert subjects.count("table.yaml: training.iterations") == 1
     assert "table.yaml: rows.2 (N2B): training.patchpx" in subjects
-    assert any(one.startswith("table.yaml: rows.2 (N2B): method.noise2blur.blur.mean.kernel_px") for one in subjects)
+    assert any(one.startswith("table.yaml: rows.2 (N2B): method.blur.kernel_px") for one in subjects)
     assert any(one.startswith("table.yaml: rows.3 (N2V): data.noise.gaussian.sigma") for one in subjects)
 
 
@@ -181,4 +181,4 @@ def test_a_students_teacher_is_a_row_above_it(tmp_path):
     ]
     experiment = load(tmp_path, values)
     assert experiment.section.rows[1].teacher == "D-BSN"
-    assert isinstance(experiment.pipelines["UPI"].method, UpiSection)
+    assert isinstance(experiment.pipelines["UPI"].method, UpiConfig)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import SimpleITK
@@ -11,22 +9,18 @@ from scipy import ndimage
 from skimage.filters import gaussian, median
 from skimage.util import view_as_windows
 
-from n2b_ct.config.methods import GaussianBlur
 from n2b_ct.errors import ConfigError
-from n2b_ct.filters import BLURS, bilateral_blur, blur, gaussian_blur, mean_blur, median_blur
+from n2b_ct.filters import bilateral_blur, gaussian_blur, mean_blur, median_blur
+from n2b_ct.filters.blur import BilateralBlur, GaussianBlur, MeanBlur, MedianBlur
+from n2b_ct.registry import LABEL_FILTERS
 
-
-def spec(**attributes: object) -> SimpleNamespace:
-    return SimpleNamespace(**attributes)
-
-
-SPECS = [
-    spec(filter="mean", kernel_px=5),
-    spec(filter="gaussian", sigma_px=1.5),
-    spec(filter="median", kernel_px=5),
-    spec(filter="bilateral", sigma_color=60.0, sigma_spatial_px=1.5),
+FILTERS = [
+    MeanBlur(kernel_px=5),
+    GaussianBlur(sigma_px=1.5),
+    MedianBlur(kernel_px=5),
+    BilateralBlur(sigma_color=60.0, sigma_spatial_px=1.5),
 ]
-every_blur = pytest.mark.parametrize("chosen", SPECS, ids=lambda chosen: chosen.filter)
+every_blur = pytest.mark.parametrize("chosen", FILTERS, ids=lambda chosen: chosen.filter)
 
 
 @pytest.fixture
@@ -102,38 +96,38 @@ def test_the_bilateral_blur_takes_negative_hu_and_a_flat_slice(image_hu):
     np.testing.assert_array_equal(bilateral_blur(np.full((8, 8), -1000.0), 50.0, 1.2), -1000.0)
 
 
-@pytest.mark.parametrize("chosen", SPECS[:2], ids=lambda chosen: chosen.filter)
+@pytest.mark.parametrize("chosen", FILTERS[:2], ids=lambda chosen: chosen.filter)
 def test_a_linear_blur_keeps_the_mean_of_the_slice(image_hu, chosen):
-    assert blur(image_hu, chosen).mean() == pytest.approx(image_hu.mean(), abs=1e-10)
+    assert chosen.apply(image_hu).mean() == pytest.approx(image_hu.mean(), abs=1e-10)
 
 
 @every_blur
 def test_a_constant_slice_stays_constant(chosen):
-    np.testing.assert_allclose(blur(np.full((16, 16), -987.0), chosen), -987.0, rtol=1e-12)
+    np.testing.assert_allclose(chosen.apply(np.full((16, 16), -987.0)), -987.0, rtol=1e-12)
 
 
 @every_blur
 def test_every_slice_is_blurred_by_itself(image_hu, chosen):
     stack = np.stack([image_hu, image_hu[::-1] * 2.0])[None]
-    blurred = blur(stack, chosen)
+    blurred = chosen.apply(stack)
     assert blurred.shape == stack.shape
     for index in range(2):
-        np.testing.assert_array_equal(blurred[0, index], blur(stack[0, index], chosen))
+        np.testing.assert_array_equal(blurred[0, index], chosen.apply(stack[0, index]))
 
 
 @every_blur
 def test_the_input_is_left_alone_and_float32_stays_float32(image_hu, chosen):
     image = image_hu.astype(np.float32)
     before = image.copy()
-    assert blur(image, chosen).dtype == np.float32
+    assert chosen.apply(image).dtype == np.float32
     np.testing.assert_array_equal(image, before)
-    assert blur(image.astype(np.int16), chosen).dtype == np.float32
+    assert chosen.apply(image.astype(np.int16)).dtype == np.float32
 
 
 @every_blur
 def test_a_blur_removes_most_of_the_noise(chosen):
     noise = np.random.default_rng(1).normal(0.0, 20.0, (64, 64))
-    assert blur(noise, chosen).std() < 0.4 * noise.std()
+    assert chosen.apply(noise).std() < 0.4 * noise.std()
 
 
 def test_the_paper_label_leaves_a_seventeenth_of_white_noise():
@@ -141,20 +135,29 @@ def test_the_paper_label_leaves_a_seventeenth_of_white_noise():
     assert mean_blur(noise)[8:-8, 8:-8].std() == pytest.approx(1.0, rel=0.1)
 
 
-def test_a_section_of_a_pipeline_is_a_spec(image_hu):
-    section = GaussianBlur(filter="gaussian", sigma_px=2.0)
-    np.testing.assert_array_equal(blur(image_hu, section), gaussian_blur(image_hu, 2.0))
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (MeanBlur(kernel_px=9), lambda image: mean_blur(image, 9)),
+        (GaussianBlur(sigma_px=2.0), lambda image: gaussian_blur(image, 2.0)),
+        (MedianBlur(kernel_px=9), lambda image: median_blur(image, 9)),
+        (BilateralBlur(sigma_color=30.0, sigma_spatial_px=1.0), lambda image: bilateral_blur(image, 30.0, 1.0)),
+    ],
+)
+def test_a_section_of_a_pipeline_applies_its_filter_with_its_arguments(image_hu, chosen, expected):
+    np.testing.assert_array_equal(chosen.apply(image_hu), expected(image_hu))
 
 
 def test_every_filter_is_tested_here_or_beside():
-    assert [*(chosen.filter for chosen in SPECS), "bm3d"] == list(BLURS)  # BM3D, an optional package, in test_bm3d.py
+    # BM3D, an optional package, in test_bm3d.py
+    assert (*(chosen.filter for chosen in FILTERS), "bm3d") == LABEL_FILTERS.names()
 
 
-def test_an_unknown_filter_lists_the_known_ones(image_hu):
+def test_an_unknown_filter_lists_the_known_ones():
     with pytest.raises(
-        ConfigError, match=r"blur\.filter: must be one of mean, gaussian, median, bilateral, bm3d, got nlm"
+        ConfigError, match=r"blurred-label filter: must be one of mean, gaussian, median, bilateral, bm3d, got nlm"
     ):
-        blur(image_hu, spec(filter="nlm"))
+        LABEL_FILTERS.get("nlm")
 
 
 @pytest.mark.parametrize("kernel_px", [0, 16, -3])

@@ -9,8 +9,8 @@ import pytest
 
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.filters.baselines import baseline, licence_notices, require_installed
-from n2b_ct.filters.blur import blur
 from n2b_ct.filters.bm3d import LICENCE_NOTICE, bm3d, bm3d_blur, require_bm3d
+from n2b_ct.methods.noise2blur import Noise2BlurConfig
 
 SIGMA = 0.1
 REASON = "pip install 'n2b-ct[bm3d]', for non-commercial use only"
@@ -120,6 +120,7 @@ LINE = (
         lambda: bm3d_blur(squares()),
         lambda: baseline("bm3d"),
         lambda: require_installed(["nlm", "bm3d"]),
+        lambda: Noise2BlurConfig(blur={"filter": "bm3d"}).require_installed(),
     ],
 )
 def test_without_the_package_one_line_says_what_why_and_how(hidden, needs_it):
@@ -133,14 +134,13 @@ def test_everything_else_works_without_the_package(hidden):
 
 
 def test_a_level_that_is_not_positive_is_refused_before_the_package_is_asked(hidden):
-    class Spec:
-        filter, sigma = "bm3d", 0.0
-
     with pytest.raises(ConfigError, match=r"sigma: must be above 0, got 0\.0"):
-        blur(squares(), Spec())
+        bm3d_blur(squares(), 0.0)
 
 
 def test_the_licence_is_named_where_bm3d_is_used_and_only_there():
     assert licence_notices(["nlm", "bm3d"]) == (LICENCE_NOTICE,)
     assert licence_notices(["nlm", "wnnm"]) == ()
+    assert Noise2BlurConfig(blur={"filter": "bm3d"}).licence_notices() == (LICENCE_NOTICE,)
+    assert Noise2BlurConfig().licence_notices() == ()
     assert "non-commercial" in LICENCE_NOTICE

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.errors import ModelError
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import load_model, save_model
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 
 ARGUMENTS = {"n_features": 2, "depth": 3, "max_features": 4}
 SECTION = DenoiserSection(name="SimpleUNet", output="residual", arguments=ARGUMENTS)

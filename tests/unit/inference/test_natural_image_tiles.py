@@ -9,14 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.errors import DataError
 from n2b_ct.inference import natural_images
 from n2b_ct.inference.model import Model, NaturalImageScale
 from n2b_ct.inference.natural_images import denoise_natural_image
-from n2b_ct.networks.build import size_multiple
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser, size_multiple
 
 
 class Scaled(nn.Module):

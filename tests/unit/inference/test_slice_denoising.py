@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.errors import SeriesError
 from n2b_ct.hu import Window

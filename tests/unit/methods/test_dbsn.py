@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from n2b_ct.config.methods import DbsnSection, Method
 from n2b_ct.errors import ConfigError
-from n2b_ct.methods.dbsn import Dbsn, dbsn_losses, self_loss
-from n2b_ct.networks import BayesDenoiser, DirectHead, SimpleUNet
+from n2b_ct.methods.dbsn import Dbsn, DbsnConfig, dbsn_losses, self_loss
 from n2b_ct.networks.gaussians import Triangle
-from n2b_ct.networks.noise_level import NoiseLevels
-from n2b_ct.training.data import ImageTraits, NetworkUnit
-from n2b_ct.training.methods import build_method
+from tests.toy_methods import NATURAL_IMAGES, toy_method
 
 
 class Quarter(nn.Module):
@@ -41,10 +38,10 @@ def triangle(*rows: tuple[float, ...]) -> Triangle:
     return [[pixel(value)[:, 0] for value in row] for row in rows]
 
 
-def small_method(n_images: int = 3, bound_weight: float = 0.1) -> Dbsn:
+def small_method(n_images: int = 3) -> Dbsn:
     torch.manual_seed(0)
-    network = DirectHead(BayesDenoiser(n_features=4, steps=(1,)))
-    return Dbsn(network, NoiseLevels(n_images), bound_weight=bound_weight)
+    small = {"name": "BayesDenoiser", "output": "direct", "arguments": {"n_features": 4, "steps": [1]}}
+    return toy_method("dbsn", replace(NATURAL_IMAGES, n_noisy=n_images), denoiser=small)
 
 
 # ── The loss ──
@@ -140,13 +137,8 @@ def test_training_finds_the_noise_of_each_image_and_predicts_better_than_it_star
 # ── As a pipeline's method ──
 
 
-def traits(n_noisy: int, n_channels: int = 1) -> ImageTraits:
-    return ImageTraits(n_channels, n_noisy, clipped=False, unit=NetworkUnit(255.0, "grey levels", "grey", "image"))
-
-
 def test_a_pipeline_builds_it_with_a_function_for_every_noisy_image():
-    section = DbsnSection(name="dbsn", first_noise_std=0.2)
-    method = build_method(section, traits(7, n_channels=3))
+    method = toy_method("dbsn", replace(NATURAL_IMAGES, n_noisy=7, n_channels=3), first_noise_std=0.2)
     levels = method.networks["noise_levels"]
     assert isinstance(method, Dbsn)
     assert levels.biases[-1].shape == (7, 6)
@@ -155,10 +147,10 @@ def test_a_pipeline_builds_it_with_a_function_for_every_noisy_image():
 
 def test_another_denoiser_is_refused():
     with pytest.raises(ConfigError, match=r"method\.denoiser\.name: must be BayesDenoiser.*got SimpleUNet"):
-        Dbsn(DirectHead(SimpleUNet()), NoiseLevels(1))
+        toy_method("dbsn", denoiser={"name": "SimpleUNet"})
 
 
 @pytest.mark.parametrize(("key", "value"), [("bound_weight", 0), ("bound_weight", 1.1), ("first_noise_std", 0)])
 def test_values_out_of_range_are_refused(key, value):
     with pytest.raises(ValidationError, match=key):
-        TypeAdapter(Method).validate_python({"name": "dbsn", key: value})
+        DbsnConfig.model_validate({key: value})

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from n2b_ct.methods.noise2blur import Nets, Noise2Blur, clamped, convergence_losses, initial_losses
+from n2b_ct.methods.method import Method
+from n2b_ct.methods.noise2blur import Nets, clamp_outliers, convergence_losses, initial_losses
+from tests.toy_methods import toy_method
 
 
 class Times(nn.Module):
@@ -23,6 +25,10 @@ class Times(nn.Module):
 def toy_nets() -> Nets:
     """F(z) = z/4 and H(z) = 3z: asymmetric, so that a swapped sign or order shows."""
     return Nets(Times(0.25), Times(3.0))
+
+
+def toy_noise2blur(**values) -> Method:
+    return toy_method("noise2blur", networks={"denoiser": Times(0.25), "noise_extractor": Times(3.0)}, **values)
 
 
 def filled(value: float) -> Tensor:
@@ -82,19 +88,19 @@ def test_a_composed_image_is_seen_through_the_window_like_a_real_one():
 def test_a_clamp_cuts_edges_at_robust_sigmas_of_their_own_patch():
     noise = torch.tensor([[-1.0, 1.0, -2.0, 2.0, 100.0]]).reshape(1, 1, 1, 5)
     limit = 4 * 1.4826 * 2.0  # median |n| is 2
-    assert clamped(noise, 4.0).flatten().tolist() == pytest.approx([-1.0, 1.0, -2.0, 2.0, limit])
-    assert clamped(noise, None) is noise
+    assert clamp_outliers(noise, 4.0).flatten().tolist() == pytest.approx([-1.0, 1.0, -2.0, 2.0, limit])
+    assert clamp_outliers(noise, None) is noise
 
 
 def test_the_stage_follows_from_progress():
-    method = Noise2Blur(Times(0.25), Times(3.0), initial_fraction=0.05)
+    method = toy_noise2blur(initial_fraction=0.05)
     batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5)}
     assert set(method.step(batch, progress=0.0499).losses) == {"n2b"}
     assert set(method.step(batch, progress=0.05).losses) == {"n2b", "n2c"}
 
 
 def test_a_step_hands_on_noise_and_blur_residual_without_gradient():
-    method = Noise2Blur(Times(0.25), Times(3.0))
+    method = toy_noise2blur()
     batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5)}
     result = method.step(batch, progress=0.5)
     assert result.noise is not None

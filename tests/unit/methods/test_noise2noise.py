@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from n2b_ct.config.methods import Method, Noise2NoiseSection
-from n2b_ct.methods.noise2noise import Noise2Noise, noise2noise_losses, similar
+from n2b_ct.methods.noise2noise import Noise2NoiseConfig, noise2noise_losses, similar
+from tests.toy_methods import toy_method
 
 
 class Scaled(nn.Module):
@@ -124,7 +124,7 @@ class Constant(nn.Module):
 @pytest.mark.parametrize(("loss", "answer"), [("l2", 0.6), ("l1", 0.5)])
 def test_l2_answers_with_the_mean_and_l1_with_the_median(loss, answer):
     denoiser = Constant()
-    method = Noise2Noise(denoiser, loss=loss)
+    method = toy_method("noise2noise", networks={"denoiser": denoiser}, loss=loss)
     optimizer = torch.optim.SGD(method.networks.parameters(), lr=0.002)
     for _ in range(1500 if loss == "l2" else 200):
         optimizer.zero_grad()
@@ -134,7 +134,7 @@ def test_l2_answers_with_the_mean_and_l1_with_the_median(loss, answer):
 
 
 def test_a_step_gives_one_loss_and_no_noise():
-    result = Noise2Noise(nn.Identity()).step(batch(), progress=0.5)
+    result = toy_method("noise2noise", networks={"denoiser": nn.Identity()}).step(batch(), progress=0.5)
     assert set(result.losses) == {"noise2noise"}
     assert result.losses["noise2noise"].item() == pytest.approx(0.02, rel=0.05)  # variances of n and n' add
     assert (result.noise, result.blur_residual) == (None, None)
@@ -144,14 +144,17 @@ def test_a_limit_leaves_changed_anatomy_out():
     seen = batch()
     seen["noisy_again"][..., :32, :] += 0.4
     losses = [
-        Noise2Noise(nn.Identity(), max_difference=tau).step(seen, 0.0).losses["noise2noise"] for tau in (None, 0.15)
+        toy_method("noise2noise", networks={"denoiser": nn.Identity()}, max_difference=tau)
+        .step(seen, 0.0)
+        .losses["noise2noise"]
+        for tau in (None, 0.15)
     ]
     assert losses[0].item() > 0.08
     assert losses[1].item() < 0.03
 
 
 def test_it_asks_for_a_second_observation_and_nothing_else():
-    needs = Noise2Noise(nn.Identity()).needs
+    needs = Noise2NoiseConfig.needs
     assert needs.noisy_again
     assert not any((needs.clean, needs.blurred, needs.reference, needs.distilled))
 
@@ -159,8 +162,8 @@ def test_it_asks_for_a_second_observation_and_nothing_else():
 # ── The section ──
 
 
-def section(**values) -> Noise2NoiseSection:
-    return TypeAdapter(Method).validate_python({"name": "noise2noise", **values})
+def section(**values) -> Noise2NoiseConfig:
+    return Noise2NoiseConfig.model_validate(values)
 
 
 def test_the_papers_loss_is_the_default_and_all_pixels_count():

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from n2b_ct.config.methods import Method, Noise2VoidSection
 from n2b_ct.methods.noise2void import (
     NO_DONOR,
-    Masking,
-    Noise2Void,
+    Noise2VoidConfig,
     draw_donors,
     draw_spots,
     hidden_around,
@@ -19,10 +17,7 @@ from n2b_ct.methods.noise2void import (
     replaced,
 )
 from n2b_ct.networks import build_network
-from n2b_ct.training.data import ImageTraits, NetworkUnit
-from n2b_ct.training.methods import build_method
-
-HU = NetworkUnit(1000.0, "HU", "hu", "slice")
+from tests.toy_methods import toy_method
 
 
 class SelfAndLeft(nn.Module):
@@ -55,12 +50,14 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def drawn(shape: torch.Size, seed: int, **masking) -> tuple[Tensor, Tensor, Tensor]:
+def drawn(
+    shape: torch.Size, seed: int, fraction: float = 64 / 64**2, structure_px: tuple[int, int] = (1, 1)
+) -> tuple[Tensor, Tensor, Tensor]:
     """Blind spots, hidden pixels and donors."""
-    settings, generator = Masking(**masking), seeded(seed)
-    spots = draw_spots(shape, settings.fraction, generator=generator)
-    hidden = hidden_around(spots, settings.structure_px)
-    return spots, hidden, draw_donors(hidden, settings.box_px, generator=generator)
+    generator = seeded(seed)
+    spots = draw_spots(shape, fraction, generator=generator)
+    hidden = hidden_around(spots, structure_px)
+    return spots, hidden, draw_donors(hidden, 11, generator=generator)
 
 
 # ── The loss ──
@@ -122,7 +119,7 @@ def test_what_the_network_sees_does_not_depend_on_hidden_values(structure_px, se
 
 
 def test_one_pixel_is_blind_in_each_cell_as_in_the_paper():
-    spots = draw_spots(torch.Size((3, 1, 64, 64)), Masking().fraction, generator=seeded(6))
+    spots = draw_spots(torch.Size((3, 1, 64, 64)), Noise2VoidConfig().masked_fraction, generator=seeded(6))
     in_cells = spots.view(3, 8, 8, 8, 8).sum((2, 4))
     assert torch.equal(in_cells, torch.ones_like(in_cells))
 
@@ -198,8 +195,8 @@ def test_noise_is_learned_from_a_correlated_neighbour_unless_the_structure_hides
 
 
 def test_a_step_needs_noisy_patches_alone_and_extracts_no_noise():
-    method = Noise2Void(nn.Identity())
-    assert (method.needs.clean, method.needs.blurred, method.needs.reference) == (False, False, False)
+    needs, method = Noise2VoidConfig.needs, toy_method("noise2void", networks={"denoiser": nn.Identity()})
+    assert (needs.clean, needs.blurred, needs.reference) == (False, False, False)
     result = method.step({"noisy": torch.rand(2, 1, 32, 32)}, progress=0.5)
     assert set(result.losses) == {"noise2void"}
     assert result.noise is None
@@ -208,29 +205,31 @@ def test_a_step_needs_noisy_patches_alone_and_extracts_no_noise():
 
 def test_the_blind_spots_follow_from_torchs_seed():
     batch = {"noisy": torch.rand(2, 1, 32, 32, generator=seeded(14))}
-    losses = []
+    losses, method = [], toy_method("noise2void", networks={"denoiser": nn.Identity()})
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        losses.append(Noise2Void(nn.Identity()).step(batch, progress=0.0).losses["noise2void"].item())
+        losses.append(method.step(batch, progress=0.0).losses["noise2void"].item())
     assert losses[0] == losses[1] != losses[2]
 
 
-def section(**values) -> Noise2VoidSection:
-    return TypeAdapter(Method).validate_python({"name": "noise2void", **values})
+def section(**values) -> Noise2VoidConfig:
+    return Noise2VoidConfig.model_validate(values)
 
 
 def test_the_papers_share_of_blind_spots_is_the_default():
-    defaults = section()
-    assert Masking() == Masking(defaults.masked_fraction, defaults.box_px, defaults.structure)
-    assert defaults.masked_fraction * 64 * 64 == 64
+    assert section().masked_fraction * 64 * 64 == 64
 
 
 def test_a_pipelines_masking_reaches_the_method():
-    small = {"arguments": {"n_features": 2, "depth": 2}, "output": "direct"}
-    chosen = section(denoiser=small, masked_fraction=0.01, box_px=9, structure=[3, 7])
-    method = build_method(chosen, ImageTraits(1, 1, clipped=True, unit=HU))
-    assert isinstance(method, Noise2Void)
-    assert method._masking == Masking(0.01, 9, (3, 7))
+    chosen = {"masked_fraction": 0.01, "box_px": 9, "structure": [3, 7]}
+    method = toy_method("noise2void", networks={"denoiser": nn.Identity()}, **chosen)
+    x = torch.rand(2, 1, 32, 32, generator=seeded(15))
+    torch.manual_seed(16)
+    loss = method.step({"noisy": x}, progress=0.0).losses["noise2void"]
+    torch.manual_seed(16)
+    spots = draw_spots(x.shape, 0.01)
+    donors = draw_donors(hidden_around(spots, (3, 7)), 9)
+    assert torch.equal(loss, noise2void_losses(nn.Identity(), x, spots, donors)["noise2void"])
     assert set(method.networks) == {"denoiser"}
 
 

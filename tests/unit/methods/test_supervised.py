@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from n2b_ct.methods.supervised import Supervised
+from n2b_ct.methods.supervised import SupervisedConfig
+from tests.toy_methods import toy_method
 
 
 def test_the_loss_is_the_mean_absolute_error_against_the_reference():
-    method = Supervised(nn.Identity())
+    method = toy_method("supervised", networks={"denoiser": nn.Identity()})
     batch = {"noisy": torch.full((2, 1, 4, 4), 0.8), "reference": torch.full((2, 1, 4, 4), 0.5)}
     result = method.step(batch, progress=0.3)
     assert result.losses["supervised"].item() == pytest.approx(0.3)
@@ -19,12 +20,12 @@ def test_the_loss_is_the_mean_absolute_error_against_the_reference():
 
 def test_the_l2_loss_is_the_mean_square():
     noisy = torch.tensor([[[[0.8, 0.6]]]])
-    result = Supervised(nn.Identity(), loss="l2").step(
+    result = toy_method("supervised", networks={"denoiser": nn.Identity()}, loss="l2").step(
         {"noisy": noisy, "reference": torch.full((1, 1, 1, 2), 0.5)}, 0.0
     )
     assert result.losses["supervised"].item() == pytest.approx((0.09 + 0.01) / 2)
 
 
 def test_it_asks_for_references_and_nothing_else():
-    needs = Supervised(nn.Identity()).needs
+    needs = SupervisedConfig.needs
     assert (needs.reference, needs.clean, needs.blurred) == (True, False, False)

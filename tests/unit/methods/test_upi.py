@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from n2b_ct.config.methods import UpiSection
 from n2b_ct.errors import ConfigError
-from n2b_ct.methods.upi import Upi, distil, upi_losses, with_noise
+from n2b_ct.methods.upi import Upi, upi_losses, with_noise
 from n2b_ct.networks import BayesDenoiser, DirectHead, SimpleUNet
 from n2b_ct.networks.noise_level import NoiseLevels
-from n2b_ct.training.data import ImageTraits, NetworkUnit
-from n2b_ct.training.methods import build_method
+from tests.toy_methods import NATURAL_IMAGES, toy_method
 
 
 class Quarter(nn.Module):
@@ -34,6 +34,13 @@ def image(value: float, n_channels: int = 1, side: int = 1) -> Tensor:
 
 def constant_levels(*stds: float) -> NoiseLevels:
     return NoiseLevels(len(stds), start_std=torch.tensor(stds))
+
+
+def upi(student: nn.Module, levels: NoiseLevels, *, clipped: bool = False, **values) -> Upi:
+    traits = replace(NATURAL_IMAGES, n_noisy=len(levels.start_std), clipped=clipped)
+    method = toy_method("upi", traits, {"denoiser": student}, **values)
+    method.networks["noise_levels"].load_state_dict(levels.state_dict())
+    return method
 
 
 def teacher() -> DirectHead:
@@ -67,7 +74,7 @@ def test_the_noise_of_three_channels_goes_through_the_triangle():
 
 def test_a_step_lays_the_noise_of_the_indexed_image_on_the_clean_patches():
     student = Quarter()
-    method = Upi(student, constant_levels(0.05, 0.4))
+    method = upi(student, constant_levels(0.05, 0.4))
     clean = torch.full((2, 1, 64, 64), 0.5)
     batch = {"clean": clean, "noisy": clean, "distilled": clean, "index": torch.tensor([1, 0])}
     torch.manual_seed(0)
@@ -81,7 +88,7 @@ def test_a_step_lays_the_noise_of_the_indexed_image_on_the_clean_patches():
 
 def test_composed_images_end_where_clipped_noisy_images_end():
     student = Quarter()
-    method = Upi(student, constant_levels(0.4), clipped=True)
+    method = upi(student, constant_levels(0.4), clipped=True)
     clean = torch.full((1, 1, 32, 32), 1.25)
     batch = {"clean": clean, "noisy": clean, "distilled": clean, "index": torch.tensor([0])}
     loss = method.step(batch, 0.0).losses["composed"].item()
@@ -90,7 +97,7 @@ def test_composed_images_end_where_clipped_noisy_images_end():
 
 
 def test_the_losses_train_the_student_and_never_the_noise_levels():
-    method = Upi(Quarter(), constant_levels(0.1))
+    method = upi(Quarter(), constant_levels(0.1))
     batch = {"clean": image(0.5), "noisy": image(0.4), "distilled": image(0.3), "index": torch.tensor([0])}
     sum(method.step(batch, 0.0).losses.values()).backward()
     assert method.networks["denoiser"].weight.grad is not None
@@ -102,30 +109,23 @@ def test_the_losses_train_the_student_and_never_the_noise_levels():
 
 def test_a_teacher_hands_over_what_it_makes_of_whole_images_and_their_noise_levels():
     images, network, told = noisy_images(), teacher(), []
-    distilled = distil(network, images, progress=lambda *said: told.append(said))
+    method = upi(Quarter(), NoiseLevels(3))
+    distilled = method.learn_from(network, images, progress=lambda *said: told.append(said))
     for number, image_ in enumerate(images):
         x_hat, levels = network.network.denoise(image_[None])
-        assert torch.equal(distilled.images[number], x_hat[0])
-        mine = distilled.noise_levels(image_[None], torch.tensor([number]))[0][0]
+        assert torch.equal(distilled[number], x_hat[0])
+        mine = method.networks["noise_levels"](image_[None], torch.tensor([number]))[0][0]
         torch.testing.assert_close(mine, levels(image_[None], torch.tensor([0]))[0][0])
     assert told == [(1, 3, "distilling"), (2, 3, "distilling"), (3, 3, "distilling")]
 
 
-def test_the_student_takes_over_the_levels():
-    distilled, method = distil(teacher(), noisy_images()), Upi(Quarter(), NoiseLevels(3))
-    method.learn_from(distilled.noise_levels)
-    at, index = torch.rand(3, 1, 4, 4), torch.arange(3)
-    assert torch.equal(method.networks["noise_levels"](at, index)[0][0], distilled.noise_levels(at, index)[0][0])
-
-
 def test_a_teacher_without_blind_spots_is_refused():
     with pytest.raises(ConfigError, match=r"method\.teacher_run: must be BayesDenoiser.*got SimpleUNet"):
-        distil(DirectHead(SimpleUNet()), noisy_images())
+        upi(Quarter(), NoiseLevels(3)).learn_from(DirectHead(SimpleUNet()), noisy_images())
 
 
 def test_a_pipeline_builds_it_with_any_student():
-    traits = ImageTraits(1, 5, clipped=True, unit=NetworkUnit(255.0, "grey levels", "grey", "image"))
-    method = build_method(UpiSection(name="upi", distillation_weight=0.3), traits)
+    method = toy_method("upi", replace(NATURAL_IMAGES, n_noisy=5), distillation_weight=0.3)
     assert isinstance(method, Upi)
     assert isinstance(method.networks["denoiser"].network, SimpleUNet)
     assert len(method.networks["noise_levels"].start_std) == 5

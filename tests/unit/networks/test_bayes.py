@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from n2b_ct.config.methods import DbsnSection, DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.errors import ConfigError
+from n2b_ct.methods.dbsn import DbsnConfig
 from n2b_ct.networks import BayesDenoiser, build_network, count_parameters, size_multiple
-from n2b_ct.networks.denoiser import build_denoiser
+from n2b_ct.networks.build import build_denoiser
 from n2b_ct.networks.gaussians import Triangle, fused
 
 
@@ -119,7 +120,7 @@ def test_an_image_of_one_value_stays_finite():
 
 
 def test_a_pipeline_builds_it_and_nothing_is_ever_reflected_for_it():
-    section = DbsnSection(name="dbsn").denoiser
+    section = DbsnConfig().denoiser
     denoiser = build_denoiser(section)
     assert isinstance(denoiser.network, BayesDenoiser)
     assert size_multiple(denoiser) == 1

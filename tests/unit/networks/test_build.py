@@ -99,11 +99,11 @@ def test_only_trainable_weights_are_counted():
         ("SimpleUnet", "did you mean .*SimpleUNet"),
         ("BasicUnetPlusPlus", "did you mean .*BasicUNet"),
         ("Restormr", r"did you mean Restormer\?"),
-        ("os.system", "use SimpleUNet"),
+        ("os.system", "choose one of them"),
     ],
 )
 def test_an_unknown_name_is_refused_with_its_neighbours(name, remedy):
-    with pytest.raises(ConfigError, match=rf"network\.name: must be one of SimpleUNet, .*, got {name}; {remedy}"):
+    with pytest.raises(ConfigError, match=rf"network\.name: must be one of .*SimpleUNet, .*, got {name}; {remedy}"):
         build_network(name)
 
 

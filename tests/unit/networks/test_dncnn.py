@@ -12,7 +12,7 @@ from n2b_ct.networks import DnCNN, build_network, count_parameters, size_multipl
 
 def kinds(network: nn.Module) -> list[str]:
     """The names of all layers, in order, without their containers."""
-    return [type(layer).__name__.replace("FullPrecision", "") for layer in network.modules() if not [*layer.children()]]
+    return [type(layer).__name__.replace("NoAutocast", "") for layer in network.modules() if not [*layer.children()]]
 
 
 def says_constant(noise: float) -> DnCNN:

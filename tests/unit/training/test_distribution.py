@@ -8,7 +8,7 @@ from ignite import distributed as idist
 
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.errors import ConfigError, TrainingError
-from n2b_ct.methods.whole_batch import extremes, gathered
+from n2b_ct.methods.collectives import all_gather, all_reduce_range
 from n2b_ct.training import distribution
 from n2b_ct.training.distribution import is_first, joined, share_of_batch, was_restarted
 
@@ -66,5 +66,5 @@ def test_a_lost_process_is_told_from_any_other_error(monkeypatch):
 
 def test_the_whole_batch_of_a_process_alone_is_its_own():
     batch = torch.tensor([3.0, -1.0, 2.0])
-    assert gathered(batch) is batch
-    assert tuple(map(float, extremes(batch))) == (-1.0, 3.0)
+    assert all_gather(batch) is batch
+    assert tuple(map(float, all_reduce_range(batch))) == (-1.0, 3.0)

@@ -9,9 +9,10 @@ from PIL import Image
 
 from n2b_ct.config import Pipeline
 from n2b_ct.errors import DataError
-from n2b_ct.methods.method import BatchNeeds
+from n2b_ct.methods.method import BatchNeeds, build_method
+from n2b_ct.methods.supervised import SupervisedConfig
 from n2b_ct.training.natural_image_source import find_natural_images_of
-from n2b_ct.training.readiness import require_ready
+from n2b_ct.training.run import require_ready
 
 SIZE_PX = 24
 CPU = torch.device("cpu")
@@ -44,6 +45,11 @@ def pipeline(method="noise2blur", **data):
     )
 
 
+def batches_of(loaded, root):
+    images = find_natural_images_of(loaded.data, root)
+    return images.load(loaded, build_method(loaded.method, images.traits), root, CPU).batches
+
+
 def test_images_are_counted_by_role(root):
     images = find_natural_images_of(pipeline().data, root)
     assert images.n_images == {"noisy": 3, "clean": 3, "validation": 0}
@@ -74,9 +80,11 @@ def test_an_image_smaller_than_the_patch_is_named(root):
 
 
 def test_a_batch_holds_what_the_method_needs_and_where_each_patch_comes_from(root):
-    loaded = pipeline("supervised")
-    data = find_natural_images_of(loaded.data, root).load(loaded, BatchNeeds(reference=True, clean=True), root, CPU)
-    batch = data.batches[0]
+    class Both(SupervisedConfig):
+        needs = BatchNeeds(reference=True, clean=True)
+
+    method = Both(denoiser={"arguments": {"n_features": 2, "depth": 2}})
+    batch = batches_of(pipeline("supervised").model_copy(update={"method": method}), root)[0]
     assert set(batch) == {"noisy", "reference", "clean", "index"}
     grey = (batch["reference"][:, 0, 0, 0] * 255).round().long()
     assert torch.equal(grey, batch["index"])
@@ -85,8 +93,7 @@ def test_a_batch_holds_what_the_method_needs_and_where_each_patch_comes_from(roo
 
 
 def test_fresh_noise_differs_from_batch_to_batch_and_is_drawn_again_for_a_resumed_run(root):
-    loaded = pipeline("supervised", realisations="fresh")
-    batches = find_natural_images_of(loaded.data, root).load(loaded, BatchNeeds(reference=True), root, CPU).batches
+    batches = batches_of(pipeline("supervised", realisations="fresh"), root)
     noises = [(batches[k]["noisy"] - batches[k]["reference"]).numpy() for k in (0, 1, 0)]
     assert np.array_equal(noises[0], noises[2])
     assert abs(np.corrcoef(noises[0].ravel(), noises[1].ravel())[0, 1]) < 0.1

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from n2b_ct.config.methods import Noise2BlurSection
 from n2b_ct.config.sections import TrainingSection
-from n2b_ct.methods.method import BatchNeeds, StepResult
+from n2b_ct.methods.method import ImageTraits, Method, NetworkUnit, StepResult
+from n2b_ct.methods.noise2blur import Noise2Blur, Noise2BlurConfig
 from n2b_ct.training.gradients import GradientLimits
-from n2b_ct.training.methods import learning_rate_factors
 from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor
 
 CPU = torch.device("cpu")
+TRAITS = ImageTraits(1, 3, clipped=True, unit=NetworkUnit(1000.0, "HU", "hu", "slice"))
 
 
-class Line:
+class Line(Method):
     """One weight that shall become the mean of what it sees; remembers the progress it is told."""
 
-    needs = BatchNeeds()
-
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self, dropout: float = 0.0, factors: Mapping[str, float] | None = None) -> None:
         self.weight = nn.Linear(1, 1, bias=False)
         nn.init.constant_(self.weight.weight, 0.25)
         self.networks = nn.ModuleDict({"denoiser": self.weight})
         self.dropout = nn.Dropout(dropout)
         self.progress: list[float] = []
+        self.factors = dict(factors or {})
+
+    def learning_rate_factors(self) -> dict[str, float]:
+        return self.factors
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
         self.progress.append(progress)
@@ -56,10 +59,10 @@ def trained(section: TrainingSection, method: Line) -> list[float]:
 
 
 def test_a_network_learns_at_the_rate_of_its_factor_on_the_same_schedule():
-    method = Line()
+    method = Line(factors={"noise_extractor": 10.0})
     method.networks["noise_extractor"] = nn.Linear(1, 1)
     section = TrainingSection(iterations=100, learning_rate=1e-3, final_learning_rate_fraction=0.1)
-    optimizer, scheduler = build_optimizer(method, section, {"noise_extractor": 10.0})
+    optimizer, scheduler = build_optimizer(method, section)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([1e-3, 1e-2])
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 2]
     for _ in range(100):
@@ -69,9 +72,11 @@ def test_a_network_learns_at_the_rate_of_its_factor_on_the_same_schedule():
 
 
 def test_only_a_factor_that_is_asked_for_makes_a_group_of_its_own():
-    section = {"name": "noise2blur", "noise_extractor": {"learning_rate_factor": 4.0}}
-    assert learning_rate_factors(Noise2BlurSection.model_validate(section)) == {"noise_extractor": 4.0}
-    assert learning_rate_factors(Noise2BlurSection(name="noise2blur")) == {}
+    asked = {"noise_extractor": {"learning_rate_factor": 4.0}}
+    assert Noise2Blur(Noise2BlurConfig.model_validate(asked), TRAITS).learning_rate_factors() == {
+        "noise_extractor": 4.0
+    }
+    assert Noise2Blur(Noise2BlurConfig(), TRAITS).learning_rate_factors() == {}
     assert len(build_optimizer(Line(), TrainingSection(iterations=10))[0].param_groups) == 1
 
 

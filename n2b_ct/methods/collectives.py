@@ -1,4 +1,4 @@
-"""What a whole batch says, where several processes hold a part of it each; a process alone holds it all."""
+"""Collective operations over the batch, of which several processes hold a part each; a process alone holds it all."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from ignite import distributed as idist
 from torch import Tensor
 
 
-def gathered(part: Tensor) -> Tensor:
-    """Join all processes' parts ``[batch / processes, …]`` to ``[batch, …]``, in the batch's order; no gradient."""
+def all_gather(part: Tensor) -> Tensor:
+    """Return all processes' parts ``[batch / processes, …]`` as ``[batch, …]``, in the batch's order; no gradient."""
     if idist.get_world_size() == 1:
         return part
     whole: Tensor = idist.all_gather(part.detach().contiguous())
     return whole
 
 
-def extremes(part: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the smallest and the largest value of the whole batch; no gradient."""
+def all_reduce_range(part: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smallest and the largest value of the whole batch; no gradient."""
     ends = torch.stack([-part.detach().amin(), part.detach().amax()])
     if idist.get_world_size() > 1:
         ends = idist.all_reduce(ends, "MAX")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from n2b_ct.networks.full_precision import FullPrecisionConv2d, summed_planes
+from n2b_ct.networks.no_autocast import NoAutocastConv2d, summed_planes
 
 REFLECTING = {"padding_mode": "reflect"}
 
@@ -24,7 +24,7 @@ def test_planes_sum_to_the_convolution(n_out, size, layout):
 
 
 def test_the_layer_says_the_same_while_it_learns_and_while_it_denoises():
-    layer, maps = FullPrecisionConv2d(24, 1, 3, padding=1), draw(1, 24, 40, 33).float()
+    layer, maps = NoAutocastConv2d(24, 1, 3, padding=1), draw(1, 24, 40, 33).float()
     learning = layer(maps)
     learning.sum().backward()
     assert layer.weight.grad is not None
@@ -36,7 +36,7 @@ def test_the_layer_says_the_same_while_it_learns_and_while_it_denoises():
     "options", [{"stride": 2}, {"padding": 0}, {"bias": False}, {"dilation": 2}, {"groups": 2}, REFLECTING]
 )
 def test_other_convolutions_are_left_as_they_are(options):
-    layer, maps = FullPrecisionConv2d(4, 2, 3, **{"padding": 1, **options}), draw(1, 4, 9, 9).float()
+    layer, maps = NoAutocastConv2d(4, 2, 3, **{"padding": 1, **options}), draw(1, 4, 9, 9).float()
     with torch.no_grad():
         found = layer(maps)
     torch.testing.assert_close(found, layer(maps).detach())
@@ -44,7 +44,7 @@ def test_other_convolutions_are_left_as_they_are(options):
 
 @pytest.mark.parametrize("grad", [True, False])
 def test_autocast_does_not_round_it(grad):
-    layer, maps = FullPrecisionConv2d(24, 1, 3, padding=1), draw(1, 24, 16, 16).float()
+    layer, maps = NoAutocastConv2d(24, 1, 3, padding=1), draw(1, 24, 16, 16).float()
     with torch.set_grad_enabled(grad):
         exact = layer(maps)
         with torch.autocast("cpu", dtype=torch.bfloat16):

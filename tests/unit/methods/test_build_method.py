@@ -6,23 +6,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pydantic import TypeAdapter
 
-from n2b_ct.config.methods import Method
 from n2b_ct.errors import ConfigError
 from n2b_ct.methods.noise2blur import Noise2Blur
 from n2b_ct.methods.supervised import Supervised
 from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
-from n2b_ct.training.data import ImageTraits, NetworkUnit
-from n2b_ct.training.methods import build_method
+from tests.toy_methods import CT, toy_method
 
-CT = ImageTraits(n_channels=1, n_noisy=3, clipped=True, unit=NetworkUnit(1000.0, "HU", "hu", "slice"))
 SMALL = {"arguments": {"n_features": 2, "depth": 2}}
 
 
-def built(traits=CT, **values):
-    section = TypeAdapter(Method).validate_python({"name": "noise2blur", "denoiser": SMALL, **values})
-    return build_method(section, traits)
+def built(traits=CT, name="noise2blur", **values):
+    return toy_method(name, traits, **{"denoiser": SMALL, **values})
 
 
 def test_noise2blur_gets_both_networks_and_supervised_one():
@@ -94,5 +89,5 @@ def test_weights_follow_from_torchs_seed():
 
 
 def test_an_unknown_network_is_said():
-    with pytest.raises(ConfigError, match=r"network.name: must be one of SimpleUNet, NoiseExtractor, "):
+    with pytest.raises(ConfigError, match=r"network.name: must be one of BayesDenoiser, DnCNN, NoiseExtractor, "):
         built(noise_extractor={"name": "Magic"})

@@ -9,8 +9,8 @@ import torch
 from ignite.engine import Engine
 
 from n2b_ct.errors import CollapseError
-from n2b_ct.training.data import NetworkUnit
-from n2b_ct.training.health import CollapseMonitor
+from n2b_ct.methods.extracted_noise import CollapseMonitor
+from n2b_ct.methods.method import NetworkUnit
 
 WIDTH_HU = 400.0
 UNIT = NetworkUnit(WIDTH_HU, "HU", "hu", "slice")

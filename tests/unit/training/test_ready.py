@@ -12,7 +12,7 @@ from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.training.ct_images import CTImages
-from n2b_ct.training.readiness import require_ready as require_ready_for
+from n2b_ct.training.run import require_ready as require_ready_for
 
 
 def pipeline(method: str = "noise2blur", patch_px: int = 32, **denoiser: Any) -> Pipeline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from n2b_ct.methods.flat_noise import NoiseAnchor, flat_noise_stds
+from n2b_ct.methods.extracted_noise import NoiseAnchor, flat_region_stds
 
 
 def white_noise(sigma: float, seed: int = 0) -> torch.Tensor:
@@ -17,12 +17,12 @@ AIR = torch.zeros(8, 1, 64, 64)
 
 
 def measured(noise: torch.Tensor, label: torch.Tensor = GREY) -> float:
-    return flat_noise_stds([noise], label, GREY)[0].median().item()
+    return flat_region_stds([noise], label, GREY)[0].median().item()
 
 
 def follow(anchor: NoiseAnchor, noise: torch.Tensor, own: torch.Tensor, times: int = 200) -> None:
     for _ in range(times):
-        anchor.follow(noise, own, GREY)
+        anchor.update(noise, own, GREY)
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.06])
@@ -40,9 +40,9 @@ def test_blocks_with_an_edge_in_their_label_do_not_count():
 def test_only_blocks_wholly_inside_the_window_count():
     x = GREY.clone()
     x[..., 5, 5] = 1.0  # the first block of every patch touches the window's end
-    (stds,) = flat_noise_stds([white_noise(0.06)], GREY, x)
+    (stds,) = flat_region_stds([white_noise(0.06)], GREY, x)
     assert stds.numel() == round(0.25 * 8 * 15)
-    assert flat_noise_stds([white_noise(0.06)], GREY, AIR)[0].numel() == 0
+    assert flat_region_stds([white_noise(0.06)], GREY, AIR)[0].numel() == 0
 
 
 def test_the_anchor_brings_weak_noise_up_to_the_slices_own():
@@ -68,7 +68,7 @@ def test_the_gain_has_limits():
 
 def test_a_batch_without_flat_blocks_leaves_the_anchor():
     anchor = NoiseAnchor()
-    anchor.follow(white_noise(0.03), white_noise(0.06), AIR)
+    anchor.update(white_noise(0.03), white_noise(0.06), AIR)
     assert anchor.gain.item() == 1.0
 
 

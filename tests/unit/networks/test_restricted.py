@@ -16,10 +16,12 @@ from monai.networks import nets
 from pydantic import ValidationError
 from torch import nn
 
-from n2b_ct.config.methods import DenoiserSection
+from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.errors import ConfigError
-from n2b_ct.networks import build_network, count_parameters, offered, size_multiple
-from n2b_ct.networks.confinement import MOST_MODULES, MOST_PARAMETERS, confined
+from n2b_ct.networks import build, build_network, count_parameters, size_multiple
+from n2b_ct.networks.build import MONAI_NETWORKS
+from n2b_ct.networks.restricted import MOST_MODULES, MOST_PARAMETERS, restricted
+from n2b_ct.registry import NETWORKS
 
 LEVELS = {"channels": [4, 8, 16], "strides": [2, 2]}
 SMALL = {
@@ -87,7 +89,7 @@ def filled(name: str) -> dict[str, object]:
 
 
 def test_every_class_of_monai_is_built_in_peace_or_refused(reached, tmp_path):
-    names = [*all_names(), *offered.MONAI_NETWORKS]
+    names = [*all_names(), *MONAI_NETWORKS]
     outcomes = {}
     for name in names:
         for arguments in ({}, filled(name), {"pretrained_url": ADDRESS}, SMALL.get(name, {})):
@@ -99,10 +101,10 @@ def test_every_class_of_monai_is_built_in_peace_or_refused(reached, tmp_path):
     assert reached == []
     assert list(tmp_path.iterdir()) == []
     assert len(outcomes) > 80
-    assert {name for name, outcome in outcomes.items() if outcome == "built"} <= set(offered.MONAI_NETWORKS)
+    assert {name for name, outcome in outcomes.items() if outcome == "built"} <= set(MONAI_NETWORKS)
 
 
-@pytest.mark.parametrize("name", [*offered.OWN_NETWORKS, *offered.MONAI_NETWORKS])
+@pytest.mark.parametrize("name", NETWORKS.names())
 def test_every_network_that_is_offered_maps_an_image_to_an_image(name):
     network = build_network(name, SMALL[name]).eval()
     x = torch.rand(1, 1, 2 * max(size_multiple(network), 16), 3 * max(size_multiple(network), 16))
@@ -110,7 +112,7 @@ def test_every_network_that_is_offered_maps_an_image_to_an_image(name):
 
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
-    monkeypatch.setattr(offered, "find_spec", lambda _name: None)
+    monkeypatch.setattr(build, "find_spec", lambda _name: None)
     with pytest.raises(
         ConfigError, match=r"network.name: needs the package einops for SwinUNETR, .*pip install einops"
     ):
@@ -118,7 +120,7 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
 
 
 def test_the_list_of_networks_is_that_of_this_monai():
-    assert all(issubclass(offered.network_class(name), nn.Module) for name in offered.MONAI_NETWORKS)
+    assert all(issubclass(NETWORKS.get(name), nn.Module) for name in MONAI_NETWORKS)
 
 
 # ── The second door ──
@@ -164,14 +166,14 @@ def test_a_constructor_that_reaches_out_is_stopped(reach, monkeypatch, tmp_path)
             reach()
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(offered.OWN_NETWORKS, "Beacon", Beacon)
+    monkeypatch.setitem(NETWORKS._members, "Beacon", Beacon)
     with pytest.raises(ConfigError, match=r"network Beacon: must be built from its arguments alone, got a call of"):
         build_network("Beacon")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_one_thread_builds_does_not_bind_another(tmp_path):
-    with confined("test"):
+    with restricted("test"):
         other = threading.Thread(target=lambda: (tmp_path / "mine").write_text("written"))
         other.start()
         other.join()
@@ -189,7 +191,7 @@ def test_what_a_network_keeps_beside_its_weights_counts_too(monkeypatch):
             super().__init__()
             self.register_buffer("kept", torch.empty(MOST_PARAMETERS + 1, dtype=torch.uint8))
 
-    monkeypatch.setitem(offered.OWN_NETWORKS, "Keeping", Keeping)
+    monkeypatch.setitem(NETWORKS._members, "Keeping", Keeping)
     with pytest.raises(ConfigError, match=rf"network Keeping: must have at most {MOST_PARAMETERS:,} values kept"):
         build_network("Keeping")
 
@@ -205,7 +207,7 @@ def test_a_network_of_too_many_layers_is_refused(monkeypatch):
             super().__init__()
             self.layers = nn.ModuleList(nn.Identity() for _ in range(MOST_MODULES + 1))
 
-    monkeypatch.setitem(offered.OWN_NETWORKS, "Long", Long)
+    monkeypatch.setitem(NETWORKS._members, "Long", Long)
     with pytest.raises(ConfigError, match=rf"network Long: must have at most {MOST_MODULES:,} layers"):
         build_network("Long")
 

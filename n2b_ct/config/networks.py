@@ -1,4 +1,4 @@
-"""What a file may say about a network: plain numbers within bounds, and the few words that networks know.
+"""The sections of networks, and what a file may say in them: plain numbers within bounds, and words that networks know.
 
 A model file or a pipeline may come from anyone. Its arguments reach constructors that we have not written, so an
 address, a path or a number without bound is refused before any constructor is called.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
+
+from n2b_ct.config.section import Section
 
 MOST_LAYERS = 64
 """Of anything that counts layers, blocks or levels."""
@@ -73,6 +75,27 @@ def _checked(arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 NetworkName = Annotated[str, Field(min_length=1, max_length=64)]
 NetworkArguments = Annotated[dict[str, JsonValue], AfterValidator(_checked)]
+
+
+class NetworkSection(Section):
+    """A network by name: one of ours, one of MONAI's that map an image to an image, or one of an installed package."""
+
+    name: NetworkName
+    """Name of its class, such as ``SimpleUNet`` or ``BasicUNet``."""
+    arguments: NetworkArguments = Field(default_factory=dict)
+    """Keyword arguments of that class: numbers and the words that networks know."""
+
+
+class DenoiserSection(NetworkSection):
+    """The denoiser F (DnNet) and the form of its output."""
+
+    name: NetworkName = "SimpleUNet"
+    output: Literal["lowpass", "direct", "residual"] = "lowpass"
+    """``lowpass``: F(x) = net(x) + L(x − net(x)); ``direct``: F(x) = net(x); ``residual``: F(x) = x + net(x)."""
+    lowpass_kernel_px: int = Field(17, ge=3, le=255)
+    """Side of the box mean that L applies."""
+    lowpass_passes: int = Field(2, ge=1, le=4)
+    """How often L applies it."""
 
 
 def _problems(name: str, value: object, nested: int) -> Iterator[ArgumentProblem]:

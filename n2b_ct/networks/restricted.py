@@ -1,7 +1,7 @@
-"""A constructor at work: no network, no files, no programs, and no more weights than a network has.
+"""Restricted construction of networks: no sockets, no files, no programs, and a limit on weights.
 
 Names and arguments of networks come from files that anyone may have written. What they may say is bounded in
-:mod:`n2b_ct.config.network_arguments`; this is for what a library does with them. It is an audit hook
+:mod:`n2b_ct.config.networks`; this is for what a library does with them. It is an audit hook
 (PEP 578), so it sees every way to a socket, a file or a process, and it looks at the thread that builds alone.
 """
 
@@ -42,12 +42,12 @@ class _Building(threading.local):
 _building = _Building()
 
 
-class _ConfinementError(PermissionError):
+class _RestrictedError(PermissionError):
     """A constructor reached outside."""
 
 
 @contextmanager
-def confined(name: str, most_weights: int = MOST_PARAMETERS) -> Iterator[None]:
+def restricted(name: str, most_weights: int = MOST_PARAMETERS) -> Iterator[None]:
     """Let this thread build a network and nothing else.
 
     Args:
@@ -67,7 +67,7 @@ def confined(name: str, most_weights: int = MOST_PARAMETERS) -> Iterator[None]:
     _building.is_active = True
     try:
         yield
-    except _ConfinementError as error:
+    except _RestrictedError as error:
         remedy = "leave out what names an address or a path"
         raise ConfigError(
             explain(f"network {name}", "must be built from its arguments alone", error, remedy)
@@ -119,7 +119,7 @@ def _refuse_reaching_out(event: str, arguments: tuple[object, ...]) -> None:
     if not _building.is_active:
         return
     if event.startswith(_REFUSED) or (event == "open" and not _is_import(arguments)):
-        raise _ConfinementError(f"a call of {event}")
+        raise _RestrictedError(f"a call of {event}")
 
 
 def _is_import(arguments: tuple[object, ...]) -> bool:

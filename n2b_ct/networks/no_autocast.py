@@ -9,7 +9,7 @@ FEW_MAPS = 4
 PLAIN_3_BY_3 = ((3, 3), (1, 1), (1, 1), (1, 1), 1, "zeros")
 
 
-class FullPrecisionConv2d(nn.Conv2d):
+class NoAutocastConv2d(nn.Conv2d):
     """A convolution that autocast leaves alone: it computes and answers in its weights' own type.
 
     bfloat16 resolves 4 to 8 HU at the far end of a CT window, so the layer that writes HU must not

@@ -1,0 +1,51 @@
+"""Sections whose keys belong to a member of a registry, which one of their keys names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from n2b_ct.config.section import Section
+from n2b_ct.registry import Registry, UnavailableError
+
+
+def registered(registry: Registry[Any], key: str, base: type[Section], default: str | None = None) -> BeforeValidator:
+    """Return a validator that reads a mapping as the section of the registry's member that ``key`` names.
+
+    The member is such a section itself, or has it as its ``Config``. Problems keep the keys' own paths.
+
+    Args:
+        registry: Where names are looked up.
+        key: Of the mapping, such as ``name``.
+        base: What every member's section derives from.
+        default: Name where the mapping has none; None: it must.
+    """
+
+    def validate(value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        values: dict[Any, Any] = value if default is None else {key: default, **value}
+        if key not in values:
+            raise _error(base, key, "missing", values)
+        name = values[key]
+        try:
+            member = registry.get(str(name))
+        except UnavailableError as error:
+            told = {"requirement": error.requirement, "got": error.got, "remedy": error.remedy}
+            raise _error(base, key, PydanticCustomError("unavailable", "{requirement}", told), name) from error
+        section = getattr(member, "Config", member)
+        if not (isinstance(section, type) and issubclass(section, base)):
+            told = {"requirement": f"must have a Config derived from {base.__name__}", "got": str(name)}
+            remedy = "repair the package that registers it"
+            raise _error(
+                base, key, PydanticCustomError("unavailable", "{requirement}", told | {"remedy": remedy}), name
+            )
+        return section.model_validate(values)
+
+    return BeforeValidator(validate)
+
+
+def _error(base: type[Section], key: str, kind: str | PydanticCustomError, value: object) -> ValidationError:
+    return ValidationError.from_exception_data(base.__name__, [InitErrorDetails(type=kind, loc=(key,), input=value)])
