@@ -90,7 +90,7 @@ def _slices_per_s(root: Path, n_workers: int, n_slices: int, repeats: int) -> li
     with _cluster(root / f"cluster{n_workers}", n_workers) as address:
         for _ in range(1 + repeats):
             start = time.perf_counter()
-            result = api.denoise(root / "in", root / "out", root / "model.pt", scheduler=address)
+            result = api.denoise(root / "in", root / "out", model=root / "model.pt", scheduler=address)
             speeds.append(round(n_slices / (time.perf_counter() - start), 2))
             if result.failed:
                 sys.exit("a series failed: nothing to measure")

@@ -1,3 +1,53 @@
-"""n2b-ct: Noise2Blur for low-dose CT, from DICOM folders to dose-level reports. Not a medical device."""
+"""n2b-ct: Noise2Blur for low-dose CT, from DICOM folders to dose-level reports. Not a medical device.
+
+``import n2b_ct as n2b`` gives these, and loads nothing heavy before one of them is asked for:
+
+* :func:`load` a trained model, whose ``denoise(hu)`` and ``noise(hu)`` take NumPy arrays and tensors in HU;
+* :func:`denoise` files and folders, :func:`train` a model, also from arrays;
+* :func:`report` on models by dose, :func:`evaluate` folders that exist;
+* :func:`simulate` lower doses, :func:`read_series` as an array in HU;
+* :mod:`errors`: all that is raised on purpose is an ``errors.N2BError``, with one line that says what to do.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from n2b_ct import errors
+    from n2b_ct.api.denoising import denoise, load
+    from n2b_ct.api.reports import report
+    from n2b_ct.api.simulation import simulate
+    from n2b_ct.api.training import train
+    from n2b_ct.evaluation.folder_report import evaluate
+    from n2b_ct.io.one_series import read_series
 
 __version__ = "0.1.0"
+__all__ = ["denoise", "errors", "evaluate", "load", "read_series", "report", "simulate", "train"]
+
+_HOMES = {
+    "denoise": "n2b_ct.api.denoising",
+    "evaluate": "n2b_ct.evaluation.folder_report",
+    "load": "n2b_ct.api.denoising",
+    "read_series": "n2b_ct.io.one_series",
+    "report": "n2b_ct.api.reports",
+    "simulate": "n2b_ct.api.simulation",
+    "train": "n2b_ct.api.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for (PEP 562)."""
+    if name == "errors":
+        return import_module("n2b_ct.errors")
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names before they are loaded, too."""
+    return sorted({*globals(), *__all__})

@@ -1,13 +1,13 @@
-"""What notebooks and the command line share: train, denoise, report, evaluate, simulate.
+"""What notebooks and the command line share: load, denoise, train, report, evaluate, simulate.
 
-Every function takes plain paths and values, raises :class:`n2b_ct.errors.N2BError` with one clear line, prints
-nothing, and tells its progress to a callback ``(done, all, what)``.
+Every function takes paths as ``str`` or ``os.PathLike``, raises :class:`n2b_ct.errors.N2BError` with one clear line,
+prints nothing, and tells its progress to a callback ``(done, all, what)``.
 """
 
-from n2b_ct.api.denoising import denoise
+from n2b_ct.api.denoising import denoise, load
 from n2b_ct.api.inputs import images_of, roles_of
 from n2b_ct.api.reports import report
-from n2b_ct.api.simulation import simulate, simulate_doses
+from n2b_ct.api.simulation import simulate
 from n2b_ct.api.training import Check, check, train
 from n2b_ct.evaluation.folder_report import evaluate
 
@@ -17,9 +17,9 @@ __all__ = [
     "denoise",
     "evaluate",
     "images_of",
+    "load",
     "report",
     "roles_of",
     "simulate",
-    "simulate_doses",
     "train",
 ]

@@ -1,78 +1,203 @@
-"""Denoise files and folders."""
+"""Denoise arrays, files and folders."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
+from n2b_ct.api.inputs import StrPath
 from n2b_ct.batch.folders import denoise_tree
 from n2b_ct.batch.natural_image_tree import denoise_natural_images
-from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
+from n2b_ct.batch.outcomes import DenoiseOptions, IfPresent, TreeResult
 from n2b_ct.cluster.submission import on_cluster
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.inference.model import Model, load_any_model
+from n2b_ct.inference.denoiser import Denoiser
+from n2b_ct.inference.model import Model, load_any_model, load_model
+from n2b_ct.inference.slices import required_strength
+from n2b_ct.io.dicom.writing.derivation import Compression, ContentQualification, Equipment, WriteOptions
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device, use_threads
 
+Qualification = Literal["research", "product", "service"]
+_QUALIFICATIONS: dict[Qualification, ContentQualification] = {
+    "research": "RESEARCH",
+    "product": "PRODUCT",
+    "service": "SERVICE",
+}
+
+
+def load(model: StrPath, *, device: str = "auto") -> Denoiser:
+    """Load a trained model of CT for arrays.
+
+    Args:
+        model: A run folder, or a model file.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns:
+        A :class:`~n2b_ct.inference.denoiser.Denoiser`: ``denoise(hu)`` and ``noise(hu)`` for NumPy arrays and tensors.
+
+    Raises:
+        ModelError: Nothing there, not one of our files, damaged, or a model of natural images.
+        ConfigError: No such device.
+
+    Examples:
+        >>> import numpy as np
+        >>> import n2b_ct as n2b
+        >>> denoiser = n2b.load("runs/abdomen", device="cpu")
+        >>> denoiser.window_hu
+        (-160.0, 240.0)
+        >>> hu = np.full((3, 64, 64), 40.0, dtype=np.float32)
+        >>> denoiser.denoise(hu).shape
+        (3, 64, 64)
+    """
+    return Denoiser(load_model(Path(model), choose_device(device)))
+
 
 def denoise(
-    source: Path,
-    output: Path,
-    model: Path | Model,
+    source: StrPath,
+    output: StrPath,
     *,
-    options: DenoiseOptions | None = None,
+    model: StrPath | Denoiser | Model,
+    strength: float | None = None,
+    residual: bool = False,
+    select: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    repair: bool = False,
+    assume_hu: bool = False,
+    volume_offset_hu: float = 0.0,
+    skip_bad_slices: bool = False,
+    force: bool = False,
+    per_channel: bool = False,
+    created: datetime | None = None,
+    keep_private: bool = False,
+    equipment: Equipment = "scanner",
+    widen_bits: bool = False,
+    compress: Compression = "none",
+    content_qualification: Qualification = "research",
+    series_number_offset: int = 1000,
     device: str = "auto",
-    progress: Progress | None = None,
-    scheduler: str | None = None,
     threads: int | None = None,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
 ) -> TreeResult:
-    """Denoise a DICOM file, a series folder, a tree of series, or volumes, to a mirrored place; or images.
+    """Denoise a DICOM file, a series folder, a tree of series, or volumes, to a mirrored place; or natural images.
 
     Args:
         source: What to denoise.
         output: Where to; outside the source.
         model: A run folder, a model file, or a loaded model.
-        options: Strength, residual, what to do with outputs that are there.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        progress: Called with (slices or images done, all of them, series or file).
+        strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
+        residual: Write the removed noise too, beside what was denoised.
+        select: Regular expression on SeriesDescription; None: every series.
+        resume: Keep outputs that are what this call would make; do the others.
+        overwrite: Replace whatever is in the places of outputs. By default anything there is an error.
+        repair: Take files with blank UIDs, and add empty type 2 elements that are missing.
+        assume_hu: Vouch that values are HU where a file does not say so.
+        volume_offset_hu: Added to the values of NIfTI, NRRD and MetaImage to get HU.
+        skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
+        force: Denoise even what n2b-ct has derived.
+        per_channel: Let a model of gray images denoise the channels of RGB one by one.
+        created: The one time to write; None: now.
+        keep_private: Copy private elements.
+        equipment: Whom the series names as its equipment.
+        widen_bits: Store 16 bits, so that nothing is clipped.
+        compress: Lossless transfer syntax.
+        content_qualification: ContentQualification of the series.
+        series_number_offset: Added to SeriesNumber.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
+        threads: Of the processor, for this process from now on; None: torch's own number, one a core.
         scheduler: Address of a Dask scheduler, such as ``tls://host:8786``, whose workers do the series and volumes;
             they must see input, output and model under the same paths. None: all is done here.
-        threads: Of the processor, for this process from now on; None: torch's own number, one a core.
+        progress: Called with (slices or images done, all of them, series or file).
+
+    Returns:
+        What became of every series, volume or image (``outcomes``), and of every file (``records``).
 
     Raises:
         ModelError: The model file is not ours.
-        ConfigError: An option that is not for this kind of model, or the extra ``cluster`` is not installed.
+        ConfigError: An option is out of range or not for this kind of model, or the extra ``cluster`` is missing.
         ClusterError: The scheduler cannot be reached or was lost, or its workers are not fit for the run.
         DataError: There is nothing to denoise.
         OutputError: The output overlaps the input, or is there already.
+
+    Examples:
+        >>> import n2b_ct as n2b
+        >>> result = n2b.denoise("data/noisy", "denoised", model="runs/abdomen", strength=0.8)
+        >>> [(outcome.status, outcome.n_slices) for outcome in result.outcomes]
+        [('done', 3)]
     """
-    options = options or DenoiseOptions()
     if scheduler is not None and threads is not None:
         remedy = "set OMP_NUM_THREADS where the workers are started"
-        raise ConfigError(explain("--threads", "does not go with --scheduler", threads, remedy))
+        raise ConfigError(explain("threads", "does not go with scheduler=…", threads, remedy))
+    options = DenoiseOptions(
+        strength=strength,
+        residual=residual,
+        if_present=if_present(resume=resume, overwrite=overwrite),
+        repair_uids=repair,
+        assume_hu=assume_hu,
+        volume_offset_hu=volume_offset_hu,
+        skip_bad_slices=skip_bad_slices,
+        allow_own_output=force,
+        select=select,
+        created=created,
+        per_channel=per_channel,
+        write=WriteOptions(
+            keep_private=keep_private,
+            equipment=equipment,
+            widen_bits=widen_bits,
+            fill_type_2=repair,
+            content_qualification=_QUALIFICATIONS[content_qualification],
+            series_number_offset=series_number_offset,
+            compression=compress,
+        ),
+    )
     use_threads(threads)
+    source, output = Path(source), Path(output)
     if scheduler is not None:
         return _denoise_elsewhere(source, output, model, options, progress, (scheduler, device))
-    loaded = load_any_model(model, choose_device(device)) if isinstance(model, Path) else model
+    loaded = _loaded(model, device)
+    required_strength(strength, loaded)
     if not loaded.is_of_ct:
         return denoise_natural_images(source, output, loaded, options, progress)
     return denoise_tree(source, output, loaded, options, progress)
 
 
+def if_present(*, resume: bool, overwrite: bool) -> IfPresent:
+    """Return what to do with outputs that are there already.
+
+    Raises:
+        ConfigError: Both are asked for.
+    """
+    if resume and overwrite:
+        raise ConfigError(explain("resume=True and overwrite=True", "only one can be given", "both", "choose one"))
+    return "skip" if resume else "replace" if overwrite else "refuse"
+
+
+def _loaded(model: StrPath | Denoiser | Model, device: str) -> Model:
+    if isinstance(model, Denoiser):
+        return model.model
+    return model if isinstance(model, Model) else load_any_model(Path(model), choose_device(device))
+
+
 def _denoise_elsewhere(
     source: Path,
     output: Path,
-    model: Path | Model,
+    model: StrPath | Denoiser | Model,
     options: DenoiseOptions,
     progress: Progress | None,
     where: tuple[str, str],
 ) -> TreeResult:
     """Plan here, and have it done by the workers of ``where``: scheduler and device. They start in other folders."""
     scheduler, device = where
-    if not isinstance(model, Path):
+    if isinstance(model, Denoiser | Model):
         remedy = "pass the path of its file"
-        raise ConfigError(explain("--scheduler", "workers load the model themselves", "a loaded one", remedy))
-    loaded = load_any_model(model)
+        raise ConfigError(explain("scheduler", "workers load the model themselves", "a loaded one", remedy))
+    file = Path(model).absolute()
+    loaded = load_any_model(file)
+    required_strength(options.strength, loaded)
     if not loaded.is_of_ct:
-        raise ConfigError(explain("--scheduler", "is for CT series and volumes", "a model of images", "leave it out"))
-    with on_cluster(scheduler, model.absolute(), device) as carry_out:
+        raise ConfigError(explain("scheduler", "is for CT series and volumes", "a model of images", "leave it out"))
+    with on_cluster(scheduler, file, device) as carry_out:
         return denoise_tree(source.absolute(), output.absolute(), loaded, options, progress, carry_out)

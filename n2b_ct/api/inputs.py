@@ -1,12 +1,16 @@
-"""What every call begins with: the pipeline, and its images by role."""
+"""What every call begins with: paths, the pipeline, and its images by role."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from n2b_ct.config import Pipeline, load_pipeline
 from n2b_ct.config.natural_images import NaturalImageSection
+from n2b_ct.config.pipeline import checked_pipeline
+from n2b_ct.config.yaml_files import Overrides, with_overrides
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.data.roles import Roles, assign_roles
 from n2b_ct.errors import ConfigError, explain
@@ -14,10 +18,30 @@ from n2b_ct.training.ct_images import ct_images
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.natural_image_source import find_natural_images_of
 
+StrPath = str | os.PathLike[str]
+"""A path, as Python's own functions take it."""
 
-def loaded_pipeline(pipeline: str | Path | Pipeline, overrides: Sequence[str]) -> Pipeline:
-    """Load a pipeline unless it is loaded already."""
-    return pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline, overrides)
+
+def loaded_pipeline(pipeline: StrPath | Pipeline | Mapping[str, Any], overrides: Overrides = ()) -> Pipeline:
+    """Load and validate a pipeline; a loaded one is taken as it is, unless there are overrides.
+
+    Args:
+        pipeline: A path, the name of a shipped one, a mapping of plain values, or a loaded pipeline.
+        overrides: Win over it: ``section.key=value`` texts, or a mapping of ``section.key`` to its value.
+
+    Raises:
+        ConfigError: With one line for every problem.
+    """
+    if isinstance(pipeline, Pipeline):
+        return checked_pipeline(with_overrides(pipeline.plain(), overrides), pipeline.name) if overrides else pipeline
+    if isinstance(pipeline, Mapping):
+        return checked_pipeline({"name": "pipeline", **with_overrides(pipeline, overrides)}, "pipeline")
+    return load_pipeline(os.fspath(pipeline), overrides)
+
+
+def optional_path(path: StrPath | None) -> Path | None:
+    """Return a path as such, and None as None."""
+    return None if path is None else Path(path)
 
 
 def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> TrainingImages:
@@ -52,5 +76,5 @@ def _root(pipeline: Pipeline, data_root: Path | None) -> Path:
     root = data_root or pipeline.data.root
     if root is None:
         need = "needs to know where the data lies"
-        raise ConfigError(explain(f"pipeline {pipeline.name}", need, "no folder", "pass --data-root DIR"))
+        raise ConfigError(explain(f"pipeline {pipeline.name}", need, "no folder", "pass data_root=DIR"))
     return root

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from n2b_ct.api.inputs import loaded_pipeline, roles_of
+from n2b_ct.api.inputs import StrPath, loaded_pipeline, optional_path, roles_of
 from n2b_ct.config import Pipeline
+from n2b_ct.config.yaml_files import Overrides
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.manifest_series import require_decodable
 from n2b_ct.data.roles import Roles
@@ -31,25 +33,25 @@ from n2b_ct.training.run_dir import recorded_data_root
 
 
 def report(
-    pipeline: str | Path | Pipeline,
-    models: Mapping[str, Path],
-    out: Path,
+    pipeline: StrPath | Pipeline | Mapping[str, Any],
+    models: Mapping[str, StrPath],
+    out: StrPath,
     *,
-    data_root: Path | None = None,
+    data_root: StrPath | None = None,
     baselines: Sequence[str] | None = None,
     device: str = "auto",
     noise_free_reference: bool = False,
     insert_blur_mm: float = 0.0,
     skip_bad_slices: bool = False,
     overwrite: bool = False,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     command: str = "",
     progress: Progress | None = None,
 ) -> Summary:
     """Measure models and baselines on the test role, dose by dose; write HTML, JSON, CSV and figures.
 
     Args:
-        pipeline: Whose data, windows and baselines are used.
+        pipeline: Whose data, windows and baselines are used: a path, a shipped one's name, or a loaded pipeline.
         models: Name to run folder or model file; the name heads its row.
         out: The report's folder.
         data_root: The data's folder; None: the pipeline's ``data.root``, else where the first model was trained.
@@ -59,21 +61,32 @@ def report(
         insert_blur_mm: σ of the system's blur, taken as a round Gaussian, for the disks that are inserted.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         overwrite: Replace a report that is there.
-        overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
+        overrides: Win over the pipeline: ``section.key=value`` texts, or a mapping of ``section.key`` to its value.
         command: The command line, to be printed in the report.
         progress: Called with (slices done, all slices, series).
+
+    Returns:
+        The numbers of the report: by dose, method and window.
 
     Raises:
         ConfigError, DataError: The pipeline or the data are wrong, or the test role is empty.
         ModelError: A model file is not ours.
         OutputError: The report's folder is in use.
+
+    Examples:
+        >>> import n2b_ct as n2b
+        >>> summary = n2b.report("abdomen.yaml", {"n2b": "runs/abdomen"}, "report", data_root="data")
+        >>> summary.roles
+        {'input': 'input', 'gaussian': 'baseline', 'n2b': 'model', 'reference': 'reference'}
     """
+    data_root, out = optional_path(data_root), Path(out)
+    paths = {name: Path(path) for name, path in models.items()}
     loaded = loaded_pipeline(pipeline, overrides)
     require_free_place(out, overwrite)
     manifest = load_manifest(loaded.ct.manifest)
-    root = data_root or loaded.ct.root or recorded_data_root(models.values())
+    root = data_root or loaded.ct.root or recorded_data_root(paths.values())
     roles = _test_role(loaded, root, skip_bad_slices=skip_bad_slices)
-    opened = {name: load_model(path, choose_device(device)) for name, path in models.items()}
+    opened = {name: load_model(path, choose_device(device)) for name, path in paths.items()}
     chosen = chosen_baselines(loaded.report.baselines if baselines is None else baselines, opened)
     denoisers = {name: baseline.apply for name, baseline in chosen.items()}
     denoisers |= {name: partial(denoise_hu, model) for name, model in opened.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from n2b_ct.api.inputs import images_of, loaded_pipeline
+from n2b_ct.api.inputs import StrPath, images_of, loaded_pipeline, optional_path
 from n2b_ct.config import Pipeline
+from n2b_ct.config.yaml_files import Overrides
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
 from n2b_ct.training.devices import choose_device, use_threads
@@ -19,14 +20,14 @@ from n2b_ct.training.run_dir import require_place
 
 
 def train(
-    pipeline: str | Path | Pipeline,
+    pipeline: StrPath | Pipeline | Mapping[str, Any],
     *,
-    data_root: Path | None = None,
-    out: Path | None = None,
+    data_root: StrPath | None = None,
+    out: StrPath | None = None,
     device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     skip_bad_slices: bool = False,
     progress: Progress | None = None,
     threads: int | None = None,
@@ -37,13 +38,13 @@ def train(
     one for all of them, and only the first gets the summary. A restarted one goes on from the newest checkpoint.
 
     Args:
-        pipeline: A loaded pipeline, a path, or the name of a shipped one.
+        pipeline: A path, the name of a shipped one, a mapping of plain values, or a loaded pipeline.
         data_root: The data's folder; None: the pipeline's ``data.root``.
         out: The run folder; None: ``runs/<pipeline name>``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         resume: Go on from the newest checkpoint of the run folder, on the same images; a finished run is left as it is.
         overwrite: Replace a run that is there.
-        overrides: ``section.key=value`` texts, when ``pipeline`` is a name.
+        overrides: Win over the pipeline: ``section.key=value`` texts, or a mapping of ``section.key`` to its value.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         progress: Called with (done, all, what).
         threads: Of the processor, for this process from now on; None: torch's own number, one a core.
@@ -53,12 +54,19 @@ def train(
         OutputError: The run folder holds a run already.
         CollapseError: The networks collapsed; no model was written.
         TrainingError: Another process of this training has gone.
+
+    Examples:
+        >>> import n2b_ct as n2b
+        >>> summary = n2b.train("abdomen.yaml", data_root="data", out="runs/new", overrides={"training.seed": 1})
+        >>> summary["method"], summary["iterations"], summary["seed"]
+        ('noise2blur', 12, 1)
     """
+    data_root = optional_path(data_root)
     use_threads(threads)
     loaded = loaded_pipeline(pipeline, overrides)
     images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
     require_ready(loaded, images)
-    run_dir = out or Path("runs") / loaded.name
+    run_dir = Path("runs") / loaded.name if out is None else Path(out)
     resume = resume or was_restarted()
     with joined(choose_device(device)) as own_device:
         told = progress if is_first() else None
@@ -78,10 +86,10 @@ class Check:
 
 
 def check(
-    pipeline: str | Path | Pipeline,
+    pipeline: StrPath | Pipeline | Mapping[str, Any],
     *,
-    data_root: Path | None = None,
-    overrides: Sequence[str] = (),
+    data_root: StrPath | None = None,
+    overrides: Overrides = (),
     skip_bad_slices: bool = False,
 ) -> Check:
     """Validate files, sizes, roles and the patch against the images, without reading pixels or training.
@@ -90,7 +98,7 @@ def check(
         ConfigError, DataError: With one line for every problem.
     """
     loaded = loaded_pipeline(pipeline, overrides)
-    images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
+    images = images_of(loaded, optional_path(data_root), skip_bad_slices=skip_bad_slices)
     require_ready(loaded, images)
     return Check(images.n_images, images.sizes_px, images.inputs)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from n2b_ct.cli.console import guard_streams, log_handler, say_err, say_traceback
+from n2b_ct.cli.options import with_options
 from n2b_ct.cli.process import keep_freed_memory, wait_asleep
 from n2b_ct.cli.streams import exit_code
 from n2b_ct.errors import N2BError
@@ -54,7 +55,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
 def _complain(message: str, debug: bool) -> int:
     if debug:
         say_traceback()
-    for line in message.splitlines():
+    for line in with_options(message).splitlines():
         say_err(f"error: {line}")
     return EXIT_NOTHING_DONE
 

@@ -13,6 +13,8 @@ from n2b_ct.cli.report import report
 from n2b_ct.cli.simulate import simulate
 from n2b_ct.cli.train import train
 
+COMMANDS = (train, denoise, report, evaluate, benchmark, simulate, index, inspect)
+
 app = typer.Typer(
     name="n2b-ct",
     help="Noise2Blur for low-dose CT: train without pairs, denoise DICOM series, report by dose. "
@@ -41,5 +43,5 @@ def _options(
     pass
 
 
-for command in (train, denoise, report, evaluate, benchmark, simulate, index, inspect):
+for command in COMMANDS:
     app.command()(command)

@@ -31,7 +31,7 @@ def benchmark(
         bool,
         typer.Option("--overwrite", help="Train rows anew whose settings or images have changed since their run."),
     ] = False,
-    settings: Annotated[
+    overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key for all rows, e.g. training.iterations=100."),
     ] = None,
@@ -48,7 +48,7 @@ def benchmark(
     from n2b_ct.experiments.table import benchmark as make_table
     from n2b_ct.experiments.table import check_benchmark
 
-    loaded = load_experiment(experiment, settings or ()).only(only or ())
+    loaded = load_experiment(experiment, overrides or ()).only(only or ())
     if check:
         found = check_benchmark(loaded, data_root=data_root, only=only or ())
         counts = ", ".join(f"{n} images in {test}" for test, n in found.items())
@@ -63,16 +63,16 @@ def benchmark(
             only=only or (),
             device=device,
             overwrite=overwrite,
-            command=_command(experiment, settings or ()),
+            command=_command(experiment, overrides or ()),
             progress=progress,
         )
     _finish(table, place)
 
 
-def _command(experiment: str, settings: Sequence[str]) -> str:
+def _command(experiment: str, overrides: Sequence[str]) -> str:
     """The command that makes the whole table, on any machine: places are named, not told."""
     words = ["n2b-ct", "benchmark", Path(experiment).name, "--data-root", "DATA", "--out", "OUT"]
-    return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])
+    return shlex.join([*words, *(word for override in overrides for word in ("--set", override))])
 
 
 def _finish(table: Table, out: Path) -> None:

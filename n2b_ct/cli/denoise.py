@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,10 +19,7 @@ from n2b_ct.cli.options import (
     VolumeOffsetHU,
 )
 from n2b_ct.cli.progress import progress_bar
-from n2b_ct.cli.tree_result import exit_code, require_usable, tell, time_of
-
-if TYPE_CHECKING:
-    from n2b_ct.io.dicom.writing.derivation import ContentQualification
+from n2b_ct.cli.tree_result import exit_code, require_usable_json, tell, time_of
 
 _Source = Annotated[
     Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume; or images.")
@@ -47,11 +44,6 @@ _Compress = Annotated[
 _Qualification = Annotated[
     Literal["research", "product", "service"], typer.Option(help="ContentQualification of the series.")
 ]
-_QUALIFICATIONS: dict[str, ContentQualification] = {
-    "research": "RESEARCH",
-    "product": "PRODUCT",
-    "service": "SERVICE",
-}
 _PerChannel = Annotated[
     bool, typer.Option("--per-channel", help="Let a model of gray images denoise the channels of RGB one by one.")
 ]
@@ -96,42 +88,35 @@ def denoise(
     Example: n2b-ct denoise /data/low_dose /data/denoised --model runs/piglet --json status.json
     """
     from n2b_ct import api
-    from n2b_ct.batch.outcomes import DenoiseOptions
-    from n2b_ct.io.dicom.writing.derivation import WriteOptions
 
-    require_usable(resume=resume, overwrite=overwrite, json_path=json_path)
-    options = DenoiseOptions(
-        strength=strength,
-        residual=residual,
-        if_present="skip" if resume else "replace" if overwrite else "refuse",
-        repair_uids=repair,
-        assume_hu=assume_hu,
-        volume_offset_hu=volume_offset_hu,
-        skip_bad_slices=skip_bad_slices,
-        allow_own_output=force,
-        select=select,
-        created=time_of(created),
-        per_channel=per_channel,
-        write=WriteOptions(
-            keep_private=keep_private,
-            equipment=equipment,
-            widen_bits=widen_bits,
-            fill_type_2=repair,
-            content_qualification=_QUALIFICATIONS[content_qualification],
-            series_number_offset=series_number_offset,
-            compression=compress,
-        ),
-    )
+    require_usable_json(json_path)
     with progress_bar("denoising") as progress:
         result = api.denoise(
             source,
             output,
-            model,
-            options=options,
+            model=model,
+            strength=strength,
+            residual=residual,
+            select=select,
+            resume=resume,
+            overwrite=overwrite,
+            repair=repair,
+            assume_hu=assume_hu,
+            volume_offset_hu=volume_offset_hu,
+            skip_bad_slices=skip_bad_slices,
+            force=force,
+            per_channel=per_channel,
+            created=time_of(created),
+            keep_private=keep_private,
+            equipment=equipment,
+            widen_bits=widen_bits,
+            compress=compress,
+            content_qualification=content_qualification,
+            series_number_offset=series_number_offset,
             device=device,
-            progress=progress,
-            scheduler=scheduler,
             threads=threads,
+            scheduler=scheduler,
+            progress=progress,
         )
     tell(result, json_path)
     raise typer.Exit(exit_code(result))

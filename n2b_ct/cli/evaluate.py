@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from n2b_ct.cli.options import AssumeHU, ReplaceReport, SkipBadSlices
+from n2b_ct.cli.options import AssumeHU, ReplaceReport, SkipBadSlices, VolumeOffsetHU
 from n2b_ct.cli.progress import progress_bar
 from n2b_ct.cli.report import finish, named_paths
 
@@ -34,16 +34,10 @@ def evaluate(
         ),
     ] = None,
     dose: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Dose of the input, 0.25 for 25 %.")] = None,
-    noise_free: Annotated[
+    noise_free_reference: Annotated[
         bool, typer.Option("--noise-free-reference", help="The reference is simulated truth without noise.")
     ] = False,
-    volume_offset: Annotated[
-        float,
-        typer.Option(
-            "--volume-offset-hu",
-            help="Added to the values of NIfTI, NRRD and MetaImage to get HU.",
-        ),
-    ] = 0.0,
+    volume_offset_hu: VolumeOffsetHU = 0.0,
     assume_hu: AssumeHU = False,
     skip_bad_slices: SkipBadSlices = False,
     overwrite: ReplaceReport = False,
@@ -63,10 +57,10 @@ def evaluate(
             windows=windows,
             baselines=baselines,
             dose=dose or None,
-            hu_offset=volume_offset,
+            volume_offset_hu=volume_offset_hu,
             assume_hu=assume_hu,
             skip_bad_slices=skip_bad_slices,
-            noise_free_reference=noise_free,
+            noise_free_reference=noise_free_reference,
             overwrite=overwrite,
             command=shlex.join(["n2b-ct", *sys.argv[1:]]),
             progress=progress,

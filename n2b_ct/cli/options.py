@@ -1,11 +1,14 @@
-"""Options that commands share, so that one name means one thing everywhere."""
+"""Options that commands share, so that one name means one thing everywhere; and the options that messages speak of."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 SkipBadSlices = Annotated[
     bool, typer.Option("--skip-bad-slices", help="Leave bad slices out; by default they fail their series.")
@@ -26,3 +29,47 @@ ReplaceReport = Annotated[bool, typer.Option("--overwrite", help="Replace a repo
 Created = Annotated[
     str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
 ]
+
+
+def with_options(message: str) -> str:
+    """Word a library's message for the command line: its parameters become the options that set them.
+
+    ``baselines: must be …`` becomes ``--baseline: must be …``, ``overwrite=True`` becomes ``--overwrite`` and
+    ``data_root=DIR`` becomes ``--data-root DIR``; ``out=…`` stands for an option without its value. What a line says it
+    got stays as it is, for it is somebody else's text.
+    """
+    return "\n".join(map(_with_options, message.splitlines()))
+
+
+@cache
+def option_names() -> dict[str, str]:
+    """Return the option of every parameter that some command has."""
+    from n2b_ct.cli.app import COMMANDS
+
+    def option_of(name: str, info: OptionInfo) -> str:
+        declared = (info.default, *(info.param_decls or ()))  # typer takes the first for a default value
+        return next((str(text) for text in declared if str(text).startswith("--")), f"--{name.replace('_', '-')}")
+
+    return {
+        name: option_of(name, info)
+        for command in COMMANDS
+        for name, hint in get_type_hints(command, include_extras=True).items()
+        for info in getattr(hint, "__metadata__", ())
+        if isinstance(info, OptionInfo)
+    }
+
+
+def _with_options(line: str) -> str:
+    options = option_names()
+    names = "|".join(options)
+
+    def option_of(found: re.Match[str]) -> str:
+        return options[found[1]] + ("" if found[2] else " ")
+
+    def worded(part: str) -> str:
+        return re.sub(rf"(?<![\w.-])({names})=(True\b|…)?", option_of, part)
+
+    before, got, after = line.partition(", got ")
+    value, semicolon, remedy = after.rpartition("; ")
+    before = re.sub(rf"^({names})(?=: )", lambda found: options[found[1]], before)
+    return f"{worded(before)}{got}{value}{semicolon}{worded(remedy)}"

@@ -27,7 +27,7 @@ def report(
         typer.Option("--baseline", help="gaussian, nlm, tv, bilateral, wnnm or bm3d; the pipeline's if not given."),
     ] = None,
     device: Device = "auto",
-    noise_free: Annotated[
+    noise_free_reference: Annotated[
         bool, typer.Option("--noise-free-reference", help="The references are simulated truth without noise.")
     ] = False,
     insert_blur_mm: Annotated[
@@ -35,7 +35,7 @@ def report(
     ] = 0.0,
     skip_bad_slices: SkipBadSlices = False,
     overwrite: ReplaceReport = False,
-    settings: Annotated[
+    overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the pipeline.")
     ] = None,
 ) -> None:
@@ -53,11 +53,11 @@ def report(
             data_root=data_root,
             baselines=baselines,
             device=device,
-            noise_free_reference=noise_free,
+            noise_free_reference=noise_free_reference,
             insert_blur_mm=insert_blur_mm,
             skip_bad_slices=skip_bad_slices,
             overwrite=overwrite,
-            overrides=settings or (),
+            overrides=overrides or (),
             command=shlex.join(["n2b-ct", *sys.argv[1:]]),
             progress=progress,
         )

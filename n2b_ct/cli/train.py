@@ -32,7 +32,7 @@ def train(
     threads: Threads = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
-    settings: Annotated[
+    overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. training.seed=1."),
     ] = None,
@@ -49,7 +49,7 @@ def train(
     from n2b_ct.config import load_pipeline
     from n2b_ct.training.distribution import is_first
 
-    loaded = load_pipeline(pipeline, settings or ())
+    loaded = load_pipeline(pipeline, overrides or ())
     if check:
         found = api.check(loaded, data_root=data_root, skip_bad_slices=skip_bad_slices)
         counts = ", ".join(f"{n} {role}" for role, n in found.n_images.items())

@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from n2b_ct.io.series import FileRecord
 
 
-def require_usable(*, resume: bool, overwrite: bool, json_path: Path | None) -> None:
-    """Find out before the work what would stop it at the end."""
-    from n2b_ct.errors import ConfigError, OutputError, explain
+def require_usable_json(json_path: Path | None) -> None:
+    """Find out before the work whether the JSON could not be written at its end."""
+    from n2b_ct.errors import OutputError, explain
 
-    if resume and overwrite:
-        raise ConfigError(explain("--resume and --overwrite", "only one can be given", "both", "choose one"))
     if json_path is None:
         return
-    subject = f"--json {json_path}"
+    subject = f"json_path={json_path}"
     if not json_path.parent.is_dir():
         raise OutputError(explain(subject, "must lie in a folder", "no such folder", "make it first"))
     if json_path.exists() and not json_path.is_file():

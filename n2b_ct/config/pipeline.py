@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from n2b_ct.config.sections import Pipeline
-from n2b_ct.config.yaml_files import find_yaml, problems_of, read_yaml, shipped_dir, with_overrides
+from n2b_ct.config.yaml_files import Overrides, find_yaml, problems_of, read_yaml, shipped_dir, with_overrides
 from n2b_ct.errors import ConfigError
 
 
-def load_pipeline(name: str | Path, overrides: Iterable[str] = ()) -> Pipeline:
+def load_pipeline(name: str | Path, overrides: Overrides = ()) -> Pipeline:
     """Read and validate a pipeline.
 
     Args:
         name: A path, or the name of a shipped pipeline such as ``piglet.yaml``.
-        overrides: ``section.key=value`` texts that win over the file.
+        overrides: Win over the file: ``section.key=value`` texts, or a mapping of ``section.key`` to its value.
 
     Raises:
         ConfigError: With one line for every problem that the file and the overrides have.
@@ -26,10 +26,19 @@ def load_pipeline(name: str | Path, overrides: Iterable[str] = ()) -> Pipeline:
     path = find_yaml(name, "pipelines")
     values = with_overrides(read_yaml(path), overrides)
     values.setdefault("name", path.stem)
+    return checked_pipeline(_with_manifest_found(values, path), path.name)
+
+
+def checked_pipeline(values: Mapping[str, Any], subject: str) -> Pipeline:
+    """Validate plain values.
+
+    Raises:
+        ConfigError: With one line for every problem, which begins with ``subject``.
+    """
     try:
-        return Pipeline.model_validate(_with_manifest_found(values, path))
+        return Pipeline.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(problems_of(error, path.name)) from error
+        raise ConfigError(problems_of(error, subject)) from error
 
 
 def _with_manifest_found(values: dict[str, Any], pipeline: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from n2b_ct.errors import ConfigError, explain
 ShippedKind = Literal["pipelines", "pipelines/benchmark", "data_manifests"]
 KeyPath = tuple[int | str, ...]
 """The keys that lead to a value, as pydantic gives them."""
+Overrides = Sequence[str] | Mapping[str, Any]
+"""``section.key=value`` texts, whose values are YAML; or ``section.key`` to its value."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _N_SHOWN = 80
 _N_PROBLEMS_SHOWN = 30
@@ -94,23 +96,20 @@ def as_yaml(values: dict[str, Any]) -> str:
     return text
 
 
-def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Apply ``section.key=value`` overrides (the value is YAML) to a copy of ``values``.
+def with_overrides(values: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """Apply overrides to a copy of ``values``.
 
     Raises:
-        ConfigError: An override has no ``=``, or its path runs through something that is not a section.
+        ConfigError: A text has no ``=``, or a path runs through something that is not a section.
     """
-    result = _copy(values)
-    for override in overrides:
-        dotted, equals, text = override.partition("=")
-        if not equals or not dotted.strip():
-            raise ConfigError(
-                explain(f"--set {override}", "must be key=value", "no key or no =", "write --set training.seed=1")
-            )
+    result: dict[str, Any] = _copy(dict(values))
+    pairs = overrides.items() if isinstance(overrides, Mapping) else map(_key_and_value, overrides)
+    for dotted, value in pairs:
         *sections, key = dotted.strip().split(".")
         if len(sections) > _MOST_SECTIONS:
             requirement = f"must lead through at most {_MOST_SECTIONS} sections"
-            raise ConfigError(explain(f"--set {dotted[:_N_SHOWN]}", requirement, len(sections), "check the key's path"))
+            subject = f"--set {dotted[:_N_SHOWN]}"
+            raise ConfigError(explain(subject, requirement, len(sections), "check the key's path"))
         place = result
         for section in sections:
             place = place.setdefault(section, {})
@@ -118,8 +117,21 @@ def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str
                 raise ConfigError(
                     explain(f"--set {dotted}", f"{section} must be a section", "a value", "check the key's path")
                 )
-        place[key] = _yaml_value(override, text)
+        place[key] = value
     return result
+
+
+def _key_and_value(override: str) -> tuple[str, Any]:
+    """Split ``section.key=value``; the value is YAML."""
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted.strip():
+        remedy = "write --set training.seed=1"
+        raise ConfigError(explain(f"--set {override}", "must be key=value", "no key or no =", remedy))
+    try:
+        return dotted, parse_yaml(text)
+    except YamlTextError as error:
+        subject = f"--set {override[:_N_SHOWN]}"
+        raise ConfigError(explain(subject, "the value must be YAML", error, "quote it")) from error
 
 
 def problems_of(error: ValidationError, subject: str | Callable[[KeyPath], str]) -> list[str]:
@@ -165,12 +177,3 @@ def _short(value: object) -> str:
 
 def _copy(values: Any) -> Any:
     return {key: _copy(value) for key, value in values.items()} if isinstance(values, dict) else values
-
-
-def _yaml_value(override: str, text: str) -> Any:
-    try:
-        return parse_yaml(text)
-    except YamlTextError as error:
-        raise ConfigError(
-            explain(f"--set {override[:_N_SHOWN]}", "the value must be YAML", error, "quote it")
-        ) from error

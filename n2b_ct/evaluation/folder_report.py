@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -147,15 +148,15 @@ def _read(series: FolderSeries, index: int, matches: Mapping[str, Match], anchor
 
 
 def evaluate(
-    candidates: Mapping[str, Path],
-    out: Path,
+    candidates: Mapping[str, str | os.PathLike[str]],
+    out: str | os.PathLike[str],
     *,
-    reference: Path | None = None,
-    noisy_input: Path | None = None,
+    reference: str | os.PathLike[str] | None = None,
+    noisy_input: str | os.PathLike[str] | None = None,
     windows: Sequence[str] | None = None,
     baselines: Sequence[str] | None = None,
     dose: float | None = None,
-    hu_offset: float = 0.0,
+    volume_offset_hu: float = 0.0,
     assume_hu: bool = False,
     skip_bad_slices: bool = False,
     noise_free_reference: bool = False,
@@ -178,7 +179,7 @@ def evaluate(
         windows: Names of the windows, the leading one first; all of them where None.
         baselines: Denoisers without training, made of the input; the quick ones where None and there is an input.
         dose: Dose fraction of the input, if known.
-        hu_offset: What must be added to volumes' values to get HU.
+        volume_offset_hu: What must be added to volumes' values to get HU.
         assume_hu: Take values for HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         noise_free_reference: The reference is simulated truth without noise.
@@ -187,21 +188,34 @@ def evaluate(
         command: The command line, to be printed in the report.
         progress: Called with (slices done, all slices, series).
 
+    Returns:
+        The numbers of the report: by method and window.
+
     Raises:
         ConfigError: A name is reserved, or a window or a baseline is unknown.
         DataError: Nothing can be compared; one line for each reason.
         OutputError: The report's folder is in use.
+
+    Examples:
+        >>> import n2b_ct as n2b
+        >>> _ = n2b.denoise("data/noisy", "denoised", model="runs/abdomen")
+        >>> summary = n2b.evaluate({"n2b": "denoised"}, "comparison", reference="data/full", windows=["abdomen"])
+        >>> summary.roles
+        {'n2b': 'model', 'reference': 'reference'}
     """
+    folders, out = {name: Path(path) for name, path in candidates.items()}, Path(out)
+    reference = None if reference is None else Path(reference)
+    noisy_input = None if noisy_input is None else Path(noisy_input)
     shown = _windows(windows)
-    _require_names(candidates)
+    _require_names(folders)
     require_free_place(out, overwrite)
-    chosen = _baselines(baselines, candidates, noisy_input)
+    chosen = _baselines(baselines, folders, noisy_input)
     compared = compare_folders(
-        candidates,
+        folders,
         reference=reference,
         noisy_input=noisy_input,
         dose=dose,
-        hu_offset=hu_offset,
+        hu_offset=volume_offset_hu,
         assume_hu=assume_hu,
         skip_bad_slices=skip_bad_slices,
     )
@@ -211,7 +225,7 @@ def evaluate(
     summary = assemble(
         measured, how, chosen, anchor=compared.anchor, problems=compared.problems, inputs=compared.inputs
     )
-    write_report(out, summary, measured.rows, measured.panels, _provenance(candidates, command), overwrite)
+    write_report(out, summary, measured.rows, measured.panels, _provenance(folders, command), overwrite)
     return summary
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from n2b_ct.errors import SeriesError, explain
+from n2b_ct.errors import ConfigError, SeriesError, explain
 from n2b_ct.inference.model import Model
 
 
@@ -46,6 +46,19 @@ def denoise_hu(
     """
     share = np.float32(model.denoising.strength if strength is None else strength)
     return hu - share * noise_hu(model, hu, is_padding)
+
+
+def required_strength(strength: float | None, model: Model) -> float:
+    """Return the share of the noise found that is to be removed; where None is asked for, the model's own.
+
+    Raises:
+        ConfigError: It is not from 0 to 1.
+    """
+    if strength is None:
+        return model.denoising.strength
+    if not 0 <= strength <= 1:
+        raise ConfigError(explain("strength", "must be from 0 to 1", strength, "0 removes nothing, 1 all noise found"))
+    return float(strength)
 
 
 def device_of(model: Model) -> torch.device:

@@ -200,7 +200,7 @@ class CTSeries:
         is_padding: True where the scanner padded, bool, same shape.
         affine_lps_mm: ``[4, 4]``; voxel index (slice, row, col) to patient millimetres in DICOM's LPS.
         source: Where it came from, a SeriesRef or a volume's path.
-        problems: Codes of what is worth knowing about a volume; a SeriesRef has its own.
+        problems: Codes of what is worth knowing, such as ``missing_slices``.
     """
 
     hu: np.ndarray
@@ -208,3 +208,14 @@ class CTSeries:
     affine_lps_mm: np.ndarray
     source: SeriesRef | Path
     problems: tuple[str, ...] = ()
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distances along slices, rows and columns, mm."""
+        slices_mm, rows_mm, cols_mm = np.linalg.norm(self.affine_lps_mm[:3, :3], axis=0).tolist()
+        return slices_mm, rows_mm, cols_mm
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Header facts by DICOM keyword, such as Manufacturer, ConvolutionKernel, KVP; of a volume none."""
+        return dict(self.source.facts) if isinstance(self.source, SeriesRef) else {}

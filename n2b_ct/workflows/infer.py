@@ -11,7 +11,8 @@ from monai.engines import Evaluator
 from monai.inferers import SimpleInferer
 
 from n2b_ct import api
-from n2b_ct.batch.outcomes import DenoiseOptions, TreeResult
+from n2b_ct.api.inputs import StrPath
+from n2b_ct.batch.outcomes import TreeResult
 from n2b_ct.inference.model import load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.dicom.ct_reader import read_slice
@@ -32,16 +33,16 @@ class DenoiseWorkflow(PropertyWorkflow):
         dataset_dir: What to denoise.
         output_dir: Where to; outside ``dataset_dir``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        options: Strength, residual and the like.
+        options: Further keyword arguments of :func:`n2b_ct.denoise`, such as ``strength``.
     """
 
     def __init__(
         self,
-        model: str | Path,
-        dataset_dir: str | Path,
-        output_dir: str | Path,
+        model: StrPath,
+        dataset_dir: StrPath,
+        output_dir: StrPath,
         device: str = "auto",
-        options: DenoiseOptions | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
             "infer",
@@ -57,18 +58,18 @@ class DenoiseWorkflow(PropertyWorkflow):
         )
         self._source, self._output = Path(dataset_dir), Path(output_dir)
         self._model = load_model(Path(model), choose_device(device))
-        self._device_name, self._options = device, options or DenoiseOptions()
+        self._device_name, self._options = device, options
 
     def run(self) -> TreeResult:
         """Denoise and write; returns what became of every series."""
         self.require_initialized()
-        return api.denoise(self._source, self._output, self._model, options=self._options, device=self._device_name)
+        return api.denoise(self._source, self._output, model=self._model, **self._options)
 
     def _slices(self) -> list[Path]:
         found = scan(self._source)
         refusals = Refusals(found.records)
         for series in found.series:
-            require_whole(series, refusals.of(series), skip_bad_slices=self._options.skip_bad_slices)
+            require_whole(series, refusals.of(series), skip_bad_slices=self._options.get("skip_bad_slices", False))
         return [instance.path for series in found.series for instance in series.instances]
 
     def _evaluator(self) -> Evaluator:
@@ -83,5 +84,5 @@ class DenoiseWorkflow(PropertyWorkflow):
 
     def _denoise_one(self, engine: Engine, path: Path) -> dict[str, Any]:  # noqa: ARG002 (ignite's signature)
         ct_slice = read_slice(path)
-        denoised: np.ndarray = denoise_hu(self._model, ct_slice.hu, ct_slice.is_padding, self._options.strength)
+        denoised: np.ndarray = denoise_hu(self._model, ct_slice.hu, ct_slice.is_padding, self._options.get("strength"))
         return {"image": ct_slice.hu, "pred": denoised}

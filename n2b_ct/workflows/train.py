@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.inferers import SimpleInferer
 
 from n2b_ct import api
-from n2b_ct.config import load_pipeline
-from n2b_ct.config.yaml_files import shipped_dir
+from n2b_ct.api.inputs import StrPath, loaded_pipeline
+from n2b_ct.config.yaml_files import Overrides, shipped_dir
 from n2b_ct.training.assembly import Assembled, assemble
 from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import choose_device
@@ -30,7 +29,7 @@ class TrainWorkflow(PropertyWorkflow):
         dataset_dir: Where the data lies.
         run_dir: The run folder.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        overrides: ``section.key=value`` texts.
+        overrides: Win over the pipeline: ``section.key=value`` texts, or ``section.key`` to its value.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
@@ -39,11 +38,11 @@ class TrainWorkflow(PropertyWorkflow):
 
     def __init__(
         self,
-        pipeline: str | Path,
-        dataset_dir: str | Path,
-        run_dir: str | Path,
+        pipeline: StrPath,
+        dataset_dir: StrPath,
+        run_dir: StrPath,
         device: str = "auto",
-        overrides: Sequence[str] = (),
+        overrides: Overrides = (),
         *,
         skip_bad_slices: bool = False,
     ) -> None:
@@ -60,7 +59,7 @@ class TrainWorkflow(PropertyWorkflow):
                 "network_def": lambda: self._assembled()[0].method.networks["denoiser"],
             },
         )
-        self._pipeline = load_pipeline(pipeline, overrides)
+        self._pipeline = loaded_pipeline(pipeline, overrides)
         self._skip_bad_slices = skip_bad_slices
         self._data_root, self._run_dir, self._device_name = Path(dataset_dir), Path(run_dir), device
         self._kept: tuple[Assembled, TrainingImages] | None = None

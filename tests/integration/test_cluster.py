@@ -50,10 +50,8 @@ def model(tmp_path: Path) -> Path:
 
 
 def denoise(archive: Path, model: Path, output: str = "out", scheduler: str | None = None, **more: Any) -> TreeResult:
-    progress = more.pop("progress", None)
-    options = DenoiseOptions(**{"created": WHEN, **more})
-    target = archive.parent / output
-    return api.denoise(archive, target, model, options=options, progress=progress, scheduler=scheduler)
+    options = {"created": WHEN, **more}
+    return api.denoise(archive, archive.parent / output, model=model, scheduler=scheduler, **options)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -154,7 +152,7 @@ def test_a_lost_scheduler_is_one_line_and_what_is_done_stays(archive, model, tmp
         wait_until(lambda: fleet.workers[0].poll() is not None, "the worker to end without its scheduler")
     n_done = len(list((tmp_path / "out").glob("p*/s*")))
     assert 1 <= n_done < 3
-    resumed = denoise(archive, model, if_present="skip")
+    resumed = denoise(archive, model, resume=True)
     assert [one.status for one in resumed.outcomes].count("present") == n_done
     denoise(archive, model, "here")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "here")
@@ -188,5 +186,5 @@ def test_a_worker_with_another_model_stops_the_run_before_it_begins(archive, mod
 
 def test_a_device_that_no_worker_has_is_refused_before_it_begins(archive, model, fleet, tmp_path):
     with pytest.raises(ConfigError, match="--device: must be a device of this machine, got cuda:99"):
-        api.denoise(archive, tmp_path / "out", model, device="cuda:99", scheduler=fleet.address)
+        api.denoise(archive, tmp_path / "out", model=model, device="cuda:99", scheduler=fleet.address)
     assert not (tmp_path / "out").exists()

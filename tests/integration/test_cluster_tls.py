@@ -15,7 +15,6 @@ import pytest
 import trustme
 
 from n2b_ct import api
-from n2b_ct.batch.outcomes import DenoiseOptions
 from n2b_ct.cli.tree_result import time_of
 from n2b_ct.cluster.connection import connected
 from n2b_ct.errors import ClusterError, ConfigError
@@ -83,7 +82,7 @@ def test_the_command_denoises_by_tls_what_it_denoises_here(fleet, ours, tmp_path
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, f"done    {tmp_path}/there/s1: 3 slices, removed noise 0.0 HU\n")
 
-    api.denoise(tmp_path / "in", tmp_path / "here", model, options=DenoiseOptions(created=time_of(WHEN)))
+    api.denoise(tmp_path / "in", tmp_path / "here", model=model, created=time_of(WHEN))
     assert files_of(tmp_path / "there") == files_of(tmp_path / "here")
 
 

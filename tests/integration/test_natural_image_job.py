@@ -142,7 +142,7 @@ def test_the_api_takes_a_loaded_model_and_tells_its_progress(tmp_path):
     model = load_natural_image_model(natural_image_model(tmp_path / "model.pt"))
     write_words(tmp_path / "in/a.png", random_words("gray", 8, seed=9))
     told = []
-    result = api.denoise(tmp_path / "in", tmp_path / "out", model, progress=lambda *step: told.append(step))
+    result = api.denoise(tmp_path / "in", tmp_path / "out", model=model, progress=lambda *step: told.append(step))
     assert [one.status for one in result.outcomes] == ["done"]
     assert told == [(1, 1, "a.png")]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from n2b_ct import api
+from n2b_ct.batch.folders import denoise_tree
 from n2b_ct.batch.outcomes import DenoiseOptions
 from n2b_ct.batch.places import residual_place
 from n2b_ct.inference.model import Model, load_model
@@ -34,7 +34,7 @@ def make_twins(source: Path, output: Path, model: Model, **options: Any) -> list
         AssertionError: A series failed.
     """
     asked = DenoiseOptions(**options)
-    result = api.denoise(source, output, model, options=asked)
+    result = denoise_tree(source, output, model, asked)
     assert [outcome.detail for outcome in result.outcomes if outcome.status != "done"] == []
     return [
         Twin(

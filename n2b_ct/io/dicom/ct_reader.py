@@ -134,7 +134,8 @@ def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progres
             ends.append(ct_slice)
         if progress is not None:
             progress(place + 1, len(wanted), "reading slices")
-    return CTSeries(hu, is_padding, _affine(series, ends[0], ends[-1], len(wanted)), series)
+    affine_lps_mm = _affine(series, ends[0], ends[-1], len(wanted))
+    return CTSeries(hu, is_padding, affine_lps_mm, series, series.problems)
 
 
 def _read_file(path: Path, frame_number: int | None = None, *, assume_hu: bool = False) -> CTSlice:

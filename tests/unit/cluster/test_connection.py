@@ -47,17 +47,17 @@ def test_where_nobody_answers_it_is_told(monkeypatch):
 def test_workers_load_the_model_themselves(tmp_path):
     model = load_model(biased_model(tmp_path / "model.pt"))
     with pytest.raises(ConfigError, match="workers load the model themselves, got a loaded one; pass the path"):
-        api.denoise(tmp_path, tmp_path / "out", model, scheduler="tcp://127.0.0.1:1")
+        api.denoise(tmp_path, tmp_path / "out", model=model, scheduler="tcp://127.0.0.1:1")
 
 
 def test_images_are_done_here(tmp_path):
     section = DenoiserSection(name="SimpleUNet", output="residual", arguments={"n_features": 2, "depth": 2})
     weights, gray = build_denoiser(section).state_dict(), NaturalImageScale("gray")
     save_model(tmp_path / "m.pt", weights=weights, section=section, sees=gray, name="toy", method="none", facts={})
-    with pytest.raises(ConfigError, match="--scheduler: is for CT series and volumes, got a model of images"):
-        api.denoise(tmp_path, tmp_path / "out", tmp_path / "m.pt", scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="scheduler: is for CT series and volumes, got a model of images"):
+        api.denoise(tmp_path, tmp_path / "out", model=tmp_path / "m.pt", scheduler="tcp://127.0.0.1:1")
 
 
 def test_threads_are_the_workers_own(tmp_path):
-    with pytest.raises(ConfigError, match="--threads: does not go with --scheduler, got 2; set OMP_NUM_THREADS where"):
-        api.denoise(tmp_path, tmp_path / "out", tmp_path / "model.pt", scheduler="tcp://h:1", threads=2)
+    with pytest.raises(ConfigError, match="threads: does not go with scheduler=…, got 2; set OMP_NUM_THREADS where"):
+        api.denoise(tmp_path, tmp_path / "out", model=tmp_path / "model.pt", scheduler="tcp://h:1", threads=2)
