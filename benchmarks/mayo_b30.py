@@ -127,13 +127,16 @@ def _train(pipeline: str, seed: int, run_dir: Path, data_root: Path) -> None:
 
 
 def _row(summary: Any, method: str) -> dict[str, Any]:
-    result = summary.results[summary.levels[0].label, method, "abdomen"]
+    means = {
+        name: summary.mean(summary.levels[0], method, name, "abdomen").mean
+        for name in ("psnr_db", "ssim", "noise_std_hu", "hu_bias_hu")
+    }
     return {
         "method": method,
-        "psnr_db": round(result.psnr_db.mean, 3),
-        "ssim": round(result.ssim.mean, 4),
-        "noise_hu": round(result.noise_std_hu.mean, 2),
-        "hu_bias_hu": None if result.hu_bias_hu.mean is None else round(result.hu_bias_hu.mean, 2),
+        "psnr_db": round(means["psnr_db"], 3),
+        "ssim": round(means["ssim"], 4),
+        "noise_hu": round(means["noise_std_hu"], 2),
+        "hu_bias_hu": None if means["hu_bias_hu"] is None else round(means["hu_bias_hu"], 2),
     }
 
 

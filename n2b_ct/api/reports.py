@@ -99,7 +99,7 @@ def report(
     gaps = [left_out(f"series {one.name}", one.n_skipped_slices) for one in inputs.series if one.n_skipped_slices]
     summary = assemble(measured, how, chosen, reference_dose=reference_dose(roles.test), problems=gaps, inputs=inputs)
     provenance = _provenance(loaded, manifest, opened, command)
-    write_report(out, summary, measured.rows, measured.panels, provenance, overwrite)
+    write_report(out, summary, measured.panels, provenance, overwrite)
     return summary
 
 

@@ -110,11 +110,11 @@ def _checked(name: str, option: str) -> str:
 
 def _print_table(summary: Summary) -> None:
     window, levels = summary.primary_window, summary.columns
+    measures = ("psnr_db", "ssim", "noise_std_hu")
     rows = []
     for method in summary.roles:
-        cells = [summary.results.get((level.label, method, window)) for level in levels]
-        texts = [_fidelity(cell.psnr_db, cell.ssim, cell.noise_std_hu) if cell else "" for cell in cells]
-        rows.append([method, *texts])
+        means = [[summary.mean(level, method, measure) for measure in measures] for level in levels]
+        rows.append([method, *(_fidelity(*own) for own in means)])
     headings = ["method", *(f"{level.label} ({level.n_slices})" for level in levels)]
     say_table(headings, rows, max(80, 22 + 30 * len(levels)))
     say(f"PSNR dB / SSIM in {window} {summary.windows[window]}; noise in flat soft tissue")

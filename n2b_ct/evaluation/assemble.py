@@ -16,10 +16,11 @@ from n2b_ct.evaluation.insert_results import (
 from n2b_ct.evaluation.inserts import Insert
 from n2b_ct.evaluation.lesions import lesion_results
 from n2b_ct.evaluation.measuring import Measured, Measuring
-from n2b_ct.evaluation.report.certainty import certainty_of
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary, summarise
+from n2b_ct.evaluation.report.uncertainty import uncertainty_rows
 from n2b_ct.evaluation.results import Physics
 from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_results, texture_results
+from n2b_ct.evaluation.table import Table
 from n2b_ct.io.refusals import Inputs
 
 
@@ -47,11 +48,14 @@ def assemble(
     Raises:
         DataError: There are no rows.
     """
-    summary = replace(summarise(measured.rows, how.windows, baselines), anchor=anchor, inputs=inputs or Inputs())
+    summary = replace(
+        summarise(measured.rows, how.windows, baselines, measured.measures), anchor=anchor, inputs=inputs or Inputs()
+    )
     physics = _physics(measured, how, summary, reference_dose)
-    lines = (*problems, *fault_lines(measured.faults))
+    lines = (*problems, *measured.problems, *fault_lines(measured.faults))
     physics = replace(physics, problems=lines, dropped=_dropped(summary, physics, measured, how))
-    return replace(summary, physics=physics, certainty=certainty_of(summary, measured.rows))
+    table = Table((*summary.table.rows, *uncertainty_rows(summary)))
+    return replace(summary, physics=physics, table=table)
 
 
 def _physics(measured: Measured, how: Measuring, summary: Summary, reference_dose: float | None) -> Physics:

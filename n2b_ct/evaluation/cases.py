@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import numpy as np
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
+from n2b_ct.evaluation.flat_regions import FlatBlocks, find_flat_blocks, tissue_class_masks
 from n2b_ct.hu import LARGEST_HU
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import describe_volume
@@ -27,7 +28,7 @@ _CONSTANT = "a scan is never constant"
 _LEAVE_OUT = "left out; look for a diverged model or a broken file"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SliceCase:
     """One slice as it was measured, its reference if there is one, and what each method made of it.
 
@@ -55,6 +56,16 @@ class SliceCase:
     pixel_mm: tuple[float, float] | None = None
     anchor: str = INPUT
     lesion_labels: np.ndarray | None = None
+
+    @cached_property
+    def flat_blocks(self) -> FlatBlocks:
+        """Flat soft tissue of the input, found once for all measures."""
+        return find_flat_blocks(self.input_hu)
+
+    @cached_property
+    def tissue_masks(self) -> dict[str, np.ndarray]:
+        """Tissue classes of the input by name, bool ``[rows, cols]``, found once for all measures."""
+        return tissue_class_masks(self.input_hu)
 
     @property
     def subject(self) -> str:

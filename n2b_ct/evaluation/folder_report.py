@@ -225,7 +225,7 @@ def evaluate(
     summary = assemble(
         measured, how, chosen, anchor=compared.anchor, problems=compared.problems, inputs=compared.inputs
     )
-    write_report(out, summary, measured.rows, measured.panels, _provenance(folders, command), overwrite)
+    write_report(out, summary, measured.panels, _provenance(folders, command), overwrite)
     return summary
 
 

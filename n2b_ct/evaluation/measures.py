@@ -1,82 +1,152 @@
-"""One slice, every method: the rows that everything else in a report is made of."""
+"""What a report measures on single slices, each measure by its name; packages outside add theirs.
+
+A measure is a :class:`Measure`, registered as ``MEASURES.register("mae_hu")(Measure(...))`` or offered by an installed
+package in the entry-point group ``n2b_ct.measures``. Each stands as a column in ``per_slice.csv``, with its means in
+``report.json`` and on the page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from n2b_ct.errors import DataError, explain
+from n2b_ct.errors import ConfigError, DataError, N2BError, explain
+from n2b_ct.evaluation import fidelity, flat_regions
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import require_slice
-from n2b_ct.evaluation.fidelity import measure_fidelity
-from n2b_ct.evaluation.flat_regions import (
-    MIN_CLASS_PX,
-    FlatBlocks,
-    find_flat_blocks,
-    mean_shift_hu,
-    noise_std_hu,
-    tissue_class_masks,
-)
+from n2b_ct.evaluation.flat_regions import MIN_CLASS_PX, TISSUE_CLASSES_HU
+from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import Window
+from n2b_ct.registry import MEASURES
 
 
 @dataclass(frozen=True, slots=True)
-class SliceMeasure:
-    """One row: a slice, a method, a window. None where something does not exist, never NaN.
+class Measure:
+    """A number of one slice of one method.
 
     Attributes:
-        window: Name of the window that the fidelity numbers belong to.
-        psnr_db: None without a reference, and for a slice identical to its reference.
-        identical: True where the method's slice equals the reference inside the window.
-        noise_std_hu: Noise in flat soft tissue; the same in every window.
-        hu_bias_hu: Mean shift against the anchor (the input) in flat soft tissue; the same in every window.
-        class_bias_hu: Mean shift against the anchor per tissue class; None where the class is too small.
+        title: As tables and charts head it.
+        definition: One or more sentences that define it; printed in every report.
+        function: From the method's slice (HU ``[rows, cols]``), the whole case (input, reference, pixel spacing, flat
+            regions) and the window to the number; None where the slice has none.
+        unit: Of the number; empty for a plain one.
+        decimals: That are printed.
+        higher_is_better: None where neither direction is; such a measure takes no part in paired tests.
+        needs_reference: It is then measured in every window, and only where a slice has a reference; others once.
     """
 
-    dose: float | None
-    series: str
-    slice_index: int
-    position_mm: float | None
-    method: str
-    window: str
-    psnr_db: float | None
-    ssim: float | None
-    rmse_hu: float | None
-    identical: bool
-    noise_std_hu: float | None
-    hu_bias_hu: float | None
-    class_bias_hu: Mapping[str, float | None] = field(default_factory=dict)
+    title: str
+    definition: str
+    function: Callable[[np.ndarray, SliceCase, Window], float | None]
+    unit: str = ""
+    decimals: int = 2
+    higher_is_better: bool | None = None
+    needs_reference: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Regions:
-    blocks: FlatBlocks
-    flat: np.ndarray
-    classes: Mapping[str, np.ndarray]
+def _reference_hu(case: SliceCase) -> np.ndarray:
+    if case.reference_hu is None:
+        raise DataError(explain(case.subject, "needs a reference", "none", "leave the measure out"))
+    return case.reference_hu
 
 
-def measure_slice(case: SliceCase, windows: Mapping[str, Window]) -> list[SliceMeasure]:
+def _psnr_db(hu: np.ndarray, case: SliceCase, window: Window) -> float | None:
+    return fidelity.psnr(_reference_hu(case), hu, window)
+
+
+def _ssim(hu: np.ndarray, case: SliceCase, window: Window) -> float:
+    return fidelity.ssim(_reference_hu(case), hu, window)
+
+
+def _rmse_hu(hu: np.ndarray, case: SliceCase, window: Window) -> float:
+    return fidelity.rmse_hu(_reference_hu(case), hu, window)
+
+
+def _noise_std_hu(hu: np.ndarray, case: SliceCase, _window: Window) -> float | None:
+    return flat_regions.noise_std_hu(hu, case.flat_blocks)
+
+
+def _hu_bias_hu(hu: np.ndarray, case: SliceCase, _window: Window) -> float | None:
+    return flat_regions.mean_shift_hu(case.input_hu, hu, case.flat_blocks.mask)
+
+
+def _class_bias_hu(tissue: str, hu: np.ndarray, case: SliceCase, _window: Window) -> float | None:
+    return flat_regions.mean_shift_hu(case.input_hu, hu, case.tissue_masks[tissue], MIN_CLASS_PX)
+
+
+PSNR = MEASURES.register("psnr_db")(
+    Measure("PSNR", fidelity.DEFINITIONS["psnr_db"], _psnr_db, "dB", 2, higher_is_better=True, needs_reference=True)
+)
+SSIM = MEASURES.register("ssim")(
+    Measure("SSIM", fidelity.DEFINITIONS["ssim"], _ssim, "", 3, higher_is_better=True, needs_reference=True)
+)
+RMSE = MEASURES.register("rmse_hu")(
+    Measure("RMSE", fidelity.DEFINITIONS["rmse_hu"], _rmse_hu, "HU", 1, higher_is_better=False, needs_reference=True)
+)
+NOISE = MEASURES.register("noise_std_hu")(
+    Measure("noise", flat_regions.DEFINITIONS["noise_std_hu"], _noise_std_hu, "HU", 1, higher_is_better=False)
+)
+BIAS = MEASURES.register("hu_bias_hu")(Measure("HU bias", flat_regions.DEFINITIONS["hu_bias_hu"], _hu_bias_hu, "HU", 1))
+CLASS_BIASES = {name: f"hu_bias_{name}_hu" for name in TISSUE_CLASSES_HU}
+"""Tissue class to the name of its measure."""
+for _tissue, _name in CLASS_BIASES.items():
+    MEASURES.register(_name)(
+        Measure(
+            f"HU bias, {_tissue}",
+            flat_regions.DEFINITIONS["class_bias_hu"],
+            partial(_class_bias_hu, _tissue),
+            "HU",
+            1,
+        )
+    )
+BUILT_IN = ("psnr_db", "ssim", "rmse_hu", "noise_std_hu", "hu_bias_hu", *CLASS_BIASES.values())
+
+
+def known_measures() -> tuple[dict[str, Measure], list[str]]:
+    """Return every measure by its name, and a line for each that cannot be used, whatever its package did wrong."""
+    found: dict[str, Measure] = {}
+    problems = []
+    for name in MEASURES.names():
+        try:
+            member = MEASURES.get(name)
+        except ConfigError as error:
+            problems.append(str(error))
+            continue
+        if isinstance(member, Measure):
+            found[name] = member
+        else:
+            remedy = "repair or uninstall its package"
+            problems.append(explain(f"{MEASURES.kind} {name}", "must be a Measure", type(member).__name__, remedy))
+    return found, problems
+
+
+def measure_slice(
+    case: SliceCase, windows: Mapping[str, Window], measures: Mapping[str, Measure] | None = None
+) -> list[Row]:
     """Measure the input, every candidate and the reference's own noise.
 
     Args:
         case: The slice; regions are found in its input and shared by all methods.
-        windows: Name to window; the first is the primary one. Without a reference only that one gets a row.
+        windows: Name to window; the first is the primary one.
+        measures: By name; all that are known where None.
 
     Returns:
-        Rows by method, then window: first ``input``, then the candidates in their order, last ``reference``,
-        which has noise and bias but no fidelity to itself.
+        Rows by method: first ``input``, then the candidates in their order, last ``reference``, which has noise and
+        bias but no fidelity to itself. Measures that need a reference have a row in each window (None in the primary
+        one where there is no reference), the others one row without a window.
 
     Raises:
-        DataError: A slice differs in size from its input, or holds NaN, or a candidate has a reserved name.
+        DataError: A slice differs in size from its input, or holds NaN, or a candidate has a reserved name, or a
+            measure fails.
     """
     _check(case)
-    regions = _find_regions(case.input_hu)
-    rows = [row for name, hu in case.methods.items() for row in _measure_method(case, name, hu, regions, windows)]
-    if case.reference_hu is not None:
-        rows.append(_row(case, REFERENCE, case.reference_hu, regions, next(iter(windows))))
-    return rows
+    chosen = known_measures()[0] if measures is None else measures
+    slices = case.methods | ({} if case.reference_hu is None else {REFERENCE: case.reference_hu})
+    return [row for method, hu in slices.items() for row in _measure_method(case, method, hu, windows, chosen)]
 
 
 def _check(case: SliceCase) -> None:
@@ -91,51 +161,50 @@ def _check(case: SliceCase) -> None:
         require_slice(case.reference_hu, f"{case.subject}, {REFERENCE}", shape)
 
 
-def _find_regions(input_hu: np.ndarray) -> _Regions:
-    blocks = find_flat_blocks(input_hu)
-    return _Regions(blocks, blocks.mask, tissue_class_masks(input_hu))
-
-
 def _measure_method(
-    case: SliceCase, name: str, hu: np.ndarray, regions: _Regions, windows: Mapping[str, Window]
-) -> list[SliceMeasure]:
+    case: SliceCase,
+    method: str,
+    hu: np.ndarray,
+    windows: Mapping[str, Window],
+    measures: Mapping[str, Measure],
+) -> list[Row]:
     primary = next(iter(windows))
-    own = _row(case, name, hu, regions, primary)
-    if case.reference_hu is None:
-        return [own]
-    return [_with_fidelity(own, case.reference_hu, hu, label, window) for label, window in windows.items()]
+    has_fidelity = case.reference_hu is not None and method != REFERENCE
+
+    def row(name: str, window: str, value: float | None) -> Row:
+        return Row(
+            "slices",
+            name,
+            method,
+            value,
+            dose=case.dose,
+            series=case.series,
+            slice_index=case.slice_index,
+            position_mm=case.position_mm,
+            window=window,
+        )
+
+    return [
+        row(name, label, _value(name, one, hu, case, window) if has_fidelity else None)
+        for label, window in windows.items()
+        if has_fidelity or label == primary
+        for name, one in measures.items()
+        if one.needs_reference
+    ] + [
+        row(name, "", _value(name, one, hu, case, windows[primary]))
+        for name, one in measures.items()
+        if not one.needs_reference
+    ]
 
 
-def _row(case: SliceCase, name: str, hu: np.ndarray, regions: _Regions, window: str) -> SliceMeasure:
-    """What needs no reference: noise and bias."""
-    return SliceMeasure(
-        dose=case.dose,
-        series=case.series,
-        slice_index=case.slice_index,
-        position_mm=case.position_mm,
-        method=name,
-        window=window,
-        psnr_db=None,
-        ssim=None,
-        rmse_hu=None,
-        identical=False,
-        noise_std_hu=noise_std_hu(hu, regions.blocks),
-        hu_bias_hu=mean_shift_hu(case.input_hu, hu, regions.flat),
-        class_bias_hu={
-            label: mean_shift_hu(case.input_hu, hu, mask, MIN_CLASS_PX) for label, mask in regions.classes.items()
-        },
-    )
-
-
-def _with_fidelity(
-    own: SliceMeasure, reference_hu: np.ndarray, hu: np.ndarray, label: str, window: Window
-) -> SliceMeasure:
-    fidelity = measure_fidelity(reference_hu, hu, window)
-    return replace(
-        own,
-        window=label,
-        psnr_db=fidelity.psnr_db,
-        ssim=fidelity.ssim,
-        rmse_hu=fidelity.rmse_hu,
-        identical=fidelity.psnr_db is None,
-    )
+def _value(name: str, measure: Measure, hu: np.ndarray, case: SliceCase, window: Window) -> float | None:
+    """The number; whatever code of others raises becomes one clear line."""
+    try:
+        value = measure.function(hu, case, window)
+        return None if value is None or not math.isfinite(value) else float(value)
+    except N2BError:
+        raise
+    except Exception as error:
+        remedy = "repair or uninstall the package that offers it"
+        got = f"{type(error).__name__} on {case.subject}"
+        raise DataError(explain(f"{MEASURES.kind} {name}", "must give a number or None", got, remedy)) from error

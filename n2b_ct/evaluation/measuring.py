@@ -27,9 +27,10 @@ from n2b_ct.evaluation.inserts import (
     plan_inserts,
 )
 from n2b_ct.evaluation.lesions import LesionMeasure, measure_lesions
-from n2b_ct.evaluation.measures import SliceMeasure, measure_slice
+from n2b_ct.evaluation.measures import Measure, known_measures, measure_slice
 from n2b_ct.evaluation.report.images import Panel
 from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise
+from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import Window
 from n2b_ct.io.progress import Progress
 
@@ -59,15 +60,23 @@ class Measuring:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Everything that was found out, slice by slice, in the order of the slices."""
+    """Everything that was found out, slice by slice, in the order of the slices.
 
-    rows: list[SliceMeasure] = field(default_factory=list)
+    Attributes:
+        measures: Measures of the rows, by name.
+        problems: A line for each measure that could not be used.
+        n_other_pixels: Slices without inserted disks, for their pixels differ from the others' of their dose.
+    """
+
+    rows: list[Row] = field(default_factory=list)
     noises: list[SliceNoise] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
     lesions: list[LesionMeasure] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     plan: InsertPlan | None = None
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    problems: Sequence[str] = ()
     n_other_pixels: int = 0
 
     def take(self, other: Measured) -> None:
@@ -105,14 +114,15 @@ def measure_sources(
     """
     plan, rounds_of, n_other = _inserts(sources, how) if inserting and denoisers else (None, {}, 0)
     shown = shown_slices(sources, how.panels_per_series)
-    measured = Measured(plan=plan, n_other_pixels=n_other)
+    measures, problems = known_measures()
+    measured = Measured(plan=plan, measures=measures, problems=problems, n_other_pixels=n_other)
     say, n_done = progress or _silent, 0
     announcing = _announcing(denoisers, lambda name: say(n_done, len(sources), f"by {name}"))
 
     def work(number: int, case: SliceCase, faults: list[Fault]) -> Measured:
         place = (case.series, case.slice_index)
         rounds = rounds_of.get(number, 0)
-        found = _measure(case, announcing, how, place in shown, plan if rounds else None, rounds, number)
+        found = _measure(case, announcing, measures, how, place in shown, plan if rounds else None, rounds, number)
         return replace(found, faults=faults + found.faults)
 
     for n_done, (source, outcome) in enumerate(_in_threads(sources, work, how.n_workers), start=1):
@@ -166,6 +176,7 @@ def _spread(numbers: Sequence[int], n: int) -> list[int]:
 def _measure(
     case: SliceCase,
     denoisers: Mapping[str, Denoiser],
+    measures: Mapping[str, Measure],
     how: Measuring,
     is_shown: bool,
     plan: InsertPlan | None,
@@ -184,7 +195,7 @@ def _measure(
     faults += [fault for fault in more if fault.method in made]
     inserts = insert_disks(whole, denoisers, plan, rounds, number, how.noise_free_reference) if plan else []
     return Measured(
-        rows=measure_slice(whole, how.windows),
+        rows=measure_slice(whole, how.windows, measures),
         noises=measure_noise(whole, how.noise_free_reference),
         inserts=[insert for insert in inserts if _is_finite(insert)],
         lesions=measure_lesions(whole, how.lesion_contrast_hu),

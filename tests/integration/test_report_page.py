@@ -40,7 +40,7 @@ def report(tmp_path_factory) -> Path:
     summary = summarise(rows, WINDOWS_USED, baselines=("gaussian", "nlm"))
     panels = [Panel(case, tuple(case.candidates), "why") for case in CASES]
     out_dir = tmp_path_factory.mktemp("page") / "report"
-    return write_report(out_dir, summary, rows, panels, Provenance(title="A & B", created="2026-01-02T03:04:05+00:00"))
+    return write_report(out_dir, summary, panels, Provenance(title="A & B", created="2026-01-02T03:04:05+00:00"))
 
 
 @pytest.fixture(scope="module")

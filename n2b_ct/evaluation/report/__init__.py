@@ -1,11 +1,11 @@
 """The dose-level report: measures per slice, their summary, and one HTML file beside JSON, CSV and figures.
 
 >>> rows = [row for case in cases for row in measure_slice(case, windows)]    # doctest: +SKIP
->>> write_report(out_dir, summarise(rows, windows), rows, panels, provenance)  # doctest: +SKIP
+>>> write_report(out_dir, summarise(rows, windows), panels, provenance)  # doctest: +SKIP
 """
 
 from n2b_ct.evaluation.cases import SliceCase
-from n2b_ct.evaluation.measures import SliceMeasure, measure_slice
+from n2b_ct.evaluation.measures import measure_slice
 from n2b_ct.evaluation.report.images import Panel
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import Statistic, Summary, summarise
@@ -15,7 +15,6 @@ __all__ = [
     "Panel",
     "Provenance",
     "SliceCase",
-    "SliceMeasure",
     "Statistic",
     "Summary",
     "measure_slice",

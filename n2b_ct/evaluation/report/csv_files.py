@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from n2b_ct.evaluation.disks import Task
-from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.report.uncertainty import against_role, is_better
+from n2b_ct.evaluation.table import KEYS
 
 SLICES_NAME = "per_slice.csv"
 _PLACE = ("dose", "series", "slice_index", "position_mm", "method", "role", "window")
-_MEASURES = ("psnr_db", "ssim", "rmse_hu", "identical", "noise_std_hu", "hu_bias_hu")
 _INTERVAL = ("mean", "low", "high", "n", "n_excluded")
+_N_FIDELITY = 3
+"""Measures before the column ``identical``."""
 _TASK = ("task", "contrast_hu", "radius_mm", "blur_sigma_mm")
 
 
-def csv_files(rows: Sequence[SliceMeasure], summary: Summary) -> dict[str, str]:
+def csv_files(summary: Summary) -> dict[str, str]:
     """Write every table of numbers; a table without a line is left out, but never ``per_slice.csv``."""
     tables = {
         "per_series.csv": _per_series(summary),
@@ -30,25 +29,36 @@ def csv_files(rows: Sequence[SliceMeasure], summary: Summary) -> dict[str, str]:
         "detectability.csv": _detectability(summary),
         "comparisons.csv": _comparisons(summary),
     }
-    return {SLICES_NAME: csv_text(rows, summary)} | {name: text for name, text in tables.items() if text}
+    return {SLICES_NAME: _per_slice(summary)} | {name: text for name, text in tables.items() if text}
 
 
-def csv_text(rows: Sequence[SliceMeasure], summary: Summary) -> str:
-    """Write one line per slice, method and window."""
-    bias_columns = [f"hu_bias_{name}_hu" for name in TISSUE_CLASSES_HU]
+def _per_slice(summary: Summary) -> str:
+    """One line per slice, method and window; what does not depend on the window is repeated in each."""
+    measures = [*list(summary.measures)[:_N_FIDELITY], "identical", *list(summary.measures)[_N_FIDELITY:]]
     lines = []
-    for row in rows:
-        values: Mapping[str, Any] = asdict(row) | {"role": summary.roles[row.method]}
-        bias = [row.class_bias_hu.get(name) for name in TISSUE_CLASSES_HU]
-        lines.append([*(values[column] for column in (*_PLACE, *_MEASURES)), *bias])
-    return _table((*_PLACE, *_MEASURES, *bias_columns), lines, keep_empty=True)
+    for record in summary.table.records("slices"):
+        if record["window"]:
+            place = [record[column] for column in KEYS["slices"][:-1]]
+            regions = {name: summary.table.get("slices", name, *place, "") for name in summary.measures}
+            values = regions | record | {"role": summary.roles[record["method"]]}
+            values["identical"] = record.get("rmse_hu") == 0.0
+            lines.append([values[column] for column in (*_PLACE, *measures)])
+    return _table((*_PLACE, *measures), lines, keep_empty=True)
 
 
 def _per_series(summary: Summary) -> str:
     lines = [
-        (one.dose, one.series, one.method, summary.roles[one.method], one.window, one.n_slices, measure, *_interval(m))
-        for one in summary.certainty.per_series
-        for measure, m in one.measures.items()
+        (
+            row.dose,
+            row.series,
+            row.method,
+            summary.roles[row.method],
+            row.window or summary.primary_window,
+            row.value.n + row.value.n_excluded,
+            row.measure,
+            *_interval(row.value),
+        )
+        for row in summary.table.of_part("per_series")
     ]
     return _table(("dose", "series", "method", "role", "window", "n_slices", "measure", *_INTERVAL), lines)
 
@@ -88,11 +98,21 @@ def _detectability(summary: Summary) -> str:
 
 
 def _comparisons(summary: Summary) -> str:
-    columns = ("level", "method", "window", "measure", "against", "against_role")
     lines = [
-        (*(getattr(one, column) for column in columns), *_interval(one.difference), one.p_value, one.better)
-        for one in summary.certainty.comparisons
+        (
+            row.level,
+            row.method,
+            row.window or summary.primary_window,
+            row.measure,
+            row.against,
+            against_role(row),
+            *_interval(row.value.difference),
+            row.value.p_value,
+            is_better(summary, row),
+        )
+        for row in summary.table.of_part("comparisons")
     ]
+    columns = ("level", "method", "window", "measure", "against", "against_role")
     return _table((*columns, *_INTERVAL, "p_value", "better"), lines)
 
 

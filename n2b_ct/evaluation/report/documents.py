@@ -23,13 +23,16 @@ from n2b_ct.evaluation import (
     texture,
 )
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
-from n2b_ct.evaluation.report import certainty as certainty_module
+from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report import summary as summary_module
+from n2b_ct.evaluation.report import uncertainty as uncertainty_module
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
-from n2b_ct.evaluation.report.summary import Result, Summary
+from n2b_ct.evaluation.report.summary import DELTAS, REDUCTION, DoseLevel, Summary
 from n2b_ct.evaluation.report.tables import method_descriptions
-from n2b_ct.evaluation.results import Certainty, Physics
+from n2b_ct.evaluation.report.uncertainty import against_role, is_better
+from n2b_ct.evaluation.results import Physics
+from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import Window
 
 SCHEMA = "n2b-ct/report"
@@ -41,7 +44,7 @@ _DEFINED_IN = (
     flat_regions,
     summary_module,
     intervals,
-    certainty_module,
+    uncertainty_module,
     rois,
     texture,
     slice_noise,
@@ -78,7 +81,7 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
         "n_identical": summary.n_identical,
         "summary": summary_sentences(summary),
         "notes": notes(summary),
-        "definitions": DEFINITIONS,
+        "definitions": definitions(summary),
         "tissue_classes_hu": TISSUE_CLASSES_HU,
         "windows": [_window_entry(name, window) for name, window in summary.windows.items()],
         "methods": [
@@ -90,8 +93,13 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
         "dropped": list(summary.physics.dropped),
         "problems": list(summary.physics.problems),
         **summary.inputs.plain,
-        "results": [_result_entry(result, summary) for result in summary.results.values()],
-        "certainty": _certainty_entry(summary.certainty),
+        "results": [
+            _result_entry(summary, level, method, window)
+            for level in (*summary.levels, summary.overall)
+            for method in summary.roles
+            for window in summary.windows
+        ],
+        "certainty": _certainty_entry(summary),
         "physics": _physics_entry(summary.physics),
         "figures": list(figures),
     }
@@ -106,19 +114,60 @@ def _window_entry(name: str, window: Window) -> dict[str, Any]:
     }
 
 
-def _result_entry(result: Result, summary: Summary) -> dict[str, Any]:
-    """One result with its dose, so that a reader needs no join; ``asdict`` gives the statistics."""
-    doses = {level.label: level.dose for level in summary.levels}
-    return {"dose": doses.get(result.level), "role": summary.roles[result.method], **asdict(result)}
+def definitions(summary: Summary) -> dict[str, str]:
+    """Return what every term of a report means, the measures of installed packages among them."""
+    return DEFINITIONS | {name: one.definition for name, one in summary.measures.items() if name not in BUILT_IN}
 
 
-def _certainty_entry(certainty: Certainty) -> dict[str, Any]:
-    keys = ("level", "method", "window", "measure")
+def _result_entry(summary: Summary, level: DoseLevel, method: str, window: str) -> dict[str, Any]:
+    """The means of one method, with dose and role, so that a reader needs no join."""
+
+    def mean(measure: str) -> dict[str, Any]:
+        return asdict(summary.mean(level, method, measure, window))
+
+    plain = [name for name in summary.measures if name not in CLASS_BIASES.values()]
     return {
-        "intervals": [dict(zip(keys, key, strict=True)) | asdict(one) for key, one in certainty.intervals.items()],
-        "comparisons": [asdict(one) for one in certainty.comparisons],
-        "best_baselines": [asdict(one) for one in certainty.best_baselines.values()],
-        "per_series": [asdict(one) for one in certainty.per_series],
+        "dose": level.dose,
+        "role": summary.roles[method],
+        "level": level.label,
+        "method": method,
+        "window": window,
+        **{name: mean(name) for name in (*plain, *DELTAS, REDUCTION)},
+        "class_bias_hu": {tissue: mean(name) for tissue, name in CLASS_BIASES.items()},
+    }
+
+
+def _certainty_entry(summary: Summary) -> dict[str, Any]:
+    def of(row: Row) -> dict[str, Any]:
+        return {"method": row.method, "window": row.window or summary.primary_window}
+
+    series: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in summary.table.of_part("per_series"):
+        key = (row.dose, row.series, *of(row).values())
+        n_slices = row.value.n + row.value.n_excluded
+        entry = {"dose": row.dose, "series": row.series, **of(row), "n_slices": n_slices, "measures": {}}
+        series.setdefault(key, entry)["measures"][row.measure] = asdict(row.value)
+    return {
+        "intervals": [
+            {"level": row.level, **of(row), "measure": row.measure, **asdict(row.value)}
+            for row in summary.table.of_part("intervals")
+        ],
+        "comparisons": [
+            {
+                "level": row.level,
+                **of(row),
+                "measure": row.measure,
+                "against": row.against,
+                "against_role": against_role(row),
+                **asdict(row.value),
+                "better": is_better(summary, row),
+            }
+            for row in summary.table.of_part("comparisons")
+        ],
+        "best_baselines": [
+            {"level": row.level, "name": row.method, "by": row.value} for row in summary.table.of_part("best_baselines")
+        ],
+        "per_series": list(series.values()),
     }
 
 

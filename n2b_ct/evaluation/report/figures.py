@@ -94,12 +94,10 @@ def _means(summary: Summary, measure: str) -> Value:
     """Means of the primary window with their intervals, or without where nobody made any."""
 
     def value(level: DoseLevel, method: str) -> MeanInterval | None:
-        place = (level.label, method, summary.primary_window)
-        known = summary.certainty.intervals.get((*place, measure))
-        result = summary.results.get(place)
-        if known is not None or result is None:
+        known = summary.interval(level, method, measure)
+        if known is not None:
             return known
-        mean = getattr(result, measure)
+        mean = summary.mean(level, method, measure)
         return MeanInterval(mean.mean, None, None, mean.n, mean.n_excluded, level.n_series, "slices")
 
     return value

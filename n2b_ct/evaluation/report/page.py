@@ -12,9 +12,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.charts import inline_svg
-from n2b_ct.evaluation.report.documents import DEFINITIONS, DISCLAIMER
+from n2b_ct.evaluation.report.documents import DISCLAIMER, definitions
 from n2b_ct.evaluation.report.images import Panel
 from n2b_ct.evaluation.report.page_parts import Absent, Section, data_uri
 from n2b_ct.evaluation.report.physics_sections import (
@@ -24,7 +23,13 @@ from n2b_ct.evaluation.report.physics_sections import (
     texture_section,
 )
 from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.sections import curves_section, dose_table, fidelity_section, noise_section
+from n2b_ct.evaluation.report.sections import (
+    curves_section,
+    dose_table,
+    fidelity_section,
+    noise_section,
+    outside_section,
+)
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.report.tables import method_descriptions
@@ -38,7 +43,6 @@ _MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv"}
 
 def render_page(
     summary: Summary,
-    rows: Sequence[SliceMeasure],
     panels: Sequence[Panel],
     provenance: Provenance,
     contents: Mapping[str, bytes],
@@ -47,7 +51,6 @@ def render_page(
 
     Args:
         summary: All means.
-        rows: For the captions of the viewer.
         panels: Slices of the viewer; as many as fit into a page are shown.
         provenance: Printed as it is, escaped.
         contents: The report's other files by name; JSON and CSV among them can be downloaded from the page.
@@ -73,12 +76,12 @@ def render_page(
             dropped=(*summary.physics.dropped, *(f"{part.title}: {part.reason}." for part in absent)),
             first_table=dose_table(summary),
             sections=sections,
-            viewer=_viewer(summary, rows, viewer_slices(panels, room), len(panels)),
+            viewer=_viewer(summary, viewer_slices(panels, room), len(panels)),
             downloads=downloads,
             methods=method_descriptions(summary, provenance),
             inks={method: style.ink for method, style in line_styles(summary.roles).items()},
             overall=summary.overall.label,
-            definitions=DEFINITIONS,
+            definitions=definitions(summary),
             disclaimer=DISCLAIMER,
         )
     )
@@ -93,17 +96,16 @@ def _sections(summary: Summary) -> tuple[list[Section], list[Absent]]:
         resolution_section(summary),
         detection_section(summary),
         removal_section(summary),
+        outside_section(summary),
     ]
     return [s for s in found if isinstance(s, Section)], [s for s in found if isinstance(s, Absent)]
 
 
-def _viewer(
-    summary: Summary, rows: Sequence[SliceMeasure], slices: Sequence[ViewerSlice], n_panels: int
-) -> dict[str, Any] | None:
+def _viewer(summary: Summary, slices: Sequence[ViewerSlice], n_panels: int) -> dict[str, Any] | None:
     """What the template needs of the viewer, and the JSON that its script reads; None without slices."""
     if not slices:
         return None
-    view = viewer_view(slices, summary, rows)
+    view = viewer_view(slices, summary)
     planes = {own: packed for k, entry in enumerate(slices) for own, packed in entry.blocks(k).items()}
     return view | {"planes": planes, "json": _script_json(view), "n_left_out": n_panels - len(slices)}
 

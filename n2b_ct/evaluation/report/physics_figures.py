@@ -10,9 +10,9 @@ from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.charts import Chart, Curve
 from n2b_ct.evaluation.report.figures import MEASURED, Value, against_dose, in_words
+from n2b_ct.evaluation.report.formatting import number
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary
 from n2b_ct.evaluation.report.theme import LineStyle, line_styles
-from n2b_ct.evaluation.report.wording import number
 from n2b_ct.evaluation.results import DetectabilityResult, ResolutionResult, TextureResult
 
 OBSERVERS = {"cho": "channelised Hotelling", "npw": "non-prewhitening"}

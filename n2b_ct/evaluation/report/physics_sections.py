@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from n2b_ct.evaluation.report.formatting import listing
 from n2b_ct.evaluation.report.nps_planes import nps_planes_png, planes_in_words
 from n2b_ct.evaluation.report.page_parts import (
     Absent,
@@ -35,7 +36,6 @@ from n2b_ct.evaluation.report.physics_tables import (
     texture_table,
 )
 from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.report.wording import listing
 from n2b_ct.evaluation.results import ResidualResult
 
 

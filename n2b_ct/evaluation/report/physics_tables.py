@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.report.figures import JUDGED, MEASURED
+from n2b_ct.evaluation.report.formatting import MISSING, bounded, counted, mean_interval, number
 from n2b_ct.evaluation.report.physics_figures import task_name
 from n2b_ct.evaluation.report.summary import DoseLevel, Role, Summary
 from n2b_ct.evaluation.report.tables import Line, Row, Table
-from n2b_ct.evaluation.report.wording import MISSING, bounded, counted, mean_interval, number
-from n2b_ct.evaluation.results import Comparison, PotentialResult, ResidualResult, ResolutionResult
-
-_MEASURE_NAMES = {"psnr_db": "PSNR, dB", "ssim": "SSIM", "rmse_hu": "RMSE, HU", "noise_std_hu": "noise, HU"}
-_DECIMALS = {"psnr_db": 2, "ssim": 3, "rmse_hu": 1, "noise_std_hu": 1}
+from n2b_ct.evaluation.report.uncertainty import is_better
+from n2b_ct.evaluation.results import PotentialResult, ResidualResult, ResolutionResult
+from n2b_ct.evaluation.table import Row as ComparisonRow
 
 Cell = tuple[Line, ...]
 
@@ -123,12 +122,15 @@ def lesion_table(summary: Summary) -> Table:
 
 def comparison_table(summary: Summary, level: str, window: str) -> Table:
     """Paired differences, methods by measure and opponent; marked where the interval excludes 0 on the good side."""
-    own = [c for c in summary.certainty.comparisons if (c.level, c.window) == (level, window)]
-    columns = list(dict.fromkeys((c.measure, c.against) for c in own))
-    found = {(c.method, c.measure, c.against): c for c in own}
-    methods = {c.method for c in own}
-    heads = tuple((_MEASURE_NAMES.get(measure, measure), f"against {against}") for measure, against in columns)
-    rows = _rows(summary, JUDGED, lambda method: [_comparison_cell(found.get((method, *column))) for column in columns])
+    windows = (window, "") if window == summary.primary_window else (window,)
+    own = [row for row in summary.table.of_part("comparisons") if row.level == level and row.window in windows]
+    columns = list(dict.fromkeys((row.measure, row.against) for row in own))
+    found = {(row.method, row.measure, row.against): row for row in own}
+    methods = {row.method for row in own}
+    heads = tuple((_head(summary, measure), f"against {against}") for measure, against in columns)
+    rows = _rows(
+        summary, JUDGED, lambda method: [_comparison_cell(summary, found.get((method, *column))) for column in columns]
+    )
     return Table(heads, tuple(row for row in rows if row.method in methods))
 
 
@@ -190,12 +192,18 @@ def _residual_cells(own: ResidualResult | None) -> list[Cell]:
     ]
 
 
-def _comparison_cell(own: Comparison | None) -> Cell:
+def _head(summary: Summary, measure: str) -> str:
+    one = summary.measures[measure]
+    return f"{one.title}, {one.unit}" if one.unit else one.title
+
+
+def _comparison_cell(summary: Summary, own: ComparisonRow | None) -> Cell:
     if own is None:
         return _missing()
-    text = mean_interval(own.difference, _DECIMALS.get(own.measure, 3), signed=True)
-    word = {True: "better", False: "worse", None: "undecided"}[own.better]
-    return Line(text, best=own.better is True), Line(f"{word}, p {p_text(own.p_value)}")
+    text = mean_interval(own.value.difference, summary.measures[own.measure].decimals, signed=True)
+    better = is_better(summary, own)
+    word = {True: "better", False: "worse", None: "undecided"}[better]
+    return Line(text, best=better is True), Line(f"{word}, p {p_text(own.value.p_value)}")
 
 
 def _missing() -> Cell:

@@ -17,20 +17,18 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from n2b_ct.evaluation.disks import Task
-from n2b_ct.evaluation.intervals import MeanInterval
+from n2b_ct.evaluation.intervals import MeanInterval, PairedComparison
+from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report.documents import SCHEMA, SCHEMA_VERSION
 from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import DoseLevel, Result
+from n2b_ct.evaluation.report.summary import DELTAS, REDUCTION, DoseLevel, Statistic
 from n2b_ct.evaluation.results import (
-    BestBaseline,
-    Comparison,
     DetectabilityResult,
     HallucinationResult,
     LesionResult,
     PotentialResult,
     ResidualResult,
     ResolutionResult,
-    SeriesResult,
     TextureResult,
 )
 from n2b_ct.io.refusals import SeriesRead
@@ -72,7 +70,7 @@ def report_schema() -> dict[str, Any]:
         "methods": _list(object_schema({"name": _TEXT, "role": _TEXT, "description": _TEXT})),
         "dose_levels": _list(schema_of(DoseLevel)),
         "overall": schema_of(DoseLevel),
-        "results": _list(_with(schema_of(Result), {"dose": _NUMBER_OR_NOTHING, "role": _TEXT})),
+        "results": _list(_result()),
         "certainty": _certainty(),
         "physics": _physics(),
         "figures": _list(_TEXT),
@@ -86,14 +84,32 @@ def schema_text() -> str:
     return json.dumps(report_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
+def _result() -> dict[str, Any]:
+    """Means by measure; those of installed packages are further keys."""
+    mean = schema_of(Statistic)
+    names = [name for name in BUILT_IN if name not in CLASS_BIASES.values()]
+    keys = {"dose": _NUMBER_OR_NOTHING, **dict.fromkeys(("role", "level", "method", "window"), _TEXT)}
+    means = dict.fromkeys((*names, *DELTAS, REDUCTION), mean)
+    classes = {"class_bias_hu": {"type": "object", "additionalProperties": mean}}
+    return object_schema(keys | means | classes) | {"additionalProperties": mean}
+
+
 def _certainty() -> dict[str, Any]:
     keys = dict.fromkeys(("level", "method", "window", "measure"), _TEXT)
+    comparison = keys | dict.fromkeys(("against", "against_role"), _TEXT) | schema_of(PairedComparison)["properties"]
+    comparison |= {"better": _of_type(bool | None)}
+    series = {
+        "dose": _NUMBER_OR_NOTHING,
+        **dict.fromkeys(("series", "method", "window"), _TEXT),
+        "n_slices": {"type": "integer"},
+        "measures": {"type": "object", "additionalProperties": schema_of(MeanInterval)},
+    }
     return object_schema(
         {
             "intervals": _list(_with(schema_of(MeanInterval), keys)),
-            "comparisons": _list(schema_of(Comparison)),
-            "best_baselines": _list(schema_of(BestBaseline)),
-            "per_series": _list(schema_of(SeriesResult)),
+            "comparisons": _list(object_schema(comparison)),
+            "best_baselines": _list(object_schema(dict.fromkeys(("level", "name", "by"), _TEXT))),
+            "per_series": _list(object_schema(series)),
         }
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from n2b_ct.evaluation.measures import BUILT_IN
 from n2b_ct.evaluation.report.figures import dose_charts, noise_charts
 from n2b_ct.evaluation.report.page_parts import Absent, FoldPart, Part, Section, TablePart, charts_part
 from n2b_ct.evaluation.report.physics_figures import d_prime_charts
 from n2b_ct.evaluation.report.physics_tables import comparison_table
 from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.report.tables import bias_table, error_table, fidelity_table, noise_table
+from n2b_ct.evaluation.report.tables import bias_table, fidelity_table, measure_table, noise_table
 
 
 def dose_table(summary: Summary) -> TablePart | None:
@@ -22,7 +23,7 @@ def dose_table(summary: Summary) -> TablePart | None:
 
 def spread_words(summary: Summary) -> str:
     """What stands beside a mean."""
-    return "mean with its 95 % interval" if summary.certainty.intervals else "mean ± s.d. between slices"
+    return "mean with its 95 % interval" if summary.has_intervals else "mean ± s.d. between slices"
 
 
 def curves_section(summary: Summary) -> Section:
@@ -30,7 +31,7 @@ def curves_section(summary: Summary) -> Section:
     observers = dict.fromkeys(result.observer for result in summary.physics.detectability)
     detection = [chart for observer in observers for chart in d_prime_charts(summary, observer)][:1]
     charts = (*dose_charts(summary), *noise_charts(summary), *detection)
-    bars = "Bars: 95 % interval of the mean." if summary.certainty.intervals else "Means over slices."
+    bars = "Bars: 95 % interval of the mean." if summary.has_intervals else "Means over slices."
     several = len([level for level in summary.levels if level.dose is not None]) > 1
     return Section("curves", "Curves", "Dose curves" if several else "Methods compared", "", charts_part(charts, bars))
 
@@ -40,7 +41,9 @@ def fidelity_section(summary: Summary) -> Section | Absent:
     if not summary.has_reference:
         return Absent("Fidelity", "PSNR, SSIM and RMSE need a reference, and no slice has one")
     first, *others = summary.windows
-    errors = TablePart(f"RMSE, window {first}", "RMSE, HU", error_table(summary, first), _window(summary, first))
+    errors = TablePart(
+        f"RMSE, window {first}", "RMSE, HU", measure_table(summary, "rmse_hu", first), _window(summary, first)
+    )
     parts: tuple[Part, ...] = (errors,)
     parts += tuple(
         FoldPart(f"PSNR, SSIM and RMSE in the window {name}", _window_parts(summary, name)) for name in others
@@ -66,6 +69,20 @@ def noise_section(summary: Summary) -> Section:
     return Section("noise", "Noise and HU", "Noise and HU", lead, parts)
 
 
+def outside_section(summary: Summary) -> Section | None:
+    """Measures that installed packages add, each with its definition; None where there is none."""
+    parts: list[Part] = []
+    for name, measure in summary.measures.items():
+        if name in BUILT_IN or (measure.needs_reference and not summary.has_reference):
+            continue
+        windows = list(summary.windows) if measure.needs_reference else [None]
+        for window in windows:
+            caption = measure.title if window is None else f"{measure.title}, window {window}"
+            table = measure_table(summary, name, window)
+            parts.append(TablePart(caption, measure.unit or "Method", table, measure.definition))
+    return Section("further", "Further", "Further measures", "", tuple(parts)) if parts else None
+
+
 def _tests(summary: Summary) -> tuple[Part, ...]:
     """Paired tests of every level in the primary window, and of all doses in the others."""
     places = [(level.label, summary.primary_window) for level in summary.columns]
@@ -83,7 +100,7 @@ def _window_parts(summary: Summary, name: str) -> tuple[Part, ...]:
     note = _window(summary, name)
     return (
         TablePart(f"PSNR and SSIM, window {name}", "dB, SSIM", fidelity_table(summary, name), note),
-        TablePart(f"RMSE, window {name}", "RMSE, HU", error_table(summary, name), note),
+        TablePart(f"RMSE, window {name}", "RMSE, HU", measure_table(summary, "rmse_hu", name), note),
     )
 
 

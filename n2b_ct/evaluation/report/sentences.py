@@ -6,15 +6,22 @@ Words are chosen from the rounded numbers that the tables show: what reads as eq
 from __future__ import annotations
 
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
-from n2b_ct.evaluation.report.price import price_sentence
-from n2b_ct.evaluation.report.summary import Statistic, Summary
-from n2b_ct.evaluation.report.sureness import sureness_sentence
-from n2b_ct.evaluation.report.wording import PSNR_DECIMALS, SSIM_DECIMALS, counted, listing, number, pair_text
+from n2b_ct.evaluation.insert_results import CHO
+from n2b_ct.evaluation.intervals import MIN_SERIES
+from n2b_ct.evaluation.measures import CLASS_BIASES
+from n2b_ct.evaluation.report.formatting import PSNR_DECIMALS, SSIM_DECIMALS, counted, listing, number, pair_text
+from n2b_ct.evaluation.report.summary import REDUCTION, DoseLevel, Statistic, Summary
+from n2b_ct.evaluation.report.uncertainty import AGAINST_BASELINE, against_role, is_better
+from n2b_ct.evaluation.results import DetectabilityResult, ResolutionResult
+from n2b_ct.evaluation.table import Row
+
+MAX_LISTED = 4
+YARDSTICK = "Less noise alone does not make a better image, a strong blur lowers it too: look at the residuals"
 
 
 def summary_sentences(summary: Summary) -> list[str]:
     """Say in three sentences what was gained, what it cost, and how sure that is."""
-    return [_gain(summary), price_sentence(summary, judged(summary)), sureness_sentence(summary)]
+    return [_gain(summary), trade_off_sentence(summary, judged(summary)), uncertainty_sentence(summary)]
 
 
 def notes(summary: Summary) -> list[str]:
@@ -52,29 +59,41 @@ def _gain(summary: Summary) -> str:
     window = f"in the window {name} {summary.windows[name]}"
     clauses = "; ".join(_gain_clause(summary, method) for method in judged(summary))
     if not clauses:
-        source = summary.result(summary.overall, INPUT)
-        return f"{where}, {window}, the input alone was measured: {pair_text(source.psnr_db.mean, source.ssim.mean)}."
+        return f"{where}, {window}, the input alone was measured: {_scores(summary, INPUT)}."
     return f"{where}, {window}, measured against the normal-dose reference: {clauses}."
 
 
 def _gain_clause(summary: Summary, method: str) -> str:
     if INPUT in summary.roles:
         return f"{_change_clause(summary, method)}, and {_noise_clause(summary, method).removeprefix(f'{method} ')}"
-    own = summary.result(summary.overall, method)
-    return f"{method} reaches {pair_text(own.psnr_db.mean, own.ssim.mean)}, and {_noise_level(summary, method)}"
+    return f"{method} reaches {_scores(summary, method)}, and {_noise_level(summary, method)}"
+
+
+def _scores(summary: Summary, method: str) -> str:
+    means = (summary.mean(summary.overall, method, measure).mean for measure in ("psnr_db", "ssim"))
+    return pair_text(*means)
 
 
 def _noise_level(summary: Summary, method: str) -> str:
-    noise_hu = summary.result(summary.overall, method).noise_std_hu.mean
+    noise_hu = summary.mean(summary.overall, method, "noise_std_hu").mean
     return "its noise could not be judged" if noise_hu is None else f"has noise of {number(noise_hu, 1)} HU"
 
 
 def _change_clause(summary: Summary, method: str) -> str:
-    before, after = (summary.result(summary.overall, name) for name in (INPUT, method))
-    psnr = _change("PSNR", before.psnr_db, after.psnr_db, PSNR_DECIMALS, " dB")
-    ssim = _change("SSIM", before.ssim, after.ssim, SSIM_DECIMALS, "")
+    psnr, ssim = (
+        _change(title, *_before_and_after(summary, method, measure), decimals, unit)
+        for measure, title, decimals, unit in (
+            ("psnr_db", "PSNR", PSNR_DECIMALS, " dB"),
+            ("ssim", "SSIM", SSIM_DECIMALS, ""),
+        )
+    )
     same_verb = psnr.split()[0] == ssim.split()[0]
     return f"{method} {psnr} and {ssim.split(' ', 1)[1] if same_verb else ssim}"
+
+
+def _before_and_after(summary: Summary, method: str, measure: str) -> tuple[Statistic, Statistic]:
+    before, after = (summary.mean(summary.overall, name, measure) for name in (INPUT, method))
+    return before, after
 
 
 def _change(measure: str, before: Statistic, after: Statistic, decimals: int, unit: str) -> str:
@@ -91,17 +110,15 @@ def _change(measure: str, before: Statistic, after: Statistic, decimals: int, un
 def _noise_clause(summary: Summary, method: str) -> str:
     if INPUT not in summary.roles:
         return f"{method} {_noise_level(summary, method)}"
-    result = summary.result(summary.overall, method)
-    before, after = summary.result(summary.overall, INPUT).noise_std_hu.mean, result.noise_std_hu.mean
+    before, after = (summary.mean(summary.overall, name, "noise_std_hu").mean for name in (INPUT, method))
     if before is None or after is None:
         return f"{method} could not be judged on noise (no flat region)"
     old, new = round(before, 1), round(after, 1)
     if old == new:
         return f"{method} leaves noise at {number(new, 1)} HU"
     verb = "lowers" if new < old else "raises"
-    return (
-        f"{method} {verb} noise from {number(old, 1)} to {number(new, 1)} HU{_percent(result.noise_reduction_percent)}"
-    )
+    reduction = summary.mean(summary.overall, method, REDUCTION)
+    return f"{method} {verb} noise from {number(old, 1)} to {number(new, 1)} HU{_percent(reduction)}"
 
 
 def _percent(reduction: Statistic) -> str:
@@ -114,7 +131,7 @@ def _percent(reduction: Statistic) -> str:
 def _ceiling(summary: Summary) -> str:
     if not summary.has_reference or REFERENCE not in summary.roles:
         return ""
-    noise_hu = summary.result(summary.overall, REFERENCE).noise_std_hu.mean
+    noise_hu = summary.mean(summary.overall, REFERENCE, "noise_std_hu").mean
     if noise_hu is None or round(noise_hu, 1) == 0.0:
         return ""
     return (
@@ -134,7 +151,7 @@ def _incomplete(summary: Summary) -> str:
     n_slices = summary.overall.n_slices
     short = []
     for method in summary.of_role("baseline", "model"):
-        statistic = summary.result(summary.overall, method).hu_bias_hu
+        statistic = summary.mean(summary.overall, method, "hu_bias_hu")
         n_measured = statistic.n + statistic.n_excluded
         if n_measured < n_slices:
             short.append(f"{method} on {n_measured}")
@@ -144,7 +161,7 @@ def _incomplete(summary: Summary) -> str:
 
 
 def _no_flat_region(summary: Summary) -> str:
-    n_missing = summary.result(summary.overall, next(iter(summary.roles))).noise_std_hu.n_excluded
+    n_missing = summary.mean(summary.overall, next(iter(summary.roles)), "noise_std_hu").n_excluded
     if not n_missing:
         return ""
     return f"No flat soft tissue was found in {counted(n_missing, 'slice')}; noise leaves them out."
@@ -154,3 +171,185 @@ def _one_slice(summary: Summary) -> str:
     if all(level.n_slices > 1 for level in summary.columns):
         return ""
     return "A dose level with one slice has no standard deviation: ± – stands for undefined."
+
+
+def trade_off_sentence(summary: Summary, methods: list[str]) -> str:
+    """Say what was lost, at the lowest dose where it depends on the dose; only what was measured."""
+    if not methods:
+        return "No method was measured, so there is nothing that it could have cost."
+    level = summary.levels[0]
+    clauses = [f"{method}: {', '.join(_parts(summary, level, method))}" for method in methods]
+    where = f" (texture, resolution and d′ at {level.label})" if len(summary.levels) > 1 else ""
+    return f"The price{where} — {'; '.join(clauses)}."
+
+
+def _parts(summary: Summary, level: DoseLevel, method: str) -> list[str]:
+    found = [
+        _texture(summary, level, method),
+        _resolution(summary, level, method),
+        _detection(summary, level, method),
+        _shift(summary, method),
+        _anatomy(summary, method),
+    ]
+    return [part for part in found if part]
+
+
+def _texture(summary: Summary, level: DoseLevel, method: str) -> str:
+    own = summary.physics.texture.get((level.label, method))
+    shift = own.mean_frequency_shift_percent if own else None
+    if shift is None or shift.mean is None:
+        return ""
+    if round(shift.mean) == 0:
+        return "noise texture as before"
+    word = "coarser" if shift.mean < 0 else "finer"
+    return f"noise {word} (mean frequency {number(shift.mean, 0, signed=True)} %)"
+
+
+def _resolution(summary: Summary, level: DoseLevel, method: str) -> str:
+    """The lowest contrast, where a non-linear method blurs most."""
+    own = [r for r in summary.physics.resolution if (r.level, r.method) == (level.label, method)]
+    if not own:
+        return ""
+    lowest = min(own, key=lambda result: result.task.contrast_hu)
+    disk = f"a disk of {lowest.task.contrast_hu:g} HU"
+    if lowest.contrast_recovery_percent is None:
+        return f"the resolution of {disk} could not be measured"
+    return f"{disk} keeps {number(lowest.contrast_recovery_percent, 0)} % of its contrast{_f50(lowest)}"
+
+
+def _f50(result: ResolutionResult) -> str:
+    if result.f50_change_percent is None:
+        return ""
+    return f" and its 50 % frequency changes by {number(result.f50_change_percent, 0, signed=True)} %"
+
+
+def _detection(summary: Summary, level: DoseLevel, method: str) -> str:
+    before, after = _d_prime(summary, level, INPUT), _d_prime(summary, level, method)
+    if before is None or after is None or before.d_prime is None or after.d_prime is None:
+        return ""
+    task = f"d′ of {before.task.contrast_hu:g} HU over {2 * before.task.radius_mm:.3g} mm"
+    change = f"{number(before.d_prime, 2)} to {number(after.d_prime, 2)}"
+    overlap = (after.low or 0.0) <= (before.high or 0.0) and (before.low or 0.0) <= (after.high or 0.0)
+    return f"{task} from {change}{' (intervals overlap)' if overlap else ''}"
+
+
+def _d_prime(summary: Summary, level: DoseLevel, method: str) -> DetectabilityResult | None:
+    """The first task, as the channelised observer sees it."""
+    own = (r for r in summary.physics.detectability if (r.level, r.method, r.observer) == (level.label, method, CHO))
+    return next(own, None)
+
+
+def _shift(summary: Summary, method: str) -> str:
+    """Name the worst class, and where the reference lies in it: the anchor may be what is biased."""
+    shifts = {tissue: summary.mean(summary.overall, method, name).mean for tissue, name in CLASS_BIASES.items()}
+    known = {tissue: shift for tissue, shift in shifts.items() if shift is not None}
+    if not known:
+        return "its HU shift could not be measured"
+    worst = max(known, key=lambda name: abs(known[name]))
+    against = "the input" if summary.anchor == INPUT else f"the {summary.anchor}"
+    shift = f"its largest mean HU shift against {against} is {number(known[worst], 1, signed=True)} HU in {worst}"
+    if REFERENCE not in summary.roles or summary.anchor == REFERENCE:
+        return shift
+    truth = summary.mean(summary.overall, REFERENCE, CLASS_BIASES[worst]).mean
+    return f"{shift}, where the reference lies at {number(truth, 1, signed=True)} HU"
+
+
+def _anatomy(summary: Summary, method: str) -> str:
+    own = [result for (_, name), result in summary.physics.residual.items() if name == method]
+    n_slices = sum(result.n_slices for result in own)
+    n_warned = sum(result.n_warned for result in own)
+    if not n_slices:
+        return ""
+    if not n_warned:
+        return f"no edges of anatomy were found in what it removed ({n_slices} slices tested)"
+    return f"anatomy was removed with the noise in {n_warned} of {n_slices} slices"
+
+
+def uncertainty_sentence(summary: Summary) -> str:
+    """Say whether models beat the baselines, whether that is decided, and for whom it holds."""
+    against = _against_baselines(summary) if summary.has_reference else YARDSTICK
+    return f"{against}{_decided(summary)}; {_validity(summary)}."
+
+
+def _against_baselines(summary: Summary) -> str:
+    models, baselines = summary.of_role("model"), summary.of_role("baseline")
+    if not baselines:
+        return "No baseline was measured, so whether a plain blur would score as well is not known"
+    if not models:
+        return "No model was measured: these are the baselines that a model has to beat"
+    losses = {model: _losses(summary, model, baselines) for model in models}
+    winners = [model for model in models if not losses[model]]
+    clauses = [_winner_clause(summary, winners, baselines)] if winners else []
+    clauses += [f"{model} does not win: {_shortened(lost)}" for model, lost in losses.items() if lost]
+    return f"Against the baselines ({listing(baselines)}), {'; '.join(clauses)}"
+
+
+def _winner_clause(summary: Summary, winners: list[str], baselines: list[str]) -> str:
+    best = max(baselines, key=lambda name: summary.mean(summary.overall, name, "psnr_db").mean or 0.0)
+    everywhere = " at every dose level" if len(summary.levels) > 1 else ""
+    verb = "scores" if len(winners) == 1 else "score"
+    return (
+        f"{listing(winners)} {verb} above each of them in both PSNR and SSIM{everywhere} "
+        f"(the best by PSNR, {best}, reaches {_scores(summary, best)})"
+    )
+
+
+def _losses(summary: Summary, model: str, baselines: list[str]) -> list[str]:
+    """Where a baseline is level with the model or ahead of it, in words; empty when the model leads everywhere."""
+    found = []
+    for level in summary.levels:
+        where = f" at {level.label}" if len(summary.levels) > 1 else ""
+        for measure, title, decimals in (("psnr_db", "PSNR", PSNR_DECIMALS), ("ssim", "SSIM", SSIM_DECIMALS)):
+            others = {name: summary.mean(level, name, measure) for name in baselines}
+            loss = _loss(title, summary.mean(level, model, measure), others, decimals)
+            found += [f"{loss}{where}"] if loss else []
+    return found
+
+
+def _loss(measure: str, own: Statistic, others: dict[str, Statistic], decimals: int) -> str:
+    """One measure at one level: empty where the model leads the best baseline."""
+    known = {baseline: round(s.mean, decimals) for baseline, s in others.items() if s.mean is not None}
+    if own.mean is None or not known:
+        return f"{measure} cannot be compared"
+    best = max(known, key=lambda baseline: known[baseline])
+    lead = round(known[best] - round(own.mean, decimals), decimals)
+    if lead < 0:
+        return ""
+    unit = " dB" if measure == "PSNR" else ""
+    return (
+        f"{best} is ahead in {measure} by {number(lead, decimals)}{unit}" if lead else f"{best} has the same {measure}"
+    )
+
+
+def _decided(summary: Summary) -> str:
+    """The paired difference to the best baseline in PSNR, with its interval, for each model."""
+    own = [
+        row
+        for row in summary.table.of_part("comparisons")
+        if against_role(row) == AGAINST_BASELINE
+        and row.measure == "psnr_db"
+        and row.window == summary.primary_window
+        and row.level == summary.columns[-1].label
+    ]
+    return "".join(f", {_interval_clause(summary, row)}" for row in own if row.value.difference.low is not None)
+
+
+def _interval_clause(summary: Summary, row: Row) -> str:
+    difference = row.value.difference
+    limits = " to ".join(number(limit, PSNR_DECIMALS, signed=True) for limit in (difference.low, difference.high))
+    word = {True: "", False: "", None: ", so it is not decided"}[is_better(summary, row)]
+    mean = number(difference.mean, PSNR_DECIMALS, signed=True)
+    return f"{row.method} minus {row.against} is {mean} dB (95 % interval {limits}{word})"
+
+
+def _validity(summary: Summary) -> str:
+    n_series = summary.overall.n_series
+    if n_series >= MIN_SERIES:
+        return f"intervals are over {counted(n_series, 'series', 'series')}, resampled whole"
+    scope = "this series" if n_series == 1 else f"these {n_series} series"
+    return f"all of it holds for {scope} only and says nothing about other patients"
+
+
+def _shortened(items: list[str]) -> str:
+    more = len(items) - MAX_LISTED
+    return ", ".join(items) if more <= 0 else f"{', '.join(items[:MAX_LISTED])}, and {more} more"

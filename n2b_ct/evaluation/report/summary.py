@@ -1,24 +1,30 @@
-"""From rows to means: per dose level and over all of them, per method and window."""
+"""From rows of slices to means: per dose level and over all of them, per method and window."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.baselines import BASELINES
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
-from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.measures import SliceMeasure
-from n2b_ct.evaluation.results import Certainty, Physics
+from n2b_ct.evaluation.measures import Measure, known_measures
+from n2b_ct.evaluation.results import Physics
+from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.hu import Window
 from n2b_ct.io.refusals import Inputs
 
 Role = Literal["input", "baseline", "model", "reference"]
+SliceKey = tuple[float | None, str, int | None]
+Values = dict[SliceKey, float | None]
 ALL_DOSES = "all doses"
+DELTAS = {"delta_psnr_db": "psnr_db", "delta_ssim": "ssim"}
+"""Paired difference to the input, and the measure that it is of."""
+REDUCTION = "noise_reduction_percent"
 DEFINITIONS: dict[str, str] = {
     "mean_sd": (
         "Every mean is over slices; ± is the sample standard deviation between slices (n − 1), "
@@ -57,44 +63,20 @@ class DoseLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One method at one dose level in one window.
-
-    Attributes:
-        delta_psnr_db, delta_ssim: Paired differences to the input.
-        noise_reduction_percent: 100 · (1 − noise / noise of the input), slice by slice.
-        class_bias_hu: Tissue class to mean shift against the input.
-    """
-
-    level: str
-    method: str
-    window: str
-    psnr_db: Statistic
-    ssim: Statistic
-    rmse_hu: Statistic
-    delta_psnr_db: Statistic
-    delta_ssim: Statistic
-    noise_std_hu: Statistic
-    noise_reduction_percent: Statistic
-    hu_bias_hu: Statistic
-    class_bias_hu: Mapping[str, Statistic]
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
-    """All means of a report.
+    """Everything that a report says.
 
     Attributes:
         levels: Dose levels from low to high, an unknown dose after them.
         overall: All slices together.
         roles: Method to role, in the order of the tables.
         windows: Name to window, the primary one first.
-        results: By level label (or ``overall.label``), method, window.
+        measures: Name to measure of a slice.
+        table: Rows of the slices and everything that was made of them.
         n_identical: (Slice, method) pairs without a PSNR because they equal the reference.
         has_reference: Whether any slice had one.
         anchor: What shifts are measured against: the input, or what stands in its place.
         physics: Texture, resolution, detectability and residual; empty where nobody measured them.
-        certainty: Intervals and paired tests; empty where nobody asked.
         inputs: The series that were read, and the files of theirs that were refused.
     """
 
@@ -102,12 +84,12 @@ class Summary:
     overall: DoseLevel
     roles: Mapping[str, Role]
     windows: Mapping[str, Window]
-    results: Mapping[tuple[str, str, str], Result]
+    measures: Mapping[str, Measure]
+    table: Table
     n_identical: int
     has_reference: bool
     anchor: str = INPUT
     physics: Physics = field(default_factory=Physics)
-    certainty: Certainty = field(default_factory=Certainty)
     inputs: Inputs = field(default_factory=Inputs)
 
     @property
@@ -120,17 +102,60 @@ class Summary:
         """Dose levels as tables show them: all doses last, and only if there is more than one level."""
         return (*self.levels, self.overall) if len(self.levels) > 1 else self.levels
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether intervals of the means were computed."""
+        return bool(self.table.of_part("intervals"))
+
     def of_role(self, *roles: Role) -> list[str]:
         """Methods of these roles, in the order of the tables."""
         return [method for method, role in self.roles.items() if role in roles]
 
-    def result(self, level: DoseLevel, method: str, window: str | None = None) -> Result:
-        """One method at one level, in the primary window unless told otherwise."""
-        return self.results[level.label, method, window or self.primary_window]
+    def mean(self, level: DoseLevel, method: str, measure: str, window: str | None = None) -> Statistic:
+        """Return the mean of a measure, in the primary window unless told otherwise."""
+        found = self._get("means", level, method, measure, window)
+        return found if isinstance(found, Statistic) else Statistic(None, None, 0, 0)
 
     def interval(self, level: DoseLevel, method: str, measure: str, window: str | None = None) -> MeanInterval | None:
-        """Mean with its interval; None where nobody asked or nothing was measured."""
-        return self.certainty.intervals.get((level.label, method, window or self.primary_window, measure))
+        """Return the mean with its interval; None where nobody asked or nothing was measured."""
+        found = self._get("intervals", level, method, measure, window)
+        return found if isinstance(found, MeanInterval) else None
+
+    def _get(self, part: str, level: DoseLevel, method: str, measure: str, window: str | None) -> object:
+        """Measures that do not depend on a window stand under none."""
+        windows = (window or self.primary_window, "")
+        values = (self.table.get(part, measure, level.label, method, name) for name in windows)
+        return next((value for value in values if value is not None), None)
+
+
+class SliceValues:
+    """Values of slices, by measure.
+
+    Args:
+        rows: Of the part ``slices``.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._values: dict[tuple[str, str, str], Values] = defaultdict(dict)
+        for row in rows:
+            self._values[row.method, row.window, row.measure][row.dose, row.series, row.slice_index] = row.value
+        for method in {method for method, _, _ in self._values}:
+            self._values[method, "", REDUCTION] = self._reductions(method)
+
+    def of(self, method: str, window: str, measure: str, level: DoseLevel | None = None) -> Values:
+        """Return a measure's value by slice, of one dose level or of all (None, or all doses)."""
+        values = self._values.get((method, window, measure), {})
+        if level is None or level.label == ALL_DOSES:
+            return values
+        return {key: value for key, value in values.items() if key[0] == level.dose}
+
+    def _reductions(self, method: str) -> Values:
+        before = self._values.get((INPUT, "", "noise_std_hu"), {})
+        after = self._values.get((method, "", "noise_std_hu"), {})
+        return {
+            key: None if noise is None or not before.get(key) else 100.0 * (1.0 - noise / (before[key] or 1.0))
+            for key, noise in after.items()
+        }
 
 
 def dose_label(dose: float | None) -> str:
@@ -139,7 +164,10 @@ def dose_label(dose: float | None) -> str:
 
 
 def summarise(
-    rows: Sequence[SliceMeasure], windows: Mapping[str, Window], baselines: Collection[str] = tuple(BASELINES)
+    rows: Sequence[Row],
+    windows: Mapping[str, Window],
+    baselines: Collection[str] = tuple(BASELINES),
+    measures: Mapping[str, Measure] | None = None,
 ) -> Summary:
     """Average the rows of :func:`measure_slice`.
 
@@ -147,6 +175,7 @@ def summarise(
         rows: Every slice's rows.
         windows: The windows they were measured in, the primary one first.
         baselines: Which methods are baselines; all others but input and reference count as models.
+        measures: Those of the rows, by name; all that are known where None.
 
     Raises:
         DataError: There are no rows.
@@ -154,24 +183,28 @@ def summarise(
     if not rows:
         raise DataError(explain("report", "at least one slice is needed", "none", "check the test set"))
     doses = sorted({row.dose for row in rows}, key=lambda dose: (dose is None, dose or 0.0))
-    groups = {dose_label(dose): [row for row in rows if row.dose == dose] for dose in doses}
-    levels = tuple(_level(label, group, group[0].dose) for label, group in groups.items())
+    levels = tuple(_level(dose_label(dose), [row for row in rows if row.dose == dose], dose) for dose in doses)
     overall = _level(ALL_DOSES, rows, None)
-    groups[ALL_DOSES] = list(rows)
     roles = _roles(rows, baselines)
+    chosen = known_measures()[0] if measures is None else measures
+    values = SliceValues(rows)
+    means = [
+        row
+        for level in (*levels, overall)
+        for method in roles
+        for window in (*windows, "")
+        for row in _means(values, level, method, window, chosen)
+    ]
+    primary = next(iter(windows))
     return Summary(
         levels=levels,
         overall=overall,
         roles=roles,
         windows=dict(windows),
-        results={
-            (label, method, window): _result(label, method, window, group)
-            for label, group in groups.items()
-            for method in roles
-            for window in windows
-        },
-        n_identical=sum(row.identical and row.window == next(iter(windows)) for row in rows),
-        has_reference=any(row.ssim is not None for row in rows),
+        measures=chosen,
+        table=Table((*rows, *means)),
+        n_identical=sum(row.measure == "rmse_hu" and row.value == 0.0 and row.window == primary for row in rows),
+        has_reference=any(row.measure == "ssim" and row.value is not None for row in rows),
     )
 
 
@@ -187,16 +220,12 @@ def statistic(values: Iterable[float | None]) -> Statistic:
     )
 
 
-def _level(label: str, rows: Sequence[SliceMeasure], dose: float | None) -> DoseLevel:
-    slices = {_slice_of(row) for row in rows}
+def _level(label: str, rows: Sequence[Row], dose: float | None) -> DoseLevel:
+    slices = {(row.dose, row.series, row.slice_index) for row in rows}
     return DoseLevel(label, dose, len(slices), len({row.series for row in rows}))
 
 
-def _slice_of(row: SliceMeasure) -> tuple[float | None, str, int]:
-    return row.dose, row.series, row.slice_index
-
-
-def _roles(rows: Sequence[SliceMeasure], baselines: Collection[str]) -> dict[str, Role]:
+def _roles(rows: Sequence[Row], baselines: Collection[str]) -> dict[str, Role]:
     """Input first, then baselines, then models, each in order of appearance, the reference last."""
     seen = list(dict.fromkeys(row.method for row in rows))
     fixed: dict[str, Role] = {INPUT: "input", REFERENCE: "reference"}
@@ -207,40 +236,22 @@ def _roles(rows: Sequence[SliceMeasure], baselines: Collection[str]) -> dict[str
     return dict(sorted(roles.items(), key=lambda item: order.index(item[1])))
 
 
-def _result(level: str, method: str, window: str, rows: Sequence[SliceMeasure]) -> Result:
-    """Average one method; noise and bias come from any window's row, since they do not depend on it."""
-    inputs = {_slice_of(row): row for row in rows if row.method == INPUT and row.window == window}
-    own = [row for row in rows if row.method == method and row.window == window]
-    regions = {_slice_of(row): row for row in rows if row.method == method}.values()
-    input_noise = {_slice_of(row): row.noise_std_hu for row in rows if row.method == INPUT}
-    return Result(
-        level=level,
-        method=method,
-        window=window,
-        psnr_db=statistic(row.psnr_db for row in own),
-        ssim=statistic(row.ssim for row in own),
-        rmse_hu=statistic(row.rmse_hu for row in own),
-        delta_psnr_db=_paired(own, inputs, lambda row: row.psnr_db),
-        delta_ssim=_paired(own, inputs, lambda row: row.ssim),
-        noise_std_hu=statistic(row.noise_std_hu for row in regions),
-        noise_reduction_percent=statistic(
-            _reduction(row.noise_std_hu, input_noise.get(_slice_of(row))) for row in regions
-        ),
-        hu_bias_hu=statistic(row.hu_bias_hu for row in regions),
-        class_bias_hu={name: statistic(row.class_bias_hu.get(name) for row in regions) for name in TISSUE_CLASSES_HU},
-    )
+def _means(
+    values: SliceValues, level: DoseLevel, method: str, window: str, measures: Mapping[str, Measure]
+) -> Iterator[Row]:
+    """Average one method in one window; under no window what depends on none."""
 
+    def row(measure: str, mean: Statistic) -> Row:
+        return Row("means", measure, method, mean, level=level.label, dose=level.dose, window=window)
 
-def _paired(
-    own: Sequence[SliceMeasure],
-    inputs: Mapping[tuple[float | None, str, int], SliceMeasure],
-    value: Callable[[SliceMeasure], float | None],
-) -> Statistic:
-    pairs = [(value(row), value(inputs[_slice_of(row)])) for row in own if _slice_of(row) in inputs]
-    return statistic(None if a is None or b is None else a - b for a, b in pairs)
-
-
-def _reduction(noise_hu: float | None, input_noise_hu: float | None) -> float | None:
-    if noise_hu is None or not input_noise_hu:
-        return None
-    return 100.0 * (1.0 - noise_hu / input_noise_hu)
+    for name, measure in measures.items():
+        if measure.needs_reference == bool(window):
+            yield row(name, statistic(values.of(method, window, name, level).values()))
+    if not window:
+        yield row(REDUCTION, statistic(values.of(method, "", REDUCTION, level).values()))
+        return
+    for name, of in DELTAS.items():
+        before = values.of(INPUT, window, of, level)
+        after = values.of(method, window, of, level)
+        pairs = [(value, before[key]) for key, value in after.items() if key in before]
+        yield row(name, statistic(None if a is None or b is None else a - b for a, b in pairs))

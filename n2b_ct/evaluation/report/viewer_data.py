@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
-from n2b_ct.evaluation.measures import SliceMeasure
+from n2b_ct.evaluation.report.formatting import PSNR_DECIMALS, SSIM_DECIMALS
+from n2b_ct.evaluation.report.formatting import number as decimal
 from n2b_ct.evaluation.report.images import Panel, find_body, residual_limit_hu, shown_slices
 from n2b_ct.evaluation.report.summary import Summary, dose_label
-from n2b_ct.evaluation.report.wording import PSNR_DECIMALS, SSIM_DECIMALS
-from n2b_ct.evaluation.report.wording import number as decimal
 from n2b_ct.hu import WINDOWS
 
 SHOWN_AS = {INPUT: "low dose", REFERENCE: "normal dose"}
@@ -74,13 +73,12 @@ def viewer_slices(panels: Sequence[Panel], max_bytes: int = MAX_BYTES) -> list[V
     return kept
 
 
-def viewer_view(slices: Sequence[ViewerSlice], summary: Summary, rows: Sequence[SliceMeasure]) -> dict[str, Any]:
+def viewer_view(slices: Sequence[ViewerSlice], summary: Summary) -> dict[str, Any]:
     """What the viewer knows beside its images: windows, methods, doses, and where each slice lies.
 
     Args:
         slices: At least one.
-        summary: Names the windows, the roles and the order of the methods.
-        rows: Measures that stand above the images.
+        summary: Names the windows, the roles and the order of the methods; its table has what stands above the images.
     """
     present = {method for entry in slices for method in entry.planes}
     methods = [name for name in summary.roles if name in present]
@@ -91,7 +89,7 @@ def viewer_view(slices: Sequence[ViewerSlice], summary: Summary, rows: Sequence[
         "anchor": slices[0].panel.case.anchor,
         "shown": _shown_at_first(summary, methods),
         "doses": list(dict.fromkeys(dose_label(entry.panel.case.dose) for entry in slices)),
-        "slices": [_slice_view(entry, k, summary, rows) for k, entry in enumerate(slices)],
+        "slices": [_slice_view(entry, k, summary) for k, entry in enumerate(slices)],
     }
 
 
@@ -106,17 +104,22 @@ def pack(hu: np.ndarray) -> str:
 
 def _shown_at_first(summary: Summary, methods: Sequence[str]) -> list[str]:
     """Input, up to two methods, models before the best baseline, and the reference: what a laptop has room for."""
-    best = summary.certainty.best_baselines.get(summary.overall.label)
+    best = next(
+        (row.method for row in summary.table.of_part("best_baselines") if row.level == summary.overall.label), None
+    )
     judged = [name for name in methods if summary.roles[name] == "model"]
-    judged += [best.name] if best is not None else []
+    judged += [best] if best is not None else []
     judged += [name for name in methods if summary.roles[name] == "baseline" and name not in judged]
     return [name for name in methods if summary.roles[name] in {"input", "reference"} or name in judged[:2]]
 
 
-def _slice_view(entry: ViewerSlice, number: int, summary: Summary, rows: Sequence[SliceMeasure]) -> dict[str, Any]:
+def _slice_view(entry: ViewerSlice, number: int, summary: Summary) -> dict[str, Any]:
     case = entry.panel.case
-    place = (case.dose, case.series, case.slice_index, summary.primary_window)
-    own = [row for row in rows if (row.dose, row.series, row.slice_index, row.window) == place]
+    own = summary.table.records("slices", dose=case.dose, series=case.series, slice_index=case.slice_index)
+    measures: dict[str, dict[str, float | None]] = {}
+    for record in own:
+        if record["window"] in (summary.primary_window, ""):
+            measures.setdefault(record["method"], {}).update(record)
     position = "" if case.position_mm is None else f", {decimal(case.position_mm, 1)} mm"
     return {
         "dose": dose_label(case.dose),
@@ -127,20 +130,20 @@ def _slice_view(entry: ViewerSlice, number: int, summary: Summary, rows: Sequenc
         "rows": entry.rows,
         "cols": entry.cols,
         "limit": entry.residual_limit_hu,
-        "measures": {row.method: _measures(row) for row in own},
+        "measures": {method: _measures(values) for method, values in measures.items()},
         "planes": dict(zip(entry.planes, entry.blocks(number), strict=True)),
     }
 
 
-def _measures(row: SliceMeasure) -> str:
-    parts = []
-    if row.psnr_db is not None:
-        parts.append(f"{decimal(row.psnr_db, PSNR_DECIMALS)} dB")
-    if row.ssim is not None:
-        parts.append(f"SSIM {decimal(row.ssim, SSIM_DECIMALS)}")
-    if row.noise_std_hu is not None:
-        parts.append(f"noise {decimal(row.noise_std_hu, 1)} HU")
-    return " · ".join(parts)
+def _measures(values: Mapping[str, float | None]) -> str:
+    texts = (
+        ("psnr_db", "{} dB", PSNR_DECIMALS),
+        ("ssim", "SSIM {}", SSIM_DECIMALS),
+        ("noise_std_hu", "noise {} HU", 1),
+    )
+    return " · ".join(
+        text.format(decimal(values[name], decimals)) for name, text, decimals in texts if values.get(name) is not None
+    )
 
 
 def _viewer_slice(panel: Panel) -> ViewerSlice:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
-from n2b_ct.evaluation.measures import SliceMeasure
 from n2b_ct.evaluation.report.csv_files import csv_files
 from n2b_ct.evaluation.report.documents import report_document
 from n2b_ct.evaluation.report.figure_files import figure_files
@@ -27,7 +26,6 @@ JSON_NAME = "report.json"
 def write_report(
     out_dir: Path,
     summary: Summary,
-    rows: Sequence[SliceMeasure],
     panels: Sequence[Panel] = (),
     provenance: Provenance | None = None,
     overwrite: bool = False,
@@ -40,7 +38,6 @@ def write_report(
     Args:
         out_dir: The folder; it may exist if it is empty.
         summary: What :func:`summarise` made of the rows.
-        rows: One per slice, method and window.
         panels: Slices to show.
         provenance: Where the numbers come from; it must name no patient.
         overwrite: Replace the report in a folder that has files; other files stay.
@@ -53,7 +50,7 @@ def write_report(
         DataError: A panel's slice holds NaN.
     """
     require_free_place(out_dir, overwrite)
-    contents = report_contents(summary, rows, panels, provenance or Provenance())
+    contents = report_contents(summary, panels, provenance or Provenance())
     partial_dir = out_dir.parent / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
     try:
         _write_all(partial_dir, contents)
@@ -80,16 +77,14 @@ def require_free_place(out_dir: Path, overwrite: bool) -> None:
         raise OutputError(explain(str(out_dir), "the folder must be empty", "a folder with files", remedy))
 
 
-def report_contents(
-    summary: Summary, rows: Sequence[SliceMeasure], panels: Sequence[Panel], provenance: Provenance
-) -> dict[str, bytes]:
+def report_contents(summary: Summary, panels: Sequence[Panel], provenance: Provenance) -> dict[str, bytes]:
     """Make every file of a report in memory, relative path to bytes; the page comes last."""
     images = [draw_panel(panel, summary.windows[summary.primary_window]) for panel in panels]
     contents = _image_files(images) | figure_files(summary)
     document = report_document(summary, provenance, sorted(contents))
     contents[JSON_NAME] = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    contents |= {name: text.encode("utf-8") for name, text in csv_files(rows, summary).items()}
-    contents[HTML_NAME] = render_page(summary, rows, panels, provenance, contents).encode("utf-8")
+    contents |= {name: text.encode("utf-8") for name, text in csv_files(summary).items()}
+    contents[HTML_NAME] = render_page(summary, panels, provenance, contents).encode("utf-8")
     return contents
 
 

@@ -154,7 +154,7 @@ def test_the_dose_axis_carries_every_dose_level() -> None:
 def test_lines_hold_the_means_of_the_summary() -> None:
     summary = make_summary((0.05, 0.25))
     curve = next(curve for curve in dose_charts(summary)[0].curves if curve.label == "n2b")
-    assert curve.y == tuple(summary.result(level, "n2b").psnr_db.mean for level in summary.levels)
+    assert curve.y == tuple(summary.mean(level, "n2b", "psnr_db").mean for level in summary.levels)
     assert [c.label for c in noise_charts(summary)[0].curves] == ["input", "nlm", "n2b", "reference"]
 
 

@@ -16,9 +16,10 @@ from PIL import Image
 
 from n2b_ct.errors import DataError, OutputError
 from n2b_ct.evaluation.baselines import BASELINES, DEFAULT_BASELINES
-from n2b_ct.evaluation.report import Panel, Provenance, SliceCase, SliceMeasure, measure_slice, summarise, write_report
+from n2b_ct.evaluation.report import Panel, Provenance, SliceCase, measure_slice, summarise, write_report
+from n2b_ct.evaluation.report.formatting import mean_sd
 from n2b_ct.evaluation.report.images import draw_panel, find_body, residual_limit_hu
-from n2b_ct.evaluation.report.wording import mean_sd
+from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import WINDOWS
 
 WINDOWS_USED = {name: WINDOWS[name] for name in ("abdomen", "lung")}
@@ -40,12 +41,12 @@ def make_cases(doses: Sequence[float | None], n_slices: int, reference: bool = T
     return cases
 
 
-def measure(cases: Sequence[SliceCase]) -> list[SliceMeasure]:
+def measure(cases: Sequence[SliceCase]) -> list[Row]:
     return [row for case in cases for row in measure_slice(case, WINDOWS_USED)]
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[SliceMeasure]:
+def rows() -> list[Row]:
     return measure(make_cases([0.05, 0.25], 2))
 
 
@@ -60,7 +61,7 @@ def report(tmp_path_factory, rows) -> Path:
     )
     panel = Panel(make_cases([0.05], 1)[0], (NASTY, "nlm"), "the first slice")
     out_dir = tmp_path_factory.mktemp("reports") / "report"
-    page = write_report(out_dir, summarise(rows, WINDOWS_USED), rows, [panel], provenance)
+    page = write_report(out_dir, summarise(rows, WINDOWS_USED), [panel], provenance)
     assert page == out_dir / "report.html"
     return out_dir
 
@@ -187,7 +188,7 @@ def test_images_are_written_as_grey_png_beside_the_page(report: Path) -> None:
 def test_without_a_reference_the_page_drops_psnr_and_says_so(tmp_path: Path) -> None:
     cases = make_cases([None], 2, reference=False)
     rows = measure(cases)
-    page = write_report(tmp_path / "report", summarise(rows, WINDOWS_USED), rows, [Panel(cases[0], ("nlm",))])
+    page = write_report(tmp_path / "report", summarise(rows, WINDOWS_USED), [Panel(cases[0], ("nlm",))])
     text = page.read_text("utf-8")
     words = Page(text).words
     assert 'id="fidelity"' not in text
@@ -204,8 +205,8 @@ def test_a_report_of_one_slice_shows_that_the_deviation_is_undefined(tmp_path: P
     cases = make_cases([0.1], 1)
     rows = measure(cases)
     summary = summarise(rows, WINDOWS_USED)
-    page = Page(write_report(tmp_path / "report", summary, rows).read_text("utf-8"))
-    shown = mean_sd(summary.result(summary.levels[0], "nlm").psnr_db, 2)
+    page = Page(write_report(tmp_path / "report", summary).read_text("utf-8"))
+    shown = mean_sd(summary.mean(summary.levels[0], "nlm", "psnr_db"), 2)
     assert shown.endswith("± –")
     assert shown in page.cells
     assert "± – stands for undefined" in page.words
@@ -217,12 +218,12 @@ def test_a_report_of_one_slice_shows_that_the_deviation_is_undefined(tmp_path: P
 def test_a_full_folder_is_left_alone_unless_told_otherwise(tmp_path: Path, rows) -> None:
     summary = summarise(rows, WINDOWS_USED)
     (tmp_path / "report").mkdir()
-    write_report(tmp_path / "report", summary, rows)
+    write_report(tmp_path / "report", summary)
     (tmp_path / "report" / "mine.txt").write_text("keep")
     with pytest.raises(OutputError, match=r"the folder must be empty, got a folder with files; "):
-        write_report(tmp_path / "report", summary, rows)
+        write_report(tmp_path / "report", summary)
     before = (tmp_path / "report" / "report.html").stat().st_ino
-    write_report(tmp_path / "report", summary, rows, overwrite=True)
+    write_report(tmp_path / "report", summary, overwrite=True)
     assert (tmp_path / "report" / "report.html").stat().st_ino != before
     assert (tmp_path / "report" / "mine.txt").read_text() == "keep"
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
@@ -232,20 +233,20 @@ def test_a_report_that_cannot_be_finished_leaves_nothing(tmp_path: Path, rows) -
     case = make_cases([0.1], 1)[0]
     broken = SliceCase("A", 0.1, 0, case.input_hu, {"bad": np.full(case.input_hu.shape, np.nan)})
     with pytest.raises(DataError, match=r"A, slice 0, bad: HU must be finite"):
-        write_report(tmp_path / "report", summarise(rows, WINDOWS_USED), rows, [Panel(broken, ("bad",))])
+        write_report(tmp_path / "report", summarise(rows, WINDOWS_USED), [Panel(broken, ("bad",))])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path, rows) -> None:
     (tmp_path / "report").write_text("a file")
     with pytest.raises(OutputError, match=r"a report goes into a folder, got a file; "):
-        write_report(tmp_path / "report", summarise(rows, WINDOWS_USED), rows)
+        write_report(tmp_path / "report", summarise(rows, WINDOWS_USED))
 
 
 def test_a_formula_in_a_series_label_reaches_a_spreadsheet_as_text(tmp_path: Path) -> None:
     case = make_cases([0.1], 1)[0]
     rows = measure_slice(SliceCase("=1+1", 0.1, 0, case.input_hu, {}), WINDOWS_USED)
-    write_report(tmp_path / "report", summarise(rows, WINDOWS_USED), rows)
+    write_report(tmp_path / "report", summarise(rows, WINDOWS_USED))
     lines = list(csv.DictReader(io.StringIO((tmp_path / "report" / "per_slice.csv").read_text("utf-8"))))
     assert lines[0]["series"] == "'=1+1"
 

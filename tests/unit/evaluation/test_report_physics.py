@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from n2b_ct.evaluation.disks import Task
-from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.report import Provenance, SliceMeasure, summarise
+from n2b_ct.evaluation.intervals import MeanInterval, PairedComparison
+from n2b_ct.evaluation.report import Provenance, summarise
 from n2b_ct.evaluation.report.charts import inline_svg
 from n2b_ct.evaluation.report.figure_files import figure_files
 from n2b_ct.evaluation.report.nps_planes import nps_planes_png, planes_in_words
@@ -35,8 +35,6 @@ from n2b_ct.evaluation.report.physics_tables import comparison_table, p_text, po
 from n2b_ct.evaluation.report.sections import curves_section, fidelity_section
 from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.results import (
-    Certainty,
-    Comparison,
     DetectabilityResult,
     HallucinationResult,
     LesionResult,
@@ -46,7 +44,9 @@ from n2b_ct.evaluation.results import (
     ResolutionResult,
     TextureResult,
 )
+from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.hu import WINDOWS
+from tests.report_rows import slice_rows
 
 METHODS = ("input", "nlm", "n2b", "reference")
 LEVELS = ("5 %", "25 %")
@@ -57,13 +57,25 @@ def about(value: float) -> MeanInterval:
     return MeanInterval(value, value - 0.1, value + 0.1, 8, 0, 2, "slices")
 
 
-def make_rows() -> list[SliceMeasure]:
+def make_rows() -> list[Row]:
     return [
-        SliceMeasure(dose, "A", k, None, name, "abdomen", psnr, ssim, 8.0, False, 10.0, 0.5, {"soft": 0.4})
+        row
         for dose in (0.05, 0.25)
         for k in range(2)
         for name in METHODS
         for psnr, ssim in ([(None, None)] if name == "reference" else [(30.0, 0.9)])
+        for row in slice_rows(
+            name,
+            dose=dose,
+            series="A",
+            slice_index=k,
+            psnr_db=psnr,
+            ssim=ssim,
+            rmse_hu=8.0,
+            noise_std_hu=10.0,
+            hu_bias_hu=0.5,
+            biases={"soft": 0.4},
+        )
     ]
 
 
@@ -135,8 +147,9 @@ def _residual(level: str, method: str) -> ResidualResult:
 @pytest.fixture(scope="module")
 def summary() -> Summary:
     plain = summarise(make_rows(), {"abdomen": WINDOWS["abdomen"]}, baselines=("nlm",))
-    comparison = Comparison("5 %", "n2b", "abdomen", "psnr_db", "nlm", "best baseline", about(1.5), 0.0002, better=True)
-    return replace(plain, physics=make_physics(), certainty=Certainty(comparisons=(comparison,)))
+    paired = PairedComparison(about(1.5), 0.0002)
+    comparison = Row("comparisons", "psnr_db", "n2b", paired, level="5 %", window="abdomen", against="nlm")
+    return replace(plain, physics=make_physics(), table=Table((*plain.table.rows, comparison)))
 
 
 def test_a_spectrum_is_drawn_per_dose_and_its_shape_has_a_unit_area(summary: Summary) -> None:
@@ -240,13 +253,13 @@ def test_a_section_without_numbers_is_absent_and_says_why(summary: Summary) -> N
     makers = (texture_section, resolution_section, detection_section, removal_section, fidelity_section)
     absent = [make(bare) for make in makers]
     assert all(isinstance(part, Absent) for part in absent)
-    page = render_page(bare, make_rows(), [], Provenance(), {})
+    page = render_page(bare, [], Provenance(), {})
     for part in absent:
         assert f"{part.title}: {part.reason}." in page
 
 
 def test_the_page_lays_out_every_section_and_escapes_its_problems(summary: Summary) -> None:
-    page = render_page(summary, make_rows(), [], Provenance(), {"report.json": b"{}", "figures/nps.png": b""})
+    page = render_page(summary, [], Provenance(), {"report.json": b"{}", "figures/nps.png": b""})
     for anchor in ("curves", "fidelity", "noise", "texture", "resolution", "detection", "removed", "absent"):
         assert page.count(f'id="{anchor}"') == 1
     assert "A &lt;b&gt;, slice 7: must share one size; left out" in page

@@ -62,7 +62,7 @@ def test_slices_that_do_not_fit_are_left_out_of_the_fullest_dose() -> None:
 def test_the_viewer_knows_doses_windows_methods_and_measures() -> None:
     panels = [make_panel(0.05, 0), make_panel(0.25, 1)]
     rows = [row for panel in panels for row in measure_slice(panel.case, ABDOMEN)]
-    view = viewer_view(viewer_slices(panels), summarise(rows, ABDOMEN, baselines=("nlm",)), rows)
+    view = viewer_view(viewer_slices(panels), summarise(rows, ABDOMEN, baselines=("nlm",)))
     assert view["doses"] == ["5 %", "25 %"]
     assert [window["name"] for window in view["windows"]] == ["abdomen", "lung", "bone", "brain"]
     assert [method["label"] for method in view["methods"]] == ["low dose", "nlm", "n2b", "normal dose"]
@@ -78,7 +78,7 @@ def test_without_an_input_its_stand_in_is_shown_once_and_differences_are_against
     (entry,) = viewer_slices([Panel(case, whole.methods)])
     assert list(entry.planes) == ["reference", "nlm", "n2b"]
     rows = measure_slice(case, ABDOMEN)
-    view = viewer_view([entry], summarise(rows, ABDOMEN, baselines=()), rows)
+    view = viewer_view([entry], summarise(rows, ABDOMEN, baselines=()))
     assert view["anchor"] == "reference"
     assert view["shown"] == ["nlm", "n2b", "reference"]
     columns = draw_panel(Panel(case, whole.methods), WINDOWS["abdomen"]).columns

@@ -1,0 +1,94 @@
+"""The tidy table of a report: one row a value, with columns that say of what; JSON, CSV and HTML are drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from n2b_ct.evaluation.disks import Task
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "slices": ("dose", "series", "slice_index", "position_mm", "method", "window"),
+    "means": ("level", "method", "window"),
+    "intervals": ("level", "method", "window"),
+    "comparisons": ("level", "method", "window", "against"),
+    "best_baselines": ("level", "method"),
+    "per_series": ("dose", "series", "method", "window"),
+}
+"""Part of the report to the columns that tell its records apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value; columns that it does not depend on are empty or None.
+
+    Attributes:
+        part: Part of the report, one of :data:`KEYS`.
+        measure: What was measured.
+        method: Of which method, the input and the reference included.
+        value: A number, a text, a curve, or a mean with its interval; None where it does not exist, never NaN.
+        level: Label of the dose level, or of all doses together.
+        dose: Dose fraction, if known.
+        series, slice_index, position_mm: Of one series or slice.
+        window: Name of the HU window.
+        task: Inserted disk.
+        observer: Model observer.
+        against: The other method of a paired difference.
+    """
+
+    part: str
+    measure: str
+    method: str
+    value: Any
+    level: str = ""
+    dose: float | None = None
+    series: str = ""
+    slice_index: int | None = None
+    position_mm: float | None = None
+    window: str = ""
+    task: Task | None = None
+    observer: str = ""
+    against: str = ""
+
+
+class Table:
+    """Rows, found by what they are of.
+
+    Args:
+        rows: In the order in which they are written.
+    """
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.rows = tuple(rows)
+        self._records: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {part: {} for part in KEYS}
+        for row in self.rows:
+            key = tuple(getattr(row, column) for column in KEYS[row.part])
+            self._records[row.part].setdefault(key, {})[row.measure] = row.value
+
+    def get(self, part: str, measure: str, *key: Any) -> Any:
+        """Return one value, None where there is none; ``key`` has the columns of the part in their order."""
+        return self._records[part].get(key, {}).get(measure)
+
+    def of_part(self, part: str) -> list[Row]:
+        """Return the rows of a part."""
+        return [row for row in self.rows if row.part == part]
+
+    def records(self, part: str, **where: Any) -> list[dict[str, Any]]:
+        """Return a part with one record a key: its columns, then its measures by name.
+
+        Args:
+            part: Part of the report.
+            where: Columns and the values that they must have.
+        """
+        found = []
+        for key, values in self._records[part].items():
+            columns = dict(zip(KEYS[part], key, strict=True))
+            if all(columns[name] == value for name, value in where.items()):
+                found.append(columns | values)
+        return found
+
+
+def rows_of(part: str, method: str, values: Mapping[str, Any], **columns: Any) -> list[Row]:
+    """Return a row for each of several measures that share all other columns."""
+    return [Row(part, measure, method, value, **columns) for measure, value in values.items()]
