@@ -14,7 +14,9 @@ cannot be imported troubles only whoever asks for it. A name of this package is 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
@@ -114,7 +116,7 @@ class Registry(Generic[T]):
         self._is_home_loaded = True
 
     def _entry_points(self) -> dict[str, EntryPoint]:
-        return {one.name: one for one in sorted(entry_points(group=self.group), key=lambda one: one.name)}
+        return _entry_points(self.group, tuple(sys.path))
 
     def _loaded(self, name: str, subject: str) -> T:
         entry_point = self._entry_points().get(name)
@@ -128,6 +130,12 @@ class Registry(Generic[T]):
             got = f"{type(error).__name__}: {said}" if said else type(error).__name__
             requirement = f"{name} must be importable from the installed package {package}"
             raise UnavailableError(subject, requirement, got, "repair or uninstall that package") from error
+
+
+@lru_cache
+def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:  # noqa: ARG001
+    """Return the entry points of a group by name; looked up anew where Python's path has changed."""
+    return {one.name: one for one in sorted(entry_points(group=group), key=lambda one: one.name)}
 
 
 METHODS: Registry[Any] = Registry("method", "n2b_ct.methods", ("n2b_ct.methods",))

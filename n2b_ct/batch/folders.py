@@ -28,7 +28,7 @@ from n2b_ct.io.natural_images import is_natural_image
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Refusals
 from n2b_ct.io.series import FileRecord
-from n2b_ct.io.volume_records import FoundVolumes, find_volumes
+from n2b_ct.io.volume_scan import FoundVolumes, find_volumes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from n2b_ct.io.atomic import RECORDS_DIR, is_system_file
 from n2b_ct.io.dicom.reading.grouping import identity
 from n2b_ct.io.natural_images.names import FORMS
 from n2b_ct.io.series import SeriesRef, all_above
-from n2b_ct.io.volumes import ENDINGS
+from n2b_ct.io.volumes import volume_suffixes
 
 PART_FOLDERS = "series-????????"
 """Matches the folders of series that share theirs."""
@@ -79,7 +79,7 @@ def residual_place(target: Path) -> Path:
     """Name the place of the removed noise, beside the denoised series, volume or image."""
     target = target if target.name not in ("", "..") else target.resolve()
     stem = target.name
-    for ending in (*ENDINGS, *FORMS):
+    for ending in (*volume_suffixes(), *FORMS):
         if stem.lower().endswith(ending):
             stem = stem[: -len(ending)]
             break

@@ -179,7 +179,7 @@ def _plain_pattern(one: Pattern) -> dict[str, Any]:
 def _plain_volume(one: VolumeInfo) -> dict[str, Any]:
     return {
         "path": str(one.path),
-        "form": one.form,
+        "form": one.format_name,
         "shape": one.shape,
         "spacing_mm": one.spacing_mm,
         "word_type": one.word_type,

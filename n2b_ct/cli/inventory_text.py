@@ -121,7 +121,7 @@ def _refused(records: Sequence[FileRecord], root: Path) -> str:
 def _volume_lines(volumes: Sequence[VolumeInfo], root: Path, width: int) -> list[str]:
     rows = [
         (
-            one.form,
+            one.format_name,
             str(one.shape[0]),
             f"{one.shape[1]}x{one.shape[2]}",
             "x".join(f"{mm:.4g}" for mm in (*one.spacing_mm[1:], one.spacing_mm[0])),

@@ -13,7 +13,7 @@ from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Refusals
 from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
-from n2b_ct.io.volume_records import find_volumes
+from n2b_ct.io.volume_scan import find_volumes
 from n2b_ct.io.volumes import VolumeInfo
 
 

@@ -16,7 +16,7 @@ from n2b_ct.io.dicom.ct_reader import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.refusals import SKIP_BAD_SLICES, Inputs, Refusals, SeriesRead, left_out, require_whole
 from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
-from n2b_ct.io.volume_records import find_volumes
+from n2b_ct.io.volume_scan import find_volumes
 from n2b_ct.io.volumes import read_volume
 
 _NO_FACTS = SeriesRead("", "", 0)

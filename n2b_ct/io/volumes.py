@@ -1,4 +1,4 @@
-"""Volumes that are no DICOM: NIfTI, NRRD and MetaImage in, the same form, geometry and type out; of CT only.
+"""Volumes of CT that are no DICOM, of every registered format: HU in, the same format, geometry and type out.
 
 Stored values are HU after the file's own slope and intercept; NRRD and MetaImage have none. Where a volume's values are
 off by a constant (HU + 1000, say), only a person knows: ``hu_offset`` is added to what is stored, and taken off again.
@@ -8,28 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from n2b_ct.errors import OutputError, SeriesError, explain
-from n2b_ct.io import metaimage, nifti, nrrd
 from n2b_ct.io.series import CTSeries
-from n2b_ct.io.value_census import Census
+from n2b_ct.io.value_histogram import ValueHistogram
+from n2b_ct.io.volume_formats.base import VolumeFormat
+from n2b_ct.io.volume_formats.header import Scale, VolumeHeader, refused
 from n2b_ct.io.volume_kind import is_clear, kind_of
-from n2b_ct.io.voxel_files import VoxelFile, check_lengths, read_words, refused, stream_words
-from n2b_ct.io.voxels import (
-    Scale,
+from n2b_ct.io.volume_orientation import (
     display_affine_lps,
     display_shape,
     from_display,
     require_directions,
     to_display,
 )
+from n2b_ct.registry import VOLUME_FORMATS, UnavailableError
 
-_FORMS: tuple[ModuleType, ...] = (nifti, nrrd, metaimage)
-ENDINGS: tuple[str, ...] = (".nii.gz", ".nii", ".hdr", *nrrd.SUFFIXES, *metaimage.SUFFIXES)
 _REQUIREMENTS = {
     "label_map": "must hold HU, not labels",
     "not_ct": "must hold HU, not another kind of image",
@@ -48,7 +46,7 @@ class VolumeInfo:
 
     Attributes:
         path: The file with the header.
-        form: ``NIfTI``, ``NRRD`` or ``MetaImage``.
+        format_name: ``NIfTI``, ``NRRD``, ``MetaImage`` or that of a package outside.
         shape: ``(slices, rows, cols)``.
         spacing_mm: Between slices, rows and columns.
         word_type: Type of a stored value, such as ``int16``.
@@ -58,7 +56,7 @@ class VolumeInfo:
     """
 
     path: Path
-    form: str
+    format_name: str
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     word_type: str
@@ -68,8 +66,18 @@ class VolumeInfo:
 
 
 def is_volume(path: Path) -> bool:
-    """Say whether a file's name is a volume's; ``.hdr`` is shared by other programs, so its start is looked at too."""
-    return path.name.lower().endswith(ENDINGS) and (not nifti.is_pair(path) or nifti.starts_a_pair(path))
+    """Return whether a file's name is a volume's; where other programs share an ending, its start is looked at too."""
+    if _suffix(path) is None:
+        return False
+    try:
+        return _format(path).has_format(path)
+    except SeriesError:  # its package cannot be imported: whoever reads it is told
+        return True
+
+
+def volume_suffixes() -> tuple[str, ...]:
+    """Return the endings of volumes' names, the longer of two that fit first."""
+    return tuple(sorted(VOLUME_FORMATS.names(), key=len, reverse=True))
 
 
 def describe_volume(path: Path) -> VolumeInfo:
@@ -78,7 +86,7 @@ def describe_volume(path: Path) -> VolumeInfo:
     Raises:
         SeriesError: The header cannot be trusted, or its data are not there whole.
     """
-    return _info(_understood(path))
+    return _info(_read_header(_format(path), path))
 
 
 def examine_volume(path: Path, *, hu_offset: float = 0.0, assume_hu: bool = False) -> VolumeInfo:
@@ -87,27 +95,28 @@ def examine_volume(path: Path, *, hu_offset: float = 0.0, assume_hu: bool = Fals
     Args:
         path: The file with the header.
         hu_offset: What must be added to the file's values to get HU.
-        assume_hu: Vouch for values that may be none; its problems then say ``maybe_not_hu``.
+        assume_hu: Take values for HU that may be none; its problems then say ``maybe_not_hu``.
 
     Raises:
         SeriesError: As :func:`read_volume`.
     """
-    volume = _understood(path)
-    census = _census(volume, hu_offset)
-    for piece in stream_words(volume):
-        census.add(piece)
-        if census.is_settled and piece.dtype.kind != "f":
+    volume_format = _format(path)
+    header = _read_header(volume_format, path)
+    histogram = _histogram(header, hu_offset)
+    for piece in volume_format.read(header):
+        histogram.add(piece)
+        if histogram.is_settled and piece.dtype.kind != "f":
             break
-    return replace(_info(volume), problems=_judged(volume, census, hu_offset, assume_hu))
+    return replace(_info(header), problems=_require_ct(header, histogram, hu_offset, assume_hu))
 
 
 def read_volume(path: Path, *, hu_offset: float = 0.0, assume_hu: bool = False) -> CTSeries:
     """Read a CT volume.
 
     Args:
-        path: ``.nii``, ``.nii.gz``, ``.hdr``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``.
+        path: ``.nii``, ``.nii.gz``, ``.hdr``, ``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``, or of a registered format.
         hu_offset: What must be added to the file's values to get HU.
-        assume_hu: Vouch for values that may be none; its problems then say ``maybe_not_hu``.
+        assume_hu: Take values for HU that may be none; its problems then say ``maybe_not_hu``.
 
     Returns:
         HU float32 ``[slices, rows, cols]`` and the affine from (slice, row, col) to LPS millimetres.
@@ -116,21 +125,23 @@ def read_volume(path: Path, *, hu_offset: float = 0.0, assume_hu: bool = False) 
         SeriesError: ``label_map``, ``not_ct`` or ``maybe_not_hu``: it is no CT, or nobody says that it is;
             ``unreadable``, ``bad_value``, ``not_3d``, ``not_finite``, ``too_large``, ``pixel_truncated`` and the like.
     """
-    volume = _understood(Path(path))
-    census = _census(volume, hu_offset)
-    words = read_words(volume, census.add)
-    problems = _judged(volume, census, hu_offset, assume_hu)
-    hu = to_display(_in_hu(volume, hu_offset).scale.to_hu(words), volume.affine_ras_mm)
+    path = Path(path)
+    volume_format = _format(path)
+    header = _read_header(volume_format, path)
+    histogram = _histogram(header, hu_offset)
+    words = _read_words(volume_format, header, histogram.add)
+    problems = _require_ct(header, histogram, hu_offset, assume_hu)
+    hu = to_display(_in_hu(header, hu_offset).scale.to_hu(words), header.affine_ras_mm)
     if not np.isfinite(hu).all():
-        raise _not_finite(volume)
-    affine_lps_mm = display_affine_lps(volume.shape, volume.affine_ras_mm)
-    return CTSeries(hu, np.zeros(hu.shape, dtype=bool), affine_lps_mm, volume.path, problems)
+        raise _not_finite(header)
+    affine_lps_mm = display_affine_lps(header.shape, header.affine_ras_mm)
+    return CTSeries(hu, np.zeros(hu.shape, dtype=bool), affine_lps_mm, header.path, problems)
 
 
 def write_volume_like(
     source: Path, hu: np.ndarray, out: Path, *, overwrite: bool = False, hu_offset: float = 0.0
 ) -> int:
-    """Write HU in the form of their source: same header, axes, type, byte order, compression and scale.
+    """Write HU in the format of their source: same header, axes, type, byte order, compression and scale.
 
     Voxels whose HU equal the source's keep their stored word; others are rounded to nearest and clipped to the type.
 
@@ -149,89 +160,118 @@ def write_volume_like(
         OutputError: The file exists, is the source, or cannot be written.
     """
     source, out = Path(source), Path(out)
-    form = _form(source)
-    _require_ending(source, out)
-    volume = _in_hu(_understood(source), hu_offset)
-    _require_free(volume, out, overwrite)
-    _require_hu(hu, display_shape(volume.shape, volume.affine_ras_mm))
-    words, n_clipped = volume.scale.to_words(from_display(hu, volume.affine_ras_mm), read_words(volume))
-    form.save_like(volume, words, out)
+    volume_format = _format(source)
+    suffixes = volume_format.output_suffixes(_suffix(source) or "")
+    if not out.name.lower().endswith(suffixes):
+        raise OutputError(explain(str(out), f"must end in {' or '.join(suffixes)}", out.name, "rename it"))
+    header = _in_hu(_read_header(volume_format, source), hu_offset)
+    _require_free(header, _output_paths(volume_format, header, out), overwrite)
+    _require_hu(hu, display_shape(header.shape, header.affine_ras_mm))
+    source_words = _read_words(volume_format, header)
+    words, n_clipped = header.scale.to_words(from_display(hu, header.affine_ras_mm), source_words)
+    volume_format.write(header, words, out)
     return n_clipped
 
 
 def data_paths(path: Path) -> tuple[Path, ...]:
-    """List the data files that a volume's header names; none where the header cannot be trusted."""
+    """Return the data files that a volume's header names; none where the header cannot be trusted."""
     try:
-        return tuple(part for part in _form(path).understand(path).parts if part != path)
+        return _format(path).read_header(path).other_paths
     except SeriesError:
         return ()
 
 
 def written_paths(source: Path, out: Path) -> tuple[Path, ...]:
-    """List the files that :func:`write_volume_like` writes, ``out`` first; that alone if the source cannot be read."""
+    """Return the files that :func:`write_volume_like` writes, ``out`` first; that alone if the source is unreadable."""
     try:
-        return (out, *_data_place(_form(source).understand(source), out))
+        volume_format = _format(source)
+        return _output_paths(volume_format, volume_format.read_header(source), out)
     except SeriesError:
         return (out,)
 
 
-def _form(path: Path) -> ModuleType:
-    for form in _FORMS:
-        if path.name.lower().endswith(form.SUFFIXES):
-            return form
-    raise refused("unreadable", path, f"must end in one of {', '.join(ENDINGS)}", path.suffix or "none", "rename it")
+def _suffix(path: Path) -> str | None:
+    name = path.name.lower()
+    return next((suffix for suffix in volume_suffixes() if name.endswith(suffix)), None)
 
 
-def _understood(path: Path) -> VoxelFile:
-    understand: Callable[[Path], VoxelFile] = _form(path).understand
-    volume = understand(path)
-    require_directions(volume.affine_ras_mm, path.name)
-    check_lengths(volume)
-    return volume
+def _format(path: Path) -> VolumeFormat:
+    suffix = _suffix(path)
+    if suffix is None:
+        endings = ", ".join(volume_suffixes())
+        raise refused("unreadable", path, f"must end in one of {endings}", path.suffix or "none", "rename it")
+    try:
+        return VOLUME_FORMATS.get(suffix)()
+    except UnavailableError as error:
+        raise refused("unreadable", path, error.requirement, error.got, error.remedy) from error
 
 
-def _in_hu(volume: VoxelFile, hu_offset: float) -> VoxelFile:
-    return replace(volume, scale=Scale(volume.scale.slope, volume.scale.intercept + hu_offset))
+def _read_header(volume_format: VolumeFormat, path: Path) -> VolumeHeader:
+    header = volume_format.read_header(path)
+    require_directions(header.affine_ras_mm, path.name)
+    volume_format.require_data(header)
+    return header
 
 
-def _info(volume: VoxelFile) -> VolumeInfo:
-    affine_lps_mm = display_affine_lps(volume.shape, volume.affine_ras_mm)
+def _read_words(
+    volume_format: VolumeFormat, header: VolumeHeader, watch: Callable[[np.ndarray], object] | None = None
+) -> np.ndarray:
+    """Return all words, ``[i, j, k]`` in the file's type and byte order; ``watch`` is shown every piece."""
+    try:
+        words = np.empty(prod(header.shape), dtype=header.dtype)
+    except MemoryError as error:
+        raise refused("too_large", header.path, "must fit into memory", header.shape, "crop it") from error
+    n_read = 0
+    for piece in volume_format.read(header):
+        words[n_read : n_read + piece.size] = piece
+        n_read += piece.size
+        if watch is not None:
+            watch(piece)
+    return words.reshape(header.shape, order="F")
+
+
+def _in_hu(header: VolumeHeader, hu_offset: float) -> VolumeHeader:
+    return replace(header, scale=Scale(header.scale.slope, header.scale.intercept + hu_offset))
+
+
+def _info(header: VolumeHeader) -> VolumeInfo:
+    affine_lps_mm = display_affine_lps(header.shape, header.affine_ras_mm)
     spacing_mm = [float(mm) for mm in np.linalg.norm(affine_lps_mm[:3, :3], axis=0)]
     return VolumeInfo(
-        path=volume.path,
-        form=volume.form,
-        shape=display_shape(volume.shape, volume.affine_ras_mm),
+        path=header.path,
+        format_name=header.format_name,
+        shape=display_shape(header.shape, header.affine_ras_mm),
         spacing_mm=(spacing_mm[0], spacing_mm[1], spacing_mm[2]),
-        word_type=volume.dtype.name,
-        is_compressed=volume.encoding != "raw",
-        data_paths=tuple(part for part in volume.parts if part != volume.path),
-        problems=volume.problems,
+        word_type=header.dtype.name,
+        is_compressed=header.encoding != "raw",
+        data_paths=header.other_paths,
+        problems=header.problems,
     )
 
 
-def _census(volume: VoxelFile, hu_offset: float) -> Census:
-    return Census(volume.scale, lambda census: is_clear(volume.dtype, volume.scale, census, hu_offset))
+def _histogram(header: VolumeHeader, hu_offset: float) -> ValueHistogram:
+    return ValueHistogram(header.scale, lambda histogram: is_clear(header.dtype, header.scale, histogram, hu_offset))
 
 
-def _judged(volume: VoxelFile, census: Census, hu_offset: float, assume_hu: bool) -> tuple[str, ...]:
-    """Refuse what is no CT, unless its values alone say so and somebody vouches for them; return all problems.
+def _require_ct(header: VolumeHeader, histogram: ValueHistogram, hu_offset: float, assume_hu: bool) -> tuple[str, ...]:
+    """Refuse what is no CT, unless its values alone say so and the caller assumes HU; return all problems.
 
     What says that it is something else may have gaps; whatever else has them might be CT.
     """
-    kind = kind_of(volume.path, volume.remarks, census, hu_offset)
-    if not census.n_values or (not kind.is_said and not census.is_finite):
-        raise _not_finite(volume)
+    kind = kind_of(header.path, header.descriptions, histogram, hu_offset)
+    if not histogram.n_values or (not kind.is_declared and not histogram.is_finite):
+        raise _not_finite(header)
     if not kind.reason:
-        return volume.problems
-    if assume_hu and not kind.is_said:
-        return (*volume.problems, "maybe_not_hu")
-    remedy = "leave it out" if kind.is_said else _REMEDIES[kind.reason]
-    got = f"{kind.got}, and its name or header says so" if kind.is_said else kind.got
-    raise refused(kind.reason, volume.path, _REQUIREMENTS[kind.reason], got, remedy)
+        return header.problems
+    if assume_hu and not kind.is_declared:
+        return (*header.problems, "maybe_not_hu")
+    remedy = "leave it out" if kind.is_declared else _REMEDIES[kind.reason]
+    got = f"{kind.got}, and its name or header says so" if kind.is_declared else kind.got
+    raise refused(kind.reason, header.path, _REQUIREMENTS[kind.reason], got, remedy)
 
 
-def _not_finite(volume: VoxelFile) -> SeriesError:
-    return refused("not_finite", volume.path, "must hold finite HU", "NaN or infinity", "fill the gaps")
+def _not_finite(header: VolumeHeader) -> SeriesError:
+    return refused("not_finite", header.path, "must hold finite HU", "NaN or infinity", "fill the gaps")
 
 
 def _require_hu(hu: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -241,23 +281,16 @@ def _require_hu(hu: np.ndarray, shape: tuple[int, ...]) -> None:
         raise SeriesError("not_finite", explain("denoised volume", "must be finite HU", "NaN", "check the model"))
 
 
-def _require_ending(source: Path, out: Path) -> None:
-    endings = nifti.SINGLE_SUFFIXES if nifti.is_nifti(source) else (source.suffix.lower(),)
-    if not out.name.lower().endswith(endings):
-        raise OutputError(explain(str(out), f"must end in {' or '.join(endings)}", out.name, "rename it"))
+def _output_paths(volume_format: VolumeFormat, header: VolumeHeader, out: Path) -> tuple[Path, ...]:
+    data_path = volume_format.output_data_path(header, out)
+    return (out,) if data_path is None else (out, data_path)
 
 
-def _require_free(volume: VoxelFile, out: Path, overwrite: bool) -> None:
+def _require_free(header: VolumeHeader, out_paths: tuple[Path, ...], overwrite: bool) -> None:
     """Neither the header nor its data file may be the source's; both must be free unless they may be replaced."""
-    sources = {path.resolve() for path in (volume.path, *volume.parts)}
-    for place in (out, *_data_place(volume, out)):
+    sources = {path.resolve() for path in (header.path, *header.data_paths)}
+    for place in out_paths:
         if place.resolve() in sources:
             raise OutputError(explain(str(place), "must not be the source", "the same file", "choose another name"))
         if place.exists() and not overwrite:
             raise OutputError(explain(str(place), "must not exist yet", "a file", "skip it or pass overwrite"))
-
-
-def _data_place(volume: VoxelFile, out: Path) -> tuple[Path, ...]:
-    if out.suffix.lower() not in (".mhd", ".nhdr", ".hdr"):
-        return ()
-    return (_form(out).data_place(out, volume),)

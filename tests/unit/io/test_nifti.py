@@ -15,7 +15,7 @@ import SimpleITK
 
 from n2b_ct.errors import OutputError, SeriesError
 from n2b_ct.io import volumes
-from n2b_ct.io.nifti import is_nifti
+from n2b_ct.io.volume_formats.nifti import Nifti
 from n2b_ct.io.volumes import write_volume_like
 from tests.helpers import assert_nothing_left
 
@@ -278,8 +278,13 @@ def test_a_damaged_gzip_is_told(tmp_path, damage, reason):
     assert caught.value.reason == reason
 
 
-def test_nifti_files_are_told_by_name(tmp_path):
-    assert [is_nifti(tmp_path / name) for name in ("a.nii", "a.NII.GZ", "a.hdr", "a.dcm")] == [True, True, False, False]
+def test_a_single_file_may_become_compressed_or_not_and_a_pair_stays_a_pair():
+    single = (".nii", ".nii.gz")
+    assert [Nifti().output_suffixes(suffix) for suffix in (".nii", ".nii.gz", ".hdr")] == [single, single, (".hdr",)]
+
+
+def test_an_ending_is_known_in_capitals(tmp_path):
+    assert [volumes.is_volume(tmp_path / name) for name in ("a.nii", "a.NII.GZ", "a.dcm")] == [True, True, False]
 
 
 # ── Pairs of .hdr and .img ──

@@ -262,8 +262,8 @@ def test_a_deflated_stream_that_ends_early_or_is_damaged_is_told(tmp_path, n_los
 
 
 def test_a_long_deflated_stream_is_read_in_pieces_as_simpleitk_reads_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("n2b_ct.io.voxel_files._CHUNK_BYTES", 1000)
-    monkeypatch.setattr("n2b_ct.io.voxel_files._PIECE_WORDS", 777)
+    monkeypatch.setattr("n2b_ct.io.volume_formats.stored_words._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("n2b_ct.io.volume_formats.stored_words._PIECE_WORDS", 777)
     words = np.random.default_rng(0).integers(-1000, 1000, (3, 40, 50)).astype("<i2")
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(words), str(tmp_path / "a.mha"), True)
     assert_read_as_simpleitk_does(tmp_path / "a.mha")

@@ -322,8 +322,8 @@ def test_gaps_do_not_make_errors_of_what_says_that_it_is_no_ct(tmp_path):
 
 def test_what_is_looked_at_does_not_depend_on_how_it_is_read(tmp_path, monkeypatch):
     """Only a part of a large volume of whole numbers is counted: here a slice."""
-    monkeypatch.setattr("n2b_ct.io.value_census._N_ENOUGH", 48 * 48)
-    monkeypatch.setattr("n2b_ct.io.voxel_files._PIECE_WORDS", 48 * 48)
+    monkeypatch.setattr("n2b_ct.io.value_histogram._N_ENOUGH", 48 * 48)
+    monkeypatch.setattr("n2b_ct.io.volume_formats.stored_words._PIECE_WORDS", 48 * 48)
     words = whole(ct())
     words[1:] = 3
     path = save_words(tmp_path / "v.mha", words)

@@ -17,7 +17,7 @@ from n2b_ct.errors import OutputError, SeriesError
 from n2b_ct.io import volumes
 from n2b_ct.io.atomic import new_partial
 from n2b_ct.io.series import FileRecord
-from n2b_ct.io.volume_records import volumes_among
+from n2b_ct.io.volume_scan import volumes_among
 from n2b_ct.io.volumes import (
     data_paths,
     describe_volume,
@@ -181,7 +181,7 @@ def test_values_off_by_a_constant_are_refused_until_the_constant_is_told(tmp_pat
 def test_a_description_needs_no_voxels(tmp_path):
     source = save(tmp_path / "a.nhdr", direction=np.eye(3)[[2, 0, 1]], compress=True)
     found = describe_volume(source)
-    assert (found.form, found.word_type, found.is_compressed) == ("NRRD", "int16", True)
+    assert (found.format_name, found.word_type, found.is_compressed) == ("NRRD", "int16", True)
     assert found.shape == read_volume(source).hu.shape
     np.testing.assert_allclose(found.spacing_mm, np.linalg.norm(read_volume(source).affine_lps_mm[:3, :3], axis=0))
     assert found.data_paths == data_paths(source) == (tmp_path / "a.raw.gz",)
@@ -243,7 +243,7 @@ def test_a_data_file_that_is_another_s_is_not_overwritten(tmp_path, ending):
 @pytest.mark.parametrize(
     ("ending", "step"),
     [(".nhdr", "nrrd.encoded"), (".mhd", "metaimage.encoded")]
-    + [(ending, f"text_headers.{step}") for ending in (".nhdr", ".mhd") for step in ("sync", "write_atomically")],
+    + [(ending, f"data_files.{step}") for ending in (".nhdr", ".mhd") for step in ("sync", "write_atomically")],
 )
 def test_a_kill_leaves_no_header_without_its_data(tmp_path, ending, step, monkeypatch):
     source = save(tmp_path / f"a{ending}")
@@ -256,7 +256,7 @@ def test_a_kill_leaves_no_header_without_its_data(tmp_path, ending, step, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"n2b_ct.io.{step}", die)
+        patched.setattr(f"n2b_ct.io.volume_formats.{step}", die)
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             write_volume_like(source, hu + 5, out, overwrite=True)
     if step.endswith("encoded"):

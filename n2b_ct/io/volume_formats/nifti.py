@@ -6,22 +6,23 @@ import gzip
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.text_headers import ENCODING, write_pair
-from n2b_ct.io.voxel_files import MAX_HEADER_BYTES, VoxelFile, encoded, file_size, local_file, refused, require_size
-from n2b_ct.io.voxels import Scale
+from n2b_ct.io.volume_formats.base import VolumeFormat
+from n2b_ct.io.volume_formats.data_files import file_size, local_file, write_pair
+from n2b_ct.io.volume_formats.header import Scale, VolumeHeader, refused, require_size
+from n2b_ct.io.volume_formats.stored_words import MAX_HEADER_BYTES, encoded
+from n2b_ct.registry import VOLUME_FORMATS
 
-SINGLE_SUFFIXES = (".nii", ".nii.gz")
-PAIR_SUFFIX = ".hdr"
-SUFFIXES = (*SINGLE_SUFFIXES, PAIR_SUFFIX)
-
-_FORMS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
+_SINGLE_SUFFIXES = (".nii", ".nii.gz")
+_PAIR_SUFFIX = ".hdr"
+_ENCODING = "latin-1"
+_HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _BYTE_ORDERS: tuple[tuple[Literal["little", "big"], str], ...] = (("little", "<"), ("big", ">"))
 _N_AXES = range(2, 8)
 _MAX_WORD_BYTES = 8
@@ -30,90 +31,96 @@ _VECTORS = (1006, 1007)  # displacements, vectors
 _SAME_PLACE_MM = 1e-2
 
 
-def understand(path: Path) -> VoxelFile:
-    """Read a file's header; scl_slope and scl_inter are its scale.
+@VOLUME_FORMATS.register(".nii")
+@VOLUME_FORMATS.register(".nii.gz")
+@VOLUME_FORMATS.register(".hdr")
+class Nifti(VolumeFormat):
+    """NIfTI 1 and 2 in one file, compressed or not, or as a pair of header and image."""
 
-    Raises:
-        SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``not_grayscale``, ``not_ct`` or ``too_large``.
-    """
-    is_compressed = path.name.lower().endswith(".gz")
-    data_path = local_file(path, data_place(path).name) if is_pair(path) else path
-    n_file_bytes = file_size(data_path, path)
-    header = _header(path, is_compressed)
-    n_ahead = _n_bytes_ahead(path, header, MAX_HEADER_BYTES if is_compressed else n_file_bytes)
-    n_head = file_size(path, path) if is_pair(path) else n_ahead
-    return VoxelFile(
-        path=path,
-        form="NIfTI",
-        head=_leading_bytes(path, is_compressed, min(n_head, MAX_HEADER_BYTES)),
-        dtype=_dtype(path, header),
-        shape=_shape(path, header),
-        affine_ras_mm=_affine(path, header),
-        scale=_scale(path, header),
-        parts=(data_path,),
-        encoding="gzip" if is_compressed else "raw",
-        skip=n_ahead,
-        remarks=_remarks(header),
-        problems=_problems(header),
-    )
+    def read_header(self, path: Path) -> VolumeHeader:
+        """Read a file's header; scl_slope and scl_inter are its scale.
+
+        Raises:
+            SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``not_grayscale``, ``not_ct`` or ``too_large``.
+        """
+        is_compressed = path.name.lower().endswith(".gz")
+        data_path = local_file(path, _image_path(path).name) if _is_pair(path) else path
+        n_file_bytes = file_size(data_path, path)
+        header = _header(path, is_compressed)
+        n_ahead = _n_bytes_ahead(path, header, MAX_HEADER_BYTES if is_compressed else n_file_bytes)
+        n_head = file_size(path, path) if _is_pair(path) else n_ahead
+        return VolumeHeader(
+            path=path,
+            format_name="NIfTI",
+            header_bytes=_leading_bytes(path, is_compressed, min(n_head, MAX_HEADER_BYTES)),
+            dtype=_dtype(path, header),
+            shape=_shape(path, header),
+            affine_ras_mm=_affine(path, header),
+            scale=_scale(path, header),
+            data_paths=(data_path,),
+            encoding="gzip" if is_compressed else "raw",
+            n_skipped_bytes=n_ahead,
+            descriptions=_descriptions(header),
+            problems=_problems(header),
+        )
+
+    def write(self, header: VolumeHeader, words: np.ndarray, out: Path) -> None:
+        """Write words under a volume's header; the name says whether they are compressed."""
+        content = words.tobytes(order="F")
+        if (data_path := self.output_data_path(header, out)) is not None:
+            ahead = _leading_bytes(header.data_paths[0], is_compressed=False, n_bytes=header.n_skipped_bytes)
+            write_pair(out, header.header_bytes, data_path, ahead + content)
+            return
+        whole = header.header_bytes + content
+        if out.name.lower().endswith(".gz"):
+            whole = encoded(np.frombuffer(whole, np.uint8), "gzip")
+        write_atomically(out, lambda file: file.write(whole))
+
+    def has_format(self, path: Path) -> bool:
+        """Return whether a ``.hdr`` is a header of NIfTI or of its forerunner; other programs use that name too."""
+        if not _is_pair(path):
+            return True
+        try:
+            with path.open("rb") as file:
+                start = file.read(4)
+        except OSError:
+            return False
+        return any(int.from_bytes(start, order) in _HEADERS for order, _ in _BYTE_ORDERS)
+
+    def output_suffixes(self, suffix: str) -> tuple[str, ...]:
+        """A single file may be compressed or not, as its name says."""
+        return (suffix,) if suffix == _PAIR_SUFFIX else _SINGLE_SUFFIXES
+
+    def output_data_path(self, header: VolumeHeader, out: Path) -> Path | None:  # noqa: ARG002
+        """Name the ``.img`` of a pair."""
+        return _image_path(out) if _is_pair(out) else None
 
 
-def save_like(volume: VoxelFile, words: np.ndarray, out: Path) -> None:
-    """Write words under a volume's header; the name says whether they are compressed.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    if is_pair(out):
-        ahead = _leading_bytes(volume.parts[0], is_compressed=False, n_bytes=volume.skip)
-        write_pair(out, volume.head.decode(ENCODING), data_place(out), ahead + words.tobytes(order="F"))
-        return
-
-    def write(file: BinaryIO) -> None:
-        content = volume.head + words.tobytes(order="F")
-        is_compressed = out.name.lower().endswith(".gz")
-        file.write(encoded(np.frombuffer(content, np.uint8), "gzip") if is_compressed else content)
-
-    write_atomically(out, write)
+def _is_pair(path: Path) -> bool:
+    return path.suffix.lower() == _PAIR_SUFFIX
 
 
-def data_place(out: Path, _volume: VoxelFile | None = None) -> Path:
-    """Name the data file of a pair."""
-    return out.with_suffix(".IMG" if out.suffix.isupper() else ".img")
-
-
-def is_pair(path: Path) -> bool:
-    """Say whether a file's name is that of a pair's header."""
-    return path.suffix.lower() == PAIR_SUFFIX
-
-
-def starts_a_pair(path: Path) -> bool:
-    """Say whether a ``.hdr`` is a header of NIfTI or of its forerunner; other programs use that name too."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError:
-        return False
-    return any(int.from_bytes(start, order) in _FORMS for order, _ in _BYTE_ORDERS)
+def _image_path(header: Path) -> Path:
+    return header.with_suffix(".IMG" if header.suffix.isupper() else ".img")
 
 
 def _header(path: Path, is_compressed: bool) -> Any:
     """Parse the fixed part of the header, NIfTI-1 or NIfTI-2 in either byte order."""
-    start = _leading_bytes(path, is_compressed, max(_FORMS))
+    start = _leading_bytes(path, is_compressed, max(_HEADERS))
     got = "another header"
     for order, mark in _BYTE_ORDERS:
         size = int.from_bytes(start[:4], order)
-        if size in _FORMS and len(start) >= size:
-            header: Any = _FORMS[size](start[:size], mark, check=False)
-            if header["magic"].item() == (header.pair_magic if is_pair(path) else header.single_magic):
+        if size in _HEADERS and len(start) >= size:
+            header: Any = _HEADERS[size](start[:size], mark, check=False)
+            if header["magic"].item() == (header.pair_magic if _is_pair(path) else header.single_magic):
                 return header
-            got = "one of Analyze 7.5, which does not tell left from right" if is_pair(path) else got
+            got = "one of Analyze 7.5, which does not tell left from right" if _is_pair(path) else got
     raise refused("unreadable", path, "must be a readable NIfTI file", got, "convert it to .nii or replace it")
 
 
-def _remarks(header: Any) -> tuple[str, ...]:
+def _descriptions(header: Any) -> tuple[str, ...]:
     """Collect what says what the volume shows: intent and description, as text."""
-    texts = [header[name].item().decode(ENCODING) for name in ("intent_name", "descrip")]
+    texts = [header[name].item().decode(_ENCODING) for name in ("intent_name", "descrip")]
     return (*(["label"] if int(header["intent_code"]) in _LABELS else []), *texts)
 
 
@@ -149,7 +156,7 @@ def _leading_bytes(path: Path, is_compressed: bool, n_bytes: int) -> bytes:
 
 def _n_bytes_ahead(path: Path, header: Any, limit: int) -> int:
     offset = float(header["vox_offset"])
-    least = header.pair_vox_offset if is_pair(path) else header.single_vox_offset
+    least = header.pair_vox_offset if _is_pair(path) else header.single_vox_offset
     if not (least <= offset <= limit and offset.is_integer()):
         raise refused("bad_value", path, "must have a vox_offset behind its header", f"{offset:g}", "replace the file")
     return int(offset)
@@ -215,8 +222,3 @@ def _affine(path: Path, header: Any) -> np.ndarray:
     except (ValueError, HeaderDataError) as error:
         message = "must place its voxels in space"
         raise refused("bad_value", path, message, "a degenerate geometry", "correct its header") from error
-
-
-def is_nifti(path: Path) -> bool:
-    """Say whether a file's name is a single-file NIfTI's."""
-    return path.name.lower().endswith(SINGLE_SUFFIXES)

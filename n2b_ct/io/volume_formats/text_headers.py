@@ -1,4 +1,4 @@
-"""What MetaImage and NRRD share: a header of text lines, and voxels behind it or in files beside it."""
+"""What MetaImage and NRRD share: a header of text lines, its numbers, and the data files that it names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.errors import OutputError, explain
-from n2b_ct.io.atomic import remove_partials, sync, write_atomically
-from n2b_ct.io.voxel_files import VoxelFile, file_size, local_file, refused, require_size
-from n2b_ct.io.voxels import RAS_TO_LPS
+from n2b_ct.io.volume_formats.data_files import file_size, local_file
+from n2b_ct.io.volume_formats.header import refused, require_size
+from n2b_ct.io.volume_orientation import RAS_TO_LPS
 
 ENCODING = "latin-1"  # every byte is a character, so what is not understood travels on unharmed
 _MAX_HEADER_BYTES = 2**20
-_MAX_PARTS = 2**16
+_MAX_FILES = 2**16
 _PATTERN = re.compile(r"%0?\d{0,2}d")
 
 
@@ -98,59 +97,27 @@ def affine_ras(columns_lps_mm: np.ndarray, origin_lps_mm: np.ndarray) -> np.ndar
     return RAS_TO_LPS @ affine
 
 
-def data_files(path: Path, value: str) -> tuple[Path, ...]:
-    """Find the data files that a header names: one, or a numbered row ``name_%03d.raw first last step``.
+def numbered_files(header: Path, value: str) -> tuple[Path, ...]:
+    """Find the data files that a text header names: one, or a numbered row ``name_%03d.raw first last step``.
 
     Raises:
         SeriesError: ``data_file_refused``: a list, a way out of the folder, or a pattern that is none.
     """
     words = value.split()
     if words and words[0].upper() == "LIST":
-        raise refused("data_file_refused", path, "must name its data file", "a list of files", "join them first")
+        raise refused("data_file_refused", header, "must name its data file", "a list of files", "join them first")
     if "%" not in value:
-        return (local_file(path, value.strip()),)
+        return (local_file(header, value.strip()),)
     if len(words) != 4 or len(_PATTERN.findall(words[0])) != 1 or words[0].count("%") != 1:
-        raise refused("data_file_refused", path, "must number its data files", shown(value), "join them first")
-    first, last, step = whole_numbers(path, "data file", " ".join(words[1:]))
+        raise refused("data_file_refused", header, "must number its data files", shown(value), "join them first")
+    first, last, step = whole_numbers(header, "data file", " ".join(words[1:]))
     numbers = range(first, last + 1, step) if step > 0 else range(0)
-    if not 1 <= len(numbers) <= _MAX_PARTS:
-        raise refused("data_file_refused", path, "must number its data files", shown(value), "correct its header")
-    return tuple(local_file(path, words[0] % number) for number in numbers)
-
-
-def tail_start(path: Path, parts: tuple[Path, ...], n_bytes: int) -> int:
-    """Where the data start that end with their file, as a header says with -1."""
-    return max(min(file_size(part, path) for part in parts) - n_bytes // len(parts), 0)
-
-
-def write_pair(out: Path, header: str, data_path: Path, data: bytes) -> None:
-    """Write a data file, then the header that names it: a header that is there has its data.
-
-    Raises:
-        OutputError: Either cannot be written.
-    """
-    try:
-        remove_partials(data_path)  # of a run that was killed
-        out.unlink(missing_ok=True)  # an old header must not find new data
-        sync(out.parent)
-    except OSError as error:
-        raise OutputError(explain(str(out), "must be writable", error.strerror, "choose another place")) from error
-    write_atomically(data_path, lambda file: file.write(data))
-    write_atomically(out, lambda file: file.write(header.encode(ENCODING)))
+    if not 1 <= len(numbers) <= _MAX_FILES:
+        raise refused("data_file_refused", header, "must number its data files", shown(value), "correct its header")
+    return tuple(local_file(header, words[0] % number) for number in numbers)
 
 
 def shown(value: str) -> str:
     """Shorten a header's text for a message."""
     text = " ".join(value.split())
     return repr(text if len(text) <= 40 else f"{text[:40]}…")
-
-
-def require_same_ending(volume: VoxelFile, out: Path) -> None:
-    """Refuse to write another form than the source's.
-
-    Raises:
-        OutputError: The name ends in something else.
-    """
-    suffix = volume.path.suffix.lower()
-    if out.suffix.lower() != suffix:
-        raise OutputError(explain(str(out), f"must end in {suffix}", out.name, "rename it"))

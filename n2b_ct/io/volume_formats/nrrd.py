@@ -13,23 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.text_headers import (
+from n2b_ct.io.volume_formats.base import VolumeFormat
+from n2b_ct.io.volume_formats.data_files import offset_from_end, write_pair
+from n2b_ct.io.volume_formats.header import Encoding, VolumeHeader, refused
+from n2b_ct.io.volume_formats.stored_words import encoded
+from n2b_ct.io.volume_formats.text_headers import (
     ENCODING,
     affine_ras,
-    data_files,
     leading_lines,
+    numbered_files,
     real_numbers,
-    require_same_ending,
     shown,
-    tail_start,
     three_axes,
     whole_numbers,
-    write_pair,
 )
-from n2b_ct.io.voxel_files import Encoding, VoxelFile, encoded, refused
-from n2b_ct.io.voxels import Scale
-
-SUFFIXES = (".nrrd", ".nhdr")
+from n2b_ct.registry import VOLUME_FORMATS
 
 _END = re.compile(rb"\r?\n\r?\n")
 _TYPES = {
@@ -56,69 +54,67 @@ _TO_LPS = {
     "las": (1.0, -1.0, 1.0),
 }
 _SEGMENT = re.compile(r"Segment\d+_\w+\s*:=")
-_KEYS_OF_REMARKS = ("modality", "content")
+_DESCRIPTIVE_KEYS = ("modality", "content")
 _SPATIAL_KINDS = ("domain", "space", "none", "???")
 _DATA_FILE = ("data file", "datafile")
 _SKIPS = ("byte skip", "byteskip", "line skip", "lineskip")
 
 
-def understand(path: Path) -> VoxelFile:
-    """Read a header.
+@VOLUME_FORMATS.register(".nrrd")
+@VOLUME_FORMATS.register(".nhdr")
+class Nrrd(VolumeFormat):
+    """NRRD, with its data in the same file or beside it."""
 
-    Raises:
-        SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``not_grayscale``, ``label_map``, ``not_ct``,
-            ``too_large`` or ``data_file_refused``.
-    """
-    lines, n_header_bytes = leading_lines(path, _END)
-    fields = _fields(path, lines)
-    remarks = _remarks(lines)
-    shape = whole_numbers(path, "sizes", fields["sizes"])
-    _refuse_other_kinds(path, fields, remarks, len(shape))
-    volume_shape = three_axes(path, shape)
-    _require_plain(path, fields, len(shape))
-    dtype, encoding = _dtype(path, fields), _encoding(path, fields)
-    name = _either(fields, *_DATA_FILE)
-    parts = data_files(path, name) if name else (path,)
-    n_bytes = int(np.prod(volume_shape, dtype=object)) * dtype.itemsize
-    skip = _byte_skip(path, fields)
-    start = 0 if name else n_header_bytes
-    if skip < 0:
-        start, skip = tail_start(path, parts, n_bytes), 0
-    return VoxelFile(
-        path=path,
-        form="NRRD",
-        head="\n".join(lines).encode(ENCODING),
-        dtype=dtype,
-        shape=volume_shape,
-        affine_ras_mm=_affine(path, fields, len(shape)),
-        scale=Scale(),
-        parts=parts,
-        encoding=encoding,
-        start=start,
-        skip=skip,
-        remarks=remarks,
-    )
+    def read_header(self, path: Path) -> VolumeHeader:
+        """Read a header.
 
+        Raises:
+            SeriesError: ``unreadable``, ``bad_value``, ``not_3d``, ``not_grayscale``, ``label_map``, ``not_ct``,
+                ``too_large`` or ``data_file_refused``.
+        """
+        lines, n_header_bytes = leading_lines(path, _END)
+        fields = _fields(path, lines)
+        descriptions = _descriptions(lines)
+        shape = whole_numbers(path, "sizes", fields["sizes"])
+        _refuse_other_kinds(path, fields, descriptions, len(shape))
+        volume_shape = three_axes(path, shape)
+        _require_plain(path, fields, len(shape))
+        dtype, encoding = _dtype(path, fields), _encoding(path, fields)
+        name = _either(fields, *_DATA_FILE)
+        data_paths = numbered_files(path, name) if name else (path,)
+        n_bytes = int(np.prod(volume_shape, dtype=object)) * dtype.itemsize
+        n_skipped = _byte_skip(path, fields)
+        offset = 0 if name else n_header_bytes
+        if n_skipped < 0:
+            offset, n_skipped = offset_from_end(path, data_paths, n_bytes), 0
+        return VolumeHeader(
+            path=path,
+            format_name="NRRD",
+            header_bytes="\n".join(lines).encode(ENCODING),
+            dtype=dtype,
+            shape=volume_shape,
+            affine_ras_mm=_affine(path, fields, len(shape)),
+            data_paths=data_paths,
+            encoding=encoding,
+            data_offset=offset,
+            n_skipped_bytes=n_skipped,
+            descriptions=descriptions,
+        )
 
-def save_like(volume: VoxelFile, words: np.ndarray, out: Path) -> None:
-    """Write words under a volume's header; ``.nhdr`` gets one data file of its own name.
+    def write(self, header: VolumeHeader, words: np.ndarray, out: Path) -> None:
+        """Write words under a volume's header; ``.nhdr`` gets one data file of its own name."""
+        data = encoded(words, header.encoding)
+        data_path = self.output_data_path(header, out)
+        text = _header_text(header, data_path.name if data_path else "").encode(ENCODING)
+        if data_path is None:
+            write_atomically(out, lambda file: file.write(text + data))
+        else:
+            write_pair(out, text, data_path, data)
 
-    Raises:
-        OutputError: The name ends otherwise than the source's, or a file cannot be written.
-    """
-    require_same_ending(volume, out)
-    data = encoded(words, volume.encoding)
-    if out.suffix.lower() == ".nrrd":
-        content = _header(volume, "").encode(ENCODING) + data
-        write_atomically(out, lambda file: file.write(content))
-    else:
-        data_path = data_place(out, volume)
-        write_pair(out, _header(volume, data_path.name), data_path, data)
-
-
-def data_place(out: Path, volume: VoxelFile) -> Path:
-    """Name the data file of an ``.nhdr``; unlike that of an ``.mhd`` beside it."""
-    return out.with_name(f"{out.name}{_DATA_SUFFIXES[volume.encoding]}")
+    def output_data_path(self, header: VolumeHeader, out: Path) -> Path | None:
+        """Name the data file of an ``.nhdr``; unlike that of an ``.mhd`` beside it."""
+        is_alone = out.suffix.lower() == ".nrrd"
+        return None if is_alone else out.with_name(f"{out.name}{_DATA_SUFFIXES[header.encoding]}")
 
 
 def _fields(path: Path, lines: list[str]) -> dict[str, str]:
@@ -144,16 +140,16 @@ def _field_and_value(line: str) -> tuple[str, str]:
     return field.strip().lower(), value.strip()
 
 
-def _remarks(lines: list[str]) -> tuple[str, ...]:
+def _descriptions(lines: list[str]) -> tuple[str, ...]:
     """Collect what says what the volume shows: segments as 3D Slicer names them, modality and content."""
     parted = (re.split(r":=?", line, maxsplit=1) for line in lines if ":" in line)
-    texts = [value.strip() for key, value in parted if key.strip().lower() in _KEYS_OF_REMARKS]
+    texts = [value.strip() for key, value in parted if key.strip().lower() in _DESCRIPTIVE_KEYS]
     return (*(["label"] if any(map(_SEGMENT.match, lines)) else []), *texts)
 
 
-def _refuse_other_kinds(path: Path, fields: dict[str, str], remarks: tuple[str, ...], n_axes: int) -> None:
+def _refuse_other_kinds(path: Path, fields: dict[str, str], descriptions: tuple[str, ...], n_axes: int) -> None:
     """Refuse what is no volume of CT by its header alone: layers of segments, colours, vectors."""
-    if "label" in remarks and n_axes > 3:
+    if "label" in descriptions and n_axes > 3:
         raise refused("label_map", path, "must hold HU", "layers of segments", "leave it out")
     kinds = fields.get("kinds", "").lower().split()
     is_vector = any("vector" in kind or "matrix" in kind for kind in kinds)
@@ -239,11 +235,11 @@ def _normal(columns: np.ndarray) -> np.ndarray:
     return normal / length if length > 0 else normal
 
 
-def _header(volume: VoxelFile, data_name: str) -> str:
+def _header_text(header: VolumeHeader, data_name: str) -> str:
     """Keep the source's lines but for those that speak of the file's layout; a blank line ends it before data."""
     named = f"data file: {data_name}"
     lines = []
-    for line in volume.head.decode(ENCODING).split("\n"):
+    for line in header.header_bytes.decode(ENCODING).split("\n"):
         field = _field_and_value(line)[0] if _is_field(line) else ""
         if field in _DATA_FILE and data_name:
             lines.append(named)

@@ -1,4 +1,4 @@
-"""The values of a volume counted piece by piece: their spread, whether they are few, lie in one piece, and glide."""
+"""A histogram of a volume's values, filled piece by piece, and how its neighbouring values differ."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from n2b_ct.io.voxels import Scale
+from n2b_ct.io.volume_formats.header import Scale
 
 _LEAST, _GREATEST = -8192, 16383
 _WHOLE_TOLERANCE = 0.01  # labels that were scaled into another type are whole but for rounding
 _N_ENOUGH = 2**22
 
 
-class Census:
+class ValueHistogram:
     """Counts values as the file's own scale gives them; all HU of CT and all common labels have a bin of their own.
 
     Counting ends when enough values were seen and ``is_enough`` says so; what comes then is only looked at for NaN.
@@ -23,7 +23,7 @@ class Census:
         is_enough: Whether no more values need to be counted; asked after every piece.
     """
 
-    def __init__(self, scale: Scale, is_enough: Callable[[Census], bool] = lambda _: False) -> None:
+    def __init__(self, scale: Scale, is_enough: Callable[[ValueHistogram], bool] = lambda _: False) -> None:
         self._scale, self._is_enough = scale, is_enough
         self._bins = np.zeros(_GREATEST - _LEAST + 1, dtype=np.int64)
         self._n_labelled_pairs, self._n_equal_pairs = 0, 0

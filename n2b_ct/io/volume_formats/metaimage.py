@@ -13,23 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.text_headers import (
+from n2b_ct.io.volume_formats.base import VolumeFormat
+from n2b_ct.io.volume_formats.data_files import offset_from_end, write_pair
+from n2b_ct.io.volume_formats.header import VolumeHeader, refused
+from n2b_ct.io.volume_formats.stored_words import encoded
+from n2b_ct.io.volume_formats.text_headers import (
     ENCODING,
     affine_ras,
-    data_files,
     leading_lines,
+    numbered_files,
     real_numbers,
-    require_same_ending,
     shown,
-    tail_start,
     three_axes,
     whole_numbers,
-    write_pair,
 )
-from n2b_ct.io.voxel_files import VoxelFile, encoded, refused
-from n2b_ct.io.voxels import Scale
-
-SUFFIXES = (".mha", ".mhd")
+from n2b_ct.registry import VOLUME_FORMATS
 
 _END = re.compile(rb"^[ \t]*ElementDataFile[ \t]*[=:][^\n]*(\n|\Z)", re.MULTILINE)
 _TYPES = {
@@ -53,58 +51,58 @@ _ORIGINS = ("Offset", "Position", "Origin")
 _SPACINGS = ("ElementSpacing", "ElementSize")
 
 
-def understand(path: Path) -> VoxelFile:
-    """Read a header.
+@VOLUME_FORMATS.register(".mha")
+@VOLUME_FORMATS.register(".mhd")
+class MetaImage(VolumeFormat):
+    """MetaImage, with its data in the same file or beside it."""
 
-    Raises:
-        SeriesError: ``unreadable``, ``bad_value``, ``bad_rescale``, ``not_3d``, ``not_grayscale``, ``not_ct``,
-            ``too_large`` or ``data_file_refused``.
-    """
-    lines, n_header_bytes = leading_lines(path, _END)
-    fields = _fields(path, lines)
-    _require_plain(path, fields)
-    shape = whole_numbers(path, "DimSize", fields["DimSize"])
-    dtype = _dtype(path, fields)
-    name = fields["ElementDataFile"]
-    is_local = name.upper() == "LOCAL"
-    parts = (path,) if is_local else data_files(path, name)
-    is_compressed = _is_true(fields, "CompressedData")
-    volume_shape = three_axes(path, shape)
-    n_bytes = int(np.prod(volume_shape, dtype=object)) * dtype.itemsize
-    return VoxelFile(
-        path=path,
-        form="MetaImage",
-        head="\n".join(lines).encode(ENCODING),
-        dtype=dtype,
-        shape=volume_shape,
-        affine_ras_mm=_affine(path, fields, len(shape)),
-        scale=_scale(path, fields),
-        parts=parts,
-        encoding="zlib" if is_compressed else "raw",
-        start=n_header_bytes if is_local else _header_size(path, fields, parts, n_bytes),
-        remarks=(_MODALITIES.get(fields.get("Modality", ""), ""),),
-    )
+    def read_header(self, path: Path) -> VolumeHeader:
+        """Read a header.
 
+        Raises:
+            SeriesError: ``unreadable``, ``bad_value``, ``bad_rescale``, ``not_3d``, ``not_grayscale``, ``not_ct``,
+                ``too_large`` or ``data_file_refused``.
+        """
+        lines, n_header_bytes = leading_lines(path, _END)
+        fields = _fields(path, lines)
+        _require_plain(path, fields)
+        shape = whole_numbers(path, "DimSize", fields["DimSize"])
+        dtype = _dtype(path, fields)
+        name = fields["ElementDataFile"]
+        is_local = name.upper() == "LOCAL"
+        data_paths = (path,) if is_local else numbered_files(path, name)
+        is_compressed = _is_true(fields, "CompressedData")
+        volume_shape = three_axes(path, shape)
+        n_bytes = int(np.prod(volume_shape, dtype=object)) * dtype.itemsize
+        affine_ras_mm = _affine(path, fields, len(shape))
+        _refuse_intensity_function(path, fields)
+        return VolumeHeader(
+            path=path,
+            format_name="MetaImage",
+            header_bytes="\n".join(lines).encode(ENCODING),
+            dtype=dtype,
+            shape=volume_shape,
+            affine_ras_mm=affine_ras_mm,
+            data_paths=data_paths,
+            encoding="zlib" if is_compressed else "raw",
+            data_offset=n_header_bytes if is_local else _data_offset(path, fields, data_paths, n_bytes),
+            descriptions=(_MODALITIES.get(fields.get("Modality", ""), ""),),
+        )
 
-def save_like(volume: VoxelFile, words: np.ndarray, out: Path) -> None:
-    """Write words under a volume's header; ``.mhd`` gets one data file of its own name.
+    def write(self, header: VolumeHeader, words: np.ndarray, out: Path) -> None:
+        """Write words under a volume's header; ``.mhd`` gets one data file of its own name."""
+        data = encoded(words, header.encoding)
+        data_path = self.output_data_path(header, out)
+        text = _header_text(header, len(data), data_path.name if data_path else "LOCAL").encode(ENCODING)
+        if data_path is None:
+            write_atomically(out, lambda file: file.write(text + data))
+        else:
+            write_pair(out, text, data_path, data)
 
-    Raises:
-        OutputError: The name ends otherwise than the source's, or a file cannot be written.
-    """
-    require_same_ending(volume, out)
-    data = encoded(words, volume.encoding)
-    if out.suffix.lower() == ".mha":
-        content = _header(volume, len(data), "LOCAL").encode(ENCODING) + data
-        write_atomically(out, lambda file: file.write(content))
-    else:
-        data_path = data_place(out, volume)
-        write_pair(out, _header(volume, len(data), data_path.name), data_path, data)
-
-
-def data_place(out: Path, volume: VoxelFile) -> Path:
-    """Name the data file of an ``.mhd``, as ITK does."""
-    return out.with_suffix(".zraw" if volume.encoding == "zlib" else ".raw")
+    def output_data_path(self, header: VolumeHeader, out: Path) -> Path | None:
+        """Name the data file of an ``.mhd``, as ITK does."""
+        is_alone = out.suffix.lower() == ".mha"
+        return None if is_alone else out.with_suffix(".zraw" if header.encoding == "zlib" else ".raw")
 
 
 def _fields(path: Path, lines: list[str]) -> dict[str, str]:
@@ -162,14 +160,13 @@ def _dtype(path: Path, fields: dict[str, str]) -> np.dtype:
     return np.dtype((">" if is_big else "<") + _TYPES[element])
 
 
-def _scale(path: Path, fields: dict[str, str]) -> Scale:
+def _refuse_intensity_function(path: Path, fields: dict[str, str]) -> None:
     """Readers disagree about the intensity function: some apply it, ITK does not."""
     slope = real_numbers(path, "slope", fields.get("ElementToIntensityFunctionSlope", "1"), 1)
     offset = real_numbers(path, "offset", fields.get("ElementToIntensityFunctionOffset", "0"), 1)
     if (slope, offset) != ([1.0], [0.0]):
         requirement = "must hold HU without ElementToIntensityFunction"
         raise refused("bad_rescale", path, requirement, f"slope {slope[0]:g}", "apply it first")
-    return Scale()
 
 
 def _affine(path: Path, fields: dict[str, str], n_axes: int) -> np.ndarray:
@@ -186,21 +183,21 @@ def _first(fields: dict[str, str], keys: tuple[str, ...], default: str) -> str:
     return next((fields[key] for key in keys if key in fields), default)
 
 
-def _header_size(path: Path, fields: dict[str, str], parts: tuple[Path, ...], n_bytes: int) -> int:
+def _data_offset(path: Path, fields: dict[str, str], data_paths: tuple[Path, ...], n_bytes: int) -> int:
     """Bytes ahead of the data in their files; -1: the data end with the file."""
     (size,) = whole_numbers(path, "HeaderSize", fields.get("HeaderSize", "0"))
-    return size if size >= 0 else tail_start(path, parts, n_bytes)
+    return size if size >= 0 else offset_from_end(path, data_paths, n_bytes)
 
 
-def _header(volume: VoxelFile, n_data_bytes: int, data_name: str) -> str:
+def _header_text(header: VolumeHeader, n_data_bytes: int, data_name: str) -> str:
     """Keep the source's lines but for those that speak of the file's layout.
 
     ITK takes compressed bytes for voxels where CompressedDataSize is absent, so it is always written.
     """
     new = {"CompressedDataSize": str(n_data_bytes), "ElementDataFile": data_name, "HeaderSize": "0"}
-    lines = volume.head.decode(ENCODING).split("\n")
+    lines = header.header_bytes.decode(ENCODING).split("\n")
     keys = [_key_and_value(line)[0] for line in lines]
-    if volume.encoding == "zlib" and "CompressedDataSize" not in keys:
+    if header.encoding == "zlib" and "CompressedDataSize" not in keys:
         place = keys.index("ElementDataFile")
         keys.insert(place, "CompressedDataSize")
         lines.insert(place, "")

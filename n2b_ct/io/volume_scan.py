@@ -1,4 +1,4 @@
-"""Volumes among the files of a scan: which they are, which of them are CT, and the records of their files."""
+"""The volumes among the files of a scan: which of them are CT, and a record for every file of them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def find_volumes(
         records: One for every file, as a scan gives them.
         progress: Called with (done, total, what) after each volume.
         hu_offset: What must be added to the values of volumes to get HU.
-        assume_hu: Vouch for values that may be none.
+        assume_hu: Take values for HU that may be none.
     """
     paths = volumes_among(records)
     of_ct: list[VolumeInfo] = []
