@@ -29,13 +29,15 @@ from benchmarks.plain_loop import Patches, PlainLoop
 from benchmarks.results_files import write_results
 from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.config import Pipeline
-from n2b_ct.data.fingerprint import DataFingerprint, image_digests
-from n2b_ct.data.patches import PatchBatches
-from n2b_ct.data.slices import InMemoryDataset
+from n2b_ct.data.dataset import InMemoryDataset
+from n2b_ct.data.fingerprint import image_digest
+from n2b_ct.data.image_source import Role, Sampling
+from n2b_ct.data.image_store import Shape
 from n2b_ct.filters import mean_blur
-from n2b_ct.methods.method import ImageTraits, Method, NetworkUnit, build_method
+from n2b_ct.hu import Window
+from n2b_ct.io.refusals import Inputs
+from n2b_ct.methods.method import ImageTraits, NetworkUnit, build_method
 from n2b_ct.training.assembly import Assembled, assemble
-from n2b_ct.training.data import TrainingData
 from n2b_ct.training.devices import autocast_dtype, choose_device
 from n2b_ct.training.processor import processor_name
 
@@ -46,11 +48,15 @@ PLAIN = "plain loop"
 
 
 class MadeUpSlices:
-    """Training images without a file: noise on a smooth ground."""
+    """A source of images without a file: noise on a smooth ground."""
 
     traits = ImageTraits(n_channels=1, n_noisy=N_SLICES, clipped=True, unit=NetworkUnit(1000.0, "HU", "hu", "slice"))
-    n_images = {"noisy": N_SLICES, "clean": N_SLICES}  # noqa: RUF012 (never changed)
+    n_images = {"noisy": N_SLICES, "clean": N_SLICES, "validation": 0}  # noqa: RUF012 (never changed)
     sizes_px = ((SIZE_PX, SIZE_PX),)
+    sees = Window(-500.0, 500.0)
+    inputs = Inputs()
+    sampling: Sampling = {}  # noqa: RUF012 (never changed)
+    digest_keys = ("noisy", "clean")
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -59,24 +65,25 @@ class MadeUpSlices:
         self.noisy = [image + 0.03 * torch.randn(image.shape, generator=generator) for image in self.clean]
         self.blurred = [torch.from_numpy(mean_blur(image[0].numpy()))[None] for image in self.noisy]
 
+    def shapes(self, role: Role) -> list[Shape]:
+        return [(1, SIZE_PX, SIZE_PX)] * self.n_images[role]
+
     def problems(self, pipeline: Pipeline) -> list[str]:  # noqa: ARG002
         return []
 
-    def load(self, pipeline: Pipeline, method: Method, run_dir: Path, device: torch.device, *_: Any) -> TrainingData:  # noqa: ARG002
-        training = pipeline.training
+    def dataset(self, role: Role, *_: Any) -> InMemoryDataset:
         whole = [np.ones((SIZE_PX, SIZE_PX), dtype=bool)] * N_SLICES
-        batches = PatchBatches(
-            InMemoryDataset(self.noisy, whole, {"blurred": self.blurred}),
-            InMemoryDataset(self.clean, whole),
-            patch_px=training.patch_px,
-            batch_size=training.batch_size,
-            n_batches=training.iterations,
-            seed=training.seed,
-            device=device,
-        )
-        return TrainingData(
-            batches, None, DataFingerprint({"noisy": image_digests(one.numpy() for one in self.noisy)}, {})
-        )
+        targets = {"blurred": self.blurred} if role == "noisy" else {}
+        return InMemoryDataset(self.noisy if role == "noisy" else self.clean, whole, targets, self.digests(role))
+
+    def digests(self, role: Role, *_: Any) -> dict[str, list[str]]:
+        return {"images": [image_digest(one.numpy()) for one in (self.noisy if role == "noisy" else self.clean)]}
+
+    def fresh_noise(self, pipeline: Pipeline) -> None:  # noqa: ARG002
+        return None
+
+    def settings(self, pipeline: Pipeline) -> dict[str, Any]:  # noqa: ARG002
+        return {}
 
 
 class Networks:

@@ -11,12 +11,12 @@ from n2b_ct.config import Pipeline, load_pipeline
 from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.pipeline import checked_pipeline
 from n2b_ct.config.yaml_files import Overrides, with_overrides
+from n2b_ct.data.ct_source import ct_source
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.data.manifest import load_manifest
+from n2b_ct.data.natural_image_source import natural_image_source
 from n2b_ct.data.roles import Roles, assign_roles
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.training.ct_images import ct_images
-from n2b_ct.training.data import TrainingImages
-from n2b_ct.training.natural_image_source import find_natural_images_of
 
 StrPath = str | os.PathLike[str]
 """A path, as Python's own functions take it."""
@@ -44,7 +44,7 @@ def optional_path(path: StrPath | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> TrainingImages:
+def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> ImageSource:
     """Find a pipeline's images by role: slices of CT, or images.
 
     Args:
@@ -56,9 +56,9 @@ def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_sli
         ConfigError, DataError: The manifest or the data are wrong, or nobody says where the data lies.
     """
     if isinstance(pipeline.data, NaturalImageSection):
-        return find_natural_images_of(pipeline.data, _root(pipeline, data_root))
+        return natural_image_source(pipeline.data, _root(pipeline, data_root))
     roles = roles_of(pipeline, data_root, skip_bad_slices=skip_bad_slices)
-    return ct_images(pipeline.data, roles, pipeline.method)
+    return ct_source(pipeline.data, roles, pipeline.method)
 
 
 def roles_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> Roles:

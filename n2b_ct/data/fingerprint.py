@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +71,6 @@ def short_digest(*parts: bytes | memoryview) -> str:
     for part in parts:
         sha.update(part)
     return sha.hexdigest()[:_N_DIGITS]
-
-
-def image_digests(images: Iterable[np.ndarray]) -> list[str]:
-    """Digest images in order."""
-    return [image_digest(image) for image in images]
 
 
 def _change(role: str, before: Sequence[str], now: Sequence[str]) -> str:

@@ -111,6 +111,26 @@ def corrupted(
     return noise.draw(image.shape, generator)(image).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class NaturalImageScale:
+    """How a denoiser sees natural images: black is 0, white is 1.
+
+    Attributes:
+        colour: What it was trained on.
+        logarithm: It sees the logarithm, where speckle is additive.
+        clipped: It sees noisy images clipped to black and white.
+    """
+
+    colour: Colour
+    logarithm: bool = False
+    clipped: bool = False
+
+    @property
+    def n_channels(self) -> int:
+        """1, or 3 for RGB."""
+        return 3 if self.colour == "rgb" else 1
+
+
 def to_network(pixels: np.ndarray, *, logarithm: bool, clipped: bool = False) -> np.ndarray:
     """Turn an image into what the network sees; black stays 0 and white 1.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from n2b_ct.data.slices import InMemoryDataset
+from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.errors import DataError, explain
 
 _STRUCTURE_KERNEL_PX = 7

@@ -15,9 +15,9 @@ from monai.transforms import Randomizable
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.image_store import ImageStore
 from n2b_ct.data.patch_sampler import PatchSampler
-from n2b_ct.data.slices import InMemoryDataset
 
 _TRIES = 50
 

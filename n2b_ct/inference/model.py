@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import n2b_ct
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection, WindowSection
+from n2b_ct.data.natural_images import NaturalImageScale
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.hu import Window
 from n2b_ct.inference.torch_files import count_values, read_tensors
@@ -35,26 +36,6 @@ _MOST_BYTES = 1_000_000_000
 _MOST_VALUES = 2000
 _MOST_CHARACTERS = 200
 _MOST_UNFILLED = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class NaturalImageScale:
-    """How a denoiser sees images: black is 0, white is 1.
-
-    Attributes:
-        colour: What it was trained on.
-        logarithm: It sees the logarithm, where speckle is additive.
-        clipped: It sees noisy images clipped to black and white.
-    """
-
-    colour: Literal["gray", "rgb"]
-    logarithm: bool = False
-    clipped: bool = False
-
-    @property
-    def n_channels(self) -> int:
-        """1, or 3 for RGB."""
-        return 3 if self.colour == "rgb" else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from n2b_ct.config.method import BatchNeeds, MethodConfig
 from n2b_ct.config.sections import TrainingSection
+from n2b_ct.data.image_source import ImageTraits, NetworkUnit
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import build_denoiser
 from n2b_ct.registry import METHODS
@@ -25,40 +26,6 @@ __all__ = [
     "StepResult",
     "build_method",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkUnit:
-    """What 1 is to the network, for people.
-
-    Attributes:
-        size: In what people read: HU, or 8-bit grey levels.
-        name: ``HU`` or ``grey levels``.
-        suffix: Of columns in the history: ``hu`` or ``grey``.
-        image: What one image is called: ``slice`` or ``image``.
-    """
-
-    size: float
-    name: str
-    suffix: str
-    image: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImageTraits:
-    """What networks and methods have to know of the images.
-
-    Attributes:
-        n_channels: 1, or 3 for RGB.
-        n_noisy: How many noisy images there are.
-        clipped: Noisy images end at 0 and 1.
-        unit: What 1 is.
-    """
-
-    n_channels: int
-    n_noisy: int
-    clipped: bool
-    unit: NetworkUnit
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,20 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.fingerprint import DataFingerprint
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.data.patches import PatchBatches, ResumeSampler
-from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method, Monitor, build_method
 from n2b_ct.training.checkpoints import DATA_KEY, checkpoint_loader, checkpoint_saver, newest_checkpoint
 from n2b_ct.training.clock import TrainingClock
-from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first, require_agreement
 from n2b_ct.training.divergence import DivergenceMonitor
 from n2b_ct.training.earlier_run import require_same_data
+from n2b_ct.training.images import load_training_data
 from n2b_ct.training.reporting import attach_reports
 from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir, write_pipeline
 from n2b_ct.training.trainer import build_optimizer, build_trainer, gradient_limits
@@ -55,7 +56,7 @@ class Assembled:
 
 def assemble(
     pipeline: Pipeline,
-    images: TrainingImages,
+    images: ImageSource,
     run_dir: Path,
     device: torch.device,
     *,
@@ -83,10 +84,10 @@ def assemble(
     set_determinism(training.seed)
     method = build_method(pipeline.method, images.traits)
     method.networks.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    data = images.load(pipeline, method, run_dir, device, teacher, progress)
-    require_agreement(data.identity.digest)
+    data = load_training_data(images, pipeline, method, run_dir, device, teacher, progress)
+    require_agreement(data.fingerprint.digest)
     if checkpoint is not None:
-        require_same_data(data.identity, checkpoint.data, run_dir)
+        require_same_data(data.fingerprint, checkpoint.data, run_dir)
     make_run_dir(run_dir, keep=resume)
     write_pipeline(pipeline, run_dir)
     optimizer, scheduler = build_optimizer(method, training)
@@ -95,7 +96,7 @@ def assemble(
     limits = gradient_limits(method, training)
     trainer = build_trainer(method, loader, optimizer, scheduler, training, device, autocast, limits=limits)
     average = _average(method, training.ema_decay)
-    assembled = Assembled(trainer, method, data.batches, average, TrainingClock(), data.identity)
+    assembled = Assembled(trainer, method, data.batches, average, TrainingClock(), data.fingerprint)
     monitors = method.monitors(training)
     kept = {"networks": method.networks, "optimizer": optimizer, "scheduler": scheduler, "trainer": trainer}
     DivergenceMonitor(every=training.log_every).attach(trainer)
@@ -110,7 +111,7 @@ def assemble(
     ]
     if is_first():
         attach_reports(trainer, training, run_dir, columns, assembled.clock, progress)
-        kept |= {DATA_KEY: data.identity}
+        kept |= {DATA_KEY: data.fingerprint}
         checkpoint_saver(run_dir / CHECKPOINT_DIR, kept, training.checkpoint_every).attach(trainer)
     return assembled
 

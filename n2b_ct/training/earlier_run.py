@@ -8,12 +8,13 @@ from typing import Any
 
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.fingerprint import DataFingerprint
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.errors import ConfigError, DataError, ModelError, TrainingError, explain
 from n2b_ct.inference.model import load_any_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.checkpoints import newest_checkpoint
-from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.distribution import require_agreement
+from n2b_ct.training.images import data_fingerprint
 from n2b_ct.training.run_dir import CHECKPOINT_DIR, PIPELINE_FILE, TEACHER_DIR, require_same_pipeline
 from n2b_ct.training.summary import SUMMARY_FILE, read_summary
 
@@ -29,7 +30,7 @@ def finished_summary(run_dir: Path) -> dict[str, Any] | None:
 
 
 def proved_summary(
-    pipeline: Pipeline, images: TrainingImages, run_dir: Path, progress: Progress | None = None
+    pipeline: Pipeline, images: ImageSource, run_dir: Path, progress: Progress | None = None
 ) -> dict[str, Any] | None:
     """The summary of a finished training of this pipeline on these images; None where there is none.
 
@@ -45,24 +46,24 @@ def proved_summary(
     seen = _seen(run_dir, summary)
     if seen is None:
         return None
-    identity = images.identity(pipeline, _teacher_digest(pipeline, run_dir), progress)
-    require_agreement(identity.digest)
-    require_same_data(identity, seen, run_dir)
+    fingerprint = data_fingerprint(images, pipeline, _teacher_digest(pipeline, run_dir), progress)
+    require_agreement(fingerprint.digest)
+    require_same_data(fingerprint, seen, run_dir)
     return summary
 
 
-def require_same_data(identity: DataFingerprint, seen: Mapping[str, Any], run_dir: Path) -> None:
+def require_same_data(fingerprint: DataFingerprint, seen: Mapping[str, Any], run_dir: Path) -> None:
     """Refuse to go on with a run on other images than those that its weights saw.
 
     Args:
-        identity: Of the images that are there.
+        fingerprint: Of the images that are there.
         seen: What the run recorded: ``digest``, and ``images`` where it is known.
         run_dir: The run folder.
 
     Raises:
         ConfigError: Says what changed.
     """
-    if changes := identity.changes_since(seen):
+    if changes := fingerprint.changes_since(seen):
         raise ConfigError(
             explain(
                 f"run folder {run_dir}",

@@ -8,16 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.errors import DataError, TrainingError, explain
-from n2b_ct.hu import Window
-from n2b_ct.inference.model import MODEL_FILE, Model, NaturalImageScale, save_model
+from n2b_ct.inference.model import MODEL_FILE, Model, save_model
 from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import build_denoiser, count_parameters, size_multiple
 from n2b_ct.training.assembly import Assembled, assemble
-from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_first, wait_for_all
 from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE, plot_history, read_history
@@ -25,7 +23,7 @@ from n2b_ct.training.summary import SUMMARY_FILE, training_summary, write_summar
 from n2b_ct.training.teacher import prepare_teacher
 
 
-def require_ready(pipeline: Pipeline, images: TrainingImages) -> None:
+def require_ready(pipeline: Pipeline, images: ImageSource) -> None:
     """Check networks, roles, references, sizes and the patch, before a pixel is read.
 
     Raises:
@@ -47,7 +45,7 @@ def require_ready(pipeline: Pipeline, images: TrainingImages) -> None:
 
 def run_training(
     pipeline: Pipeline,
-    images: TrainingImages,
+    images: ImageSource,
     run_dir: Path,
     device: torch.device,
     *,
@@ -76,7 +74,7 @@ def run_training(
 
 def teacher_of(
     pipeline: Pipeline,
-    images: TrainingImages,
+    images: ImageSource,
     run_dir: Path,
     device: torch.device,
     *,
@@ -92,7 +90,7 @@ def teacher_of(
 
 
 def run_assembled(
-    pipeline: Pipeline, images: TrainingImages, run_dir: Path, device: torch.device, assembled: Assembled
+    pipeline: Pipeline, images: ImageSource, run_dir: Path, device: torch.device, assembled: Assembled
 ) -> dict[str, Any]:
     """Run a trainer that is wired already, with whatever handlers were added to it, and fill the run folder.
 
@@ -131,7 +129,7 @@ def _require_finite(denoiser: nn.Module) -> None:
 
 def _finish(
     pipeline: Pipeline,
-    images: TrainingImages,
+    images: ImageSource,
     run_dir: Path,
     device: torch.device,
     assembled: Assembled,
@@ -151,7 +149,7 @@ def _finish(
         run_dir / MODEL_FILE,
         weights=assembled.denoiser.state_dict(),
         section=pipeline.method.denoiser,
-        sees=_seen_as(pipeline),
+        sees=images.sees,
         name=pipeline.name,
         method=pipeline.method.name,
         denoising=pipeline.denoising,
@@ -161,10 +159,3 @@ def _finish(
     summary |= images.inputs.plain
     write_summary(summary, run_dir / SUMMARY_FILE)
     return summary
-
-
-def _seen_as(pipeline: Pipeline) -> Window | NaturalImageScale:
-    data = pipeline.data
-    if isinstance(data, NaturalImageSection):
-        return NaturalImageScale(data.colour, data.logarithm, data.clipped)
-    return data.window.window

@@ -12,9 +12,9 @@ import torch
 
 import n2b_ct
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.io.atomic import write_text_atomically
 from n2b_ct.io.json_files import read_json
-from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.processor import device_name
 
 SUMMARY_FILE = "summary.json"
@@ -22,7 +22,7 @@ SUMMARY_FILE = "summary.json"
 
 def training_summary(
     pipeline: Pipeline,
-    images: TrainingImages,
+    images: ImageSource,
     *,
     device: torch.device,
     autocast: torch.dtype | None,

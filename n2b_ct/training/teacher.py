@@ -10,9 +10,9 @@ import torch
 
 from n2b_ct.config.method import FirstStage
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.errors import ModelError, explain
 from n2b_ct.inference.model import Model, load_any_model
-from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.earlier_run import proved_summary
 from n2b_ct.training.run_dir import TEACHER_DIR, make_run_dir, write_pipeline
 
@@ -21,7 +21,7 @@ TrainTeacher = Callable[[Pipeline, Path], dict[str, Any]]
 
 def prepare_teacher(
     pipeline: Pipeline,
-    images: TrainingImages,
+    images: ImageSource,
     run_dir: Path,
     device: torch.device,
     train: TrainTeacher,

@@ -13,7 +13,7 @@ from monai.handlers import IgniteMetricHandler
 from monai.metrics import PSNRMetric, SSIMMetric
 from torch import Tensor, nn
 
-from n2b_ct.data.slices import InMemoryDataset
+from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.inference.slices import reflected
 from n2b_ct.networks.build import size_multiple
 

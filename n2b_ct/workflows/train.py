@@ -10,8 +10,8 @@ from monai.inferers import SimpleInferer
 from n2b_ct import api
 from n2b_ct.api.inputs import StrPath, loaded_pipeline
 from n2b_ct.config.yaml_files import Overrides, shipped_dir
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.training.assembly import Assembled, assemble
-from n2b_ct.training.data import TrainingImages
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run import require_ready, run_assembled, teacher_of
 from n2b_ct.training.run_dir import require_place
@@ -62,7 +62,7 @@ class TrainWorkflow(PropertyWorkflow):
         self._pipeline = loaded_pipeline(pipeline, overrides)
         self._skip_bad_slices = skip_bad_slices
         self._data_root, self._run_dir, self._device_name = Path(dataset_dir), Path(run_dir), device
-        self._kept: tuple[Assembled, TrainingImages] | None = None
+        self._kept: tuple[Assembled, ImageSource] | None = None
 
     def run(self) -> dict[str, Any]:
         """Run ``trainer`` and fill the run folder; returns its summary."""
@@ -75,7 +75,7 @@ class TrainWorkflow(PropertyWorkflow):
         super().finalize()
         self._kept = None
 
-    def _assembled(self) -> tuple[Assembled, TrainingImages]:
+    def _assembled(self) -> tuple[Assembled, ImageSource]:
         if self._kept is None:
             images = api.images_of(self._pipeline, self._data_root, skip_bad_slices=self._skip_bad_slices)
             require_ready(self._pipeline, images)

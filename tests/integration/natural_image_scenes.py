@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from n2b_ct.config.networks import DenoiserSection
-from n2b_ct.inference.model import NaturalImageScale, save_model
+from n2b_ct.data.natural_images import NaturalImageScale
+from n2b_ct.inference.model import save_model
 from n2b_ct.io.natural_images import NaturalImage, write_natural_image
 from n2b_ct.networks.build import build_denoiser
 

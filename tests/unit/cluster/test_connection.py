@@ -11,8 +11,9 @@ from n2b_ct import api
 from n2b_ct.cluster import connection
 from n2b_ct.cluster.connection import connected
 from n2b_ct.config.networks import DenoiserSection
+from n2b_ct.data.natural_images import NaturalImageScale
 from n2b_ct.errors import ClusterError, ConfigError
-from n2b_ct.inference.model import NaturalImageScale, load_model, save_model
+from n2b_ct.inference.model import load_model, save_model
 from n2b_ct.networks.build import build_denoiser
 from tests.integration.scenes import biased_model
 

@@ -8,8 +8,8 @@ import torch
 
 from n2b_ct.config.sections import DataSection
 from n2b_ct.data.arrays import array_roles
+from n2b_ct.data.ct_source import load_slices, slice_digests
 from n2b_ct.data.manifest import load_manifest
-from n2b_ct.data.slices import load_dataset, slice_digests
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.hu import LARGEST_HU, Window
 
@@ -35,7 +35,7 @@ def test_slices_come_in_order_from_arrays_of_both_forms_and_of_several_sizes():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int16, np.int32])
 def test_values_of_any_type_of_number_reach_the_network_in_its_window(dtype):
-    dataset = load_dataset(array_roles([volume(dtype=dtype)]).noisy, WINDOW)
+    dataset = load_slices(array_roles([volume(dtype=dtype)]).noisy, WINDOW)
     expected = (volume() + 100) / 200
     for k, image in enumerate(dataset.images):
         np.testing.assert_allclose(image[0], expected[k], rtol=1e-6)
@@ -48,17 +48,17 @@ def test_references_lie_beside_their_slices():
         validation=[volume(1)],
         truths=[volume(1, 40)],
     )
-    noisy = load_dataset(roles.noisy, WINDOW, with_reference=True)
+    noisy = load_slices(roles.noisy, WINDOW, with_reference=True)
     firsts = [float(image[0, 0, 0]) * 200 - 100 for image in noisy.targets["reference"]]
     assert firsts == pytest.approx([20, 44, 30], abs=1e-4)
-    watched = load_dataset(roles.validation, WINDOW, with_reference=True)
+    watched = load_slices(roles.validation, WINDOW, with_reference=True)
     assert float(watched.targets["reference"][0].min()) == pytest.approx(0.7)
 
 
 def test_digests_follow_from_values_alone():
-    as_floats, as_integers = (slice_digests(array_roles([volume(dtype=kind)]).noisy)[0] for kind in (float, np.int16))
+    as_floats, as_integers = (slice_digests(array_roles([volume(dtype=kind)]).noisy) for kind in (float, np.int16))
     assert as_floats == as_integers
-    assert slice_digests(array_roles([volume(first=1)]).noisy)[0] != as_floats
+    assert slice_digests(array_roles([volume(first=1)]).noisy) != as_floats
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.patch_sampler import PatchSampler, label_steepness, patch_sum, structure_share
-from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import DataError
 
 

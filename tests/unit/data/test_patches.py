@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.patch_sampler import body_share
 from n2b_ct.data.patches import PatchBatches, ResumeSampler
-from n2b_ct.data.slices import InMemoryDataset
 from n2b_ct.errors import DataError
 
 PATCH_PX = 8

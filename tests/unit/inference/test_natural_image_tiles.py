@@ -11,9 +11,10 @@ from torch import nn
 
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
+from n2b_ct.data.natural_images import NaturalImageScale
 from n2b_ct.errors import DataError
 from n2b_ct.inference import natural_images
-from n2b_ct.inference.model import Model, NaturalImageScale
+from n2b_ct.inference.model import Model
 from n2b_ct.inference.natural_images import denoise_natural_image
 from n2b_ct.networks.build import build_denoiser, size_multiple
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from n2b_ct.config import Pipeline
+from n2b_ct.data.ct_source import CTSource
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import ConfigError, DataError
-from n2b_ct.training.ct_images import CTImages
 from n2b_ct.training.run import require_ready as require_ready_for
 
 
@@ -28,7 +28,7 @@ def pipeline(method: str = "noise2blur", patch_px: int = 32, **denoiser: Any) ->
 
 
 def require_ready(on: Pipeline, roles: Roles) -> None:
-    require_ready_for(on, CTImages(on.ct, roles))
+    require_ready_for(on, CTSource(on.ct, roles))
 
 
 def role(size_px: tuple[int, int] = (64, 64), *, paired: bool = False) -> tuple[RoleSlice, ...]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from n2b_ct.config import Pipeline
+from n2b_ct.data.ct_source import CTSource
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
-from n2b_ct.training.ct_images import CTImages
 from n2b_ct.training.summary import read_summary, training_summary, write_summary
 
 
@@ -20,7 +20,7 @@ def test_a_summary_comes_back_as_it_was_written(tmp_path):
     slices = tuple(RoleSlice(DatasetSeries("s", None, Path("s"), (0.0, 1.0), "patient", (8, 8)), k) for k in (0, 1))
     summary = training_summary(
         pipeline,
-        CTImages(pipeline.ct, Roles(slices, slices[:1], (), ())),
+        CTSource(pipeline.ct, Roles(slices, slices[:1], (), ())),
         device=torch.device("cpu"),
         autocast=None,
         n_parameters=5,

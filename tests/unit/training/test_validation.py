@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from n2b_ct.data.slices import InMemoryDataset
+from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.networks.build import build_network
 from n2b_ct.training.validation import ValidationColumns, build_validator
 

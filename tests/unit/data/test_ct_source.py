@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from n2b_ct.data.ct_source import body_mask, load_slices
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
-from n2b_ct.data.slices import body_mask, load_dataset
 from n2b_ct.errors import DataError
 from n2b_ct.hu import Window
 
@@ -41,7 +41,7 @@ def series(kind: type[DatasetSeries] = InMemory, name: str = "s") -> DatasetSeri
 def test_slices_come_in_their_order_in_network_units():
     one, other = series(name="one"), series(name="other")
     roles = [RoleSlice(one, 1), RoleSlice(one, 2), RoleSlice(other, 1), RoleSlice(one, 3)]
-    dataset = load_dataset(roles, WINDOW)
+    dataset = load_slices(roles, WINDOW)
     assert [image[0, 0, 0].item() for image in dataset.images] == [0.25, 0.75, 0.25, 1.0]
     assert all(image.shape == (1, 6, 8) and image.dtype == torch.float32 for image in dataset.images)
     assert (len(dataset), dataset.smallest_px) == (4, 6)
@@ -49,12 +49,12 @@ def test_slices_come_in_their_order_in_network_units():
 
 def test_noisy_slices_are_clipped_and_clean_ones_stay_whole():
     roles = [RoleSlice(series(), 0), RoleSlice(series(), 3)]
-    assert [image.max().item() for image in load_dataset(roles, WINDOW).images] == [0.0, 1.0]
-    assert [image.max().item() for image in load_dataset(roles, WINDOW, clipped=False).images] == [-0.25, 1.25]
+    assert [image.max().item() for image in load_slices(roles, WINDOW).images] == [0.0, 1.0]
+    assert [image.max().item() for image in load_slices(roles, WINDOW, clipped=False).images] == [-0.25, 1.25]
 
 
 def test_the_mask_says_what_lies_inside_the_window():
-    dataset = load_dataset([RoleSlice(series(), index) for index in range(4)], WINDOW)
+    dataset = load_slices([RoleSlice(series(), index) for index in range(4)], WINDOW)
     assert [bool(mask.all()) for mask in dataset.body] == [False, True, True, False]
 
 
@@ -65,7 +65,7 @@ def test_a_label_is_made_from_the_whole_windowed_slice():
         seen.append(image)
         return image / 2
 
-    dataset = load_dataset([RoleSlice(series(), 1), RoleSlice(series(), 3)], WINDOW, label=label)
+    dataset = load_slices([RoleSlice(series(), 1), RoleSlice(series(), 3)], WINDOW, label=label)
     assert [image.shape for image in seen] == [(6, 8), (6, 8)]
     assert [blurred.max().item() for blurred in dataset.targets["blurred"]] == [0.125, 0.5]
 
@@ -73,29 +73,29 @@ def test_a_label_is_made_from_the_whole_windowed_slice():
 def test_references_follow_their_slices():
     low, full = series(name="low"), series(name="full")
     roles = [RoleSlice(low, index, full, 3 - index) for index in (1, 2, 0)]
-    dataset = load_dataset(roles, WINDOW, with_reference=True)
+    dataset = load_slices(roles, WINDOW, with_reference=True)
     assert [image.max().item() for image in dataset.targets["reference"]] == [0.75, 0.25, 1.0]
 
 
 def test_a_missing_reference_is_said():
     roles = [RoleSlice(series(), 0, series(), 0), RoleSlice(series(), 1)]
     with pytest.raises(DataError, match=r"series s: .* needs? a reference for every .*slice"):
-        load_dataset(roles, WINDOW, with_reference=True)
+        load_slices(roles, WINDOW, with_reference=True)
 
 
 def test_values_that_are_not_finite_are_said_with_their_count():
     roles = [RoleSlice(series(WithNaN), index) for index in range(3)]
     with pytest.raises(DataError, match="series s: HU must be finite, got 1 slices with NaN or infinity"):
-        load_dataset(roles, WINDOW)
+        load_slices(roles, WINDOW)
     references = [RoleSlice(series(), 1, series(WithNaN, "full"), 1)]
     with pytest.raises(DataError, match="series full: HU must be finite"):
-        load_dataset(references, WINDOW, with_reference=True)
+        load_slices(references, WINDOW, with_reference=True)
 
 
 def test_progress_counts_slices_to_the_end():
     told: list[tuple[int, int, str]] = []
     roles = [RoleSlice(series(), 0), RoleSlice(replace(series(), name="t"), 1)]
-    load_dataset(roles, WINDOW, progress=lambda *args: told.append(args))
+    load_slices(roles, WINDOW, progress=lambda *args: told.append(args))
     assert told == [(1, 2, "s"), (2, 2, "t")]
 
 

@@ -1,4 +1,4 @@
-"""Datasets of images: the noise protocol, what the network sees, labels by channel, noise drawn anew per patch."""
+"""Natural images as a data set: the noise protocol, what the network sees, labels by channel, noise drawn anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection
-from n2b_ct.data.natural_image_datasets import natural_image_training_datasets, natural_image_validation_dataset
+from n2b_ct.data.natural_image_source import NaturalImageSource
 from n2b_ct.data.natural_images import (
     Stream,
     channels_first,
@@ -55,8 +55,19 @@ def files_of(root, chosen):
     return {role: find_natural_images(folder, root, chosen.colour, f"data.{role}") for role, folder in found.items()}
 
 
+def pipeline_of(asked, label=None, seed=3):
+    method = SimpleNamespace(needs=asked, label_filter=lambda: label)
+    return SimpleNamespace(method=method, training=SimpleNamespace(seed=seed))
+
+
 def datasets_of(root, chosen, asked, label=None, seed=3):
-    return natural_image_training_datasets(chosen, files_of(root, chosen), asked, label, seed)
+    """Read what ``asked`` needs: noisy and clean datasets, and what finishes a batch."""
+    source, pipeline = NaturalImageSource(chosen, files_of(root, chosen)), pipeline_of(asked, label, seed)
+    return SimpleNamespace(
+        noisy=source.dataset("noisy", pipeline),
+        clean=source.dataset("clean", pipeline) if asked.clean else None,
+        finish=source.fresh_noise(pipeline),
+    )
 
 
 # ── Finding ──
@@ -139,8 +150,9 @@ def test_no_two_streams_share_their_noise():
 
 def test_realisations_and_validation_have_noises_of_their_own(tmp_path):
     write_folder(tmp_path / "noisy")
-    dataset = datasets_of(tmp_path, section(), needs(noisy_again=True, reference=True)).noisy
-    validation = natural_image_validation_dataset(section(), files_of(tmp_path, section())["noisy"], seed=3)
+    dataset = datasets_of(tmp_path, section(), needs(noisy_again=True, reference=True), seed=0).noisy
+    watched = NaturalImageSource(section(), {"validation": files_of(tmp_path, section())["noisy"]})
+    validation = watched.dataset("validation", pipeline_of(needs(), seed=0))
     truth = dataset.targets["reference"][2]
     noises = [dataset.images[2] - truth, dataset.targets["noisy_again"][2] - truth, validation.images[2] - truth]
     correlations = np.corrcoef([noise.flatten().numpy() for noise in noises])
@@ -165,20 +177,10 @@ def test_clean_images_carry_no_noise(tmp_path):
     assert len(clean) == 2
 
 
-def test_only_what_is_needed_is_banked(tmp_path):
+def test_only_what_is_needed_is_kept(tmp_path):
     write_folder(tmp_path / "noisy", n_images=1)
     datasets = datasets_of(tmp_path, section(), needs())
     assert (datasets.noisy.targets, datasets.clean, datasets.finish) == ({}, None, None)
-
-
-def test_progress_counts_over_both_folders(tmp_path):
-    write_folder(tmp_path / "noisy", n_images=2)
-    write_folder(tmp_path / "clean", n_images=1)
-    chosen, told = section(clean={"folder": "clean"}), []
-    natural_image_training_datasets(
-        chosen, files_of(tmp_path, chosen), needs(clean=True), None, 0, lambda *step: told.append(step)
-    )
-    assert told == [(1, 3, "p8.png"), (2, 3, "p9.png"), (3, 3, "p8.png")]
 
 
 def test_a_damaged_image_is_named_with_its_key(tmp_path):
@@ -307,7 +309,7 @@ def test_fresh_noise_is_seen_as_the_network_sees_it(tmp_path, colour):
     np.testing.assert_allclose(seen["reference"], speckle_logarithm(linear["reference"].numpy()), atol=1e-5)
 
 
-def test_a_batch_that_is_finished_leaves_the_bank_alone(tmp_path):
+def test_a_batch_that_is_finished_leaves_the_dataset_alone(tmp_path):
     write_folder(tmp_path / "noisy", n_images=1)
     chosen = section(realisations="fresh")
     datasets = datasets_of(tmp_path, chosen, needs(reference=True))

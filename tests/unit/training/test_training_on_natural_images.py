@@ -1,4 +1,4 @@
-"""Images as training images: what keeps a pipeline from training on them, and what its batches hold."""
+"""Natural images as training images: what keeps a pipeline from training on them, and what its batches hold."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from n2b_ct.config import Pipeline
+from n2b_ct.data.natural_image_source import natural_image_source
 from n2b_ct.errors import DataError
 from n2b_ct.methods.method import BatchNeeds, build_method
 from n2b_ct.methods.supervised import SupervisedConfig
-from n2b_ct.training.natural_image_source import find_natural_images_of
+from n2b_ct.training.images import load_training_data
 from n2b_ct.training.run import require_ready
 
 SIZE_PX = 24
@@ -46,12 +47,13 @@ def pipeline(method="noise2blur", **data):
 
 
 def batches_of(loaded, root):
-    images = find_natural_images_of(loaded.data, root)
-    return images.load(loaded, build_method(loaded.method, images.traits), root, CPU).batches
+    images = natural_image_source(loaded.data, root)
+    method = build_method(loaded.method, images.traits)
+    return load_training_data(images, loaded, method, root, CPU).batches
 
 
 def test_images_are_counted_by_role(root):
-    images = find_natural_images_of(pipeline().data, root)
+    images = natural_image_source(pipeline().data, root)
     assert images.n_images == {"noisy": 3, "clean": 3, "validation": 0}
     assert images.sizes_px == ((SIZE_PX, SIZE_PX),)
     assert (images.traits.n_channels, images.traits.n_noisy, images.traits.clipped) == (1, 3, False)
@@ -69,14 +71,14 @@ def test_images_are_counted_by_role(root):
 def test_what_is_missing_gets_a_line(root, method, data, line):
     loaded = pipeline(method, **data)
     with pytest.raises(DataError, match=line):
-        require_ready(loaded, find_natural_images_of(loaded.data, root))
+        require_ready(loaded, natural_image_source(loaded.data, root))
 
 
 def test_an_image_smaller_than_the_patch_is_named(root):
     Image.new("L", (9, 40), 0).save(root / "noisy" / "small.png")
     loaded = pipeline()
     with pytest.raises(DataError, match=r"data.noisy.folder: small.png: must be at least .* = 16 .*, got 40x9; leave"):
-        require_ready(loaded, find_natural_images_of(loaded.data, root))
+        require_ready(loaded, natural_image_source(loaded.data, root))
 
 
 def test_a_batch_holds_what_the_method_needs_and_where_each_patch_comes_from(root):
@@ -98,3 +100,11 @@ def test_fresh_noise_differs_from_batch_to_batch_and_is_drawn_again_for_a_resume
     assert np.array_equal(noises[0], noises[2])
     assert abs(np.corrcoef(noises[0].ravel(), noises[1].ravel())[0, 1]) < 0.1
     assert noises[0].std() == pytest.approx(10 / 255, rel=0.1)
+
+
+def test_progress_counts_over_both_roles(root):
+    loaded, told = pipeline(), []
+    images = natural_image_source(loaded.data, root)
+    method = build_method(loaded.method, images.traits)
+    load_training_data(images, loaded, method, root, CPU, progress=lambda *step: told.append(step))
+    assert told == [(number, 6, f"{(number - 1) % 3}.png") for number in range(1, 7)]
