@@ -29,7 +29,8 @@ from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_network import plain_network
 from benchmarks.results_files import write_results
 from n2b_ct.cli.process import keep_freed_memory
-from n2b_ct.evaluation import baselines
+from n2b_ct.evaluation.baselines import denoise_slice
+from n2b_ct.filters.baselines import bm3d, nlm
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
@@ -101,9 +102,9 @@ def _others(data_root: Path, run: Path, threads: int) -> Ways:
         PLAIN: lambda: _through(plain, model, hu),
         "plain network, channels last, bf16": lambda: _through(channels_last, model, hu, torch.bfloat16),
         "plain network, channels last, torch.compile": lambda: _through(compiled, model, hu),
-        NLM: lambda: baselines.nlm(hu, 30.0),
+        NLM: lambda: denoise_slice(nlm, hu, 30.0),
     }
-    return ways | ({BM3D: lambda: baselines.bm3d(hu, 30.0)} if importlib.util.find_spec("bm3d") else {})
+    return ways | ({BM3D: lambda: denoise_slice(bm3d, hu, 30.0)} if importlib.util.find_spec("bm3d") else {})
 
 
 def _through(network: nn.Module, model: Model, hu: np.ndarray, autocast: torch.dtype | None = None) -> np.ndarray:

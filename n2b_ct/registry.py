@@ -141,7 +141,7 @@ def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:  
 METHODS: Registry[Any] = Registry("method", "n2b_ct.methods", ("n2b_ct.methods",))
 NETWORKS: Registry[Any] = Registry("network", "n2b_ct.networks", ("n2b_ct.networks",))
 LABEL_FILTERS: Registry[Any] = Registry("blurred-label filter", "n2b_ct.label_filters", ("n2b_ct.filters",))
-BASELINES: Registry[Any] = Registry("baseline", "n2b_ct.baselines", ("n2b_ct.filters",))
+BASELINES: Registry[Any] = Registry("baseline", "n2b_ct.baselines", ("n2b_ct.filters.baselines",))
 NOISES: Registry[Any] = Registry("noise", "n2b_ct.noises", ("n2b_ct.noises",))
 VOLUME_FORMATS: Registry[Any] = Registry("volume format", "n2b_ct.volume_formats", ("n2b_ct.io.volume_formats",))
 MEASURES: Registry[Any] = Registry("report measure", "n2b_ct.measures", ("n2b_ct.evaluation.measures",))

@@ -16,7 +16,7 @@ from n2b_ct.data.manifest_series import require_decodable
 from n2b_ct.data.roles import Roles
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
-from n2b_ct.evaluation.baselines import chosen_baselines
+from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.cases import reference_dose, role_sources
 from n2b_ct.evaluation.lesions import read_lesion_truth
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
@@ -88,7 +88,7 @@ def report(
     roles = _test_role(loaded, root, skip_bad_slices=skip_bad_slices)
     opened = {name: load_model(path, choose_device(device)) for name, path in paths.items()}
     chosen = chosen_baselines(loaded.report.baselines if baselines is None else baselines, opened)
-    denoisers = {name: baseline.apply for name, baseline in chosen.items()}
+    denoisers = {name: partial(denoise_slice, baseline) for name, baseline in chosen.items()}
     denoisers |= {name: partial(denoise_hu, model) for name, model in opened.items()}
     windows = {name: WINDOWS[name] for name in loaded.report.windows}
     lesions = read_lesion_truth(root) if root else None

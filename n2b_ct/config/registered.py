@@ -1,10 +1,10 @@
-"""Sections whose keys belong to a member of a registry, which one of their keys names."""
+"""Names of registries in files, and sections whose keys belong to the member that one of their keys names."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from n2b_ct.config.section import Section
@@ -33,8 +33,7 @@ def registered(registry: Registry[Any], key: str, base: type[Section], default: 
         try:
             member = registry.get(str(name))
         except UnavailableError as error:
-            told = {"requirement": error.requirement, "got": error.got, "remedy": error.remedy}
-            raise _error(base, key, PydanticCustomError("unavailable", "{requirement}", told), name) from error
+            raise _error(base, key, _unavailable(error), name) from error
         section = getattr(member, "Config", member)
         if not (isinstance(section, type) and issubclass(section, base)):
             told = {"requirement": f"must have a Config derived from {base.__name__}", "got": str(name)}
@@ -45,6 +44,24 @@ def registered(registry: Registry[Any], key: str, base: type[Section], default: 
         return section.model_validate(values)
 
     return BeforeValidator(validate)
+
+
+def registered_name(registry: Registry[Any]) -> AfterValidator:
+    """Return a validator that refuses a name that the registry does not know; the remedy names the nearest ones."""
+
+    def validate(name: str) -> str:
+        try:
+            registry.get(name)
+        except UnavailableError as error:
+            raise _unavailable(error) from error
+        return name
+
+    return AfterValidator(validate)
+
+
+def _unavailable(error: UnavailableError) -> PydanticCustomError:
+    told = {"requirement": error.requirement, "got": error.got, "remedy": error.remedy}
+    return PydanticCustomError("unavailable", "{requirement}", told)
 
 
 def _error(base: type[Section], key: str, kind: str | PydanticCustomError, value: object) -> ValidationError:

@@ -16,11 +16,11 @@ from pydantic import (
 from n2b_ct.config.method import MethodConfig
 from n2b_ct.config.names import FolderName
 from n2b_ct.config.natural_images import NaturalImageSection
-from n2b_ct.config.registered import registered
+from n2b_ct.config.registered import registered, registered_name
 from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.hu import WINDOWS, Window
-from n2b_ct.registry import METHODS
+from n2b_ct.registry import BASELINES, METHODS
 
 _MOST_HU = 1_000_000.0
 
@@ -164,7 +164,7 @@ class ReportSection(Section):
 
     windows: tuple[str, ...] = ("abdomen", "lung", "bone", "brain", "full")
     """Names of the windows that PSNR and SSIM are measured in; the first one leads."""
-    baselines: tuple[Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"], ...] = ("gaussian", "nlm", "tv")
+    baselines: tuple[Annotated[str, registered_name(BASELINES)], ...] = ("gaussian", "nlm", "tv")
     """Denoisers without training that stand beside every model. ``wnnm`` takes a minute or two a slice; ``bm3d`` needs
     ``n2b-ct[bm3d]``, for non-commercial use only."""
     panels_per_dose: int = Field(1, ge=0, le=1000)

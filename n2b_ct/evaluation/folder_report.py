@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.evaluation.assemble import assemble
-from n2b_ct.evaluation.baselines import DEFAULT_BASELINES, Baseline, chosen_baselines
+from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, CaseSource, Fault, Reading, SliceCase
 from n2b_ct.evaluation.folders import FolderSeries, VolumeCache, find_folder
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
@@ -20,6 +21,7 @@ from n2b_ct.evaluation.pairing import Match, match
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
+from n2b_ct.filters.baselines import Baseline
 from n2b_ct.hu import WINDOWS, Window
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
@@ -219,7 +221,7 @@ def evaluate(
         assume_hu=assume_hu,
         skip_bad_slices=skip_bad_slices,
     )
-    denoisers = {name: baseline.apply for name, baseline in chosen.items()}
+    denoisers = {name: partial(denoise_slice, baseline) for name, baseline in chosen.items()}
     how = Measuring(shown, panels_per_series, noise_free_reference)
     measured = measure_sources(compared.sources, denoisers, how, progress, inserting=False)
     summary = assemble(
@@ -232,7 +234,7 @@ def evaluate(
 def _baselines(
     names: Sequence[str] | None, candidates: Mapping[str, Path], noisy_input: Path | None
 ) -> dict[str, Baseline]:
-    wanted = DEFAULT_BASELINES if names is None else names
+    wanted = ReportSection().baselines if names is None else names
     chosen = chosen_baselines(wanted, candidates) if noisy_input or names else {}
     if chosen and noisy_input is None:
         raise ConfigError(explain("--baseline", "needs the noisy input", "none", "pass --input DIR"))

@@ -13,22 +13,22 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from n2b_ct.config.names import FolderName, ShownName
 from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection, NoiseSection
 from n2b_ct.config.networks import DenoiserSection
+from n2b_ct.config.registered import registered_name
 from n2b_ct.config.section import Section
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import KeyPath, ShippedKind, find_yaml, problems_of, read_yaml, with_overrides
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.registry import METHODS
+from n2b_ct.registry import BASELINES, METHODS
 
 INPUT_ROW = "input"
 """Heads every table: the noisy images as they are."""
-BaselineName = Literal["gaussian", "nlm", "tv", "bilateral", "wnnm", "bm3d"]
 _Values = dict[str, JsonValue]
 _Crop = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=16)]]
 SHIPPED_EXPERIMENTS: ShippedKind = "pipelines/benchmark"
@@ -83,7 +83,7 @@ class PublishedValue(Section):
 class BaselineRow(Section):
     """A denoiser without training."""
 
-    name: BaselineName
+    name: Annotated[str, registered_name(BASELINES)]
     sigma: float | None = Field(None, gt=0)
     """The noise level it is told, in 8-bit grey levels; null: the column's own where that is one Gaussian level, else
     estimated from each image."""

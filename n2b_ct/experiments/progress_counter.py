@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.io.progress import Progress
+from n2b_ct.registry import BASELINES
 
 TRAINING = "training"
 """What a training tells while it runs."""
@@ -15,8 +16,6 @@ _WHOLE = 1000
 _PASSES_OF_A_STEP = 6
 """A step sees noisy and clean patches, and its backward pass costs two forward ones."""
 _IMAGE_MEGAPIXELS = 0.15
-_TIMES_A_NETWORK: Mapping[str, float] = {"wnnm": 600.0, "bm3d": 40.0}
-"""Roughly; the other denoisers without training take about as long as a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,8 @@ def cost_of(n_images: int, pipeline: Pipeline | None = None, baseline: str | Non
         pipeline: Of a row that is still to be trained.
         baseline: Name of a denoiser that is not.
     """
-    scoring = n_images * _IMAGE_MEGAPIXELS * _TIMES_A_NETWORK.get(baseline or "", 1.0)
+    relative_cost = BASELINES.get(baseline).relative_cost if baseline is not None else 1.0
+    scoring = n_images * _IMAGE_MEGAPIXELS * relative_cost
     if pipeline is None:
         return Cost(0.0, scoring)
     training = pipeline.training

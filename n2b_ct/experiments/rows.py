@@ -20,7 +20,8 @@ from n2b_ct.experiments.experiment import INPUT_ROW, BaselineRow, PublishedValue
 from n2b_ct.experiments.progress_counter import ProgressCounter
 from n2b_ct.experiments.results import Budget, ImageScore, Plain, Published, Row, RowKind, RowStatus, Score
 from n2b_ct.experiments.scoring import RowDenoiser, ScoreCache, kept_scores, score_column
-from n2b_ct.filters.baselines import baseline, estimated_sigma, licence_notices, require_installed
+from n2b_ct.filters.baselines import installed_baseline, licence_notices
+from n2b_ct.filters.natural_images import estimated_sigma
 from n2b_ct.inference.model import load_natural_image_model
 from n2b_ct.inference.natural_images import denoise_natural_image
 from n2b_ct.io.progress import Progress
@@ -54,13 +55,13 @@ def baseline_denoiser(section: BaselineRow) -> RowDenoiser:
     Raises:
         ConfigError: Its package is not installed.
     """
-    chosen = baseline(section.name)
+    baseline = installed_baseline(section.name)
 
     def denoise(noisy: np.ndarray, sigma: float | None) -> np.ndarray:
         told = section.sigma / WHITE_8_BIT if section.sigma is not None else sigma
-        return chosen.apply(noisy, estimated_sigma(noisy) if told is None else told)
+        return baseline(noisy, estimated_sigma(noisy) if told is None else told)
 
-    identity = {**section.model_dump(mode="json"), "how": chosen.description, "version": n2b_ct.__version__}
+    identity = {**section.model_dump(mode="json"), "how": baseline.description, "version": n2b_ct.__version__}
     return RowDenoiser(identity, denoise)
 
 
@@ -68,7 +69,7 @@ def missing_package(row: RowSection, pipeline: Pipeline | None) -> str:
     """One line where a row needs an optional package that is not installed, else nothing."""
     try:
         if row.baseline is not None:
-            require_installed([row.baseline.name])
+            installed_baseline(row.baseline.name)
         if pipeline is not None:
             pipeline.method.require_installed()
     except ConfigError as error:

@@ -14,8 +14,10 @@ import SimpleITK as sitk  # noqa: N813  (its own custom)
 
 from n2b_ct.cli import run
 from n2b_ct.evaluation.report.schema import report_schema
+from n2b_ct.registry import BASELINES
 from tests.integration.scenes import error_lines, tree_of, write_series
 from tests.json_schema import schema_problems
+from tests.outside_package import installed
 
 N_SLICES, SIZE_PX = 5, 96
 FILES = {"report.html", "report.json", "per_slice.csv", "per_series.csv", "nps.csv", "comparisons.csv"}
@@ -113,6 +115,29 @@ def test_two_folders_of_other_tools_are_compared_slice_by_slice(folders, capsys)
     assert [float(row["rmse_hu"]) for row in rows] == pytest.approx(expected, rel=1e-4)
     assert {row["dose"] for row in rows} == {"0.25"}
     assert len(found["summary"]) == 3
+
+
+def test_a_baseline_of_an_outside_package_stands_in_the_report(folders, tmp_path, capsys):
+    source = """
+from scipy import ndimage
+
+from n2b_ct.filters.baselines import baseline
+
+
+@baseline("median", "Median filter, {size_px} px", ct_parameters={"size_px": 5}, licence_notice="median: cite me")
+def median(image, sigma, *, size_px=3):
+    return ndimage.median_filter(image, size_px)
+"""
+    with installed(tmp_path, BASELINES, source, median="median"):
+        options = ["--reference", "full", "--candidate", "a=low", "--input", "low"]
+        assert evaluate(*options, "--baseline", "median", "--baseline", "nlm") == 0
+        assert "licence: median: cite me" in capsys.readouterr().err
+        roles = {method["name"]: method["role"] for method in document()["methods"]}
+        assert roles["median"] == roles["nlm"] == "baseline"
+        told = "Median filter, 5 px, σ estimated from flat tissue of the same slice"
+        assert told in Path("report/report.html").read_text(encoding="utf-8")
+        assert evaluate(*options, "--baseline", "medain", "--overwrite") == 2
+        assert "bm3d, median, got medain; did you mean median" in capsys.readouterr().err
 
 
 def test_without_a_reference_what_needs_it_is_dropped_and_said(folders, capsys):

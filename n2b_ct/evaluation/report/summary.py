@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.baselines import BASELINES
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.measures import Measure, known_measures
@@ -17,6 +16,7 @@ from n2b_ct.evaluation.results import Physics
 from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.hu import Window
 from n2b_ct.io.refusals import Inputs
+from n2b_ct.registry import BASELINES
 
 Role = Literal["input", "baseline", "model", "reference"]
 SliceKey = tuple[float | None, str, int | None]
@@ -166,7 +166,7 @@ def dose_label(dose: float | None) -> str:
 def summarise(
     rows: Sequence[Row],
     windows: Mapping[str, Window],
-    baselines: Collection[str] = tuple(BASELINES),
+    baselines: Collection[str] | None = None,
     measures: Mapping[str, Measure] | None = None,
 ) -> Summary:
     """Average the rows of :func:`measure_slice`.
@@ -174,7 +174,8 @@ def summarise(
     Args:
         rows: Every slice's rows.
         windows: The windows they were measured in, the primary one first.
-        baselines: Which methods are baselines; all others but input and reference count as models.
+        baselines: Which methods are baselines, None: all that the registry knows; all others but input and reference
+            count as models.
         measures: Those of the rows, by name; all that are known where None.
 
     Raises:
@@ -185,7 +186,7 @@ def summarise(
     doses = sorted({row.dose for row in rows}, key=lambda dose: (dose is None, dose or 0.0))
     levels = tuple(_level(dose_label(dose), [row for row in rows if row.dose == dose], dose) for dose in doses)
     overall = _level(ALL_DOSES, rows, None)
-    roles = _roles(rows, baselines)
+    roles = _roles(rows, BASELINES.names() if baselines is None else baselines)
     chosen = known_measures()[0] if measures is None else measures
     values = SliceValues(rows)
     means = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from n2b_ct.evaluation.baselines import BASELINES
 from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.measures import CLASS_BIASES
@@ -18,6 +17,7 @@ from n2b_ct.evaluation.report.formatting import (
 )
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import REDUCTION, DoseLevel, Summary
+from n2b_ct.registry import BASELINES
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def bias_table(summary: Summary, level: DoseLevel) -> Table:
 def method_descriptions(summary: Summary, provenance: Provenance) -> dict[str, str]:
     """Say how each method was made: baselines by their parameters, models by what the caller tells."""
     fixed = {"input": "The low-dose slice as it was measured", "reference": "The normal-dose slice"}
-    described = {name: baseline.description for name, baseline in BASELINES.items()}
+    described = {name: BASELINES.get(name).ct_description for name in BASELINES.names() if name in summary.roles}
     return {
         method: provenance.methods.get(method) or fixed.get(role) or described.get(method) or "No description given"
         for method, role in summary.roles.items()

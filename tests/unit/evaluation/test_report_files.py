@@ -14,15 +14,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import DataError, OutputError
-from n2b_ct.evaluation.baselines import BASELINES, DEFAULT_BASELINES
+from n2b_ct.evaluation.baselines import denoise_slice
 from n2b_ct.evaluation.report import Panel, Provenance, SliceCase, measure_slice, summarise, write_report
 from n2b_ct.evaluation.report.formatting import mean_sd
 from n2b_ct.evaluation.report.images import draw_panel, find_body, residual_limit_hu
 from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import WINDOWS
+from n2b_ct.registry import BASELINES
 
 WINDOWS_USED = {name: WINDOWS[name] for name in ("abdomen", "lung")}
+DEFAULT_BASELINES = ReportSection().baselines
 NASTY = "n2b <i>&\"'"
 
 
@@ -35,7 +38,7 @@ def make_cases(doses: Sequence[float | None], n_slices: int, reference: bool = T
         for k in range(n_slices):
             rng = np.random.default_rng(100 * k + int(1000 * (dose or 0)))
             noisy = truth + rng.normal(0.0, 10.0 / np.sqrt(dose or 0.25), truth.shape)
-            candidates = {name: BASELINES[name].apply(noisy) for name in DEFAULT_BASELINES}
+            candidates = {name: denoise_slice(BASELINES.get(name), noisy) for name in DEFAULT_BASELINES}
             candidates[NASTY] = 0.95 * truth + 0.05 * noisy
             cases.append(SliceCase("A<b>", dose, k, noisy, candidates, truth if reference else None, 3.0 * k))
     return cases

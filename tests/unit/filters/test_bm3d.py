@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import ConfigError, DataError
-from n2b_ct.filters.baselines import baseline, licence_notices, require_installed
+from n2b_ct.evaluation.baselines import chosen_baselines
+from n2b_ct.filters.baselines import installed_baseline, licence_notices
 from n2b_ct.filters.bm3d import LICENCE_NOTICE, bm3d, bm3d_blur, require_bm3d
 from n2b_ct.methods.noise2blur import Noise2BlurConfig
 
@@ -118,8 +119,8 @@ LINE = (
         require_bm3d,
         lambda: bm3d(squares(), SIGMA),
         lambda: bm3d_blur(squares()),
-        lambda: baseline("bm3d"),
-        lambda: require_installed(["nlm", "bm3d"]),
+        lambda: installed_baseline("bm3d"),
+        lambda: chosen_baselines(["nlm", "bm3d"], ()),
         lambda: Noise2BlurConfig(blur={"filter": "bm3d"}).require_installed(),
     ],
 )
@@ -129,8 +130,8 @@ def test_without_the_package_one_line_says_what_why_and_how(hidden, needs_it):
 
 
 def test_everything_else_works_without_the_package(hidden):
-    require_installed(["nlm", "wnnm", "gaussian"])
-    assert baseline("nlm").apply(noisy(squares()), SIGMA).shape == (48, 40)
+    assert list(chosen_baselines(["nlm", "wnnm", "gaussian"], ())) == ["nlm", "wnnm", "gaussian"]
+    assert installed_baseline("nlm")(noisy(squares()), SIGMA).shape == (48, 40)
 
 
 def test_a_level_that_is_not_positive_is_refused_before_the_package_is_asked(hidden):

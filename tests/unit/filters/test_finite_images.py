@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import DataError
-from n2b_ct.evaluation.baselines import BASELINES
-from n2b_ct.filters.baselines import BASELINES as IMAGE_BASELINES
+from n2b_ct.evaluation.baselines import denoise_slice
 from n2b_ct.filters.blur import bilateral_blur
 from n2b_ct.filters.natural_images import estimated_sigma
 from n2b_ct.filters.wnnm import wnnm
+from n2b_ct.registry import BASELINES
 from tests.finite import awkward_slices
 
 SIDE = 12
 NATURAL_IMAGES = {name: hu[28 : 28 + SIDE, 24 : 24 + SIDE] / 255.0 for name, hu in awkward_slices().items()}
-NAMES = [name for name in IMAGE_BASELINES if name != "bm3d"]
+NAMES = [name for name in BASELINES.names() if name != "bm3d"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sigma", [1e-300, 1e-20, 0.02])
 def test_no_image_and_no_noise_level_gives_anything_but_numbers(name, sigma):
     for shown, image in NATURAL_IMAGES.items():
-        assert np.isfinite(IMAGE_BASELINES[name].apply(image, sigma)).all(), shown
+        assert np.isfinite(BASELINES.get(name)(image, sigma)).all(), shown
 
 
 @pytest.mark.parametrize("name", ["gaussian", "nlm", "tv", "bilateral"])
 def test_baselines_give_numbers_for_slices_without_noise(name):
     for shown, hu in awkward_slices().items():
-        assert np.isfinite(BASELINES[name].apply(hu[:40, :40])).all(), shown
+        assert np.isfinite(denoise_slice(BASELINES.get(name), hu[:40, :40])).all(), shown
 
 
 def test_an_image_without_detail_has_no_noise():
@@ -48,9 +48,9 @@ def test_what_single_precision_cannot_square_is_refused(name):
     image = np.zeros((SIDE, SIDE), np.float32)
     image[3, 4] = 1e30
     with pytest.raises(DataError, match=r"image: must lie within ±1e\+09, got 1e\+30; scale it to \[0, 1\]"):
-        IMAGE_BASELINES[name].apply(image, 0.1)
+        BASELINES.get(name)(image, 0.1)
     with pytest.raises(DataError, match=r"sigma: must be 0 to 1000, got 1e\+10; set it"):
-        IMAGE_BASELINES[name].apply(np.zeros((SIDE, SIDE)), 1e10)
+        BASELINES.get(name)(np.zeros((SIDE, SIDE)), 1e10)
 
 
 def test_wnnm_goes_by_its_own_white():
