@@ -72,12 +72,12 @@ def finish(summary: Summary, out: Path) -> None:
     _print_table(summary)
     for notice in licence_notices(name for name, role in summary.roles.items() if role == "baseline"):
         say_err(f"licence: {notice}")
-    for sentence in summary.physics.dropped:
+    for sentence in summary.dropped:
         say(f"note: {sentence}")
     say(f"report: {out / 'report.html'}")
-    for line in summary.physics.problems:
+    for line in summary.problems:
         say_err(f"warning: {line}")
-    if summary.physics.problems:
+    if summary.problems:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

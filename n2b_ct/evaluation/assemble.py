@@ -8,19 +8,18 @@ from dataclasses import replace
 
 from n2b_ct.evaluation.cases import INPUT, fault_lines
 from n2b_ct.evaluation.insert_results import (
-    detectability_results,
-    hallucination_results,
-    potential_results,
-    resolution_results,
+    detectability_rows,
+    hallucination_rows,
+    potential_rows,
+    resolution_rows,
 )
 from n2b_ct.evaluation.inserts import Insert
-from n2b_ct.evaluation.lesions import lesion_results
+from n2b_ct.evaluation.lesions import lesion_rows
 from n2b_ct.evaluation.measuring import Measured, Measuring
 from n2b_ct.evaluation.report.summary import DoseLevel, Summary, summarise
 from n2b_ct.evaluation.report.uncertainty import uncertainty_rows
-from n2b_ct.evaluation.results import Physics
-from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_results, texture_results
-from n2b_ct.evaluation.table import Table
+from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_rows, texture_rows
+from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.io.refusals import Inputs
 
 
@@ -51,33 +50,35 @@ def assemble(
     summary = replace(
         summarise(measured.rows, how.windows, baselines, measured.measures), anchor=anchor, inputs=inputs or Inputs()
     )
-    physics = _physics(measured, how, summary, reference_dose)
-    lines = (*problems, *measured.problems, *fault_lines(measured.faults))
-    physics = replace(physics, problems=lines, dropped=_dropped(summary, physics, measured, how))
-    table = Table((*summary.table.rows, *uncertainty_rows(summary)))
-    return replace(summary, physics=physics, table=table)
+    rows = (*summary.table.rows, *_texture_and_disks(measured, how, summary, reference_dose))
+    summary = replace(
+        summary,
+        table=Table((*rows, *uncertainty_rows(summary))),
+        tasks=measured.plan.tasks if measured.plan and measured.inserts else (),
+        problems=(*problems, *measured.problems, *fault_lines(measured.faults)),
+    )
+    return replace(summary, dropped=_dropped(summary, measured, how))
 
 
-def _physics(measured: Measured, how: Measuring, summary: Summary, reference_dose: float | None) -> Physics:
+def _texture_and_disks(measured: Measured, how: Measuring, summary: Summary, reference_dose: float | None) -> list[Row]:
     labels = {level.dose: level.label for level in summary.levels}
     source = AGAINST_TRUTH if how.noise_free_reference and summary.has_reference else FLAT_REGIONS
-    physics = Physics(
-        texture=texture_results(measured.noises, labels, source),
-        residual=residual_results(measured.noises, labels),
-        lesions=lesion_results(measured.lesions, labels),
-    )
+    rows = [
+        *texture_rows(measured.noises, labels, source),
+        *residual_rows(measured.noises, labels),
+        *lesion_rows(measured.lesions, labels),
+    ]
     if measured.plan is None or not measured.inserts:
-        return physics
+        return rows
     inserts = _by_level(measured.inserts, summary.levels)
-    detectability = detectability_results(inserts, measured.plan)
-    return replace(
-        physics,
-        resolution=resolution_results(inserts, measured.plan),
-        detectability=detectability,
-        potential=potential_results(detectability, None if how.noise_free_reference else reference_dose),
-        hallucination=hallucination_results(inserts, measured.plan),
-        tasks=measured.plan.tasks,
-    )
+    detectability = detectability_rows(inserts, measured.plan)
+    return [
+        *rows,
+        *resolution_rows(inserts, measured.plan),
+        *detectability,
+        *potential_rows(detectability, None if how.noise_free_reference else reference_dose),
+        *hallucination_rows(inserts, measured.plan),
+    ]
 
 
 def _by_level(
@@ -89,14 +90,14 @@ def _by_level(
     return {(level.label, level.dose): groups[level.dose] for level in levels if groups[level.dose]}
 
 
-def _dropped(summary: Summary, physics: Physics, measured: Measured, how: Measuring) -> tuple[str, ...]:
+def _dropped(summary: Summary, measured: Measured, how: Measuring) -> tuple[str, ...]:
     """Say in sentences what is not in the report, and why."""
     found = [
         _no_reference(summary),
         _no_input(summary),
-        _no_texture(summary, physics),
-        _no_disks(physics, measured),
-        _no_potential(physics),
+        _no_texture(summary),
+        _no_disks(summary, measured),
+        _no_potential(summary),
         _noisy_truth(summary, how),
         _other_pixels(measured),
     ]
@@ -118,15 +119,15 @@ def _no_input(summary: Summary) -> str:
     )
 
 
-def _no_texture(summary: Summary, physics: Physics) -> str:
-    missing = [level.label for level in summary.levels if not any(key[0] == level.label for key in physics.texture)]
+def _no_texture(summary: Summary) -> str:
+    missing = [level.label for level in summary.levels if not summary.table.records("texture", level=level.label)]
     if not missing:
         return ""
     return f"No noise texture at {', '.join(missing)}: it needs flat soft tissue and a known pixel spacing."
 
 
-def _no_disks(physics: Physics, measured: Measured) -> str:
-    if physics.detectability:
+def _no_disks(summary: Summary, measured: Measured) -> str:
+    if summary.table.of_part("detectability"):
         return ""
     if measured.plan is None:
         return (
@@ -136,8 +137,8 @@ def _no_disks(physics: Physics, measured: Measured) -> str:
     return "No slice has room for a disk in flat soft tissue: resolution and detectability are left out."
 
 
-def _no_potential(physics: Physics) -> str:
-    if physics.potential or not physics.detectability:
+def _no_potential(summary: Summary) -> str:
+    if summary.table.of_part("potential") or not summary.table.of_part("detectability"):
         return ""
     return "The dose-reduction potential needs d′ at two or more known doses: it is left out."
 

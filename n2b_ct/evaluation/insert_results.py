@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,13 @@ from n2b_ct.evaluation.hallucination import false_positives, invented_structure
 from n2b_ct.evaluation.inserts import Insert, InsertPlan, task_disk, task_signal
 from n2b_ct.evaluation.observers import MIN_REGIONS, cho, disk_channels, npw
 from n2b_ct.evaluation.resolution import Ttf, change_percent, disk_ttf
-from n2b_ct.evaluation.results import DetectabilityResult, HallucinationResult, PotentialResult, ResolutionResult
+from n2b_ct.evaluation.table import Row, Table, rows_of
 
 CHO, NPW = "cho", "npw"
 RIM_PX = 2.0
 _Level = tuple[str, float | None]
+_Curve = dict[float, dict[str, Any]]
+"""Dose to the record of d′ there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,76 +40,79 @@ class _Stack:
         return self.present.shape[-1]
 
 
-def resolution_results(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan) -> tuple[ResolutionResult, ...]:
+def resolution_rows(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan) -> list[Row]:
     """Measure the TTF of every resolution task, by level, task and method; the input first.
 
     Args:
         inserts: By (label, dose) of the level.
         plan: The tasks.
     """
-    found: list[ResolutionResult] = []
+    found: list[Row] = []
     for (label, _), own in inserts.items():
         for task in plan.resolution:
             stacks = {name: stack for name, stack in _stacks(own, task).items() if name != REFERENCE}
             curves = {name: _ttf(stack, task) for name, stack in stacks.items()}
             source = curves.get(INPUT)
             input_f50 = source.f50_per_mm if isinstance(source, Ttf) else None
-            found += [
-                _resolution(label, name, task, curve, input_f50, len(stacks[name].present))
-                for name, curve in curves.items()
-            ]
-    return tuple(found)
+            for name, curve in curves.items():
+                values = _resolution(name, task, curve, input_f50) | {"n_insertions": len(stacks[name].present)}
+                found += rows_of("resolution", name, values, level=label, task=task)
+    return found
 
 
-def detectability_results(
-    inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan
-) -> tuple[DetectabilityResult, ...]:
+def detectability_rows(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan) -> list[Row]:
     """Measure d′ of both observers for every detection task, by level, task and method."""
-    return tuple(
-        _detectability(label, dose, name, task, observer, stack)
+    return [
+        row
         for (label, dose), own in inserts.items()
         for task in plan.detection
         for name, stack in _stacks(own, task).items()
         for observer in (CHO, NPW)
-    )
+        for row in rows_of(
+            "detectability",
+            name,
+            _detectability(task, observer, stack),
+            level=label,
+            dose=dose,
+            task=task,
+            observer=observer,
+        )
+    ]
 
 
-def potential_results(
-    results: Iterable[DetectabilityResult], reference_dose: float | None
-) -> tuple[PotentialResult, ...]:
+def potential_rows(detectability: Iterable[Row], reference_dose: float | None) -> list[Row]:
     """Read the dose of equal d′ off the curves, by task, observer and method.
 
     Args:
-        results: Of :func:`detectability_results`.
+        detectability: Of :func:`detectability_rows`.
         reference_dose: Dose of the references that the disks were added to, if they have noise and it is known.
     """
-    curves: dict[tuple[Task, str], dict[str, dict[float, DetectabilityResult]]] = defaultdict(lambda: defaultdict(dict))
-    for one in results:
-        if one.dose is not None and one.d_prime is not None:
-            curves[one.task, one.observer][one.method][one.dose] = one
-    found = []
+    curves: dict[tuple[Task, str], dict[str, _Curve]] = defaultdict(lambda: defaultdict(dict))
+    for one in Table(detectability).records("detectability"):
+        if one["dose"] is not None and one["d_prime"] is not None:
+            curves[one["task"], one["observer"]][one["method"]][one["dose"]] = one
+    found: list[Row] = []
     for (task, observer), by_method in curves.items():
         target = _target(by_method, reference_dose)
         names = [name for name in by_method if name not in (INPUT, REFERENCE)]
         for name in names if target else ():
-            found += _potential(name, task, observer, target or (0.0, 0.0), by_method[name])
-    return tuple(found)
+            values = _potential(target or (0.0, 0.0), by_method[name])
+            found += rows_of("potential", name, values, task=task, observer=observer)
+    return found
 
 
-def hallucination_results(
-    inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan
-) -> tuple[HallucinationResult, ...]:
+def hallucination_rows(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan) -> list[Row]:
     """Look for what methods invent in regions without a disk, where the truth is known without noise."""
     task = plan.detection[0]
-    found = []
+    found: list[Row] = []
     for (label, _), own in inserts.items():
         absent = [insert for insert in own if insert.task == task and insert.truth is not None]
         names = [name for name in (absent[0].absent if absent else {}) if name != INPUT]
         for name in names:
             used = [insert for insert in absent if name in insert.absent]
             if len(used) >= MIN_REGIONS:
-                found.append(_hallucination(label, name, task, used))
-    return tuple(found)
+                found += rows_of("hallucination", name, _hallucination(name, task, used), level=label, task=task)
+    return found
 
 
 def _stacks(inserts: Iterable[Insert], task: Task) -> dict[str, _Stack]:
@@ -129,52 +135,39 @@ def _ttf(stack: _Stack, task: Task) -> Ttf | str:
         return str(error)
 
 
-def _resolution(
-    label: str, name: str, task: Task, curve: Ttf | str, input_f50: float | None, n_insertions: int
-) -> ResolutionResult:
+def _resolution(name: str, task: Task, curve: Ttf | str, input_f50: float | None) -> dict[str, Any]:
     if isinstance(curve, str):
-        return ResolutionResult(label, name, task, (), (), (), None, None, None, None, n_insertions, curve)
-    recovery = 100.0 * curve.contrast_hu / task.contrast_hu
+        curves = dict.fromkeys(("frequency_per_mm", "ttf", "standard_error"), ())
+        numbers = ("f50_per_mm", "f10_per_mm", "f50_change_percent", "contrast_recovery_percent")
+        return curves | dict.fromkeys(numbers) | {"remark": curve}
     nyquist = np.searchsorted(curve.frequency_per_mm, 0.5 * curve.frequency_per_mm[-1], side="right")
-    return ResolutionResult(
-        level=label,
-        method=name,
-        task=task,
-        frequency_per_mm=_rounded(curve.frequency_per_mm[:nyquist]),
-        ttf=_rounded(curve.ttf[:nyquist]),
-        standard_error=_rounded(curve.standard_error[:nyquist]),
-        f50_per_mm=curve.f50_per_mm,
-        f10_per_mm=curve.f10_per_mm,
-        f50_change_percent=None if name == INPUT else change_percent(input_f50, curve.f50_per_mm),
-        contrast_recovery_percent=recovery,
-        n_insertions=n_insertions,
-        remark="" if curve.f50_per_mm is not None else "no 50 % frequency: too noisy, or above Nyquist",
-    )
+    return {
+        "frequency_per_mm": _rounded(curve.frequency_per_mm[:nyquist]),
+        "ttf": _rounded(curve.ttf[:nyquist]),
+        "standard_error": _rounded(curve.standard_error[:nyquist]),
+        "f50_per_mm": curve.f50_per_mm,
+        "f10_per_mm": curve.f10_per_mm,
+        "f50_change_percent": None if name == INPUT else change_percent(input_f50, curve.f50_per_mm),
+        "contrast_recovery_percent": 100.0 * curve.contrast_hu / task.contrast_hu,
+        "remark": "" if curve.f50_per_mm is not None else "no 50 % frequency: too noisy, or above Nyquist",
+    }
 
 
-def _detectability(
-    label: str, dose: float | None, name: str, task: Task, observer: str, stack: _Stack
-) -> DetectabilityResult:
-    n_pairs = len(stack.present)
+def _detectability(task: Task, observer: str, stack: _Stack) -> dict[str, Any]:
     try:
         found: Detectability | None = _observed(observer, task, _level(stack, task))
         remark = ""
     except DataError as error:
         found, remark = None, str(error)
-    return DetectabilityResult(
-        level=label,
-        dose=dose,
-        method=name,
-        task=task,
-        observer=observer,
-        d_prime=found.d_prime if found else None,
-        low=found.d_prime_low if found else None,
-        high=found.d_prime_high if found else None,
-        auc=found.auc if found else None,
-        cnr=_cnr(stack, task),
-        n_pairs=n_pairs,
-        remark=remark,
-    )
+    return {
+        "d_prime": found.d_prime if found else None,
+        "low": found.d_prime_low if found else None,
+        "high": found.d_prime_high if found else None,
+        "auc": found.auc if found else None,
+        "cnr": _cnr(stack, task),
+        "n_pairs": len(stack.present),
+        "remark": remark,
+    }
 
 
 def _level(stack: _Stack, task: Task) -> _Stack:
@@ -212,37 +205,34 @@ def _cnr(stack: _Stack, task: Task) -> float | None:
     return measure_cnr(stack.present, insert, surroundings)
 
 
-def _target(
-    by_method: Mapping[str, Mapping[float, DetectabilityResult]], reference_dose: float | None
-) -> tuple[float, float] | None:
+def _target(by_method: Mapping[str, _Curve], reference_dose: float | None) -> tuple[float, float] | None:
     """Dose and d′ that a method has to reach: the reference's, else the input's at the highest dose."""
     source = by_method.get(INPUT, {})
     references = by_method.get(REFERENCE, {})
     if reference_dose is not None and references:
-        best = max(references.values(), key=lambda one: one.n_pairs)
-        return reference_dose, best.d_prime or 0.0
+        best = max(references.values(), key=lambda one: int(one["n_pairs"]))
+        return reference_dose, best["d_prime"]
     highest = max(source, default=None)
-    return None if highest is None else (highest, source[highest].d_prime or 0.0)
+    return None if highest is None else (highest, source[highest]["d_prime"])
 
 
-def _potential(
-    name: str, task: Task, observer: str, target: tuple[float, float], curve: Mapping[float, DetectabilityResult]
-) -> list[PotentialResult]:
+def _potential(target: tuple[float, float], curve: _Curve) -> dict[str, Any]:
+    """Empty where only one dose is known."""
     doses = sorted(curve)
     if len(doses) < 2:
-        return []
-    values = [curve[dose].d_prime or 0.0 for dose in doses]
-    found = dose_reduction_potential(doses, [target[1]] * len(doses), values)
+        return {}
+    found = dose_reduction_potential(doses, [target[1]] * len(doses), [curve[dose]["d_prime"] for dose in doses])
+    values = {"target_dose": target[0], "target_d_prime": target[1], "dose": None, "reduction_percent": None}
     if found.dose_fraction is None:
         remark = f"not reached up to {100 * doses[-1]:.4g} % dose, the highest measured"
         if found.remark.startswith("below"):
             remark = f"reached at {100 * doses[0]:.4g} % dose already, the lowest measured"
-        return [PotentialResult(name, task, observer, *target, None, None, remark)]
+        return values | {"remark": remark}
     dose = found.dose_fraction * doses[-1]
-    return [PotentialResult(name, task, observer, *target, dose, 100.0 * (1.0 - dose / target[0]))]
+    return values | {"dose": dose, "reduction_percent": 100.0 * (1.0 - dose / target[0]), "remark": ""}
 
 
-def _hallucination(label: str, name: str, task: Task, inserts: Sequence[Insert]) -> HallucinationResult:
+def _hallucination(name: str, task: Task, inserts: Sequence[Insert]) -> dict[str, Any]:
     errors = np.stack([insert.absent[name] - (0.0 if insert.truth is None else insert.truth) for insert in inserts])
     nothing = np.zeros(errors.shape[1:])
     pixel_mm = inserts[0].pixel_mm
@@ -250,17 +240,14 @@ def _hallucination(label: str, name: str, task: Task, inserts: Sequence[Insert])
     template = task_signal(task, min(template_px, errors.shape[-1]), pixel_mm) / task.contrast_hu
     invented = invented_structure(errors, nothing)
     positives = false_positives(errors, nothing, template, task.contrast_hu)
-    return HallucinationResult(
-        level=label,
-        method=name,
-        task=task,
-        structure_hu=invented.structure_hu,
-        p_value=invented.p_value,
-        warns=invented.warns,
-        false_positive_rate=positives.rate,
-        expected_rate=positives.expected_rate,
-        n_regions=len(errors),
-    )
+    return {
+        "structure_hu": invented.structure_hu,
+        "p_value": invented.p_value,
+        "warns": invented.warns,
+        "false_positive_rate": positives.rate,
+        "expected_rate": positives.expected_rate,
+        "n_regions": len(errors),
+    }
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:

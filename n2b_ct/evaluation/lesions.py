@@ -18,7 +18,7 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.cases import REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import mean_interval
-from n2b_ct.evaluation.results import LesionResult
+from n2b_ct.evaluation.table import Row, rows_of
 from n2b_ct.io.json_files import read_json
 from n2b_ct.phantom.piglet_lesions import LABELS_FILE
 from n2b_ct.phantom.piglet_truth import TRUTH_FILE
@@ -117,18 +117,21 @@ def measure_lesions(case: SliceCase, contrast_hu: Mapping[int, float]) -> list[L
     return found
 
 
-def lesion_results(measures: Sequence[LesionMeasure], labels: Mapping[float | None, str]) -> tuple[LesionResult, ...]:
+def lesion_rows(measures: Sequence[LesionMeasure], labels: Mapping[float | None, str]) -> list[Row]:
     """Average over lesions and slices, by level and method; whole lesions are resampled where there are enough."""
     keys = dict.fromkeys((one.dose, one.method) for one in measures)
-    found = []
+    found: list[Row] = []
     for dose, level in labels.items():
         for method in [name for known, name in keys if known == dose]:
             own = [one for one in measures if (one.dose, one.method) == (dose, method)]
             lesions = [one.label for one in own]
-            cnr = mean_interval([one.cnr for one in own], lesions)
-            recovery = mean_interval([one.recovery_percent for one in own], lesions)
-            found.append(LesionResult(level, method, cnr, recovery, len(set(lesions))))
-    return tuple(found)
+            values = {
+                "cnr": mean_interval([one.cnr for one in own], lesions),
+                "contrast_recovery_percent": mean_interval([one.recovery_percent for one in own], lesions),
+                "n_lesions": len(set(lesions)),
+            }
+            found += rows_of("lesions", method, values, level=level)
+    return found
 
 
 def _regions(labels: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:

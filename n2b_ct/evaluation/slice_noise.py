@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from n2b_ct.evaluation.residual import (
     detail_removed,
     edge_structure,
 )
-from n2b_ct.evaluation.results import ResidualResult, TextureResult
 from n2b_ct.evaluation.rois import Rois, find_flat_rois
+from n2b_ct.evaluation.table import Row, rows_of
 from n2b_ct.evaluation.texture import NoisePower, RadialPower, compare_texture, detrend, noise_power, pool_noise_power
 
 FLAT_REGIONS = "flat regions"
@@ -102,13 +103,10 @@ DEFINITIONS: dict[str, str] = {
         f"Anatomy counts as removed at a dose level where more than {100 * WARNED_SHARE:g} % of its slices warn."
     ),
 }
-_Key = tuple[str, str]
 _Slice = tuple[float | None, str, int]
 
 
-def texture_results(
-    noises: Sequence[SliceNoise], labels: Mapping[float | None, str], source: str
-) -> dict[_Key, TextureResult]:
+def texture_rows(noises: Sequence[SliceNoise], labels: Mapping[float | None, str], source: str) -> list[Row]:
     """Pool the texture of every dose level and method.
 
     Args:
@@ -116,7 +114,7 @@ def texture_results(
         labels: Dose to the label of its level.
         source: How the noise was had, in words.
     """
-    found: dict[_Key, TextureResult] = {}
+    found: list[Row] = []
     for label, by_method in _grouped(noises, labels).items():
         powers = {name: [n for n in own if n.power is not None] for name, own in by_method.items()}
         kept = {name: own for name, own in powers.items() if own}
@@ -125,18 +123,20 @@ def texture_results(
         inputs = {_slice_of(n): n.power for n in kept.get(INPUT, [])}
         kind = _usual_kind([n.power for n in next(iter(kept.values())) if n.power])
         for name, own in kept.items():
-            found[label, name] = _texture(label, name, own, inputs, kind, source)
+            values = _texture(name, own, inputs, kind) | {"source": source}
+            found += rows_of("texture", name, values, level=label)
     return found
 
 
-def residual_results(noises: Sequence[SliceNoise], labels: Mapping[float | None, str]) -> dict[_Key, ResidualResult]:
+def residual_rows(noises: Sequence[SliceNoise], labels: Mapping[float | None, str]) -> list[Row]:
     """Say for every dose level and method what was removed; methods without a residual are left out."""
-    return {
-        (label, name): _residual(label, name, own, by_method.get(INPUT, []))
+    return [
+        row
         for label, by_method in _grouped(noises, labels).items()
         for name, own in by_method.items()
         if any(n.edge is not None or n.removed is not None for n in own)
-    }
+        for row in rows_of("residual", name, _residual(own, by_method.get(INPUT, [])), level=label)
+    ]
 
 
 def _grouped(
@@ -153,13 +153,8 @@ def _slice_of(noise: SliceNoise) -> _Slice:
 
 
 def _texture(
-    label: str,
-    name: str,
-    noises: Sequence[SliceNoise],
-    inputs: Mapping[_Slice, NoisePower | None],
-    kind: NoisePower,
-    source: str,
-) -> TextureResult:
+    name: str, noises: Sequence[SliceNoise], inputs: Mapping[_Slice, NoisePower | None], kind: NoisePower
+) -> dict[str, Any]:
     pooled = _pooled([n.power for n in noises if n.power is not None], kind.radial())
     changes = [
         compare_texture(before, n.power) if (before := inputs.get(_slice_of(n))) and n.power else None for n in noises
@@ -173,23 +168,20 @@ def _texture(
             return None
         return mean_interval([None if c is None else getattr(c, measure) for c in changes], [n.series for n in noises])
 
-    return TextureResult(
-        level=label,
-        method=name,
-        frequency_per_mm=_rounded(pooled.frequency_per_mm),
-        power_hu2_mm2=_rounded(pooled.power_hu2_mm2),
-        plane_hu2_mm2=_plane([n.power for n in noises if n.power is not None and _is_kind(n.power, kind)]),
-        plane_step_per_mm=tuple(1.0 / (kind.size_px * spacing) for spacing in kind.pixel_mm),
-        peak_frequency_per_mm=pooled.peak_frequency_per_mm,
-        noise_std_hu=mean(lambda power: power.noise_std_hu),
-        mean_frequency_per_mm=mean(lambda power: power.radial().mean_frequency_per_mm),
-        lag1_autocorrelation=mean(lambda power: power.lag1_autocorrelation),
-        noise_reduction_percent=mean_change("noise_reduction_percent"),
-        mean_frequency_shift_percent=mean_change("mean_frequency_shift_percent"),
-        n_rois=sum(n.power.n_rois for n in noises if n.power),
-        roi_size_px=kind.size_px,
-        source=source,
-    )
+    return {
+        "frequency_per_mm": _rounded(pooled.frequency_per_mm),
+        "power_hu2_mm2": _rounded(pooled.power_hu2_mm2),
+        "plane_hu2_mm2": _plane([n.power for n in noises if n.power is not None and _is_kind(n.power, kind)]),
+        "plane_step_per_mm": tuple(1.0 / (kind.size_px * spacing) for spacing in kind.pixel_mm),
+        "peak_frequency_per_mm": pooled.peak_frequency_per_mm,
+        "noise_std_hu": mean(lambda power: power.noise_std_hu),
+        "mean_frequency_per_mm": mean(lambda power: power.radial().mean_frequency_per_mm),
+        "lag1_autocorrelation": mean(lambda power: power.lag1_autocorrelation),
+        "noise_reduction_percent": mean_change("noise_reduction_percent"),
+        "mean_frequency_shift_percent": mean_change("mean_frequency_shift_percent"),
+        "n_rois": sum(n.power.n_rois for n in noises if n.power),
+        "roi_size_px": kind.size_px,
+    }
 
 
 def _usual_kind(powers: Sequence[NoisePower]) -> NoisePower:
@@ -225,31 +217,29 @@ def _pooled(powers: Sequence[NoisePower], rings: RadialPower) -> RadialPower:
     return RadialPower(rings.frequency_per_mm, np.asarray(mean), rings.n_bins)
 
 
-def _residual(label: str, name: str, noises: Sequence[SliceNoise], inputs: Sequence[SliceNoise]) -> ResidualResult:
+def _residual(noises: Sequence[SliceNoise], inputs: Sequence[SliceNoise]) -> dict[str, Any]:
     edges = [(n, n.edge) for n in noises if n.edge is not None]
     series = [n.series for n, _ in edges]
     details = [n for n in noises if n.detail is not None]
     n_warned = sum(edge.warns for _, edge in edges)
     worst = max(edges, key=lambda pair: pair[1].deviation_sds, default=None)
-    return ResidualResult(
-        level=label,
-        method=name,
-        edge_correlation=mean_interval([edge.correlation for _, edge in edges], series),
-        null_correlation=float(np.mean([edge.null_mean for _, edge in edges])) if edges else None,
-        deviation_sds=mean_interval([edge.deviation_sds for _, edge in edges], series),
-        edge_excess_percent=mean_interval([edge.edge_excess_percent for _, edge in edges], series),
-        n_slices=len(edges),
-        n_warned=n_warned,
-        warns=n_warned > WARNED_SHARE * len(edges),
-        worst="" if worst is None else f"{worst[0].series}, slice {worst[0].slice_index}",
-        residual_autocorrelation=_mean_lags([n.removed for n in noises]),
-        noise_autocorrelation=_mean_lags([n.own for n in inputs]),
-        detail_removed_percent=mean_interval(
+    return {
+        "edge_correlation": mean_interval([edge.correlation for _, edge in edges], series),
+        "null_correlation": float(np.mean([edge.null_mean for _, edge in edges])) if edges else None,
+        "deviation_sds": mean_interval([edge.deviation_sds for _, edge in edges], series),
+        "edge_excess_percent": mean_interval([edge.edge_excess_percent for _, edge in edges], series),
+        "n_slices": len(edges),
+        "n_warned": n_warned,
+        "warns": n_warned > WARNED_SHARE * len(edges),
+        "worst": "" if worst is None else f"{worst[0].series}, slice {worst[0].slice_index}",
+        "residual_autocorrelation": _mean_lags([n.removed for n in noises]),
+        "noise_autocorrelation": _mean_lags([n.own for n in inputs]),
+        "detail_removed_percent": mean_interval(
             [n.detail.percent for n in details if n.detail], [n.series for n in details]
         )
         if details
         else None,
-    )
+    }
 
 
 def _mean_lags(values: Sequence[tuple[float, ...] | None]) -> tuple[float, ...] | None:

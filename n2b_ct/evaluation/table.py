@@ -15,8 +15,30 @@ KEYS: dict[str, tuple[str, ...]] = {
     "comparisons": ("level", "method", "window", "against"),
     "best_baselines": ("level", "method"),
     "per_series": ("dose", "series", "method", "window"),
+    "texture": ("level", "method"),
+    "resolution": ("level", "method", "task"),
+    "detectability": ("level", "dose", "method", "task", "observer"),
+    "potential": ("method", "task", "observer"),
+    "residual": ("level", "method"),
+    "hallucination": ("level", "method", "task"),
+    "lesions": ("level", "method"),
 }
-"""Part of the report to the columns that tell its records apart."""
+"""Part of the report to the columns that tell its records apart.
+
+What the measures of the later parts are, all of one method (the input and the reference have rows of their own):
+
+- ``texture``: noise in flat regions at a dose level. ``frequency_per_mm`` and ``power_hu2_mm2``: the radial spectrum
+  pooled over regions, ``[rings]``; ``plane_hu2_mm2``: the two-dimensional one, zero frequency in the middle, with
+  ``plane_step_per_mm`` along rows and columns; means over slices; changes against the input, None for itself.
+- ``resolution``: task transfer function of an inserted disk, ``[frequencies]`` up to Nyquist, 1 at zero frequency; its
+  50 % and 10 % frequency, None where noise hides them (``remark`` says why).
+- ``detectability``: d′ of an inserted disk for a model observer with its 95 % interval, AUC, CNR.
+- ``potential``: the dose at which d′ equals that of an undenoised slice at ``target_dose``.
+- ``residual``: what was removed: correlation with the anatomy's edges beside what noise alone gives, slices that warn,
+  autocorrelation at lags 1, 2, … px, share of a noise-free truth's fine structure.
+- ``hallucination``: structure that repeats over regions of a noise-free truth that hold none.
+- ``lesions``: contrast-to-noise ratio and recovered contrast of true lesions.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +83,24 @@ class Table:
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.rows = tuple(rows)
+        self._parts: dict[str, list[Row]] = {part: [] for part in KEYS}
         self._records: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {part: {} for part in KEYS}
         for row in self.rows:
+            self._parts[row.part].append(row)
             key = tuple(getattr(row, column) for column in KEYS[row.part])
             self._records[row.part].setdefault(key, {})[row.measure] = row.value
 
     def get(self, part: str, measure: str, *key: Any) -> Any:
         """Return one value, None where there is none; ``key`` has the columns of the part in their order."""
-        return self._records[part].get(key, {}).get(measure)
+        return self.record(part, *key).get(measure)
 
     def of_part(self, part: str) -> list[Row]:
         """Return the rows of a part."""
-        return [row for row in self.rows if row.part == part]
+        return self._parts[part]
+
+    def record(self, part: str, *key: Any) -> dict[str, Any]:
+        """Return the measures of one key by their names; empty where there is none."""
+        return self._records[part].get(key, {})
 
     def records(self, part: str, **where: Any) -> list[dict[str, Any]]:
         """Return a part with one record a key: its columns, then its measures by name.

@@ -65,34 +65,33 @@ def _per_series(summary: Summary) -> str:
 
 def _spectra(summary: Summary) -> str:
     lines = [
-        (level, method, summary.roles[method], frequency, power, one.n_rois, one.source)
-        for (level, method), one in summary.physics.texture.items()
-        for frequency, power in zip(one.frequency_per_mm, one.power_hu2_mm2, strict=True)
+        (one["level"], one["method"], summary.roles[one["method"]], frequency, power, one["n_rois"], one["source"])
+        for one in summary.table.records("texture")
+        for frequency, power in zip(one["frequency_per_mm"], one["power_hu2_mm2"], strict=True)
     ]
     return _table(("level", "method", "role", "frequency_per_mm", "nps_hu2_mm2", "n_rois", "source"), lines)
 
 
 def _transfers(summary: Summary) -> str:
+    columns = ("frequency_per_mm", "ttf", "standard_error")
     lines = [
-        (one.level, one.method, summary.roles[one.method], *_task(one.task), *sample)
-        for one in summary.physics.resolution
-        for sample in zip(one.frequency_per_mm, one.ttf, one.standard_error, strict=True)
+        (one["level"], one["method"], summary.roles[one["method"]], *_task(one["task"]), *sample)
+        for one in summary.table.records("resolution")
+        for sample in zip(*(one[column] for column in columns), strict=True)
     ]
-    return _table(("level", "method", "role", *_TASK, "frequency_per_mm", "ttf", "standard_error"), lines)
+    return _table(("level", "method", "role", *_TASK, *columns), lines)
 
 
 def _detectability(summary: Summary) -> str:
     columns = ("observer", "d_prime", "low", "high", "auc", "cnr", "n_pairs", "remark")
     lines = [
         (
-            one.level,
-            one.dose,
-            one.method,
-            summary.roles[one.method],
-            *_task(one.task),
-            *(getattr(one, c) for c in columns),
+            *(one[column] for column in ("level", "dose", "method")),
+            summary.roles[one["method"]],
+            *_task(one["task"]),
+            *(one[column] for column in columns),
         )
-        for one in summary.physics.detectability
+        for one in summary.table.records("detectability")
     ]
     return _table(("level", "dose", "method", "role", *_TASK, *columns), lines)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +22,9 @@ from n2b_ct.evaluation import (
     slice_noise,
     texture,
 )
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
+from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report import summary as summary_module
 from n2b_ct.evaluation.report import uncertainty as uncertainty_module
@@ -31,7 +33,6 @@ from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.summary import DELTAS, REDUCTION, DoseLevel, Summary
 from n2b_ct.evaluation.report.tables import method_descriptions
 from n2b_ct.evaluation.report.uncertainty import against_role, is_better
-from n2b_ct.evaluation.results import Physics
 from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import Window
 
@@ -57,6 +58,8 @@ _DEFINED_IN = (
     hallucination,
     lesions,
 )
+PHYSICS = ("texture", "resolution", "detectability", "potential", "residual", "hallucination", "lesions")
+"""Parts of the table that stand under ``physics``."""
 _NOT_USED = {"pair_noise"}
 DEFINITIONS: dict[str, str] = {
     name: text for module in _DEFINED_IN for name, text in module.DEFINITIONS.items() if name not in _NOT_USED
@@ -90,8 +93,8 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
         "dose_levels": [asdict(level) for level in summary.levels],
         "overall": asdict(summary.overall),
         "anchor": summary.anchor,
-        "dropped": list(summary.physics.dropped),
-        "problems": list(summary.physics.problems),
+        "dropped": list(summary.dropped),
+        "problems": list(summary.problems),
         **summary.inputs.plain,
         "results": [
             _result_entry(summary, level, method, window)
@@ -100,7 +103,7 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
             for window in summary.windows
         ],
         "certainty": _certainty_entry(summary),
-        "physics": _physics_entry(summary.physics),
+        "physics": _physics_entry(summary),
         "figures": list(figures),
     }
 
@@ -171,14 +174,10 @@ def _certainty_entry(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _physics_entry(physics: Physics) -> dict[str, Any]:
-    return {
-        "texture": [asdict(one) for one in physics.texture.values()],
-        "tasks": [asdict(one) for one in physics.tasks],
-        "resolution": [asdict(one) for one in physics.resolution],
-        "detectability": [asdict(one) for one in physics.detectability],
-        "potential": [asdict(one) for one in physics.potential],
-        "residual": [asdict(one) for one in physics.residual.values()],
-        "hallucination": [asdict(one) for one in physics.hallucination],
-        "lesions": [asdict(one) for one in physics.lesions],
-    }
+def _physics_entry(summary: Summary) -> dict[str, Any]:
+    parts = {part: [_plain(record) for record in summary.table.records(part)] for part in PHYSICS}
+    return {"tasks": [asdict(task) for task in summary.tasks], **parts}
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: asdict(value) if isinstance(value, Task | MeanInterval) else value for name, value in record.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from matplotlib.figure import Figure
 from n2b_ct.evaluation.report.charts import png_bytes
 from n2b_ct.evaluation.report.figures import MEASURED
 from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.results import TextureResult
 
 _CELL_INCH = 1.45
 _HEAD_INCH = 0.35
@@ -22,8 +22,8 @@ def nps_planes_png(summary: Summary) -> bytes | None:
 
     The middle is frequency 0, the edge the Nyquist frequency; a streak is noise with a direction.
     """
-    methods = [name for name in summary.of_role(*MEASURED) if _of_method(summary, name)]
-    levels = [level.label for level in summary.levels if any(key[0] == level.label for key in summary.physics.texture)]
+    methods = _methods(summary)
+    levels = [level.label for level in summary.levels if summary.table.records("texture", level=level.label)]
     if not methods or not levels:
         return None
     width, height = (_CELL_INCH * (len(methods) + 0.4), _CELL_INCH * len(levels) + _HEAD_INCH)
@@ -32,7 +32,7 @@ def nps_planes_png(summary: Summary) -> bytes | None:
     cells = figure.subplots(len(levels), len(methods), squeeze=False)
     for row, level in enumerate(levels):
         for column, method in enumerate(methods):
-            _draw(cells[row][column], summary.physics.texture.get((level, method)))
+            _draw(cells[row][column], summary.table.get("texture", "plane_hu2_mm2", level, method))
             if row == 0:
                 cells[row][column].set_title(method, fontsize=9, parse_math=False)
         cells[row][0].set_ylabel(level, fontsize=9, parse_math=False)
@@ -42,19 +42,21 @@ def nps_planes_png(summary: Summary) -> bytes | None:
 
 def planes_in_words(summary: Summary) -> str:
     """Say what the image shows, for those who cannot see it."""
-    shown = [name for name in summary.of_role(*MEASURED) if _of_method(summary, name)]
-    return f"Two-dimensional noise power spectra of {', '.join(shown)} at every dose level, each scaled to its own peak"
+    methods = ", ".join(_methods(summary))
+    return f"Two-dimensional noise power spectra of {methods} at every dose level, each scaled to its own peak"
 
 
-def _of_method(summary: Summary, name: str) -> list[TextureResult]:
-    return [found for (_, method), found in summary.physics.texture.items() if method == name and found.plane_hu2_mm2]
+def _methods(summary: Summary) -> list[str]:
+    records = summary.table.records("texture")
+    known = {one["method"] for one in records if one["plane_hu2_mm2"]}
+    return [name for name in summary.of_role(*MEASURED) if name in known]
 
 
-def _draw(axes: Any, found: TextureResult | None) -> None:
+def _draw(axes: Any, plane_hu2_mm2: Sequence[Sequence[float]] | None) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
-    if found is None or not found.plane_hu2_mm2:
+    if not plane_hu2_mm2:
         axes.set_frame_on(False)
         return
-    plane = np.asarray(found.plane_hu2_mm2)
+    plane = np.asarray(plane_hu2_mm2)
     axes.imshow(plane, cmap="gray", vmin=0.0, vmax=max(float(plane.max()), 1e-12), interpolation="nearest")

@@ -72,8 +72,8 @@ def render_page(
             script=Markup(script),  # noqa: S704, our own files
             sentences=summary_sentences(summary),
             notes=notes(summary),
-            problems=summary.physics.problems,
-            dropped=(*summary.physics.dropped, *(f"{part.title}: {part.reason}." for part in absent)),
+            problems=summary.problems,
+            dropped=(*summary.dropped, *(f"{part.title}: {part.reason}." for part in absent)),
             first_table=dose_table(summary),
             sections=sections,
             viewer=_viewer(summary, viewer_slices(panels, room), len(panels)),

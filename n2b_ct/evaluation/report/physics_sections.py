@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from n2b_ct.evaluation.report.formatting import listing
 from n2b_ct.evaluation.report.nps_planes import nps_planes_png, planes_in_words
@@ -36,16 +37,16 @@ from n2b_ct.evaluation.report.physics_tables import (
     texture_table,
 )
 from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.results import ResidualResult
 
 
 def texture_section(summary: Summary) -> Section | Absent:
     """Noise power spectra, mean frequency and correlation."""
-    if not summary.physics.texture:
+    texture = summary.table.records("texture")
+    if not texture:
         return Absent(
             "Noise texture", "no noise power spectrum was measured: it needs flat regions and a pixel spacing"
         )
-    sources = {own.source for own in summary.physics.texture.values()}
+    sources = {one["source"] for one in texture}
     lead = (
         f"Radial noise power spectra from {' and '.join(sorted(sources))}. A curve pushed to the left is coarser noise."
     )
@@ -72,7 +73,7 @@ def _planes(summary: Summary) -> tuple[Part, ...]:
 
 def resolution_section(summary: Summary) -> Section | Absent:
     """Task transfer functions of inserted disks at every contrast."""
-    levels = list(dict.fromkeys(result.level for result in summary.physics.resolution))
+    levels = list(dict.fromkeys(one["level"] for one in summary.table.records("resolution")))
     if not levels:
         return Absent("Resolution", "no transfer function was measured: it needs inserted disks and a pixel spacing")
     lead = (
@@ -86,18 +87,19 @@ def resolution_section(summary: Summary) -> Section | Absent:
 
 def detection_section(summary: Summary) -> Section | Absent:
     """d′ of both observers against dose, the dose-reduction potential read off it, and true lesions."""
-    results = summary.physics.detectability
-    if not results and not summary.physics.lesions:
+    observers = {one["observer"] for one in summary.table.records("detectability")}
+    has_lesions = bool(summary.table.of_part("lesions"))
+    if not observers and not has_lesions:
         return Absent("Low contrast", "no d′ was measured: it needs inserted disks and a pixel spacing")
     lead = (
         "How well a model observer sees a disk in the noise. The dashed line is the d′ of the input at the highest "
         "dose: where a method reaches it, its dose shows as much."
     )
     parts: tuple[Part, ...] = ()
-    for k, observer in enumerate(name for name in OBSERVERS if any(r.observer == name for r in results)):
+    for k, observer in enumerate(name for name in OBSERVERS if name in observers):
         own = _observer_parts(summary, observer)
         parts += own if k == 0 else (FoldPart(f"The same for the {OBSERVERS[observer]} observer", own),)
-    if summary.physics.lesions:
+    if has_lesions:
         note = "CNR over the contrast that came through"
         parts += (TablePart("True lesions", "CNR", lesion_table(summary), note),)
     return Section("detection", "Low contrast", "Low contrast", lead, parts)
@@ -105,16 +107,16 @@ def detection_section(summary: Summary) -> Section | Absent:
 
 def removal_section(summary: Summary) -> Section | Absent:
     """Anatomy in the residual, its correlation, and what was invented."""
-    residual = summary.physics.residual
+    residual = summary.table.records("residual")
     if not residual:
         return Absent("What was removed", "residuals were not tested for anatomy")
     lead = (
         "The residual (low dose − image) should be noise and nothing else. Its size is compared with the edges of "
         "the anatomy, and with what noise of the same strength and texture would give there."
     )
-    levels = [level.label for level in summary.levels if any(place == level.label for place, _ in residual)]
+    levels = [level.label for level in summary.levels if any(one["level"] == level.label for one in residual)]
     tables = [TablePart(f"Anatomy in the residual, {level}", level, residual_table(summary, level)) for level in levels]
-    warnings = _warnings(tuple(residual.values()))
+    warnings = _warnings(residual)
     parts: tuple[Part, ...] = (WarningPart(warnings),) if warnings else ()
     parts += (
         *tables[:1],
@@ -134,10 +136,10 @@ def _resolution_at(summary: Summary, level: str) -> tuple[Part, ...]:
 
 
 def _observer_parts(summary: Summary, observer: str) -> tuple[Part, ...]:
-    results = [r for r in summary.physics.detectability if r.observer == observer]
+    results = summary.table.records("detectability", observer=observer)
     tables = tuple(
         TablePart(f"d′, {observer.upper()}, {task_name(task)}", "d′", d_prime_table(summary, task, observer))
-        for task in dict.fromkeys(result.task for result in results)
+        for task in dict.fromkeys(one["task"] for one in results)
     )
     note = f"d′ of the {OBSERVERS[observer]} observer. Bars: 95 % interval."
     charts = charts_part(d_prime_charts(summary, observer), note)
@@ -154,26 +156,29 @@ def _potential(summary: Summary, observer: str) -> tuple[Part, ...]:
 
 
 def _invented(summary: Summary) -> tuple[Part, ...]:
-    levels = list(dict.fromkeys(result.level for result in summary.physics.hallucination))
+    invented = summary.table.records("hallucination")
+    levels = list(dict.fromkeys(one["level"] for one in invented))
     tables = tuple(TablePart(f"Invented structure, {k}", k, hallucination_table(summary, k)) for k in levels)
-    warned = [r for r in summary.physics.hallucination if r.warns]
+    warned = [one for one in invented if one["warns"]]
     lines = tuple(
-        f"{r.method} invents structure where the truth holds none at {r.level}: {r.structure_hu:.2f} HU over "
-        f"{r.n_regions} regions."
-        for r in warned
+        f"{one['method']} invents structure where the truth holds none at {one['level']}: "
+        f"{one['structure_hu']:.2f} HU over {one['n_regions']} regions."
+        for one in warned
     )
     fold = (FoldPart("Structure invented where the truth holds none", tables),) if tables else ()
     return (*((WarningPart(lines),) if lines else ()), *fold)
 
 
-def _warnings(residual: Sequence[ResidualResult]) -> tuple[str, ...]:
+def _warnings(residual: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """One line a method, with every dose at which anatomy was found."""
-    warned = [own for own in residual if own.warns]
+    warned = [one for one in residual if one["warns"]]
     lines = []
-    for method in dict.fromkeys(own.method for own in warned):
-        places = [f"{own.level} ({own.n_warned} of {own.n_slices} slices)" for own in warned if own.method == method]
-        worst = max((own for own in warned if own.method == method), key=lambda own: own.deviation_sds.mean or 0.0)
+    for method in dict.fromkeys(one["method"] for one in warned):
+        own = [one for one in warned if one["method"] == method]
+        levels = [f"{one['level']} ({one['n_warned']} of {one['n_slices']} slices)" for one in own]
+        worst = max(own, key=lambda one: float(one["deviation_sds"].mean or 0.0))
         lines.append(
-            f"Anatomy was found in what {method} removed at {listing(places)}, most in {worst.worst} at {worst.level}."
+            f"Anatomy was found in what {method} removed at {listing(levels)}, "
+            f"most in {worst['worst']} at {worst['level']}."
         )
     return tuple(lines)

@@ -19,18 +19,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval, PairedComparison
 from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
-from n2b_ct.evaluation.report.documents import SCHEMA, SCHEMA_VERSION
+from n2b_ct.evaluation.report.documents import PHYSICS, SCHEMA, SCHEMA_VERSION
 from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.summary import DELTAS, REDUCTION, DoseLevel, Statistic
-from n2b_ct.evaluation.results import (
-    DetectabilityResult,
-    HallucinationResult,
-    LesionResult,
-    PotentialResult,
-    ResidualResult,
-    ResolutionResult,
-    TextureResult,
-)
+from n2b_ct.evaluation.table import KEYS
 from n2b_ct.io.refusals import SeriesRead
 from n2b_ct.io.series import FileRecord
 
@@ -116,16 +108,14 @@ def _certainty() -> dict[str, Any]:
 
 def _physics() -> dict[str, Any]:
     parts = {
-        "texture": TextureResult,
-        "tasks": Task,
-        "resolution": ResolutionResult,
-        "detectability": DetectabilityResult,
-        "potential": PotentialResult,
-        "residual": ResidualResult,
-        "hallucination": HallucinationResult,
-        "lesions": LesionResult,
+        part: _list(object_schema({column: _COLUMNS[column] for column in KEYS[part]} | _measures(part)))
+        for part in PHYSICS
     }
-    return object_schema({name: _list(schema_of(part)) for name, part in parts.items()})
+    return object_schema({"tasks": _list(schema_of(Task)), **parts})
+
+
+def _measures(part: str) -> dict[str, Any]:
+    return {name: schema for schema, names in _MEASURES[part] for name in names.split()}
 
 
 def schema_of(owner: type) -> dict[str, Any]:
@@ -166,5 +156,65 @@ def _with(schema: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return object_schema(more | schema["properties"])
 
 
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 def _list(of: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": of}
+
+
+_NUMBER, _INTEGER, _FLAG = ({"type": name} for name in ("number", "integer", "boolean"))
+_CURVE = _list(_NUMBER)
+_MEAN = schema_of(MeanInterval)
+_COLUMNS = {
+    "level": _TEXT,
+    "dose": _NUMBER_OR_NOTHING,
+    "method": _TEXT,
+    "observer": _TEXT,
+    "task": schema_of(Task),
+}
+_MEASURES: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
+    "texture": (
+        (_CURVE, "frequency_per_mm power_hu2_mm2"),
+        (_list(_CURVE), "plane_hu2_mm2"),
+        (_CURVE, "plane_step_per_mm"),
+        (_NUMBER_OR_NOTHING, "peak_frequency_per_mm"),
+        (_MEAN, "noise_std_hu mean_frequency_per_mm lag1_autocorrelation"),
+        (_or_null(_MEAN), "noise_reduction_percent mean_frequency_shift_percent"),
+        (_INTEGER, "n_rois roi_size_px"),
+        (_TEXT, "source"),
+    ),
+    "resolution": (
+        (_CURVE, "frequency_per_mm ttf standard_error"),
+        (_NUMBER_OR_NOTHING, "f50_per_mm f10_per_mm f50_change_percent contrast_recovery_percent"),
+        (_INTEGER, "n_insertions"),
+        (_TEXT, "remark"),
+    ),
+    "detectability": (
+        (_NUMBER_OR_NOTHING, "d_prime low high auc cnr"),
+        (_INTEGER, "n_pairs"),
+        (_TEXT, "remark"),
+    ),
+    "potential": (
+        (_NUMBER, "target_dose target_d_prime"),
+        (_NUMBER_OR_NOTHING, "dose reduction_percent"),
+        (_TEXT, "remark"),
+    ),
+    "residual": (
+        (_MEAN, "edge_correlation deviation_sds edge_excess_percent"),
+        (_NUMBER_OR_NOTHING, "null_correlation"),
+        (_INTEGER, "n_slices n_warned"),
+        (_FLAG, "warns"),
+        (_TEXT, "worst"),
+        (_or_null(_CURVE), "residual_autocorrelation noise_autocorrelation"),
+        (_or_null(_MEAN), "detail_removed_percent"),
+    ),
+    "hallucination": (
+        (_NUMBER, "structure_hu p_value false_positive_rate expected_rate"),
+        (_FLAG, "warns"),
+        (_INTEGER, "n_regions"),
+    ),
+    "lesions": ((_MEAN, "cnr contrast_recovery_percent"), (_INTEGER, "n_lesions")),
+}
+"""Part of the table to its measures, each group with their form."""

@@ -28,7 +28,7 @@ def spread_words(summary: Summary) -> str:
 
 def curves_section(summary: Summary) -> Section:
     """PSNR, SSIM, noise and d′ against dose, all methods, on one screen."""
-    observers = dict.fromkeys(result.observer for result in summary.physics.detectability)
+    observers = dict.fromkeys(one["observer"] for one in summary.table.records("detectability"))
     detection = [chart for observer in observers for chart in d_prime_charts(summary, observer)][:1]
     charts = (*dose_charts(summary), *noise_charts(summary), *detection)
     bars = "Bars: 95 % interval of the mean." if summary.has_intervals else "Means over slices."

@@ -5,6 +5,9 @@ Words are chosen from the rounded numbers that the tables show: what reads as eq
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.insert_results import CHO
 from n2b_ct.evaluation.intervals import MIN_SERIES
@@ -12,7 +15,6 @@ from n2b_ct.evaluation.measures import CLASS_BIASES
 from n2b_ct.evaluation.report.formatting import PSNR_DECIMALS, SSIM_DECIMALS, counted, listing, number, pair_text
 from n2b_ct.evaluation.report.summary import REDUCTION, DoseLevel, Statistic, Summary
 from n2b_ct.evaluation.report.uncertainty import AGAINST_BASELINE, against_role, is_better
-from n2b_ct.evaluation.results import DetectabilityResult, ResolutionResult
 from n2b_ct.evaluation.table import Row
 
 MAX_LISTED = 4
@@ -195,8 +197,7 @@ def _parts(summary: Summary, level: DoseLevel, method: str) -> list[str]:
 
 
 def _texture(summary: Summary, level: DoseLevel, method: str) -> str:
-    own = summary.physics.texture.get((level.label, method))
-    shift = own.mean_frequency_shift_percent if own else None
+    shift = summary.table.get("texture", "mean_frequency_shift_percent", level.label, method)
     if shift is None or shift.mean is None:
         return ""
     if round(shift.mean) == 0:
@@ -207,36 +208,35 @@ def _texture(summary: Summary, level: DoseLevel, method: str) -> str:
 
 def _resolution(summary: Summary, level: DoseLevel, method: str) -> str:
     """The lowest contrast, where a non-linear method blurs most."""
-    own = [r for r in summary.physics.resolution if (r.level, r.method) == (level.label, method)]
+    own = summary.table.records("resolution", level=level.label, method=method)
     if not own:
         return ""
-    lowest = min(own, key=lambda result: result.task.contrast_hu)
-    disk = f"a disk of {lowest.task.contrast_hu:g} HU"
-    if lowest.contrast_recovery_percent is None:
+    lowest = min(own, key=lambda one: float(one["task"].contrast_hu))
+    disk = f"a disk of {lowest['task'].contrast_hu:g} HU"
+    if lowest["contrast_recovery_percent"] is None:
         return f"the resolution of {disk} could not be measured"
-    return f"{disk} keeps {number(lowest.contrast_recovery_percent, 0)} % of its contrast{_f50(lowest)}"
+    return f"{disk} keeps {number(lowest['contrast_recovery_percent'], 0)} % of its contrast{_f50(lowest)}"
 
 
-def _f50(result: ResolutionResult) -> str:
-    if result.f50_change_percent is None:
-        return ""
-    return f" and its 50 % frequency changes by {number(result.f50_change_percent, 0, signed=True)} %"
+def _f50(resolution: Mapping[str, Any]) -> str:
+    change = resolution["f50_change_percent"]
+    return "" if change is None else f" and its 50 % frequency changes by {number(change, 0, signed=True)} %"
 
 
 def _detection(summary: Summary, level: DoseLevel, method: str) -> str:
     before, after = _d_prime(summary, level, INPUT), _d_prime(summary, level, method)
-    if before is None or after is None or before.d_prime is None or after.d_prime is None:
+    if before is None or after is None or before["d_prime"] is None or after["d_prime"] is None:
         return ""
-    task = f"d′ of {before.task.contrast_hu:g} HU over {2 * before.task.radius_mm:.3g} mm"
-    change = f"{number(before.d_prime, 2)} to {number(after.d_prime, 2)}"
-    overlap = (after.low or 0.0) <= (before.high or 0.0) and (before.low or 0.0) <= (after.high or 0.0)
+    task = f"d′ of {before['task'].contrast_hu:g} HU over {2 * before['task'].radius_mm:.3g} mm"
+    change = f"{number(before['d_prime'], 2)} to {number(after['d_prime'], 2)}"
+    overlap = (after["low"] or 0.0) <= (before["high"] or 0.0) and (before["low"] or 0.0) <= (after["high"] or 0.0)
     return f"{task} from {change}{' (intervals overlap)' if overlap else ''}"
 
 
-def _d_prime(summary: Summary, level: DoseLevel, method: str) -> DetectabilityResult | None:
+def _d_prime(summary: Summary, level: DoseLevel, method: str) -> dict[str, Any] | None:
     """The first task, as the channelised observer sees it."""
-    own = (r for r in summary.physics.detectability if (r.level, r.method, r.observer) == (level.label, method, CHO))
-    return next(own, None)
+    own = summary.table.records("detectability", level=level.label, method=method, observer=CHO)
+    return own[0] if own else None
 
 
 def _shift(summary: Summary, method: str) -> str:
@@ -255,9 +255,8 @@ def _shift(summary: Summary, method: str) -> str:
 
 
 def _anatomy(summary: Summary, method: str) -> str:
-    own = [result for (_, name), result in summary.physics.residual.items() if name == method]
-    n_slices = sum(result.n_slices for result in own)
-    n_warned = sum(result.n_warned for result in own)
+    own = summary.table.records("residual", method=method)
+    n_slices, n_warned = (sum(one[name] for one in own) for name in ("n_slices", "n_warned"))
     if not n_slices:
         return ""
     if not n_warned:

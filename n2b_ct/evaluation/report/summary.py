@@ -10,9 +10,9 @@ from typing import Literal
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.measures import Measure, known_measures
-from n2b_ct.evaluation.results import Physics
 from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.hu import Window
 from n2b_ct.io.refusals import Inputs
@@ -76,8 +76,10 @@ class Summary:
         n_identical: (Slice, method) pairs without a PSNR because they equal the reference.
         has_reference: Whether any slice had one.
         anchor: What shifts are measured against: the input, or what stands in its place.
-        physics: Texture, resolution, detectability and residual; empty where nobody measured them.
         inputs: The series that were read, and the files of theirs that were refused.
+        tasks: Every disk that was inserted.
+        dropped: Sentences that say what was left out and why.
+        problems: A line for each input or measure that could not be used.
     """
 
     levels: tuple[DoseLevel, ...]
@@ -89,8 +91,10 @@ class Summary:
     n_identical: int
     has_reference: bool
     anchor: str = INPUT
-    physics: Physics = field(default_factory=Physics)
     inputs: Inputs = field(default_factory=Inputs)
+    tasks: tuple[Task, ...] = ()
+    dropped: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def primary_window(self) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.cases import SliceCase
-from n2b_ct.evaluation.lesions import lesion_results, measure_lesions, read_lesion_truth
+from n2b_ct.evaluation.lesions import lesion_rows, measure_lesions, read_lesion_truth
+from n2b_ct.evaluation.table import Table
 from n2b_ct.phantom.piglet_truth import TRUTH_FILE
 
 CONTRAST_HU = {1: -30.0, 2: 20.0}
@@ -45,13 +46,14 @@ def test_a_method_that_keeps_half_the_contrast_is_found_to_and_keeps_the_cnr():
 
 
 def test_results_are_means_over_lesions_by_level_and_method():
-    results = lesion_results(measure_lesions(case(0.5), CONTRAST_HU), {0.25: "25 %", 0.5: "50 %"})
-    assert [(one.level, one.method, one.n_lesions) for one in results] == [
+    rows = lesion_rows(measure_lesions(case(0.5), CONTRAST_HU), {0.25: "25 %", 0.5: "50 %"})
+    results = Table(rows).records("lesions")
+    assert [(one["level"], one["method"], one["n_lesions"]) for one in results] == [
         ("25 %", "input", 2),
         ("25 %", "fade", 2),
         ("25 %", "reference", 2),
     ]
-    assert results[1].contrast_recovery_percent.mean == pytest.approx(50.0, abs=2.0)
+    assert results[1]["contrast_recovery_percent"].mean == pytest.approx(50.0, abs=2.0)
 
 
 def test_a_slice_without_lesions_or_with_tiny_ones_gives_nothing():

@@ -106,13 +106,13 @@ def whole(doses: tuple[float, ...], **options) -> tuple[Measured, Measuring]:
 def test_a_summary_says_what_it_has_and_what_was_dropped():
     measured, how = whole((0.1, 0.25))
     summary = assemble(measured, how, (), reference_dose=1.0)
-    physics = summary.physics
-    assert physics.problems == ()
-    assert set(physics.texture) == {(d, m) for d in ("10 %", "25 %") for m in ("input", "half", "reference")}
-    assert physics.texture["25 %", "half"].noise_reduction_percent.mean == pytest.approx(50.0)
-    assert physics.texture["25 %", "half"].mean_frequency_shift_percent.mean == pytest.approx(0.0, abs=1e-9)
-    assert {one.observer for one in physics.detectability} == {"cho", "npw"}
-    assert any("need a noise-free truth" in sentence for sentence in physics.dropped)
+    assert summary.problems == ()
+    texture = {(one["level"], one["method"]): one for one in summary.table.records("texture")}
+    assert set(texture) == {(d, m) for d in ("10 %", "25 %") for m in ("input", "half", "reference")}
+    assert texture["25 %", "half"]["noise_reduction_percent"].mean == pytest.approx(50.0)
+    assert texture["25 %", "half"]["mean_frequency_shift_percent"].mean == pytest.approx(0.0, abs=1e-9)
+    assert {one["observer"] for one in summary.table.records("detectability")} == {"cho", "npw"}
+    assert any("need a noise-free truth" in sentence for sentence in summary.dropped)
     level = summary.levels[0]
     interval = summary.interval(level, "half", "psnr_db")
     assert interval.mean == pytest.approx(summary.mean(level, "half", "psnr_db").mean)
@@ -122,12 +122,12 @@ def test_a_summary_says_what_it_has_and_what_was_dropped():
 def test_a_noise_free_reference_allows_the_checks_that_need_one():
     measured, how = whole((0.25,), noise_free_reference=True)
     summary = assemble(measured, how, ())
-    assert summary.physics.texture["25 %", "half"].source == "method − reference in flat regions"
-    assert ("25 %", "reference") not in summary.physics.texture
-    (invented,) = summary.physics.hallucination
-    assert (invented.method, invented.warns) == ("half", False)
-    assert not any("noise-free truth" in sentence for sentence in summary.physics.dropped)
-    assert any("two or more known doses" in sentence for sentence in summary.physics.dropped)
+    assert summary.table.get("texture", "source", "25 %", "half") == "method − reference in flat regions"
+    assert summary.table.record("texture", "25 %", "reference") == {}
+    (invented,) = summary.table.records("hallucination")
+    assert (invented["method"], invented["warns"]) == ("half", False)
+    assert not any("noise-free truth" in sentence for sentence in summary.dropped)
+    assert any("two or more known doses" in sentence for sentence in summary.dropped)
 
 
 def test_without_an_input_the_anchor_takes_its_place_and_the_summary_says_so():
@@ -138,4 +138,4 @@ def test_without_an_input_the_anchor_takes_its_place_and_the_summary_says_so():
     assert set(summary.roles) == {"n2b", "reference"}
     assert summary.mean(summary.levels[0], "n2b", "hu_bias_hu").mean == pytest.approx(-1.0)
     assert summary.mean(summary.levels[0], "n2b", "rmse_hu").mean == pytest.approx(1.0, rel=0.5)
-    assert any("noisy input is not known" in sentence for sentence in summary.physics.dropped)
+    assert any("noisy input is not known" in sentence for sentence in summary.dropped)

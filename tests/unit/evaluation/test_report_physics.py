@@ -34,22 +34,13 @@ from n2b_ct.evaluation.report.physics_sections import (
 from n2b_ct.evaluation.report.physics_tables import comparison_table, p_text, potential_table, residual_table
 from n2b_ct.evaluation.report.sections import curves_section, fidelity_section
 from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.results import (
-    DetectabilityResult,
-    HallucinationResult,
-    LesionResult,
-    Physics,
-    PotentialResult,
-    ResidualResult,
-    ResolutionResult,
-    TextureResult,
-)
-from n2b_ct.evaluation.table import Row, Table
+from n2b_ct.evaluation.table import Row, Table, rows_of
 from n2b_ct.hu import WINDOWS
 from tests.report_rows import slice_rows
 
 METHODS = ("input", "nlm", "n2b", "reference")
-LEVELS = ("5 %", "25 %")
+DOSES = {"5 %": 0.05, "25 %": 0.25}
+LEVELS = tuple(DOSES)
 TASK = Task("large", 20.0, 2.5, 0.0)
 
 
@@ -79,69 +70,91 @@ def make_rows() -> list[Row]:
     ]
 
 
-def make_physics() -> Physics:
-    places = [(level, name) for level in LEVELS for name in METHODS]
-    judged = [(level, name) for level, name in places if name != "reference"]
+def make_physics() -> list[Row]:
+    levels = [(level, name) for level in LEVELS for name in METHODS]
+    judged = [(level, name) for level, name in levels if name != "reference"]
     made = [(level, name) for level, name in judged if name != "input"]
-    return Physics(
-        texture={place: _texture(*place) for place in places},
-        resolution=tuple(_resolution(*place) for place in judged),
-        detectability=tuple(_detection(*place, observer) for place in judged for observer in ("cho", "npw")),
-        potential=(
-            PotentialResult("nlm", TASK, "cho", 0.25, 2.0, None, None, "not reached"),
-            PotentialResult("n2b", TASK, "cho", 0.25, 2.0, 0.1, 60.0),
-        ),
-        residual={place: _residual(*place) for place in made},
-        hallucination=(HallucinationResult("5 %", "n2b", TASK, 1.25, 0.0004, True, 0.08, 0.05, 40),),
-        lesions=(LesionResult("5 %", "n2b", about(2.0), about(95.0), 4),),
-        tasks=(TASK,),
-        dropped=("Nothing else was dropped.",),
-        problems=("A <b>, slice 7: must share one size; left out",),
-    )
+    target = {"target_dose": 0.25, "target_d_prime": 2.0}
+    invented = {"structure_hu": 1.25, "p_value": 0.0004, "warns": True, "false_positive_rate": 0.08}
+    lesions = {"cnr": about(2.0), "contrast_recovery_percent": about(95.0), "n_lesions": 4}
+    rows = [rows_of("texture", name, _texture(name), level=level) for level, name in levels]
+    rows += [rows_of("resolution", name, _resolution(level, name), level=level, task=TASK) for level, name in judged]
+    rows += [
+        rows_of("detectability", name, _detection(level), level=level, dose=DOSES[level], task=TASK, observer=observer)
+        for level, name in judged
+        for observer in ("cho", "npw")
+    ]
+    rows += [
+        rows_of("potential", name, target | values, task=TASK, observer="cho")
+        for name, values in (
+            ("nlm", {"dose": None, "reduction_percent": None, "remark": "not reached"}),
+            ("n2b", {"dose": 0.1, "reduction_percent": 60.0, "remark": ""}),
+        )
+    ]
+    rows += [rows_of("residual", name, _residual(name), level=level) for level, name in made]
+    more = {"expected_rate": 0.05, "n_regions": 40}
+    rows += [rows_of("hallucination", "n2b", invented | more, level="5 %", task=TASK)]
+    rows += [rows_of("lesions", "n2b", lesions, level="5 %")]
+    return [row for own in rows for row in own]
 
 
-def _texture(level: str, method: str) -> TextureResult:
+def _texture(method: str) -> dict:
     shift = None if method == "input" else about(-12.0)
-    frequencies, power = (0.1, 0.3, 0.5), (100.0, 300.0, 50.0)
-    return TextureResult(
-        level,
-        method,
-        frequencies,
-        power,
-        ((0.0, 1.0), (2.0, 3.0)),
-        (0.5, 0.5),
-        0.3,
-        about(20.0),
-        about(0.31),
-        about(0.4),
-        shift,
-        shift,
-        12,
-        48,
-        "flat regions",
-    )
+    return {
+        "frequency_per_mm": (0.1, 0.3, 0.5),
+        "power_hu2_mm2": (100.0, 300.0, 50.0),
+        "plane_hu2_mm2": ((0.0, 1.0), (2.0, 3.0)),
+        "plane_step_per_mm": (0.5, 0.5),
+        "peak_frequency_per_mm": 0.3,
+        "noise_std_hu": about(20.0),
+        "mean_frequency_per_mm": about(0.31),
+        "lag1_autocorrelation": about(0.4),
+        "noise_reduction_percent": shift,
+        "mean_frequency_shift_percent": shift,
+        "n_rois": 12,
+        "roi_size_px": 48,
+        "source": "flat regions",
+    }
 
 
-def _resolution(level: str, method: str) -> ResolutionResult:
+def _resolution(level: str, method: str) -> dict:
+    numbers = dict.fromkeys(("f50_per_mm", "f10_per_mm", "f50_change_percent", "contrast_recovery_percent"))
     if (level, method) == ("5 %", "nlm"):
-        return ResolutionResult(level, method, TASK, (), (), (), None, None, None, None, 4, "too noisy")
-    curve, error = (1.0, 0.6, 0.2), (0.0, 0.01, 0.02)
-    change = None if method == "input" else -20.0
-    return ResolutionResult(level, method, TASK, (0.0, 0.3, 0.6), curve, error, 0.37, None, change, 97.0, 4)
+        curves = dict.fromkeys(("frequency_per_mm", "ttf", "standard_error"), ())
+        return curves | numbers | {"n_insertions": 4, "remark": "too noisy"}
+    known = {"f50_per_mm": 0.37, "contrast_recovery_percent": 97.0}
+    return {
+        "frequency_per_mm": (0.0, 0.3, 0.6),
+        "ttf": (1.0, 0.6, 0.2),
+        "standard_error": (0.0, 0.01, 0.02),
+        **(numbers | known | {"f50_change_percent": None if method == "input" else -20.0}),
+        "n_insertions": 4,
+        "remark": "",
+    }
 
 
-def _detection(level: str, method: str, observer: str) -> DetectabilityResult:
-    dose = float(level.split()[0]) / 100
+def _detection(level: str) -> dict:
     d_prime = {"5 %": 1.0, "25 %": 2.0}[level]
-    return DetectabilityResult(level, dose, method, TASK, observer, d_prime, 0.8, 2.4, 0.8, 1.1, 100)
+    bounds = {"low": 0.8, "high": 2.4}
+    return {"d_prime": d_prime, **bounds, "auc": 0.8, "cnr": 1.1, "n_pairs": 100, "remark": ""}
 
 
-def _residual(level: str, method: str) -> ResidualResult:
+def _residual(method: str) -> dict:
     warns = method == "nlm"
     lags = (0.5, 0.2, 0.1, 0.0)
-    return ResidualResult(
-        level, method, about(0.2), 0.1, about(9.0), about(30.0), 2, 2 * warns, warns, "A, slice 1", lags, lags, None
-    )
+    return {
+        "edge_correlation": about(0.2),
+        "null_correlation": 0.1,
+        "deviation_sds": about(9.0),
+        "edge_excess_percent": about(30.0),
+        "n_slices": 2,
+        "n_warned": 2 * warns,
+        "warns": warns,
+        "worst": "A, slice 1",
+        "residual_autocorrelation": lags,
+        "noise_autocorrelation": lags,
+        "detail_removed_percent": None,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +162,13 @@ def summary() -> Summary:
     plain = summarise(make_rows(), {"abdomen": WINDOWS["abdomen"]}, baselines=("nlm",))
     paired = PairedComparison(about(1.5), 0.0002)
     comparison = Row("comparisons", "psnr_db", "n2b", paired, level="5 %", window="abdomen", against="nlm")
-    return replace(plain, physics=make_physics(), table=Table((*plain.table.rows, comparison)))
+    return replace(
+        plain,
+        table=Table((*plain.table.rows, *make_physics(), comparison)),
+        tasks=(TASK,),
+        dropped=("Nothing else was dropped.",),
+        problems=("A <b>, slice 7: must share one size; left out",),
+    )
 
 
 def test_a_spectrum_is_drawn_per_dose_and_its_shape_has_a_unit_area(summary: Summary) -> None:
@@ -249,7 +268,8 @@ def test_every_group_of_charts_is_written_beside_the_page(summary: Summary) -> N
 
 
 def test_a_section_without_numbers_is_absent_and_says_why(summary: Summary) -> None:
-    bare = replace(summary, physics=Physics(), has_reference=False)
+    rows = [row for row in summary.table.rows if row.part in ("slices", "means")]
+    bare = replace(summary, table=Table(rows), has_reference=False)
     makers = (texture_section, resolution_section, detection_section, removal_section, fidelity_section)
     absent = [make(bare) for make in makers]
     assert all(isinstance(part, Absent) for part in absent)
