@@ -38,10 +38,11 @@ from benchmarks.denoise_input import SIZE_PX, write_hollow_series, write_model, 
 from benchmarks.denoise_tables import TABLES
 from benchmarks.profiles import largest_costs
 from benchmarks.results_files import RESULTS, save_results
-from n2b_ct.batch.folders import denoise_tree
-from n2b_ct.batch.outcomes import DenoiseOptions, Outcome
-from n2b_ct.batch.series_job import SeriesJob
-from n2b_ct.batch.work import Spread, Steps, Work
+from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.run_context import ProgressCounter, RunContext, RunningStd
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.series_task import SeriesTask
+from n2b_ct.batch.trees import denoise_tree
 from n2b_ct.cli.process import keep_freed_memory
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import noise_hu
@@ -156,12 +157,12 @@ PARTS: dict[str, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {
 def _stage_row(series: SeriesRef, model: Model, out: Path, repeats: int) -> dict[str, Any]:
     slices = [one for one in read_slices(series.instances) if isinstance(one, CTSlice)]
     noises = [noise_hu(model, one.hu, one.is_padding) for one in slices]
-    work = _work(model)
+    context = _context(model)
     ways: dict[str, Callable[[], object]] = {
         "read_s": lambda: sum(1 for _ in read_slices(series.instances)),
         "network_s": lambda: [noise_hu(model, one.hu, one.is_padding) for one in slices],
-        "write_s": lambda: _derive_and_write(series, slices, noises, work, _fresh(out)),
-        "job_s": lambda: _job(series, work, _fresh(out)),
+        "write_s": lambda: _derive_and_write(series, slices, noises, context, _fresh(out)),
+        "job_s": lambda: _job(series, context, _fresh(out)),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
@@ -173,25 +174,27 @@ def _stage_row(series: SeriesRef, model: Model, out: Path, repeats: int) -> dict
     return {**medians, **{name: round(ratio, 3) for name, ratio in ratios.items()}}
 
 
-def _derive_and_write(series: SeriesRef, slices: list[CTSlice], noises: list[np.ndarray], work: Any, to: Path) -> None:
+def _derive_and_write(
+    series: SeriesRef, slices: list[CTSlice], noises: list[np.ndarray], context: RunContext, to: Path
+) -> None:
     """All that a job does behind the network."""
-    spread = Spread()
-    with DerivedSeriesWriter(series, to, work.derivation()) as writer:
+    removed_std = RunningStd()
+    with DerivedSeriesWriter(series, to, context.derivation()) as writer:
         for one, noise in zip(slices, noises, strict=True):
-            writer.add(one, one.hu - np.float32(work.strength) * noise)
-            spread.add(noise[work.model.window.contains(one.hu)])
+            writer.add(one, one.hu - np.float32(context.strength) * noise)
+            removed_std.update(noise[context.model.window.contains(one.hu)])
 
 
 def _costs(series: SeriesRef, model: Model, out: Path) -> list[dict[str, Any]]:
     """What takes most of the time when the stages come one by one, in one thread."""
-    work = _work(model)
+    context = _context(model)
 
-    def one_by_one() -> None:
+    def run_stages_serially() -> None:
         slices = [one for one in read_slices(series.instances) if isinstance(one, CTSlice)]
         noises = [noise_hu(model, one.hu, one.is_padding) for one in slices]
-        _derive_and_write(series, slices, noises, work, _fresh(out))
+        _derive_and_write(series, slices, noises, context, _fresh(out))
 
-    return largest_costs(one_by_one)
+    return largest_costs(run_stages_serially)
 
 
 def _peak_of_job(source: Path, target: Path, model_file: Path) -> dict[str, Any]:
@@ -238,8 +241,9 @@ def _inspect(folder: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603  (our own interpreter and module)
 
 
-def _job(series: SeriesRef, work: Work[Model], target: Path) -> None:
-    _require_done(SeriesJob(series, target, work).run())
+def _job(series: SeriesRef, context: RunContext, target: Path) -> None:
+    (outcome,) = SeriesTask(series, target).run(context)
+    _require_done(outcome)
 
 
 def _require_done(outcome: Outcome) -> None:
@@ -247,8 +251,8 @@ def _require_done(outcome: Outcome) -> None:
         raise SystemExit(outcome.detail)
 
 
-def _work(model: Model) -> Work[Model]:
-    return Work(model, DenoiseOptions(), WHEN, Steps(None, 0))
+def _context(model: Model) -> RunContext:
+    return RunContext(model, DenoiseOptions(), WHEN, ProgressCounter(None, 0))
 
 
 def _fresh(out: Path) -> Path:

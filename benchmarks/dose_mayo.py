@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_files import write_results
-from n2b_ct.batch.low_dose_options import LowDoseOptions
-from n2b_ct.batch.low_dose_tree import simulate_tree
+from n2b_ct.batch.low_dose_series import simulate_tree
+from n2b_ct.batch.run_options import LowDoseOptions
 from n2b_ct.errors import SeriesError
 from n2b_ct.evaluation.flat_regions import find_flat_blocks
 from n2b_ct.evaluation.rois import tile_rois

@@ -23,9 +23,9 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.results_files import write_results
-from n2b_ct.batch.folders import plan_found
-from n2b_ct.batch.outcomes import DenoiseOptions
-from n2b_ct.batch.places import mirrored_dirs
+from n2b_ct.batch.output_paths import mirrored_dirs
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import plan_found
 from n2b_ct.cli.inventory_text import inventory_lines
 from n2b_ct.data import manifest_series
 from n2b_ct.data.anonymisation import find_patterns

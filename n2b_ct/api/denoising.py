@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from n2b_ct.api.inputs import StrPath
-from n2b_ct.batch.folders import denoise_tree
-from n2b_ct.batch.natural_image_tree import denoise_natural_images
-from n2b_ct.batch.outcomes import DenoiseOptions, IfPresent, TreeResult
-from n2b_ct.cluster.submission import on_cluster
+from n2b_ct.batch.outcomes import TreeResult
+from n2b_ct.batch.run_options import DenoiseOptions, IfPresent
+from n2b_ct.batch.trees import denoise_natural_images, denoise_tree
+from n2b_ct.cluster.executor import cluster_executor
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.inference.model import Model, load_any_model, load_model
@@ -199,5 +199,5 @@ def _denoise_elsewhere(
     required_strength(options.strength, loaded)
     if not loaded.is_of_ct:
         raise ConfigError(explain("scheduler", "is for CT series and volumes", "a model of images", "leave it out"))
-    with on_cluster(scheduler, file, device) as carry_out:
-        return denoise_tree(source.absolute(), output.absolute(), loaded, options, progress, carry_out)
+    with cluster_executor(scheduler, file, device) as executor:
+        return denoise_tree(source.absolute(), output.absolute(), loaded, options, progress, executor)

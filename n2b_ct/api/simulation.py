@@ -10,9 +10,9 @@ from typing import Literal, overload
 
 from n2b_ct.api.denoising import if_present
 from n2b_ct.api.inputs import StrPath
-from n2b_ct.batch.low_dose_options import LowDoseOptions
-from n2b_ct.batch.low_dose_tree import simulate_tree
+from n2b_ct.batch.low_dose_series import simulate_tree
 from n2b_ct.batch.outcomes import TreeResult
+from n2b_ct.batch.run_options import LowDoseOptions
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from n2b_ct.io.progress import Progress

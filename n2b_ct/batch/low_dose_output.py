@@ -10,15 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import n2b_ct
-from n2b_ct.batch.low_dose_options import LowDoseOptions
-from n2b_ct.batch.presence import Presence, series_presence, together
-from n2b_ct.batch.work import Spread
+from n2b_ct.batch.existing_output import ExistingOutput, combined, existing_series
+from n2b_ct.batch.run_context import RunningStd
+from n2b_ct.batch.run_options import LowDoseOptions
 from n2b_ct.errors import DataError
-from n2b_ct.hu import AIR_HU
-from n2b_ct.io.atomic import remove_partials, unwritable, write_atomically
+from n2b_ct.io.atomic import remove_partials, unwritable, write_text_atomically
 from n2b_ct.io.dicom.uids import stable_uid
 from n2b_ct.io.dicom.writing.derivation import DOSE_SIMULATION, Derivation
 from n2b_ct.io.json_files import read_json
@@ -28,62 +25,52 @@ from n2b_ct.simulation.noise_texture import NoiseTexture
 
 MODEL_NAME = "projection-domain noise insertion"
 GEOMETRY = "parallel beam, water-equivalent path"
-SOFT_TISSUE_HU = (-50.0, 150.0)
-"""Where the added noise is told of."""
 
 _OWN_KEYS = frozenset(("format", "n2b_ct", "dose", "calibration"))
-_OF_NOTHING = Calibration(0.0, 0.0, NoiseTexture(0.0, 0.0), 0.0)
+_NO_CALIBRATION = Calibration(0.0, 0.0, NoiseTexture(0.0, 0.0), 0.0)
 """Fits no series, so its UIDs are those of none."""
 _OTHERWISE = "its parameters were of another dose, seed, scanner or set of slices"
 
 
 @dataclass(slots=True)
 class LowDoseOutput:
-    """What becomes of one dose.
+    """One dose of one series: its derived series and its parameters.
 
     Attributes:
         dose: Fraction of the source's.
         target: Folder of the derived series.
-        found: What lies in its place.
-        n_clipped: Pixels so far that met the limits of their type; noise of air does so in a real scan as well.
-        added: Noise added so far, in soft tissue.
+        existing: What exists of it.
+        added_std: Of the noise added, in soft tissue.
     """
 
     dose: float
     target: Path
-    found: Presence
-    n_clipped: int = 0
-    added: Spread = field(default_factory=Spread)
+    existing: ExistingOutput
+    added_std: RunningStd = field(default_factory=RunningStd)
 
-    def look(self, series: SeriesRef, options: LowDoseOptions, created: datetime) -> Presence:
-        """Find out what lies in the places of series and parameters; a kill may have come between them.
+    def find(self, series: SeriesRef, options: LowDoseOptions, created: datetime) -> ExistingOutput:
+        """Return what exists of series and parameters; a kill may have come between them.
 
         The parameters say what was measured, so that the UIDs that follow from it can be compared with those there.
         """
         path = sidecar_path(self.target)
         facts = _read_facts(path)
-        calibration = _calibration(facts) if facts.get("made_of") == _made_of(self.dose, series, options) else None
-        derivation = low_dose_derivation(self.dose, calibration or _OF_NOTHING, options, created)
-        found = series_presence(self.target, series, derivation)
+        calibration = _calibration_in(facts) if facts.get("made_of") == _made_of(self.dose, series, options) else None
+        derivation = low_dose_derivation(self.dose, calibration or _NO_CALIBRATION, options, created)
+        found = existing_series(self.target, series, derivation)
         if path.exists() and not facts.keys() >= _OWN_KEYS:
-            return together([Presence(path, "foreign", path.name), found])
+            return combined([ExistingOutput(path, "foreign", path.name), found])
         if calibration is None or not _is_of_each(facts.get("photons_by_slice"), found.n_slices):
             why = "series and parameters were not both whole" if calibration else _OTHERWISE
-            return together([Presence(path, "outdated" if path.exists() else "absent", why), found])
+            return combined([ExistingOutput(path, "outdated" if path.exists() else "absent", why), found])
         return found
 
     def remove_old_sidecar(self) -> None:
-        """Parameters of an older run must not outlive its series."""
+        """Remove the parameters of an older run, which must not outlive its series."""
         try:
             sidecar_path(self.target).unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(sidecar_path(self.target), error) from error
-
-    def note(self, before_hu: np.ndarray, after_hu: np.ndarray, n_clipped: int) -> None:
-        """Count a slice in."""
-        is_tissue = (before_hu > SOFT_TISSUE_HU[0]) & (before_hu < SOFT_TISSUE_HU[1])
-        self.added.add((after_hu - before_hu)[is_tissue])
-        self.n_clipped += max(0, n_clipped - int(np.count_nonzero(after_hu < AIR_HU)))
 
     def write_sidecar(
         self, series: SeriesRef, calibration: Calibration, options: LowDoseOptions, photons: Sequence[float]
@@ -102,14 +89,13 @@ class LowDoseOutput:
             "electronic_variance": "typical" if options.electronic_variance is None else "given",
             "calibration": asdict(calibration),
             "photons_by_slice": [float(f"{value:.6g}") for value in photons],
-            "added_noise_in_soft_tissue_hu": self.added.std,
+            "added_noise_in_soft_tissue_hu": self.added_std.std,
         }
-        content = json.dumps(facts, indent=2) + "\n"
-        write_atomically(path, lambda file: file.write(content.encode()))
+        write_text_atomically(path, json.dumps(facts, indent=2) + "\n")
 
 
 def sidecar_path(target: Path) -> Path:
-    """Name the JSON of parameters, beside the series' folder."""
+    """Return the path of the parameters, beside the series' folder."""
     target = target if target.name not in ("", "..") else target.resolve()
     return target.with_name(f"{target.name}.json")
 
@@ -117,7 +103,7 @@ def sidecar_path(target: Path) -> Path:
 def low_dose_derivation(
     dose: float, calibration: Calibration, options: LowDoseOptions, created: datetime
 ) -> Derivation:
-    """Describe what a dose's series is."""
+    """Return the description of a dose's series."""
     texture = calibration.texture
     return Derivation(
         model_name=MODEL_NAME,
@@ -144,14 +130,14 @@ def low_dose_derivation(
 
 
 def _made_of(dose: float, series: SeriesRef, options: LowDoseOptions) -> str:
-    """Name all that the calibration and the noise follow from; a UID, for it is no longer than one and as stable."""
+    """Return a digest, in the form of a UID, of all that decides the calibration and the noise."""
     asked = (dose, options.seed, options.photons, options.electronic_variance, options.bowtie)
     slices = [f"{one.sop_instance_uid}/{one.frame_number or 0}" for one in series.instances]
     return stable_uid("low dose", n2b_ct.__version__, repr(asked), options.write.identity, *slices)
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
-    """Read parameters; nothing where there are none, or none of ours."""
+    """Return the parameters; nothing where there are none, or a file of something else."""
     try:
         return read_json(path)
     except DataError:
@@ -162,8 +148,8 @@ def _is_of_each(photons: object, n_slices: int) -> bool:
     return isinstance(photons, list) and len(photons) == n_slices
 
 
-def _calibration(facts: dict[str, Any]) -> Calibration | None:
-    """Rebuild what was measured; None where the parameters do not hold it."""
+def _calibration_in(facts: dict[str, Any]) -> Calibration | None:
+    """Return the calibration in the parameters, if they hold one."""
     try:
         measured = {**facts["calibration"]}
         texture = {**measured.pop("texture")}

@@ -1,19 +1,17 @@
-"""What a run over a tree is asked for, and what becomes of each series."""
+"""Outcomes of a run over a tree: of each series, volume or image, and of each file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from n2b_ct.errors import explain
-from n2b_ct.io.dicom.writing.derivation import WriteOptions
+from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.refusals import left_out
 from n2b_ct.io.series import FileRecord
 
 Status = Literal["done", "present", "failed"]
-IfPresent = Literal["refuse", "skip", "replace"]
 
 CLIPPED_SHARE_MAX = 1e-4
 """Share of clipped pixels above which a series is warned of."""
@@ -21,12 +19,12 @@ CLIPPED_SHARE_MAX = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one series, volume or image.
+    """Outcome of one series, volume or image.
 
     Attributes:
         source: Its folder or file.
-        output: Its mirrored place.
-        status: ``done``; ``present``: was there already; ``failed``: nothing was written.
+        output: Its mirrored path.
+        status: ``done``; ``present``, up to date before the run; ``failed``, nothing was written.
         series: Series UID as it may be shown: joins with that of the file records; empty for a volume or image file.
         reason, detail: Stable code and one line, when it failed; the line also when it was made again, and why.
         problems: Codes of what is worth knowing, those of the source and of the output.
@@ -36,6 +34,7 @@ class Outcome:
         dropped_private: Private creators whose elements were left out; ``unknown`` for those that nobody registered.
         removed_std_hu: Standard deviation of what was removed, inside the window.
         removed_std_grey: The same for an image, in 8-bit grey levels.
+        refused: Records of all slices that could not be used.
     """
 
     source: Path
@@ -52,10 +51,11 @@ class Outcome:
     dropped_private: tuple[str, ...] = ()
     removed_std_hu: float | None = None
     removed_std_grey: float | None = None
+    refused: tuple[FileRecord, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
-        """One line for everything that a person should look at although the series is done."""
+        """One line for each problem of a done series that a person should look at."""
         if self.status == "failed":
             return []
         found = []
@@ -74,49 +74,43 @@ class Outcome:
             found.append(explain(str(self.source), requirement, "derived ones", "denoise the originals if they exist"))
         return found
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """JSON values; the refused slices have records of their own."""
+        values = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        del values["refused"]
+        return {**values, "warnings": self.warnings}
+
 
 @dataclass(frozen=True, slots=True)
 class TreeResult:
-    """What became of a whole tree: its series and volumes, and every file that was not used."""
+    """Outcomes of a whole tree: one per series, volume or image, and a record of every file."""
 
     outcomes: tuple[Outcome, ...]
     records: tuple[FileRecord, ...]
 
     @property
     def failed(self) -> bool:
-        """Whether something could not be done."""
+        """Whether any output or file failed."""
         return any(o.status == "failed" for o in self.outcomes) or any(r.action == "error" for r in self.records)
 
 
-@dataclass(frozen=True, slots=True)
-class DenoiseOptions:
-    """How to denoise.
+def failure(source: Path, target: Path, error: Exception) -> Outcome:
+    """Return the outcome of a file that failed."""
+    return Outcome(source, target, "failed", reason=reason_of(error), detail=str(error))
 
-    Attributes:
-        strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
-        residual: Write the removed noise too, as series beside the denoised ones.
-        if_present: What to do where something is there already: ``refuse`` everything; ``skip`` what is what this run
-            would make, make again what is not; ``replace`` it.
-        repair_uids: Take files with blank UIDs too; their output has no source references.
-        assume_hu: Vouch that values are HU where a file does not say so.
-        skip_bad_slices: Leave out slices that cannot be used; by default their series fails whole.
-        allow_own_output: Denoise series that n2b-ct itself derived.
-        volume_offset_hu: What must be added to the values of volumes to get HU.
-        select: Regular expression on SeriesDescription; None: every series.
-        created: The one time of every output; None: now.
-        write: How derived instances are written.
-        per_channel: Let a model of gray images denoise the channels of RGB images one by one.
-    """
 
-    strength: float | None = None
-    residual: bool = False
-    if_present: IfPresent = "refuse"
-    repair_uids: bool = False
-    assume_hu: bool = False
-    skip_bad_slices: bool = False
-    allow_own_output: bool = False
-    volume_offset_hu: float = 0.0
-    select: str | None = None
-    created: datetime | None = field(default=None)
-    write: WriteOptions = field(default_factory=WriteOptions)
-    per_channel: bool = False
+def reason_of(error: Exception) -> str:
+    """Return the stable code of an error."""
+    return error.reason if isinstance(error, SeriesError) else type(error).__name__
+
+
+def clipping_problems(n_clipped: int, n_pixels: int) -> tuple[str, ...]:
+    """Return ``clipped_pixels`` where more than a trace of the pixels met the limits of their type."""
+    return ("clipped_pixels",) if n_clipped > CLIPPED_SHARE_MAX * n_pixels else ()
+
+
+def with_refusals(records: Iterable[FileRecord], outcomes: Iterable[Outcome]) -> tuple[FileRecord, ...]:
+    """Return one record for every file: a refusal in an outcome replaces the scan's record."""
+    refused = {record.path: record for outcome in outcomes for record in outcome.refused}
+    return tuple(refused.get(record.path, record) for record in records)

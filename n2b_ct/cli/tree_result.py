@@ -122,16 +122,11 @@ def exit_code(result: TreeResult) -> int:
 
 
 def _plain(result: TreeResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
     import n2b_ct
-
-    def plain(outcome: Outcome) -> dict[str, Any]:
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(outcome).items()}
 
     return {
         "format": 1,
         "n2b_ct": n2b_ct.__version__,
-        "series": [{**plain(outcome), "warnings": outcome.warnings} for outcome in result.outcomes],
+        "series": [outcome.plain for outcome in result.outcomes],
         "files": [record.plain for record in result.records],
     }

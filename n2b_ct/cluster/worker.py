@@ -1,69 +1,98 @@
-"""What a worker does: makes sure that it sees what the others see, loads the model once, carries a task out."""
+"""What a worker does: check that it sees what the others see, load the model once, run a task."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 import n2b_ct
-from n2b_ct.batch.outcomes import DenoiseOptions
-from n2b_ct.batch.tasks import Done, Task
-from n2b_ct.batch.work import Steps, Work
-from n2b_ct.cluster.ground import count_attempts, note_attempt
-from n2b_ct.cluster.order import Order
+from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.run_context import ProgressCounter, RunContext
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import CTTask
+from n2b_ct.cluster.output_marker import count_attempts, note_attempt
 from n2b_ct.errors import ClusterError, ModelError, explain
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
 
-_TELL_EVERY_S = 1.0
+_REPORT_EVERY_S = 1.0
 _N_DIGEST_CHARACTERS = 12
 _loading = threading.Lock()
 
 
-def require_fit(order: Order) -> None:
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One run, as it is sent to workers; all paths are absolute.
+
+    Attributes:
+        model_path: Where a worker finds the model.
+        model_digest: Digest of the model that the run was started with; no other is accepted.
+        device: What a worker computes on; with ``auto`` each chooses.
+        options: Of the run.
+        created: Creation time of every output.
+        input_path: A file of the input.
+        marker: Hidden folder that shows a worker that it sees the output (:mod:`n2b_ct.cluster.output_marker`).
+        topic: Under which workers report slices.
+        version: Of n2b-ct, on the submitting side.
+    """
+
+    model_path: Path
+    model_digest: str
+    device: str
+    options: DenoiseOptions
+    created: datetime
+    input_path: Path
+    marker: Path
+    topic: str
+    version: str
+
+
+def require_fit(spec: JobSpec) -> None:
     """Refuse to work where the result would not be that of every other worker.
 
     Raises:
-        ClusterError: Another version, or input, model or output are not there under their paths.
+        ClusterError: Another version, or input, model or output do not exist under their paths.
         ModelError: Not the model that the run was started with.
         ConfigError: A device that this machine does not have.
     """
-    if n2b_ct.__version__ != order.version:
+    if n2b_ct.__version__ != spec.version:
         got = f"n2b-ct {n2b_ct.__version__} on {socket.gethostname()}"
-        raise ClusterError(explain("worker", f"must run n2b-ct {order.version}", got, "install the same everywhere"))
-    _require_seen("input", order.input_path)
-    _require_seen("model", order.model_path)
-    _require_seen("output", order.mark)
-    _model(order)
+        raise ClusterError(explain("worker", f"must run n2b-ct {spec.version}", got, "install the same everywhere"))
+    _require_visible("input", spec.input_path)
+    _require_visible("model", spec.model_path)
+    _require_visible("output", spec.marker)
+    _model(spec)
 
 
-def carry_out(order: Order, task: Task, index: int) -> Done:
-    """Do one task; what goes wrong with it is in its outcome.
+def run_task(spec: JobSpec, task: CTTask, index: int) -> list[Outcome]:
+    """Run one task; its errors end up in its outcomes.
 
     Raises:
         ClusterError: This worker is not fit for the run; another may be. So for ModelError and ConfigError.
     """
-    require_fit(order)
-    _require_seen("input", task.path)
-    options = _for_attempt(order.options, again=count_attempts(order.mark, index) > 0)
-    note_attempt(order.mark, index)
-    return task.run(Work(_model(order), options, order.created, Steps(_telling(order.topic, index), task.n_slices)))
+    require_fit(spec)
+    _require_visible("input", task.path)
+    options = _for_attempt(spec.options, is_retry=count_attempts(spec.marker, index) > 0)
+    note_attempt(spec.marker, index)
+    counter = ProgressCounter(_reporter(spec.topic, index), task.n_slices)
+    return task.run(RunContext(_model(spec), options, spec.created, counter))
 
 
-def _for_attempt(options: DenoiseOptions, *, again: bool) -> DenoiseOptions:
-    """A worker can die when its output is whole already: what lies there then is this run's own and may be replaced.
+def _for_attempt(options: DenoiseOptions, *, is_retry: bool) -> DenoiseOptions:
+    """Let a retry replace the output of the attempt before, which may have been killed when it was whole.
 
-    Whether something lay there before was asked for all tasks, before the first of them began.
+    Outputs that existed before the run were refused before its first task.
     """
-    return replace(options, if_present="replace") if again and options.if_present == "refuse" else options
+    return replace(options, if_present="replace") if is_retry and options.if_present == "refuse" else options
 
 
-def _require_seen(what: str, path: Path) -> None:
+def _require_visible(what: str, path: Path) -> None:
     if not path.exists():
         shown = path if what != "output" else path.parent
         remedy = "put it on storage that all machines mount under one path"
@@ -71,10 +100,10 @@ def _require_seen(what: str, path: Path) -> None:
         raise ClusterError(explain(f"{what} {shown}", "must be the same for every worker", got, remedy))
 
 
-def _model(order: Order) -> Model:
-    """The model, loaded once in every process."""
+def _model(spec: JobSpec) -> Model:
+    """Return the model, loaded once in every process."""
     with _loading:
-        return _loaded(order.model_path, order.model_digest, order.device)
+        return _loaded(spec.model_path, spec.model_digest, spec.device)
 
 
 @lru_cache(maxsize=1)
@@ -87,16 +116,16 @@ def _loaded(path: Path, digest: str, device: str) -> Model:
     return model
 
 
-def _telling(topic: str, index: int) -> Progress | None:
-    """Tell the submitting side of slices, now and then; that a task is done it learns anyway."""
+def _reporter(topic: str, index: int) -> Progress | None:
+    """Return a function that reports slices to the submitting side, at most once a second."""
     from distributed import get_worker
 
     worker, last = get_worker(), time.monotonic()
 
-    def tell(done: int, _total: int, what: str) -> None:
+    def report(done: int, _total: int, name: str) -> None:
         nonlocal last
-        if time.monotonic() - last >= _TELL_EVERY_S:
+        if time.monotonic() - last >= _REPORT_EVERY_S:
             last = time.monotonic()
-            worker.log_event(topic, {"task": index, "n_slices": done, "what": what})
+            worker.log_event(topic, {"task": index, "n_slices": done, "name": name})
 
-    return tell
+    return report

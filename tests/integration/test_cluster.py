@@ -17,10 +17,11 @@ from distributed import Client
 from pydicom.uid import RLELossless
 
 from n2b_ct import api
-from n2b_ct.batch.folders import denoise_tree
-from n2b_ct.batch.outcomes import DenoiseOptions, Outcome, TreeResult
-from n2b_ct.cluster import submission
-from n2b_ct.cluster.submission import on_cluster
+from n2b_ct.batch.outcomes import Outcome, TreeResult
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import denoise_tree
+from n2b_ct.cluster import executor as cluster
+from n2b_ct.cluster.executor import cluster_executor
 from n2b_ct.errors import ClusterError, ConfigError, ModelError
 from n2b_ct.inference.model import load_model
 from tests.integration.fleet import Fleet, fleet_of, kill, running, wait_until
@@ -101,7 +102,7 @@ def moved(outcome: Outcome, root: Path) -> Outcome:
     return replace(outcome, output=Path(*outcome.output.relative_to(root).parts[1:]))
 
 
-def test_a_worker_killed_in_mid_series_costs_a_retry_and_nothing_else(archive, model, tmp_path):
+def test_a_worker_killed_in_mid_series_is_replaced_by_a_retry_with_the_same_bytes(archive, model, tmp_path):
     output = tmp_path / "out"
     with fleet_of(1, tmp_path / "fleet") as fleet, running(lambda: replace_workers(fleet, output)):
         result = denoise(archive, model, scheduler=fleet.address)
@@ -111,7 +112,7 @@ def test_a_worker_killed_in_mid_series_costs_a_retry_and_nothing_else(archive, m
 
 
 def test_when_all_workers_of_all_machines_are_replaced_the_work_goes_on(archive, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(submission, "LOOK_EVERY_S", 0.5)
+    monkeypatch.setattr(cluster, "CHECK_EVERY_S", 0.5)
     output = tmp_path / "out"
     with fleet_of(2, tmp_path / "fleet") as fleet:
         with Client(fleet.address, set_as_default=False) as onlooker:
@@ -122,7 +123,7 @@ def test_when_all_workers_of_all_machines_are_replaced_the_work_goes_on(archive,
 
 
 def test_a_series_that_workers_die_of_fails_and_the_others_are_done(archive, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(submission, "N_RETRIES", 0)
+    monkeypatch.setattr(cluster, "N_RETRIES", 0)
     output = tmp_path / "out"
     with (
         fleet_of(1, tmp_path / "fleet", DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as fleet,
@@ -177,10 +178,10 @@ def test_an_interruption_forgets_what_was_not_begun(archive, model, fleet, tmp_p
 def test_a_worker_with_another_model_stops_the_run_before_it_begins(archive, model, fleet, tmp_path):
     other = load_model(biased_model(tmp_path / "other.pt", bias=0.2))
     with (
-        on_cluster(fleet.address, model) as carry_out,
+        cluster_executor(fleet.address, model) as executor,
         pytest.raises(ModelError, match=r"model .*model.pt: must be the run's, \w{12}, got \w{12} on "),
     ):
-        denoise_tree(archive, tmp_path / "out", other, DenoiseOptions(), carry_out=carry_out)
+        denoise_tree(archive, tmp_path / "out", other, DenoiseOptions(), executor=executor)
     assert not (tmp_path / "out").exists()
 
 

@@ -71,7 +71,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_one_line_and_the_run_can_be_re
         patch.setattr(Adam, "step", step)
         assert run(train) == 2
     (line,) = error_lines(capsys.readouterr().err)
-    assert line.startswith("error: training: a batch must fit into memory, got more than there is; raise training.acc")
+    assert line.startswith("error: training: a batch must fit into memory, got more than there is; raise training.grad")
     assert run([*train, "--resume"]) == 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from n2b_ct.batch.places import residual_place
+from n2b_ct.batch.output_paths import residual_path
 from n2b_ct.cli import run
 from n2b_ct.io import output_records
 from n2b_ct.io.atomic import RECORDS_DIR
@@ -115,7 +115,7 @@ def test_a_residual_that_is_missing_or_stale_makes_both_again(ending, out):
     assert denoise("--residual") == 0
     assert denoise("--residual", "--resume") == 0
     assert statuses() == [("present", "")] * 2
-    residual_place(out).unlink()
+    residual_path(out).unlink()
     assert_redone("", "--residual")
     assert denoise("--resume", "--strength", "0.5") == 0
     assert denoise("--residual", "--resume", "--strength", "0.5") == 0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from n2b_ct.batch.folders import denoise_tree
-from n2b_ct.batch.outcomes import DenoiseOptions
-from n2b_ct.batch.places import residual_place
+from n2b_ct.batch.output_paths import residual_path
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import denoise_tree
 from n2b_ct.inference.model import Model, load_model
 from tests.integration.scenes import identity_model
 
@@ -40,7 +40,7 @@ def make_twins(source: Path, output: Path, model: Model, **options: Any) -> list
         Twin(
             outcome.source / path.relative_to(outcome.output),
             path,
-            residual_place(outcome.output) / path.relative_to(outcome.output) if asked.residual else None,
+            residual_path(outcome.output) / path.relative_to(outcome.output) if asked.residual else None,
         )
         for outcome in result.outcomes
         for path in sorted(outcome.output.rglob("*"))

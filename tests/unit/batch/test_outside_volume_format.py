@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from n2b_ct.batch.folders import DenoiseOptions, TreeResult, denoise_tree
-from n2b_ct.batch.places import residual_place
+from n2b_ct.batch.outcomes import TreeResult
+from n2b_ct.batch.output_paths import residual_path
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import denoise_tree
 from n2b_ct.inference.model import load_model
 from n2b_ct.io.volumes import describe_volume, is_volume, volume_suffixes
 from n2b_ct.registry import VOLUME_FORMATS
@@ -81,7 +83,7 @@ def test_an_ending_of_a_package_outside_is_a_volume_s(tmp_path, install):
     install(PACKAGE)
     assert is_volume(Path("a.TOY"))
     assert ".toy" in volume_suffixes()
-    assert residual_place(Path("a.toy")) == Path("a-residual.toy")
+    assert residual_path(Path("a.toy")) == Path("a-residual.toy")
 
 
 def test_a_volume_of_an_outside_format_is_denoised(tmp_path, install):

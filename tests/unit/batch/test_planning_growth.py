@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from n2b_ct.batch.folders import plan_found
-from n2b_ct.batch.outcomes import DenoiseOptions
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import plan_found
 from n2b_ct.cli.index import _plain
 from n2b_ct.cli.inventory_text import inventory_lines
 from n2b_ct.data import manifest_series

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from n2b_ct.batch import volume_job
-from n2b_ct.batch.folders import DenoiseOptions, TreeResult, denoise_tree
-from n2b_ct.batch.places import residual_place
+from n2b_ct.batch import file_tasks
+from n2b_ct.batch.outcomes import TreeResult
+from n2b_ct.batch.output_paths import residual_path
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import denoise_tree
 from n2b_ct.errors import OutputError
 from n2b_ct.inference.model import Model, load_model
 from tests.integration.scenes import biased_model, identity_model, tree_of
@@ -77,7 +79,7 @@ def test_the_window_is_met_only_with_the_offset_told(tmp_path, biased, ending):
 def test_the_residual_lies_beside_its_volume_and_both_are_resumed(tmp_path, biased, ending):
     save(tmp_path / "in" / f"v{ending}")
     denoise(tmp_path, biased, residual=True)
-    residual = residual_place(tmp_path / "out" / f"v{ending}")
+    residual = residual_path(tmp_path / "out" / f"v{ending}")
     assert residual.name == f"v-residual{ending}"
     assert sorted(np.unique(words(residual))) == [-BIAS_HU, 0]
     before = {name: (tmp_path / "out" / name).read_bytes() for name in tree_of(tmp_path / "out")}
@@ -109,14 +111,14 @@ def test_a_volume_that_cannot_be_trusted_fails_alone_and_progress_ends(tmp_path,
         save(tmp_path / "in" / name)
     (tmp_path / "in" / "b.raw").unlink()
     told: list[tuple[int, int]] = []
-    real = volume_job.read_volume
+    real = file_tasks.read_volume
 
     def read(path, **options):
         if path.name == "c.nrrd":
             raise MemoryError
         return real(path, **options)
 
-    monkeypatch.setattr(volume_job, "read_volume", read)
+    monkeypatch.setattr(file_tasks, "read_volume", read)
     result = denoise_tree(
         tmp_path / "in", tmp_path / "out", biased, DenoiseOptions(), lambda done, total, _: told.append((done, total))
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pydicom
 import pytest
 
-from n2b_ct.batch.places import mirrored_dirs
+from n2b_ct.batch.output_paths import mirrored_dirs
 from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.scan import ScanResult, scan

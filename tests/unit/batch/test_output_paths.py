@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from n2b_ct.batch.places import (
-    is_present,
+from n2b_ct.batch.output_paths import (
+    is_occupied,
     mirrored_dirs,
     mirrored_file,
-    refuse_overlap,
     remove_if_empty,
-    residual_place,
+    require_no_overlap,
+    residual_path,
 )
 from n2b_ct.errors import OutputError
 from n2b_ct.io.series import InstanceRef, SeriesRef
@@ -94,13 +94,13 @@ def test_no_place_is_made_of_a_uids_text(tmp_path):
     ],
 )
 def test_the_residual_lies_beside(target, residual):
-    assert residual_place(Path(target)) == Path(residual)
+    assert residual_path(Path(target)) == Path(residual)
 
 
 def test_the_residual_of_the_working_folder_has_a_place_too(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert residual_place(Path()) == tmp_path / "here-residual"
+    assert residual_path(Path()) == tmp_path / "here-residual"
 
 
 @pytest.mark.parametrize("output", ["in", "in/out", "in/a/b", ".", "in/../in/x", "link"])
@@ -109,30 +109,30 @@ def test_an_output_that_overlaps_the_input_is_refused(tmp_path, monkeypatch, out
     (tmp_path / "in").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "in")
     with pytest.raises(OutputError, match="must lie outside the input folder, got input in; choose another"):
-        refuse_overlap(Path("in"), Path(output))
+        require_no_overlap(Path("in"), Path(output))
 
 
 @pytest.mark.parametrize("output", ["out", "in-denoised", "other/in"])
 def test_an_output_apart_from_the_input_is_fine(tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
-    refuse_overlap(Path("in"), Path(output))
+    require_no_overlap(Path("in"), Path(output))
 
 
 def test_the_output_of_one_file_may_lie_beside_it_but_not_hold_it(tmp_path):
     (tmp_path / "v.nii.gz").touch()
-    refuse_overlap(tmp_path / "v.nii.gz", tmp_path / "out")
+    require_no_overlap(tmp_path / "v.nii.gz", tmp_path / "out")
     for output in (tmp_path / "v.nii.gz", tmp_path):
         with pytest.raises(OutputError, match="must lie outside"):
-            refuse_overlap(tmp_path / "v.nii.gz", output)
+            require_no_overlap(tmp_path / "v.nii.gz", output)
 
 
 def test_an_empty_folder_is_no_output(tmp_path):
-    assert not is_present(tmp_path / "none")
-    assert not is_present(tmp_path)
+    assert not is_occupied(tmp_path / "none")
+    assert not is_occupied(tmp_path)
     (tmp_path / "file").touch()
-    assert is_present(tmp_path)
-    assert is_present(tmp_path / "file")
+    assert is_occupied(tmp_path)
+    assert is_occupied(tmp_path / "file")
 
 
 def test_only_empty_folders_make_way(tmp_path):

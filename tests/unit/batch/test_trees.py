@@ -10,8 +10,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from n2b_ct.batch import series_job
-from n2b_ct.batch.folders import DenoiseOptions, TreeResult, denoise_tree
+from n2b_ct.batch import series_task
+from n2b_ct.batch.outcomes import TreeResult
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.trees import denoise_tree
 from n2b_ct.errors import DataError, OutputError, SeriesError
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.atomic import REPLACED_PREFIX, hidden_sibling, new_partial
@@ -136,7 +138,7 @@ def test_what_fails_leaves_nothing_and_stops_nobody(tree, model, monkeypatch):
 
     mean_of_b = hu_of(tree / "b" / "slice002.dcm").mean()
     write_series(tree / "c", tissue_hu(5, size_px=33), uid=5)
-    monkeypatch.setattr(series_job, "noise_hu", failing)
+    monkeypatch.setattr(series_task, "noise_hu", failing)
     result = denoise(tree, model, residual=True)
     assert [one.status for one in result.outcomes] == ["done", "failed", "done"]
     assert (result.outcomes[1].reason, result.outcomes[1].detail) == ("DataError", "slice: must be x, got y; do z")
@@ -265,7 +267,7 @@ def test_a_slice_that_only_reading_refuses_is_treated_alike(tree, model, monkeyp
         for one in instances:
             yield SeriesError("pixel_undecodable", "x: must y, got z; w") if one.path == bad else read_slice(one)
 
-    monkeypatch.setattr(series_job, "read_slices", read)
+    monkeypatch.setattr(series_task, "read_slices", read)
     told: list[tuple[int, int]] = []
     options = DenoiseOptions(skip_bad_slices=skip)
     result = denoise_tree(tree, tree.parent / "out", model, options, lambda done, total, _: told.append((done, total)))
@@ -283,7 +285,7 @@ def test_a_series_without_a_single_good_slice_fails_although_slices_may_be_skipp
     def read(instances):
         return (SeriesError("pixel_undecodable", "x: must y, got z; w") for _ in instances)
 
-    monkeypatch.setattr(series_job, "read_slices", read)
+    monkeypatch.setattr(series_task, "read_slices", read)
     result = denoise(tree, model, skip_bad_slices=True)
     assert [(one.status, one.reason) for one in result.outcomes] == [("failed", "pixel_undecodable")] * 2
     assert not (tree.parent / "out").exists()
@@ -352,7 +354,7 @@ def test_an_interruption_in_mid_series_leaves_the_finished_ones_and_nothing_else
             raise KeyboardInterrupt
         return np.zeros_like(hu)
 
-    monkeypatch.setattr(series_job, "noise_hu", interrupted)
+    monkeypatch.setattr(series_task, "noise_hu", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         denoise(tree, model, residual=True)
     assert sorted(path.name for path in (tree.parent / "out").iterdir()) == ["a"]

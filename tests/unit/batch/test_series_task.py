@@ -1,18 +1,19 @@
-"""A series job overlaps reading, the network and writing, and is a plain loop to everybody else."""
+"""A series task overlaps reading, the network and writing, and is a plain loop to everybody else."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from n2b_ct.batch import series_job
-from n2b_ct.batch.outcomes import DenoiseOptions
-from n2b_ct.batch.series_job import SeriesJob
-from n2b_ct.batch.work import Steps, Work
+from n2b_ct.batch import series_task
+from n2b_ct.batch.outcomes import Outcome
+from n2b_ct.batch.run_context import ProgressCounter, RunContext
+from n2b_ct.batch.run_options import DenoiseOptions
+from n2b_ct.batch.series_task import SeriesTask
 from n2b_ct.errors import OutputError
 from n2b_ct.inference.model import load_model
 from n2b_ct.inference.slices import noise_hu
@@ -38,11 +39,13 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def job_on(source: Path, seen: list[tuple[int, int]] | None = None, **options) -> SeriesJob:
+def task_on(source: Path, seen: list[tuple[int, int]] | None = None, **options) -> Callable[[], Outcome]:
+    """Scan and load; returns what denoises the series."""
     (series,) = scan(source).series
-    steps = Steps(None if seen is None else lambda done, total, _: seen.append((done, total)), len(series))
+    progress = ProgressCounter(None if seen is None else lambda done, total, _: seen.append((done, total)), len(series))
     model = load_model(biased_model(source.parent / "model.pt"))
-    return SeriesJob(series, source.parent / "out", Work(model, DenoiseOptions(**options), WHEN, steps))
+    context = RunContext(model, DenoiseOptions(**options), WHEN, progress)
+    return lambda: SeriesTask(series, source.parent / "out").run(context)[0]
 
 
 def spoil(source: Path, number: int) -> None:
@@ -68,7 +71,7 @@ def break_writing(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException
 
 def test_progress_is_told_slice_by_slice(source):
     seen: list[tuple[int, int]] = []
-    outcome = job_on(source, seen).run()
+    outcome = task_on(source, seen)()
     assert (outcome.status, outcome.n_slices) == ("done", N_SLICES)
     assert seen == [(number, N_SLICES) for number in range(1, N_SLICES + 1)]
 
@@ -80,14 +83,14 @@ def test_the_network_stays_in_the_thread_of_the_caller(source, monkeypatch):
         threads.add(threading.current_thread())
         return noise_hu(*arguments)
 
-    monkeypatch.setattr(series_job, "noise_hu", watched)
-    assert job_on(source).run().status == "done"
+    monkeypatch.setattr(series_task, "noise_hu", watched)
+    assert task_on(source)().status == "done"
     assert threads == {threading.current_thread()}
 
 
 def test_a_slice_that_cannot_be_written_fails_the_series_and_stops_it(source, monkeypatch):
     tried = break_writing(monkeypatch, 1, OutputError("out: must be writable, got a full disk; make room"))
-    outcome = job_on(source).run()
+    outcome = task_on(source)()
     assert (outcome.status, outcome.reason) == ("failed", "OutputError")
     assert outcome.detail == "out: must be writable, got a full disk; make room"
     assert tree_of(source.parent / "out") == []
@@ -95,22 +98,22 @@ def test_a_slice_that_cannot_be_written_fails_the_series_and_stops_it(source, mo
 
 
 def test_what_goes_wrong_first_in_the_series_is_what_is_told(source, monkeypatch):
-    job = job_on(source)
+    denoise = task_on(source)
     spoil(source, 2)
     break_writing(monkeypatch, 1, OutputError("out: must be writable, got a full disk; make room"))
-    assert job.run().reason == "OutputError"
-    assert job.refused == []
+    outcome = denoise()
+    assert (outcome.reason, outcome.refused) == ("OutputError", ())
 
 
 def test_a_slice_that_cannot_be_read_fails_the_series_or_is_left_out(source):
-    strict, lenient = job_on(source), job_on(source, skip_bad_slices=True)
+    strict, lenient = task_on(source), task_on(source, skip_bad_slices=True)
     spoil(source, 4)
-    outcome = strict.run()
+    outcome = strict()
     assert (outcome.status, outcome.reason) == ("failed", "pixel_truncated")
     assert not (source.parent / "out").exists()
-    outcome = lenient.run()
+    outcome = lenient()
     assert (outcome.status, outcome.n_slices, outcome.n_skipped_slices) == ("done", N_SLICES - 1, 1)
-    assert [record.path.name for record in lenient.refused] == ["slice004.dcm"]
+    assert [record.path.name for record in outcome.refused] == ["slice004.dcm"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt("by hand"), RuntimeError("of the network")])
@@ -118,8 +121,8 @@ def test_whatever_stops_the_network_reaches_the_caller_as_itself(source, monkeyp
     def failing(*_):
         raise error
 
-    monkeypatch.setattr(series_job, "noise_hu", failing)
+    monkeypatch.setattr(series_task, "noise_hu", failing)
     with pytest.raises(type(error), match=r"by hand|of the network") as caught:
-        job_on(source).run()
+        task_on(source)()
     assert caught.value is error
     assert list(source.parent.glob("*out*")) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from n2b_ct.cluster.placing import preferred_workers
+from n2b_ct.cluster.executor import preferred_workers
 
 WORKERS = [f"tcp://10.0.0.{machine}:{port}" for machine in range(1, 6) for port in (4001, 4002)]
 FOLDERS = [Path(f"/archive/p{number}") for number in range(300)]

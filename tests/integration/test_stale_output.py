@@ -33,27 +33,27 @@ def denoise(*more: str) -> int:
     return run(["denoise", "in", "out", "--model", "model.pt", "--json", "told.json", "--device", "cpu", *more])
 
 
-def left_behind() -> list[str]:
+def stale_outputs() -> list[str]:
     told = json.loads(Path("told.json").read_text())["series"]
     assert {one["status"] for one in told} <= {"done", "present"}
-    return [one["detail"] for one in told if "output_left_behind" in one["problems"]]
+    return [one["detail"] for one in told if "stale_output" in one["problems"]]
 
 
 @pytest.mark.parametrize("folder", ["in/x", "in/x/below"])
 def test_a_series_that_gains_a_neighbour_says_where_its_older_output_lies(folder, capsys):
     write("in/x", uid=1)
     assert denoise() == 0
-    assert left_behind() == []
+    assert stale_outputs() == []
     write(folder, uid=2, prefix="other")
     words = "older output of it lies in out/x: take it away"
     for _ in range(2):
         assert denoise("--resume") == 0
-        assert left_behind() == [words]
+        assert stale_outputs() == [words]
         assert words in capsys.readouterr().out
     for path in Path("out/x").glob("*.dcm"):
         path.unlink()
     assert denoise("--resume") == 0
-    assert left_behind() == []
+    assert stale_outputs() == []
 
 
 def test_frames_of_one_file_are_older_output_too():
@@ -61,7 +61,7 @@ def test_frames_of_one_file_are_older_output_too():
     assert denoise() == 0
     write("in/x", uid=2)
     assert denoise("--resume") == 0
-    assert left_behind() == ["older output of it lies in out/x/many: take it away"]
+    assert stale_outputs() == ["older output of it lies in out/x/many: take it away"]
 
 
 def test_parts_that_gain_a_first_slice_say_where_their_older_output_lies():
@@ -72,10 +72,10 @@ def test_parts_that_gain_a_first_slice_say_where_their_older_output_lies():
         dataset.SOPInstanceUID = f"1.2.3.{number}"
         save(dataset, path)
     assert denoise() == 0
-    assert left_behind() == []
+    assert stale_outputs() == []
     Path("in/soft000.dcm").unlink()
     assert denoise("--resume") == 0
-    (told,) = left_behind()
+    (told,) = stale_outputs()
     assert told.startswith("older output of it lies in out/series-")
 
 
@@ -87,7 +87,7 @@ def test_lower_doses_say_it_too():
     call = ["simulate", "in", "out", "--dose", "0.25", "--photons", "3e5", "--workers", "1", "--json", "told.json"]
     write_large("in/x", 41)
     assert run(call) == 0
-    assert left_behind() == []
+    assert stale_outputs() == []
     write_large("in/x/below", 42)
     assert run([*call, "--resume"]) == 0
-    assert left_behind() == ["older output of it lies in out/0.25/x: take it away"]
+    assert stale_outputs() == ["older output of it lies in out/0.25/x: take it away"]
