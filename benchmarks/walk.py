@@ -26,7 +26,7 @@ from pydicom.dataset import FileDataset
 from n2b_ct.api.denoising import denoise
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.sandbox import pool
-from n2b_ct.io.sandbox.frames import Answer
+from n2b_ct.io.sandbox.messages import Answer
 
 PACKAGE = Path(__file__).resolve().parents[1] / "n2b_ct"
 

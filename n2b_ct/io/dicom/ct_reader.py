@@ -24,7 +24,7 @@ from n2b_ct.io.dicom.reading.stored_words import padding_mask, rescale_of, store
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import about
-from n2b_ct.io.sandbox.frames import Answer
+from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
 

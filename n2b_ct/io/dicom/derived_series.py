@@ -37,7 +37,7 @@ from n2b_ct.io.dicom.reading.slice_checks import (
 from n2b_ct.io.dicom.reading.slice_header import patient_key
 from n2b_ct.io.dicom.writing.derivation import SourceImage
 from n2b_ct.io.dicom.writing.derived_slice import Derivation, SeriesContext, derive_slice, require_encoder
-from n2b_ct.io.sandbox.frames import Answer
+from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSlice, InstanceRef, SeriesRef
 

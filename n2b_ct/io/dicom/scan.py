@@ -25,7 +25,7 @@ from n2b_ct.io.dicom.reading.slice_header import SliceHeader, slice_header
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import about
-from n2b_ct.io.sandbox.frames import Answer
+from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import shared_sandbox
 from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
 

@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from queue import Empty, LifoQueue
 from threading import Event
 from typing import Any
 
-from n2b_ct.errors import SeriesError
-from n2b_ct.io.sandbox.deaths import Death
-from n2b_ct.io.sandbox.frames import Answer
-from n2b_ct.io.sandbox.process import Limits, WorkerDiedError, WorkerProcess
-from n2b_ct.io.sandbox.workers import Workers
+from n2b_ct.errors import DataError, SeriesError, explain
+from n2b_ct.io.sandbox.crashes import Crash, crash_from_failed_start
+from n2b_ct.io.sandbox.messages import Answer
+from n2b_ct.io.sandbox.process import Limits, NotReadyError, WorkerCrashedError, WorkerProcess
 
 _N_WORKERS_MAX = 8
 
@@ -26,7 +26,7 @@ Item = dict[str, Any]
 class Sandbox:
     """Runs tasks on untrusted files in worker processes.
 
-    Workers start when there is work for them and stay for the next; one that dies is replaced.
+    Workers start when there is work for them and stay for the next; one that crashes is replaced.
 
     Args:
         n_workers: Processes at most; None: one a core, eight at most.
@@ -35,7 +35,7 @@ class Sandbox:
 
     def __init__(self, n_workers: int | None = None, limits: Limits | None = None) -> None:
         self.n_workers = n_workers or min(_n_cores(), _N_WORKERS_MAX)
-        self._workers = Workers(limits or Limits())
+        self._workers = WorkerPool(limits or Limits())
         self._threads = ThreadPoolExecutor(self.n_workers, thread_name_prefix="n2b-ct-sandbox")
 
     def ask(self, task: str, **arguments: Any) -> Answer:
@@ -47,7 +47,7 @@ class Sandbox:
 
         Raises:
             SeriesError: What the task raised; ``time_limit``, ``memory_limit``, ``reader_crashed`` or
-                ``reader_killed`` where several workers died of it.
+                ``reader_killed`` where several workers ended on it.
             DataError: No worker starts.
         """
         outcome = self._outcomes(task, [arguments], Event())[0]
@@ -68,16 +68,16 @@ class Sandbox:
         """
         remaining = iter(items)
         waiting: deque[Future[list[Outcome]]] = deque()
-        is_over = Event()
+        cancelled = Event()
         try:
             while True:
                 while len(waiting) < self.n_workers + 1 and (together := list(islice(remaining, n_together))):
-                    waiting.append(self._threads.submit(self._outcomes, task, together, is_over))
+                    waiting.append(self._threads.submit(self._outcomes, task, together, cancelled))
                 if not waiting:
                     return
                 yield from waiting.popleft().result()
         finally:
-            is_over.set()
+            cancelled.set()
             for future in waiting:
                 future.cancel()
 
@@ -86,41 +86,123 @@ class Sandbox:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._workers.close()
 
-    def _outcomes(self, task: str, items: Sequence[Item], is_over: Event) -> list[Outcome]:
-        """Run items one after the other; those behind one that a worker dies of go on in another worker."""
+    def _outcomes(self, task: str, items: Sequence[Item], cancelled: Event) -> list[Outcome]:
+        """Run items one after the other; those behind one that a worker crashes on go on in another worker."""
         outcomes: list[Outcome] = []
         while len(outcomes) < len(items):
-            worker = self._workers.begin(task, items[len(outcomes) :], is_over)
-            death = self._extend(outcomes, worker, len(items) - len(outcomes))
-            if death is not None:
-                outcomes.append(self._again(task, items[len(outcomes)], death, is_over))
+            worker = self._workers.begin(task, items[len(outcomes) :], cancelled)
+            crash = self._extend(outcomes, worker, len(items) - len(outcomes))
+            if crash is not None:
+                outcomes.append(self._again(task, items[len(outcomes)], crash, cancelled))
         return outcomes
 
-    def _again(self, task: str, item: Item, death: Death, is_over: Event) -> Outcome:
-        """Give an item that a worker died of to new workers, alone; it is blamed once they have died of it as well."""
+    def _again(self, task: str, item: Item, crash: Crash, cancelled: Event) -> Outcome:
+        """Give an item that a worker crashed on to new workers, alone; it is blamed once they have crashed as well."""
         outcomes: list[Outcome] = []
-        n_deaths = 1
-        while n_deaths < death.n_tries:
-            is_over.wait(death.pause_s(n_deaths))
-            worker = self._workers.begin(task, [item], is_over, is_last_try=True)
+        n_crashes = 1
+        while n_crashes < crash.n_tries:
+            cancelled.wait(crash.pause_s(n_crashes))
+            worker = self._workers.begin(task, [item], cancelled, is_last_try=True)
             last = self._extend(outcomes, worker, 1)
             if last is None:
                 return outcomes[0]
-            death, n_deaths = last, n_deaths + 1
-        return death.as_error(n_deaths)
+            crash, n_crashes = last, n_crashes + 1
+        return crash.as_error(n_crashes)
 
-    def _extend(self, outcomes: list[Outcome], worker: WorkerProcess, n_items: int) -> Death | None:
-        """Take in the outcomes of what a worker has begun; returns what it died of, if it did."""
+    def _extend(self, outcomes: list[Outcome], worker: WorkerProcess, n_items: int) -> Crash | None:
+        """Append the outcomes of what a worker has begun; return its crash, if it did not come to the end."""
         try:
             for outcome in worker.outcomes(n_items):
                 outcomes.append(outcome)
-        except WorkerDiedError as end:
+        except WorkerCrashedError as end:
             worker.close()
-            return end.death
+            return end.crash
         except BaseException:
             worker.close()
             raise
         self._workers.take_back(worker)
+        return None
+
+
+class WorkerPool:
+    """Hands out workers that have begun a piece of work, and keeps idle ones for the next.
+
+    Args:
+        limits: What one item may cost.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._idle: LifoQueue[WorkerProcess] = LifoQueue()
+        self._is_closed = False
+
+    def begin(
+        self, task: str, items: Sequence[dict[str, Any]], cancelled: Event, *, is_last_try: bool = False
+    ) -> WorkerProcess:
+        """Let a worker begin; one that does not come so far is no item's fault, and another one is tried.
+
+        Args:
+            task: ``"module:function"`` within n2b_ct.io.
+            items: Keyword arguments for each.
+            cancelled: Set when nobody waits any more.
+            is_last_try: Take a new worker, and give every item all of its processor time.
+
+        Raises:
+            DataError: Workers do not start.
+            WorkCancelledError: Nobody waits any more.
+        """
+        n_failures = 0
+        while True:
+            begun = self._begun(task, items, cancelled, is_last_try)
+            if isinstance(begun, WorkerProcess):
+                return begun
+            n_failures += 1
+            if n_failures >= begun.n_starts:
+                raise DataError(explain("reader process", "must start", begun.got, "check memory and process limits"))
+            cancelled.wait(begun.pause_s(n_failures))
+
+    def take_back(self, worker: WorkerProcess) -> None:
+        """Keep a worker for the next piece of work, unless earlier ones have left too much in its memory."""
+        if self._is_closed or worker.has_grown:
+            worker.close()
+        else:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """End all idle workers, and those that come back later."""
+        self._is_closed = True
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    def _begun(
+        self, task: str, items: Sequence[dict[str, Any]], cancelled: Event, is_last_try: bool
+    ) -> WorkerProcess | Crash:
+        try:
+            worker = (None if is_last_try else self._idle_one()) or WorkerProcess(self._limits, cancelled.is_set)
+        except NotReadyError as failure:
+            return failure.crash
+        except OSError as error:
+            return crash_from_failed_start(error.strerror or type(error).__name__)
+        try:
+            worker.begin(task, items, is_last_try=is_last_try, is_cancelled=cancelled.is_set)
+        except NotReadyError as failure:
+            worker.close()
+            return failure.crash
+        except BaseException:
+            worker.close()
+            raise
+        return worker
+
+    def _idle_one(self) -> WorkerProcess | None:
+        """Return one that is idle and still runs, or None."""
+        while not self._idle.empty():
+            try:
+                worker = self._idle.get_nowait()
+            except Empty:
+                return None
+            if worker.is_alive:
+                return worker
+            worker.close()
         return None
 
 

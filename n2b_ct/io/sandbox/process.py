@@ -15,15 +15,21 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.sandbox.address_space import n_address_bytes
-from n2b_ct.io.sandbox.deaths import Death, death_by_idling, death_by_lack, death_by_memory, death_by_status
-from n2b_ct.io.sandbox.frames import Answer, as_outcome, receive, send
-from n2b_ct.io.sandbox.waiting import IdleClock, IdleTooLongError, PatientPipe
+from n2b_ct.io.sandbox.crashes import (
+    Crash,
+    crash_from_exit_status,
+    crash_from_idling,
+    crash_from_memory,
+    crash_from_missing_import,
+)
+from n2b_ct.io.sandbox.idle import IdleClock, IdleTooLongError, PolledPipe
+from n2b_ct.io.sandbox.messages import Answer, as_outcome, receive, send
+from n2b_ct.io.sandbox.worker import n_address_bytes
 
 _ENTRY = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from n2b_ct.io.sandbox.worker import main; main()"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_CLOSING_S = (1.0, 1.0)  # until a process that is no longer needed is killed, and then until it is let go
-_DYING_S = (10.0, 60.0)  # the same for one that is dying: on a busy machine even that takes its time
+_CLOSE_TIMEOUTS_S = (1.0, 1.0)  # until a process that is no longer needed is killed, and then until it is let go
+_EXIT_TIMEOUTS_S = (10.0, 60.0)  # the same for one that has crashed: on a busy machine even its end takes time
 _GROWN_SHARE = 0.125  # of the memory that one item may take
 
 
@@ -47,37 +53,37 @@ class Limits:
 class NotReadyError(Exception):
     """A worker ended before it had an item in hand: no item is to blame."""
 
-    def __init__(self, death: Death) -> None:
-        self.death = death
-        super().__init__(death.got)
+    def __init__(self, crash: Crash) -> None:
+        self.crash = crash
+        super().__init__(crash.got)
 
 
-class WorkerDiedError(Exception):
+class WorkerCrashedError(Exception):
     """A worker ended while it had an item in hand."""
 
-    def __init__(self, death: Death) -> None:
-        self.death = death
-        super().__init__(death.got)
+    def __init__(self, crash: Crash) -> None:
+        self.crash = crash
+        super().__init__(crash.got)
 
 
-class UnwantedError(Exception):
+class WorkCancelledError(Exception):
     """Nobody waits for the outcome any more."""
 
 
 class WorkerProcess:
-    """A running worker; give it work until it dies, then throw it away.
+    """A running worker; give it work until it ends, then throw it away.
 
     Args:
         limits: What one item may cost.
-        is_wanted: Asked now and then; once it says no, the waiting for the worker ends.
+        is_cancelled: Asked now and then; once it returns True, the waiting for the worker ends.
 
     Raises:
         OSError: The system starts no process.
         NotReadyError: It started one, which ended.
-        UnwantedError: Nobody waits any more.
+        WorkCancelledError: Nobody waits any more.
     """
 
-    def __init__(self, limits: Limits, is_wanted: Callable[[], bool]) -> None:
+    def __init__(self, limits: Limits, is_cancelled: Callable[[], bool]) -> None:
         self._limits = limits
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
             [sys.executable, "-P", "-c", _ENTRY, _import_path(), str(limits.n_memory_bytes)],
@@ -89,8 +95,8 @@ class WorkerProcess:
         self._clock = IdleClock(self._process.pid, limits.idle_s)
         self._requests = cast("BinaryIO", self._process.stdin)
         pipe = cast("BinaryIO", self._process.stdout)
-        self._answers = cast("BinaryIO", io.BufferedReader(PatientPipe(pipe, self._clock.tick_s, self._look_up)))
-        self._is_wanted = is_wanted
+        self._answers = cast("BinaryIO", io.BufferedReader(PolledPipe(pipe, self._clock.tick_s, self._on_tick)))
+        self._is_cancelled = is_cancelled
         self._n_bytes_at_first = 0
         self._cpu_s = limits.first_cpu_s
         try:
@@ -100,7 +106,7 @@ class WorkerProcess:
             raise
 
     def begin(
-        self, task: str, items: Sequence[dict[str, Any]], *, is_last_try: bool, is_wanted: Callable[[], bool]
+        self, task: str, items: Sequence[dict[str, Any]], *, is_last_try: bool, is_cancelled: Callable[[], bool]
     ) -> None:
         """Hand over items of work, and wait until the worker has all that the task needs.
 
@@ -108,34 +114,34 @@ class WorkerProcess:
             task: ``"module:function"`` within n2b_ct.io.
             items: Keyword arguments for each.
             is_last_try: Give every item all of its processor time.
-            is_wanted: As for the worker itself, from now on.
+            is_cancelled: As for the worker itself, from now on.
 
         Raises:
             NotReadyError: The worker is gone.
-            UnwantedError: Nobody waits any more.
+            WorkCancelledError: Nobody waits any more.
         """
-        self._is_wanted = is_wanted
+        self._is_cancelled = is_cancelled
         self._cpu_s = self._limits.cpu_s if is_last_try else self._limits.first_cpu_s
         # paths may be relative, and the parent may have gone elsewhere since the worker started
-        order = {"task": task, "items": list(items), "folder": _working_folder(), "cpu_s": self._cpu_s}
-        with suppress(BrokenPipeError):  # what it died of is found out next
-            send(self._requests, order)
+        request = {"task": task, "items": list(items), "folder": _working_folder(), "cpu_s": self._cpu_s}
+        with suppress(BrokenPipeError):  # why it ended is found out next
+            send(self._requests, request)
         self._require_ready()
 
     def outcomes(self, n_items: int) -> Iterator[Answer | SeriesError]:
         """Yield the outcomes of what was begun, in order, each as soon as it is there.
 
         Raises:
-            WorkerDiedError: At the first item that has no outcome; nothing is known of those behind it.
-            UnwantedError: Nobody waits any more.
+            WorkerCrashedError: At the first item that has no outcome; nothing is known of those behind it.
+            WorkCancelledError: Nobody waits any more.
         """
         for _ in range(n_items):
             answer = self._next_answer()
-            if isinstance(answer, Death):
-                raise WorkerDiedError(answer)
+            if isinstance(answer, Crash):
+                raise WorkerCrashedError(answer)
             outcome = as_outcome(answer)
             if isinstance(outcome, SeriesError) and outcome.reason == "memory_limit":
-                raise WorkerDiedError(death_by_memory(self._limits.n_memory_bytes))
+                raise WorkerCrashedError(crash_from_memory(self._limits.n_memory_bytes))
             yield outcome
 
     @property
@@ -154,29 +160,29 @@ class WorkerProcess:
         for stream in (self._requests, self._answers, self._process.stdout):
             with suppress(OSError):  # what was left to be said no longer matters
                 cast("BinaryIO", stream).close()
-        self._ended(_CLOSING_S)
+        self._ended(_CLOSE_TIMEOUTS_S)
 
     def _require_ready(self) -> None:
         answer = self._next_answer()
-        if isinstance(answer, Death):
+        if isinstance(answer, Crash):
             raise NotReadyError(answer)
         if not answer.note["ready"]:
-            raise NotReadyError(death_by_lack(answer.note["missing"]))
+            raise NotReadyError(crash_from_missing_import(answer.note["missing"]))
         self._n_bytes_at_first = self._n_bytes_at_first or int(answer.note["n_bytes"])
 
-    def _next_answer(self) -> Answer | Death:
-        """The next frame; where there is none, what the worker died of."""
+    def _next_answer(self) -> Answer | Crash:
+        """Return the next message; where there is none, why the worker ended."""
         self._clock.restart()
         try:
             answer = receive(self._answers)
         except IdleTooLongError:
             self._process.kill()
-            return death_by_idling(self._limits.idle_s)
-        return death_by_status(self._ended(_DYING_S), self._cpu_s) if answer is None else answer
+            return crash_from_idling(self._limits.idle_s)
+        return crash_from_exit_status(self._ended(_EXIT_TIMEOUTS_S), self._cpu_s) if answer is None else answer
 
-    def _look_up(self) -> None:
-        if not self._is_wanted():
-            raise UnwantedError
+    def _on_tick(self) -> None:
+        if self._is_cancelled():
+            raise WorkCancelledError
         self._clock.tick()
 
     def _ended(self, patience_s: tuple[float, float]) -> int:

@@ -13,13 +13,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.sandbox.address_space import limit_address_space, n_address_bytes
-from n2b_ct.io.sandbox.frames import Answer, failure_note, receive, send
+from n2b_ct.io.sandbox.messages import Answer, failure_note, receive, send
 
-_TASK_ROOM = "n2b_ct.io."
+_TASK_PACKAGE = "n2b_ct.io."
 _PREPARE = "prepare"
 
 Task = Callable[..., Answer]
@@ -29,7 +29,7 @@ def main() -> None:
     """Answer requests until there are no more."""
     n_memory_bytes = int(sys.argv[2])
     requests, answers = _private_streams()
-    _settle_signals()
+    _set_signals()
     _forbid_files()
     send(answers, {"ready": True, "n_bytes": 0})
     while (request := receive(requests)) is not None:
@@ -38,7 +38,7 @@ def main() -> None:
         except Exception as error:
             send(answers, {"ready": False, "missing": type(error).__name__})
             continue
-        _go_to(str(request.note["folder"]))
+        _change_folder(str(request.note["folder"]))
         send(answers, {"ready": True, "n_bytes": n_address_bytes()})
         for arguments in request.note["items"]:
             _limit_cpu(request.note["cpu_s"])
@@ -59,7 +59,7 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def _settle_signals() -> None:
+def _set_signals() -> None:
     """Leave Ctrl-C, which reaches the whole group, to the parent; let the timer end this process, come what may."""
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -80,18 +80,40 @@ def _forbid_files() -> None:
 
 def _prepared(name: str, n_memory_bytes: int) -> Task:
     """Import a task and all that it will need, without limits; its module's ``prepare`` loads what it imports late."""
-    limit_address_space(None)
+    _limit_address_space(None)
     module_name, _, function = name.partition(":")
-    if not module_name.startswith(_TASK_ROOM):
+    if not module_name.startswith(_TASK_PACKAGE):
         msg = f"{name} is no task"
         raise ValueError(msg)
     module = importlib.import_module(module_name)
-    getattr(module, _PREPARE, _nothing)()
-    limit_address_space(n_memory_bytes)
+    getattr(module, _PREPARE, lambda: None)()
+    _limit_address_space(n_memory_bytes)
     return cast("Task", getattr(module, function))
 
 
-def _nothing() -> None: ...
+def n_address_bytes(process: int | str = "self") -> int:
+    """Address space of a process (proc(5), statm); 0 where the system does not tell."""
+    try:
+        n_pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, IndexError):
+        return 0
+    return n_pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limit_address_space(n_more_bytes: int | None) -> None:
+    """Let this process have so much more than it has now, for libraries take more or less of it on each machine.
+
+    Args:
+        n_more_bytes: None: as much as its parent may have.
+    """
+    n_bytes = n_address_bytes()
+    if not n_bytes:
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = hard if n_more_bytes is None else n_bytes + n_more_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
 def _limit_cpu(seconds: float) -> None:
@@ -103,7 +125,7 @@ def _limit_cpu(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def _go_to(folder: str) -> None:
+def _change_folder(folder: str) -> None:
     """Stand where the parent stands, so that relative paths mean the same; nowhere, if that folder is gone."""
     try:
         os.chdir(folder)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.sandbox.frames import Answer
+from n2b_ct.io.sandbox.messages import Answer
 
 
 def echo(value):

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from n2b_ct.errors import DataError, SeriesError
-from n2b_ct.io.sandbox import deaths, process
-from n2b_ct.io.sandbox.frames import receive, send
+from n2b_ct.io.sandbox import crashes, process
+from n2b_ct.io.sandbox.idle import IdleClock, IdleTooLongError
+from n2b_ct.io.sandbox.messages import receive, send
 from n2b_ct.io.sandbox.pool import Sandbox, shared_sandbox
 from n2b_ct.io.sandbox.process import Limits
-from n2b_ct.io.sandbox.waiting import IdleClock, IdleTooLongError
 
 _ENTRY_WITH_HAZARDS = f"""
 import json, sys
@@ -145,7 +145,7 @@ NEEDS_LIMITED_MEMORY = pytest.mark.skipif(sys.platform != "linux", reason="the a
 
 @pytest.fixture
 def without_pauses(monkeypatch):
-    monkeypatch.setattr(deaths, "_PAUSE_KILLED_S", 0.0)
+    monkeypatch.setattr(crashes, "_PAUSE_KILLED_S", 0.0)
 
 
 def impatient(sandbox):

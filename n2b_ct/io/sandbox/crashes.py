@@ -1,7 +1,7 @@
-"""What a worker died of, and what that says of the item that it had in hand.
+"""Why a worker process ended, and what that says about the item that it was working on.
 
 A machine can end a worker too: it swaps, runs out of memory, or somebody kills the process. So nothing is blamed on an
-item before workers have died of it several times, the later ones over nothing else.
+item before several workers have crashed on it, the later ones with nothing else to do.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _N_BYTES_PER_GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    """What a worker died of.
+class Crash:
+    """Why a worker ended.
 
     Attributes:
         reason: A code of :mod:`n2b_ct.io.dicom.reasons`.
@@ -37,57 +37,57 @@ class Death:
 
     @property
     def n_tries(self) -> int:
-        """How many workers may die so before their item is blamed."""
+        """How many workers may end so before their item is blamed."""
         return _TRIES_KILLED if self.is_killed else _TRIES
 
     @property
     def n_starts(self) -> int:
-        """How many workers may die so before they had an item, until it is given up to start one."""
+        """How many workers may end so before they had an item, until no more are started."""
         return _STARTS_KILLED if self.is_killed else _TRIES
 
-    def pause_s(self, n_deaths: int) -> float:
+    def pause_s(self, n_crashes: int) -> float:
         """How long to wait before the next try."""
-        return min(_PAUSE_KILLED_S * 2 ** (n_deaths - 1), _LONGEST_PAUSE_S) if self.is_killed else 0.0
+        return min(_PAUSE_KILLED_S * 2 ** (n_crashes - 1), _LONGEST_PAUSE_S) if self.is_killed else 0.0
 
-    def as_error(self, n_deaths: int) -> SeriesError:
+    def as_error(self, n_crashes: int) -> SeriesError:
         """Word it as an error of the item."""
-        got = f"{self.got}, in {n_deaths} readers one after the other"
+        got = f"{self.got}, in {n_crashes} readers one after the other"
         return SeriesError(self.reason, explain("file", self.requirement, got, self.remedy))
 
 
-def death_by_status(status: int, cpu_s: float) -> Death:
-    """Tell from its exit status, negative for a signal, what a worker died of."""
+def crash_from_exit_status(status: int, cpu_s: float) -> Crash:
+    """Return what a worker's exit status, negative for a signal, says about its end."""
     if status >= 0:
-        return Death("reader_crashed", "must be readable", f"exit status {status} of its reader")
+        return Crash("reader_crashed", "must be readable", f"exit status {status} of its reader")
     number = -status
     if number == getattr(signal, "SIGPROF", None):
-        return Death("time_limit", "must be read in time", f"{cpu_s:g} s of processor time used up")
+        return Crash("time_limit", "must be read in time", f"{cpu_s:g} s of processor time used up")
     if number in _OWN_FAULTS:
-        return Death("reader_crashed", "must be readable", f"a crash of its decoder ({_name(number)})")
+        return Crash("reader_crashed", "must be readable", f"a crash of its decoder ({_name(number)})")
     got, remedy = f"an end from outside ({_name(number)})", "look whether memory ran out, then try again"
-    return Death("reader_killed", "must be read undisturbed", got, remedy, is_killed=True)
+    return Crash("reader_killed", "must be read undisturbed", got, remedy, is_killed=True)
 
 
-def death_by_idling(idle_s: float) -> Death:
+def crash_from_idling(idle_s: float) -> Crash:
     """A worker waited for something that never came."""
     got, remedy = f"nothing from its disk in {idle_s:g} s", "look whether the disk or the network share answers"
-    return Death("time_limit", "must be read in time", got, remedy)
+    return Crash("time_limit", "must be read in time", got, remedy)
 
 
-def death_by_memory(n_bytes: int) -> Death:
+def crash_from_memory(n_bytes: int) -> Crash:
     """A worker asked for more memory than it may have."""
     got = f"more than {n_bytes / _N_BYTES_PER_GIB:g} GiB"
-    return Death("memory_limit", "must be readable in little memory", got)
+    return Crash("memory_limit", "must be readable in little memory", got)
 
 
-def death_by_lack(missing: str) -> Death:
+def crash_from_missing_import(missing: str) -> Crash:
     """A worker did not find what its task needs."""
-    return Death("reader_crashed", "must find what it needs", missing)
+    return Crash("reader_crashed", "must find what it needs", missing)
 
 
-def death_by_refusal(why: str) -> Death:
+def crash_from_failed_start(why: str) -> Crash:
     """The system started no worker at all, for now."""
-    return Death("reader_killed", "must start", why, is_killed=True)
+    return Crash("reader_killed", "must start", why, is_killed=True)
 
 
 def _name(number: int) -> str:

@@ -63,19 +63,19 @@ class IdleClock:
         return is_idle
 
 
-class PatientPipe(io.RawIOBase):
+class PolledPipe(io.RawIOBase):
     """A pipe whose reader looks up at every tick; where a pipe cannot be polled (Windows), it waits for ever.
 
     Args:
         pipe: What is read.
         tick_s: How often.
-        look_up: Called at every tick while nothing comes; what it raises ends the reading.
+        on_tick: Called at every tick while nothing comes; what it raises ends the reading.
     """
 
-    def __init__(self, pipe: BinaryIO, tick_s: float, look_up: Callable[[], None]) -> None:
+    def __init__(self, pipe: BinaryIO, tick_s: float, on_tick: Callable[[], None]) -> None:
         self._pipe = cast("io.RawIOBase", getattr(pipe, "raw", pipe))
         self._tick_ms = 1000 * tick_s
-        self._look_up = look_up
+        self._on_tick = on_tick
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             self._poll.register(pipe.fileno(), select.POLLIN)
@@ -87,5 +87,5 @@ class PatientPipe(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview, /) -> int | None:  # type: ignore[override]
         """Wait, and read what is there."""
         while self._poll is not None and not self._poll.poll(self._tick_ms):
-            self._look_up()
+            self._on_tick()
         return self._pipe.readinto(buffer)

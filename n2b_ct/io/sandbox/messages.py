@@ -1,4 +1,4 @@
-"""What parent and worker say to each other: frames of JSON and raw bytes, so that nothing is unpickled."""
+"""The messages between parent and worker: JSON and raw bytes, so that nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Answer:
 
 
 def send(stream: BinaryIO, note: dict[str, Any], payload: bytes | bytearray | memoryview = b"") -> None:
-    """Write one frame and flush it."""
+    """Write one message and flush it."""
     content = json.dumps(note).encode()
     view = memoryview(payload).cast("B")
     stream.write(_HEAD.pack(len(content), view.nbytes))
@@ -38,7 +38,7 @@ def send(stream: BinaryIO, note: dict[str, Any], payload: bytes | bytearray | me
 
 
 def receive(stream: BinaryIO) -> Answer | None:
-    """Read one frame; None where the other side is gone or talks nonsense."""
+    """Read one message; None where the other side is gone or talks nonsense."""
     head = stream.read(_HEAD.size)
     if len(head) < _HEAD.size:
         return None
@@ -53,12 +53,12 @@ def receive(stream: BinaryIO) -> Answer | None:
 
 
 def failure_note(error: SeriesError) -> dict[str, Any]:
-    """Word an error as a frame."""
+    """Return an error as a message's JSON values."""
     return {"reason": error.reason, "message": str(error)}
 
 
 def as_outcome(answer: Answer) -> Answer | SeriesError:
-    """Tell an answer from a frame that carries an error."""
+    """Return an answer as it is, or the error that it carries."""
     if "reason" in answer.note and "message" in answer.note:
         return SeriesError(str(answer.note["reason"]), str(answer.note["message"]))
     return answer
