@@ -35,7 +35,7 @@ from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.networks import box_mean
-from n2b_ct.training.processor import processor_name
+from n2b_ct.training.devices import processor_name
 
 SLICES = "ct_lowdose_pairs/mayo_L192_3mm_B30/QD"
 COMMAND = "python -m benchmarks.denoise_network"

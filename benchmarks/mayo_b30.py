@@ -21,8 +21,8 @@ from typing import Any
 
 from benchmarks.results_files import write_results
 from n2b_ct import api
-from n2b_ct.training.processor import processor_name
-from n2b_ct.training.summary import SUMMARY_FILE, read_summary
+from n2b_ct.training.devices import processor_name
+from n2b_ct.training.run_dir import SUMMARY_FILE, read_summary
 
 COMMAND = "python -m benchmarks.mayo_b30 --data-root DATA"
 

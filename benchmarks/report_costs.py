@@ -24,7 +24,7 @@ from benchmarks.denoise_input import write_model
 from benchmarks.profiles import largest_costs
 from benchmarks.results_files import write_results
 from n2b_ct import api
-from n2b_ct.training.processor import processor_name
+from n2b_ct.training.devices import processor_name
 
 COMMAND = "python -m benchmarks.report_costs"
 SIZE_PX = 512

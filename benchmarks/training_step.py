@@ -37,9 +37,8 @@ from n2b_ct.filters import mean_blur
 from n2b_ct.hu import Window
 from n2b_ct.io.refusals import Inputs
 from n2b_ct.methods.method import ImageTraits, NetworkUnit, build_method
-from n2b_ct.training.assembly import Assembled, assemble
-from n2b_ct.training.devices import autocast_dtype, choose_device
-from n2b_ct.training.processor import processor_name
+from n2b_ct.training.devices import autocast_dtype, choose_device, processor_name
+from n2b_ct.training.trainer import Assembled, assemble
 
 COMMAND = "python -m benchmarks.training_step"
 N_SLICES, SIZE_PX = 40, 512

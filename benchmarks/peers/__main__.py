@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_files import write_results
-from n2b_ct.training.processor import processor_name
+from n2b_ct.training.devices import processor_name
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

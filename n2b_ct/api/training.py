@@ -12,11 +12,11 @@ from n2b_ct.config import Pipeline
 from n2b_ct.config.yaml_files import Overrides
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
+from n2b_ct.training.checkpoints import finished_summary, verified_summary
 from n2b_ct.training.devices import choose_device, use_threads
-from n2b_ct.training.distribution import is_first, joined, was_restarted
-from n2b_ct.training.earlier_run import finished_summary, proved_summary
+from n2b_ct.training.distribution import is_rank_zero, process_group, was_restarted
 from n2b_ct.training.run import require_ready, run_training
-from n2b_ct.training.run_dir import require_place
+from n2b_ct.training.run_dir import require_free_run_dir
 
 
 def train(
@@ -68,11 +68,11 @@ def train(
     require_ready(loaded, images)
     run_dir = Path("runs") / loaded.name if out is None else Path(out)
     resume = resume or was_restarted()
-    with joined(choose_device(device)) as own_device:
-        told = progress if is_first() else None
-        require_place(loaded, run_dir, resume=resume, overwrite=overwrite)
+    with process_group(choose_device(device)) as own_device:
+        told = progress if is_rank_zero() else None
+        require_free_run_dir(loaded, run_dir, resume=resume, overwrite=overwrite)
         if resume and finished_summary(run_dir) is not None:
-            return proved_summary(loaded, images, run_dir, told) or {}
+            return verified_summary(loaded, images, run_dir, told) or {}
         return run_training(_rooted(loaded, data_root), images, run_dir, own_device, resume=resume, progress=told)
 
 

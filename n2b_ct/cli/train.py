@@ -47,7 +47,7 @@ def train(
     """
     from n2b_ct import api
     from n2b_ct.config import load_pipeline
-    from n2b_ct.training.distribution import is_first
+    from n2b_ct.training.distribution import is_rank_zero
 
     loaded = load_pipeline(pipeline, overrides or ())
     if check:
@@ -58,7 +58,7 @@ def train(
         tell_left_out({one.name: one.n_skipped_slices for one in found.inputs.series})
         return
     run_dir = out or Path("runs") / loaded.name
-    with progress_bar(loaded.name, shown=is_first()) as progress:
+    with progress_bar(loaded.name, shown=is_rank_zero()) as progress:
         summary = api.train(
             loaded,
             data_root=data_root,

@@ -18,7 +18,7 @@ import torch
 import n2b_ct
 from n2b_ct.evaluation.report.csv_files import csv_field
 from n2b_ct.evaluation.report.schema import object_schema, schema_of
-from n2b_ct.training.processor import processor_name
+from n2b_ct.training.devices import processor_name
 
 RowKind = Literal["input", "trained", "baseline", "published"]
 RowStatus = Literal["done", "failed", "not run", "published"]

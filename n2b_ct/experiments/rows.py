@@ -27,7 +27,7 @@ from n2b_ct.inference.natural_images import denoise_natural_image
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.simulation.image_noise import WHITE_8_BIT
-from n2b_ct.training.earlier_run import proved_summary
+from n2b_ct.training.checkpoints import verified_summary
 
 RUNS_DIR = "runs"
 ROWS_DIR = "rows"
@@ -120,7 +120,7 @@ class Job:
             ConfigError: The run that is there has other settings or saw other images.
         """
         own = self.pipeline(row, pipeline)
-        return proved_summary(own, images_of(own, self.data_root), self.run_dir(row))
+        return verified_summary(own, images_of(own, self.data_root), self.run_dir(row))
 
     def train(
         self, row: RowSection, pipeline: Pipeline, *, overwrite: bool, progress: Progress | None

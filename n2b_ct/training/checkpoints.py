@@ -1,7 +1,7 @@
-"""Checkpoints: what must come back after a kill so that training ends with the same weights.
+"""Checkpoints, and what an earlier run in a run folder is worth: it counts for its own pipeline, images and weights.
 
-Chosen by MONAI's CheckpointSaver, which would write in place; a handler of ours gives each file its name when it is
-whole. Read by MONAI's CheckpointLoader.
+A checkpoint brings back all that training needs to end with the same weights after a kill. MONAI's CheckpointSaver
+chooses when, but would write in place; a handler of ours writes each file whole. MONAI's CheckpointLoader reads them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,24 @@ import torch
 from ignite.handlers.checkpoint import BaseSaveHandler
 from monai.handlers import CheckpointLoader, CheckpointSaver
 
-from n2b_ct.errors import ModelError, TrainingError, explain
+from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.fingerprint import DataFingerprint
+from n2b_ct.data.image_source import ImageSource
+from n2b_ct.errors import ConfigError, DataError, ModelError, TrainingError, explain
+from n2b_ct.inference.model import load_any_model
 from n2b_ct.inference.torch_files import read_tensors
 from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.progress import Progress
+from n2b_ct.training.distribution import require_agreement
+from n2b_ct.training.images import data_fingerprint
+from n2b_ct.training.run_dir import (
+    CHECKPOINT_DIR,
+    PIPELINE_FILE,
+    SUMMARY_FILE,
+    TEACHER_DIR,
+    read_summary,
+    require_same_pipeline,
+)
 
 _KEPT = 2
 DATA_KEY = "data"
@@ -34,11 +49,11 @@ def checkpoint_saver(directory: Path, objects: Mapping[str, Any], every: int) ->
         epoch_level=False,
         n_saved=_KEPT,
     )
-    saver._interval_checkpoint.save_handler = _WholeFiles(directory)
+    saver._interval_checkpoint.save_handler = _AtomicFiles(directory)
     return saver
 
 
-class _WholeFiles(BaseSaveHandler):
+class _AtomicFiles(BaseSaveHandler):
     """Writes checkpoints under a temporary name and renames them."""
 
     def __init__(self, directory: Path) -> None:
@@ -108,3 +123,81 @@ def _content(path: Path) -> dict[str, Any] | None:
     except ModelError:
         return None
     return content if isinstance(content, dict) else None
+
+
+def finished_summary(run_dir: Path) -> dict[str, Any] | None:
+    """The summary of a training that came to its end and whose model is there; None where it must go on."""
+    try:
+        summary = read_summary(run_dir / SUMMARY_FILE)
+        is_own = load_any_model(run_dir).digest == summary["model_digest"]
+    except (DataError, KeyError, ModelError):
+        return None
+    return summary if is_own else None
+
+
+def verified_summary(
+    pipeline: Pipeline, images: ImageSource, run_dir: Path, progress: Progress | None = None
+) -> dict[str, Any] | None:
+    """The summary of a finished training of this pipeline on these images; None where there is none.
+
+    Reads the images, of a run that is not finished too: whoever gets None may go on with it.
+
+    Raises:
+        ConfigError: The run that is there is of another pipeline, or of other images.
+    """
+    if not (run_dir / PIPELINE_FILE).is_file():
+        return None
+    require_same_pipeline(pipeline, run_dir)
+    summary = finished_summary(run_dir)
+    seen = _seen(run_dir, summary)
+    if seen is None:
+        return None
+    fingerprint = data_fingerprint(images, pipeline, _teacher_digest(pipeline, run_dir), progress)
+    require_agreement(fingerprint.digest)
+    require_same_data(fingerprint, seen, run_dir)
+    return summary
+
+
+def require_same_data(fingerprint: DataFingerprint, seen: Mapping[str, Any], run_dir: Path) -> None:
+    """Refuse to go on with a run on other images than those that its weights saw.
+
+    Args:
+        fingerprint: Of the images that are there.
+        seen: What the run recorded: ``digest``, and ``images`` where it is known.
+        run_dir: The run folder.
+
+    Raises:
+        ConfigError: Says what changed.
+    """
+    if changes := fingerprint.changes_since(seen):
+        raise ConfigError(
+            explain(
+                f"run folder {run_dir}",
+                "must go on with the images that its weights saw",
+                changes,
+                "restore the data, or train anew with another --out or --overwrite",
+            )
+        )
+
+
+def _seen(run_dir: Path, summary: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What a run recorded of its images: its newest checkpoint says it in full; None where no weight has seen any."""
+    try:
+        checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR)
+    except TrainingError:
+        checkpoint = None
+    recorded = checkpoint.data if checkpoint is not None else None
+    if summary is None or (recorded or {}).get("digest") == summary.get("data_digest"):
+        return recorded
+    return {"digest": summary.get("data_digest")}
+
+
+def _teacher_digest(pipeline: Pipeline, run_dir: Path) -> str | None:
+    """Digest the teacher that the run distils, where it has one and it is there."""
+    first = pipeline.method.first_stage()
+    if first is None:
+        return None
+    try:
+        return load_any_model(first.run or run_dir / TEACHER_DIR).digest
+    except ModelError:
+        return None

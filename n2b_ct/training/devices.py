@@ -1,6 +1,9 @@
-"""Which device, how many threads of the processor, and which arithmetic is fast on it."""
+"""Which device, which processor, how many of its threads, and which arithmetic is fast on it."""
 
 from __future__ import annotations
+
+import platform
+from pathlib import Path
 
 import torch
 
@@ -53,3 +56,21 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 def _has_bf16_instructions() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+_CPU_FACTS = Path("/proc/cpuinfo")
+
+
+def device_name(device: torch.device) -> str:
+    """Name the accelerator or the processor that a device is."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
+
+
+def processor_name(facts: Path = _CPU_FACTS) -> str:
+    """The processor's model, where the system tells it."""
+    if facts.is_file():
+        for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -22,7 +22,7 @@ from n2b_ct.errors import ConfigError, DataError, TrainingError, explain
 _LOST_PEER = ("gloo", "nccl", "connection", "peer", "process group", "timed out")
 
 
-def is_first() -> bool:
+def is_rank_zero() -> bool:
     """Whether this process is the one that writes and talks; true where there is only one."""
     return int(os.environ.get("RANK", "0")) == 0
 
@@ -37,7 +37,7 @@ def _n_restarts() -> int:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[torch.device]:
+def process_group(device: torch.device) -> Iterator[torch.device]:
     """Join the other processes, if ``torchrun`` has started several; nothing happens where there is one.
 
     Args:
@@ -56,7 +56,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     try:
-        _meet("nccl" if device.type == "cuda" else "gloo")
+        _init_process_group("nccl" if device.type == "cuda" else "gloo")
         yield device
     except RuntimeError as error:
         if _is_lost_peer(error):
@@ -68,7 +68,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
             torch.distributed.destroy_process_group()
 
 
-def _meet(backend: str) -> None:
+def _init_process_group(backend: str) -> None:
     """Find the others through ``torchrun``'s store, where addresses of an earlier attempt may still lie."""
     store, rank, n_processes = next(rendezvous("env://"))
     attempt = PrefixStore(f"attempt {_n_restarts()}", store)
@@ -93,8 +93,8 @@ def share_of_batch(training: TrainingSection) -> slice:
     return slice(idist.get_rank() * n_own, (idist.get_rank() + 1) * n_own)
 
 
-def wait_for_all() -> None:
-    """Go on when every process has come here."""
+def barrier() -> None:
+    """Wait until all processes are here."""
     idist.barrier()
 
 

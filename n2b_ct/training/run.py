@@ -8,19 +8,29 @@ from typing import Any
 import torch
 from torch import nn
 
+from n2b_ct.config.method import FirstStage
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.image_source import ImageSource
-from n2b_ct.errors import DataError, TrainingError, explain
-from n2b_ct.inference.model import MODEL_FILE, Model, save_model
+from n2b_ct.errors import DataError, ModelError, TrainingError, explain
+from n2b_ct.inference.model import MODEL_FILE, Model, load_any_model, save_model
 from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import build_denoiser, count_parameters, size_multiple
-from n2b_ct.training.assembly import Assembled, assemble
+from n2b_ct.training.checkpoints import verified_summary
 from n2b_ct.training.devices import autocast_dtype
-from n2b_ct.training.distribution import is_first, wait_for_all
-from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE, plot_history, read_history
-from n2b_ct.training.summary import SUMMARY_FILE, training_summary, write_summary
-from n2b_ct.training.teacher import prepare_teacher
+from n2b_ct.training.distribution import barrier, is_rank_zero
+from n2b_ct.training.history import plot_history, read_history
+from n2b_ct.training.run_dir import (
+    HISTORY_FILE,
+    PLOT_FILE,
+    SUMMARY_FILE,
+    TEACHER_DIR,
+    make_run_dir,
+    training_summary,
+    write_pipeline,
+    write_summary,
+)
+from n2b_ct.training.trainer import Assembled, assemble
 
 
 def require_ready(pipeline: Pipeline, images: ImageSource) -> None:
@@ -81,12 +91,52 @@ def teacher_of(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Model | None:
-    """Load or train the teacher of a method that distils one; None for the others. Arguments as above."""
+    """Load the teacher that a pipeline's method distils; train it first where nobody has.
 
-    def train(first: Pipeline, folder: Path) -> dict[str, Any]:
-        return run_training(first, images, folder, device, resume=resume, progress=progress)
+    Args:
+        pipeline: The experiment.
+        images: Its images.
+        run_dir: Its run folder; the teacher's run is the folder ``teacher`` in it.
+        device: Where the teacher works.
+        resume: A teacher that is there, of the same pipeline and images, is kept.
+        progress: Called with (done, all, what).
 
-    return prepare_teacher(pipeline, images, run_dir, device, train, resume=resume)
+    Returns:
+        The teacher, or None for a method without one.
+
+    Raises:
+        ModelError: ``teacher_run`` is no model of stage 1.
+        ConfigError: The teacher that is to be kept is of another pipeline, or of other images.
+    """
+    stage = pipeline.method.first_stage()
+    if stage is None:
+        return None
+    if stage.run is not None:
+        return _teacher(stage, stage.run, device)
+    first, teacher_dir = _teacher_pipeline(pipeline, stage), run_dir / TEACHER_DIR
+    is_there = resume and verified_summary(first, images, teacher_dir) is not None
+    make_run_dir(run_dir, keep=resume)
+    write_pipeline(pipeline, run_dir)
+    if not is_there:
+        run_training(first, images, teacher_dir, device, resume=resume, progress=progress)
+    return _teacher(stage, teacher_dir, device)
+
+
+def _teacher_pipeline(pipeline: Pipeline, stage: FirstStage) -> Pipeline:
+    """Return the first stage as a pipeline of its own, on the same data."""
+    iterations = stage.iterations or pipeline.training.iterations
+    training = pipeline.training.model_copy(update={"iterations": iterations})
+    name = f"{pipeline.name}_{TEACHER_DIR}"
+    return pipeline.model_copy(update={"name": name, "method": stage.method, "training": training})
+
+
+def _teacher(stage: FirstStage, path: Path, device: torch.device) -> Model:
+    model = load_any_model(path, device)
+    if model.method != stage.method.name:
+        requirement = f"must be a model of stage 1, {stage.method.name}"
+        remedy = f"pass the run of a {stage.method.name}"
+        raise ModelError(explain(f"method.teacher_run {path}", requirement, model.method, remedy))
+    return model
 
 
 def run_assembled(
@@ -102,8 +152,8 @@ def run_assembled(
     """
     _run_within_memory(assembled)
     _require_finite(assembled.denoiser)
-    summary = _finish(pipeline, images, run_dir, device, assembled) if is_first() else {}
-    wait_for_all()  # whoever goes on finds the model
+    summary = _finish(pipeline, images, run_dir, device, assembled) if is_rank_zero() else {}
+    barrier()  # whoever goes on finds the model
     return summary
 
 

@@ -1,28 +1,36 @@
-"""The run folder: which files are a run's own, and how it is made ready for a new one."""
+"""The run folder: which files are a run's own, how it is made ready for a new one, and its summary.json."""
 
 from __future__ import annotations
 
+import json
+import platform
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
+import n2b_ct
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import as_yaml, read_yaml
+from n2b_ct.data.image_source import ImageSource
 from n2b_ct.errors import ConfigError, OutputError, explain
 from n2b_ct.inference.model import MODEL_FILE
 from n2b_ct.io.atomic import PARTIAL_PREFIX, write_text_atomically
-from n2b_ct.training.distribution import is_first, wait_for_all
-from n2b_ct.training.history import HISTORY_FILE, PLOT_FILE
-from n2b_ct.training.summary import SUMMARY_FILE
+from n2b_ct.io.json_files import read_json
+from n2b_ct.training.devices import device_name
+from n2b_ct.training.distribution import barrier, is_rank_zero
 
 PIPELINE_FILE = "pipeline.yaml"
+HISTORY_FILE = "history.csv"
+PLOT_FILE = "losses.png"
+SUMMARY_FILE = "summary.json"
 CHECKPOINT_DIR = "checkpoints"
 TENSORBOARD_DIR = "tensorboard"
 TEACHER_DIR = "teacher"
-_CHANGES_NOTHING = ("name", "description", "data.root", "training.cache")
+_WITHOUT_EFFECT = ("name", "description", "data.root", "training.cache")
 """Keys of a pipeline that no weight depends on."""
 
 
@@ -35,10 +43,10 @@ def make_run_dir(run_dir: Path, *, keep: bool) -> None:
     Raises:
         OutputError: The folder cannot be made or cleared.
     """
-    wait_for_all()
-    if is_first():
+    barrier()
+    if is_rank_zero():
         _make_run_dir(run_dir, keep=keep)
-    wait_for_all()
+    barrier()
 
 
 def _make_run_dir(run_dir: Path, *, keep: bool) -> None:
@@ -54,24 +62,22 @@ def _make_run_dir(run_dir: Path, *, keep: bool) -> None:
         for name in (CHECKPOINT_DIR, TENSORBOARD_DIR):
             if (run_dir / name).is_dir():
                 shutil.rmtree(run_dir / name)
-        (run_dir / PIPELINE_FILE).unlink(
-            missing_ok=True
-        )  # last: a kill before it leaves what --overwrite knows as a run
+        (run_dir / PIPELINE_FILE).unlink(missing_ok=True)  # last: --overwrite knows a run by it, also after a kill
     except OSError as error:
         raise OutputError(explain(f"run folder {run_dir}", "must be writable", error.strerror, "pass --out")) from error
 
 
 def write_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
-    """Say in the run folder what is trained there.
+    """Write ``pipeline.yaml``, resolved, into the run folder.
 
     Raises:
         OutputError: The folder cannot be written.
     """
-    if is_first():
+    if is_rank_zero():
         write_text_atomically(run_dir / PIPELINE_FILE, as_yaml(pipeline.plain()))
 
 
-def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+def require_free_run_dir(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, overwrite: bool = False) -> None:
     """Refuse a run folder that holds something that must stay.
 
     Raises:
@@ -94,7 +100,7 @@ def require_place(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, ov
 
 
 def recorded_data_root(run_dirs: Iterable[Path]) -> Path | None:
-    """Tell where the data of the first run folder lay that says so; None where no run says."""
+    """Return the data root recorded in the first run folder that has one, or None."""
     for run_dir in run_dirs:
         if (run_dir / PIPELINE_FILE).is_file():
             root = read_yaml(run_dir / PIPELINE_FILE).get("data", {}).get("root")
@@ -110,7 +116,7 @@ def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
         ConfigError: Names the keys that differ.
     """
     then, now = _flat(_with_defaults(read_yaml(run_dir / PIPELINE_FILE))), _flat(pipeline.plain())
-    differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key not in _CHANGES_NOTHING)
+    differing = sorted(key for key in {*then, *now} if then.get(key) != now.get(key) and key not in _WITHOUT_EFFECT)
     if differing:
         raise ConfigError(
             explain(
@@ -135,3 +141,51 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def training_summary(
+    pipeline: Pipeline,
+    images: ImageSource,
+    *,
+    device: torch.device,
+    autocast: torch.dtype | None,
+    n_parameters: int,
+    seconds: float,
+    last_row: Mapping[str, float],
+    data_digest: str,
+) -> dict[str, Any]:
+    """Return the facts of a finished training, plain values."""
+    return {
+        "pipeline": pipeline.name,
+        "method": pipeline.method.name,
+        "iterations": pipeline.training.iterations,
+        "seed": pipeline.training.seed,
+        "n_images": {role: images.n_images[role] for role in ("noisy", "clean")},
+        "data_digest": data_digest,
+        "n_parameters": n_parameters,
+        "seconds": round(seconds, 1),
+        "last": dict(last_row),
+        "device": str(device),
+        "processor": device_name(device),
+        "precision": "bf16" if autocast is not None else "fp32",
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "n2b_ct": n2b_ct.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def write_summary(summary: Mapping[str, Any], path: Path) -> None:
+    """Write the summary, at once or not at all."""
+    write_text_atomically(path, json.dumps(summary, indent=2) + "\n")
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Read the summary of a finished run.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    return read_json(path)

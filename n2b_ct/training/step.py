@@ -1,8 +1,8 @@
-"""One training step: the losses of this process's part of a batch, one backward pass, one step of the optimiser."""
+"""One training step: the losses of this process's part of a batch, one backward pass, clipped gradients, one step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -15,7 +15,49 @@ from torch.optim import Optimizer
 
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import Method, StepResult
-from n2b_ct.training.gradients import GradientLimits
+
+_RATE = 0.02  # of what is usual, towards each new norm, in logarithms: a lasting change is the new usual after 50 steps
+
+
+class GradientClipper(nn.Module):
+    """Clips the gradient norm of each network by itself, to a constant or to a multiple of its usual norm.
+
+    The usual norm, a slow geometric mean of the norms so far, is a buffer: checkpoints keep it. A gradient that is not
+    finite stays so, for the training to end with an error.
+
+    Args:
+        names: Of the networks.
+        norm_limit: Largest norm; None: none.
+        adaptive_limit: Largest norm as a multiple of the usual one; None: none.
+    """
+
+    def __init__(self, names: Iterable[str], norm_limit: float | None, adaptive_limit: float | None) -> None:
+        super().__init__()
+        self._norm_limit, self._adaptive_limit = norm_limit, adaptive_limit
+        for name in names:
+            self.register_buffer(name, torch.tensor(torch.nan))
+
+    def apply_to(self, networks: nn.ModuleDict) -> None:
+        """Clip the gradients that ``backward`` has left in the networks' weights; nothing waits for the device."""
+        if self._norm_limit is None and self._adaptive_limit is None:
+            return
+        for name, network in networks.items():
+            gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+            if gradients:
+                norm = nn.utils.get_total_norm(gradients)
+                share = self._longest(name, norm) / (norm + torch.finfo(norm.dtype).tiny)
+                torch._foreach_mul_(gradients, share.clamp(max=1.0))
+
+    def _longest(self, name: str, norm: Tensor) -> Tensor:
+        longest = torch.full_like(norm, torch.inf if self._norm_limit is None else self._norm_limit)
+        if self._adaptive_limit is not None:
+            before = getattr(self, name)
+            usual = torch.where(before > 0, before, norm)  # the first one, and what follows nothing, is usual
+            longest = torch.minimum(longest, self._adaptive_limit * usual)
+            moved = usual * (torch.minimum(norm, longest) / usual) ** _RATE
+            before.copy_(torch.where(moved > 0, moved, before))
+        return longest
+
 
 ProcessFunction = Callable[[Engine, dict[str, Tensor]], dict[str, Any]]
 _OWN_DRAWS = 1_000_003  # a prime: what a method draws differs from process to process, and none repeats another's
@@ -44,7 +86,7 @@ def training_step(
     training: TrainingSection,
     device: torch.device,
     autocast: torch.dtype | None,
-    limits: GradientLimits,
+    limits: GradientClipper,
 ) -> ProcessFunction:
     """Make the process function.
 
@@ -108,11 +150,11 @@ def _output(results: list[StepResult]) -> dict[str, Any]:
     return {
         "loss": means.sum(),
         "losses": dict(zip(names, means, strict=True)),
-        "noise": _joined([result.noise for result in results]),
-        "blur_residual": _joined([result.blur_residual for result in results]),
+        "noise": _concatenated([result.noise for result in results]),
+        "blur_residual": _concatenated([result.blur_residual for result in results]),
     }
 
 
-def _joined(parts: list[Tensor | None]) -> Tensor | None:
+def _concatenated(parts: list[Tensor | None]) -> Tensor | None:
     whole = [part for part in parts if part is not None]
     return (whole[0] if len(whole) == 1 else torch.cat(whole)) if whole else None

@@ -11,10 +11,10 @@ from n2b_ct import api
 from n2b_ct.api.inputs import StrPath, loaded_pipeline
 from n2b_ct.config.yaml_files import Overrides, shipped_dir
 from n2b_ct.data.image_source import ImageSource
-from n2b_ct.training.assembly import Assembled, assemble
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run import require_ready, run_assembled, teacher_of
-from n2b_ct.training.run_dir import require_place
+from n2b_ct.training.run_dir import require_free_run_dir
+from n2b_ct.training.trainer import Assembled, assemble
 from n2b_ct.workflows.properties import PropertyWorkflow
 
 
@@ -79,7 +79,7 @@ class TrainWorkflow(PropertyWorkflow):
         if self._kept is None:
             images = api.images_of(self._pipeline, self._data_root, skip_bad_slices=self._skip_bad_slices)
             require_ready(self._pipeline, images)
-            require_place(self._pipeline, self._run_dir)
+            require_free_run_dir(self._pipeline, self._run_dir)
             device = choose_device(self._device_name)
             teacher = teacher_of(self._pipeline, images, self._run_dir, device)
             self._kept = assemble(self._pipeline, images, self._run_dir, device, teacher=teacher), images

@@ -111,9 +111,9 @@ import os
 from pathlib import Path
 from n2b_ct.errors import DataError
 from n2b_ct.training.devices import choose_device
-from n2b_ct.training.distribution import joined, require_agreement
+from n2b_ct.training.distribution import process_group, require_agreement
 
-with joined(choose_device("cpu")):
+with process_group(choose_device("cpu")):
     require_agreement("ab" * 32)
     try:
         require_agreement(os.environ["RANK"] * 64)

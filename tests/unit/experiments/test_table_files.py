@@ -31,7 +31,7 @@ from n2b_ct.experiments.results import (
     table_schema,
 )
 from n2b_ct.experiments.scoring import DEFINITIONS, summarised
-from n2b_ct.training.processor import processor_name
+from n2b_ct.training.devices import processor_name
 from tests.json_schema import schema_problems
 
 

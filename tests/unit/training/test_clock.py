@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from n2b_ct.training import clock
-from n2b_ct.training.clock import TrainingClock
+from n2b_ct.training import monitors
+from n2b_ct.training.monitors import TrainingClock
 
 
 @pytest.fixture
 def now(monkeypatch):
     """Time that stands still until a test moves it."""
     times = {"now": 100.0}
-    monkeypatch.setattr(clock.time, "monotonic", lambda: times["now"])
+    monkeypatch.setattr(monitors.time, "monotonic", lambda: times["now"])
     return times
 
 

@@ -10,7 +10,7 @@ from n2b_ct.config.sections import TrainingSection
 from n2b_ct.errors import ConfigError, TrainingError
 from n2b_ct.methods.collectives import all_gather, all_reduce_range
 from n2b_ct.training import distribution
-from n2b_ct.training.distribution import is_first, joined, share_of_batch, was_restarted
+from n2b_ct.training.distribution import is_rank_zero, process_group, share_of_batch, was_restarted
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def second_of_four(monkeypatch):
 
 def test_a_process_alone_takes_the_whole_batch_and_talks():
     assert share_of_batch(training(5)) == slice(0, 5)
-    assert is_first()
+    assert is_rank_zero()
     assert not was_restarted()
 
 
@@ -45,22 +45,25 @@ def test_a_batch_that_cannot_be_divided_is_refused(second_of_four, gradient_accu
 def test_what_torchrun_says_of_a_process_is_understood(monkeypatch):
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert not is_first()
+    assert not is_rank_zero()
     assert was_restarted()
 
 
 def test_without_torchrun_nothing_is_joined():
-    with joined(CPU) as device:
+    with process_group(CPU) as device:
         assert device is CPU
         assert not torch.distributed.is_initialized()
 
 
 def test_a_lost_process_is_told_from_any_other_error(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(distribution, "_meet", lambda backend: None)
-    with pytest.raises(TrainingError, match="training: needs all its processes, got one of them gone"), joined(CPU):
+    monkeypatch.setattr(distribution, "_init_process_group", lambda backend: None)
+    with (
+        pytest.raises(TrainingError, match="training: needs all its processes, got one of them gone"),
+        process_group(CPU),
+    ):
         raise RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer")
-    with pytest.raises(RuntimeError, match="size mismatch"), joined(CPU):
+    with pytest.raises(RuntimeError, match="size mismatch"), process_group(CPU):
         raise RuntimeError("size mismatch")
 
 

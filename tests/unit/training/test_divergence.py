@@ -9,7 +9,7 @@ import torch
 from ignite.engine import Engine
 
 from n2b_ct.errors import TrainingError
-from n2b_ct.training.divergence import DivergenceMonitor
+from n2b_ct.training.monitors import DivergenceMonitor
 
 
 def watching(losses: list[float], every: int = 1) -> None:

@@ -10,7 +10,7 @@ from n2b_ct.config import Pipeline
 from n2b_ct.data.ct_source import CTSource
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
-from n2b_ct.training.summary import read_summary, training_summary, write_summary
+from n2b_ct.training.run_dir import read_summary, training_summary, write_summary
 
 
 def test_a_summary_comes_back_as_it_was_written(tmp_path):

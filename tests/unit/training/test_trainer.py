@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import ImageTraits, Method, NetworkUnit, StepResult
 from n2b_ct.methods.noise2blur import Noise2Blur, Noise2BlurConfig
-from n2b_ct.training.gradients import GradientLimits
+from n2b_ct.training.step import GradientClipper
 from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor
 
 CPU = torch.device("cpu")
@@ -138,7 +138,7 @@ def test_each_networks_gradient_is_shortened_by_itself_and_only_when_it_is_long(
     networks = nn.ModuleDict({name: nn.Linear(2, 1, bias=False) for name in ("long", "short")} | {"empty": nn.ReLU()})
     for name, gradient in (("long", [3.0, 4.0]), ("short", [0.3, 0.4])):
         networks[name].weight.grad = torch.tensor([gradient])
-    GradientLimits(networks, 1.0, None).apply_to(networks)
+    GradientClipper(networks, 1.0, None).apply_to(networks)
     torch.testing.assert_close(networks["long"].weight.grad, torch.tensor([[0.6, 0.8]]), atol=1e-5, rtol=0)
     assert networks["short"].weight.grad.tolist() == [[pytest.approx(0.3), pytest.approx(0.4)]]
 

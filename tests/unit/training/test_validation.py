@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.networks.build import build_network
-from n2b_ct.training.validation import ValidationColumns, build_validator
+from n2b_ct.training.monitors import ValidationColumns, build_validator
 
 
 def dataset(rows: int, cols: int) -> InMemoryDataset:

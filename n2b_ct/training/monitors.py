@@ -1,7 +1,9 @@
-"""Validation while training: whole slices of the ``validation`` role, watched and never chosen by."""
+"""What follows a training: its losses, its time, and whole slices of the ``validation`` role, which choose nothing."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,8 +16,76 @@ from monai.metrics import PSNRMetric, SSIMMetric
 from torch import Tensor, nn
 
 from n2b_ct.data.dataset import InMemoryDataset
+from n2b_ct.errors import TrainingError, explain
 from n2b_ct.inference.slices import reflected
 from n2b_ct.networks.build import size_multiple
+
+LIMIT = 100.0
+"""No loss of any method comes near it while its network answers anything like an image."""
+
+
+class DivergenceMonitor:
+    """Stop a run whose losses are not finite, or are beyond :data:`LIMIT` for several checks in a row.
+
+    Nothing of it goes into a checkpoint: a resumed run counts anew.
+
+    Args:
+        every: Iterations between checks.
+        patience: Checks in a row beyond the limit before the run stops; what is not finite stops it at once.
+    """
+
+    def __init__(self, *, every: int, patience: int = 3) -> None:
+        self._every, self._patience = every, patience
+        self._beyond = 0
+
+    def attach(self, engine: Engine) -> None:
+        """Check every ``every`` iterations.
+
+        Raises:
+            TrainingError: Out of the engine, when the run is to stop.
+        """
+        engine.add_event_handler(Events.ITERATION_COMPLETED(every=self._every), self._check)
+
+    def _check(self, engine: Engine) -> None:
+        loss = float(engine.state.output["loss"])
+        self._beyond = 0 if abs(loss) < LIMIT else self._beyond + 1
+        if not math.isfinite(loss) or self._beyond >= self._patience:
+            raise TrainingError(
+                explain(
+                    f"training, iteration {engine.state.iteration}",
+                    f"losses must stay finite and below {LIMIT:g}",
+                    f"{loss:.3g}: the networks diverged",
+                    "lower training.learning_rate or adaptive_gradient_clipping, or set training.precision=fp32",
+                )
+            )
+
+
+class TrainingClock:
+    """Counts seconds from :meth:`start`, and adds those that a checkpoint kept: a resumed run knows its whole time."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._started: float | None = None
+
+    def start(self) -> None:
+        """Start counting; a second call changes nothing."""
+        if self._started is None:
+            self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far, before resuming too."""
+        return self._before + (0.0 if self._started is None else time.monotonic() - self._started)
+
+    def state_dict(self) -> dict[str, float]:
+        """What a checkpoint must keep."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Go on from a checkpoint, counting from now."""
+        self._before = state["seconds"]
+        if self._started is not None:
+            self._started = time.monotonic()
 
 
 def build_validator(denoiser: nn.Module, dataset: InMemoryDataset, device: torch.device) -> Evaluator:
