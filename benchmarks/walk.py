@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 
 from n2b_ct.api.denoising import denoise
 from n2b_ct.errors import SeriesError
@@ -53,7 +53,7 @@ class Walk:
         if event != "call":
             return
         code = frame.f_code
-        if code is FileDataset.__init__.__code__:
+        if code is FileDataset.__init__.__code__ and isinstance(frame.f_locals["dataset"], Dataset):  # not one frame's
             self.parsed[str(frame.f_locals["filename_or_obj"])] += 1
         if code.co_filename.startswith(str(PACKAGE)) and not code.co_name.startswith("<"):
             self.functions.add((os.path.relpath(code.co_filename, PACKAGE.parent), code.co_qualname))

@@ -22,7 +22,7 @@ from n2b_ct.batch.output_paths import PART_FOLDERS, mirrored_dir
 from n2b_ct.batch.run_options import IfPresent
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.ct_reader import read_slices
-from n2b_ct.io.dicom.derived_series import FoundFile, derived_uids, folder_contents, slice_names
+from n2b_ct.io.dicom.derived_series import FileOrigin, derived_uids, folder_contents, slice_names
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID
 from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext
 from n2b_ct.io.output_records import (
@@ -183,7 +183,7 @@ def with_stale_outputs(
     return tuple(annotated)
 
 
-def _is_own(file: FoundFile, series: SeriesRef, creator_uid: str, own_uids: Set[str]) -> bool:
+def _is_own(file: FileOrigin, series: SeriesRef, creator_uid: str, own_uids: Set[str]) -> bool:
     """Whether n2b-ct made a file of this very series and patient, whatever the model and the options."""
     of_patient = file.patient_key in ("", series.patient_key)
     of_series = file.sop_instance_uid in own_uids or file.source_series_uid == series.series_instance_uid
@@ -202,7 +202,7 @@ def _first_of(foreign: Sequence[Path]) -> str:
 
 
 def _what_differs(
-    n_up_to_date: int, contents: Sequence[FoundFile], wanted: Mapping[Path, str], derivation: Derivation
+    n_up_to_date: int, contents: Sequence[FileOrigin], wanted: Mapping[Path, str], derivation: Derivation
 ) -> str:
     """Return the reason: other options, or other slices, of which the input may no longer hold some."""
     own_uids = frozenset(wanted.values())

@@ -23,8 +23,9 @@ from n2b_ct.hu import AIR_HU
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.dicom.ct_reader import read_slices
-from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter, WriteStats
+from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.writing.derivation import Derivation
+from n2b_ct.io.dicom.writing.derived_slice import DerivedSlice
 from n2b_ct.io.prefetch import prefetch, write_behind
 from n2b_ct.io.refusals import require_whole, with_gaps
 from n2b_ct.io.series import CTSlice, FileRecord, SeriesRef
@@ -104,27 +105,27 @@ class SeriesRun(Generic[ResultT]):
         require_free_space(outputs[0][0], sum(writer.n_bytes_expected for writer in writers))
         self._n_clipped = [0] * len(writers)
 
-        def write(one: tuple[CTSlice, ResultT] | SeriesError) -> list[WriteStats] | SeriesError:
+        def write(one: tuple[CTSlice, ResultT] | SeriesError) -> list[DerivedSlice] | SeriesError:
             if isinstance(one, SeriesError):
                 return one
-            stats = []
+            derived = []
             for number, (writer, hu) in enumerate(zip(writers, hu_of(*one), strict=True)):
-                stats.append(writer.add(one[0], hu))
+                derived.append(writer.add(one[0], hu))
                 n_air = int(np.count_nonzero(hu < AIR_HU)) if air_may_clip else 0
-                self._n_clipped[number] += max(0, stats[-1].n_clipped - n_air)
-            return stats
+                self._n_clipped[number] += max(0, derived[-1].n_clipped - n_air)
+            return derived
 
         with ExitStack() as stack:
             for writer in writers:
                 stack.enter_context(writer)
             slices = stack.enter_context(prefetch(read_slices(self._series.instances), _N_SLICES_QUEUED))
             written = stack.enter_context(write_behind(compute(slices), write, _N_SLICES_QUEUED))
-            for instance, stats in zip(self._series.instances, written, strict=True):
-                if isinstance(stats, SeriesError):
-                    self._refuse(instance.path, stats)
+            for instance, derived in zip(self._series.instances, written, strict=True):
+                if isinstance(derived, SeriesError):
+                    self._refuse(instance.path, derived)
                 else:
                     self._n_written += 1
-                    self._dropped.update(*(one.dropped_creators for one in stats))
+                    self._dropped.update(*(one.dropped_creators for one in derived))
                 self._count()
             if not self._n_written:
                 raise SeriesError(self.refused[-1].reason, self.refused[-1].detail)

@@ -5,9 +5,11 @@ Workers decode compressed pixels: a decoder is foreign code that reads what some
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -16,16 +18,22 @@ from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import stored_to_hu
 from n2b_ct.io.dicom.elements import lenient_number, numbers, quiet_pydicom, text
 from n2b_ct.io.dicom.reading.codestreams import load_imagecodecs
-from n2b_ct.io.dicom.reading.dicom_file import Parsed, load_character_sets, with_assumed_hu
-from n2b_ct.io.dicom.reading.enhanced_ct import parse_slice
+from n2b_ct.io.dicom.reading.dicom_file import DicomFile, load_character_sets, with_assumed_hu
+from n2b_ct.io.dicom.reading.enhanced_ct import encapsulated_pixels, parse_slice
 from n2b_ct.io.dicom.reading.slice_checks import KIND_CHECKS, PIXEL_CHECKS
 from n2b_ct.io.dicom.reading.slice_geometry import volume_affine
-from n2b_ct.io.dicom.reading.stored_words import padding_mask, rescale_of, stored_values
+from n2b_ct.io.dicom.reading.stored_words import (
+    described_pixels,
+    padding_mask,
+    pixel_description,
+    rescale_of,
+    stored_values,
+)
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import about
 from n2b_ct.io.sandbox.messages import Answer
-from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
+from n2b_ct.io.sandbox.pool import shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
 
 __all__ = ["decodable", "read_series", "read_slice", "read_slices", "stored_values"]
@@ -62,20 +70,10 @@ def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesEr
     Yields:
         Each slice, or the error that says why it cannot be trusted.
     """
-    compressed = [
-        {"path": str(instance.path), "frame_number": instance.frame_number, "assume_hu": instance.assumes_hu}
-        for instance in instances
-        if instance.is_compressed
-    ]
-    decoded = shared_sandbox().ask_each(DECODE, compressed) if compressed else iter(())
+    compressed = _decoded([instance for instance in instances if instance.is_compressed])
     for instance in instances:
         try:
-            if instance.is_compressed:
-                yield _from_worker(instance, next(decoded))
-            else:
-                ct_slice = _read_file(instance.path, instance.frame_number, assume_hu=instance.assumes_hu)
-                _require_scanned(instance, ct_slice.dataset)
-                yield ct_slice
+            yield next(compressed) if instance.is_compressed else _native(instance)
         except SeriesError as error:
             yield about(instance.path, error)
 
@@ -138,28 +136,58 @@ def read_series(series: SeriesRef, indices: Sequence[int] | None = None, progres
     return CTSeries(hu, is_padding, affine_lps_mm, series, series.problems)
 
 
-def _read_file(path: Path, frame_number: int | None = None, *, assume_hu: bool = False) -> CTSlice:
-    """Read a file or a frame of it; native pixels here, compressed ones in a worker."""
-    parsed = parse_slice(path, frame_number, with_pixels=True)
-    parsed = with_assumed_hu(parsed) if assume_hu else parsed
+def _read_file(path: Path) -> CTSlice:
+    """Read a file that holds one slice; native pixels here, compressed ones in a worker."""
+    parsed = parse_slice(path, with_pixels=True)
     with quiet_pydicom():
         require_slice(parsed)
         if parsed.transfer_syntax in NATIVE:
-            return _to_slice(parsed, sized_words(parsed))
-        answer = shared_sandbox().ask(DECODE, path=str(path), frame_number=parsed.frame_number, assume_hu=assume_hu)
-        return _to_slice(parsed, decoded_words(answer))
+            return _to_slice(parsed, sized_words(parsed.dataset, path.name))
+        return _to_slice(parsed, decoded_words(shared_sandbox().ask(DECODE, **decoding(parsed))))
 
 
-def _from_worker(instance: InstanceRef, outcome: Outcome) -> CTSlice:
-    """Join a header, read here, with words that a worker decoded."""
-    if isinstance(outcome, SeriesError):
-        raise outcome
-    parsed = parse_slice(instance.path, instance.frame_number, with_pixels=False)
-    _require_scanned(instance, parsed.dataset)
+def _native(instance: InstanceRef) -> CTSlice:
+    parsed = _trusted(instance, with_pixels=True)
+    with quiet_pydicom():
+        return _to_slice(parsed, sized_words(parsed.dataset, instance.path.name))
+
+
+def _decoded(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesError]:
+    """Read compressed slices: headers here, a little ahead of the words, which workers decode."""
+    headers: deque[DicomFile | SeriesError] = deque()
+    for outcome in shared_sandbox().ask_each(DECODE, _to_decode(instances, headers)) if instances else ():
+        while isinstance(header := headers.popleft(), SeriesError):
+            yield header
+        if isinstance(outcome, SeriesError):
+            yield about(header.path, outcome)
+        else:
+            with quiet_pydicom():
+                ct_slice = _to_slice(header, decoded_words(outcome))
+            yield ct_slice
+    yield from (one for one in headers if isinstance(one, SeriesError))
+
+
+def _to_decode(instances: Sequence[InstanceRef], headers: deque[DicomFile | SeriesError]) -> Iterator[dict[str, Any]]:
+    """What to ask of workers for each slice that can be trusted; appends the header of each, or its error."""
+    for instance in instances:
+        try:
+            header = _trusted(instance, with_pixels=False)
+            request = decoding(header)
+        except SeriesError as error:
+            headers.append(about(instance.path, error))
+        else:
+            headers.append(header)
+            yield request
+
+
+def _trusted(instance: InstanceRef, *, with_pixels: bool) -> DicomFile:
+    """Parse a slice that a scan found, and check it."""
+    parsed = parse_slice(instance.path, instance.frame_number, with_pixels=with_pixels)
     parsed = with_assumed_hu(parsed) if instance.assumes_hu else parsed
     with quiet_pydicom():
         require_slice(parsed)
-        return _to_slice(parsed, decoded_words(outcome))
+    _require_scanned(instance, parsed.dataset)
+    return parsed
 
 
 def _require_scanned(instance: InstanceRef, dataset: Dataset) -> None:
@@ -171,7 +199,7 @@ def _require_scanned(instance: InstanceRef, dataset: Dataset) -> None:
         raise SeriesError("bad_value", explain(instance.path.name, requirement, "another", remedy))
 
 
-def _to_slice(parsed: Parsed, stored: np.ndarray) -> CTSlice:
+def _to_slice(parsed: DicomFile, stored: np.ndarray) -> CTSlice:
     hu = stored_to_hu(stored, *rescale_of(parsed.dataset))
     return CTSlice(hu, padding_mask(parsed.dataset, stored), stored, parsed.dataset, parsed.frame_number)
 
@@ -199,22 +227,42 @@ def prepare() -> None:
     load_imagecodecs()
 
 
-def decode(path: str, frame_number: int | None = None, assume_hu: bool = False) -> Answer:
+def decoding(parsed: DicomFile) -> dict[str, Any]:
+    """Say what :func:`decode` must know of a checked file, as JSON values, so that no worker parses its header again.
+
+    Raises:
+        SeriesError: ``bad_value``.
+    """
+    is_implicit, _ = parsed.dataset.original_encoding
+    with quiet_pydicom():
+        return {
+            "path": str(parsed.path),
+            "pixel_offset": parsed.pixel_offset,
+            "is_implicit": bool(is_implicit),
+            "frame_number": parsed.frame_number,
+            "n_frames": parsed.n_frames,
+            "extended_offsets": parsed.extended_offsets and [one.hex() for one in parsed.extended_offsets],
+            "description": pixel_description(parsed.dataset),
+        }
+
+
+def decode(path: str, description: dict[str, Any], extended_offsets: list[str] | None, **where: Any) -> Answer:
     """Decode the stored words of one slice, as a task of the sandbox; :func:`decoded_words` reads the answer.
 
     Args:
         path: The file.
-        frame_number: Which of its frames, from 1, where it holds many.
-        assume_hu: Take the values for HU where the file does not say so.
+        description: As :func:`decoding` says; so are all others.
+        extended_offsets: In hexadecimal.
+        where: Where in the file the pixels lie.
 
     Raises:
-        SeriesError: The slice cannot be trusted.
+        SeriesError: The pixels cannot be decoded.
     """
-    parsed = parse_slice(Path(path), frame_number, with_pixels=True)
-    parsed = with_assumed_hu(parsed) if assume_hu else parsed
+    offsets = extended_offsets and (bytes.fromhex(extended_offsets[0]), bytes.fromhex(extended_offsets[1]))
+    pixels = encapsulated_pixels(Path(path), extended_offsets=offsets or None, **where)
     with quiet_pydicom():
-        require_slice(parsed)
-        words = np.ascontiguousarray(sized_words(parsed))
+        dataset = described_pixels(description, pixels)
+    words = np.ascontiguousarray(sized_words(dataset, Path(path).name))
     return Answer({"dtype": words.dtype.str, "shape": words.shape}, words.data)
 
 
@@ -225,7 +273,7 @@ def decoded_words(answer: Answer) -> np.ndarray:
     return words
 
 
-def require_slice(parsed: Parsed) -> None:
+def require_slice(parsed: DicomFile) -> None:
     """Put a parsed file through all checks that its pixels depend on.
 
     Raises:
@@ -235,15 +283,15 @@ def require_slice(parsed: Parsed) -> None:
         check(parsed)
 
 
-def sized_words(parsed: Parsed) -> np.ndarray:
-    """Stored words, integer ``[rows, cols]``, as many as the header says.
+def sized_words(dataset: Dataset, name: str) -> np.ndarray:
+    """Stored words, integer ``[rows, cols]``, as many as the header of the file called ``name`` says.
 
     Raises:
         SeriesError: ``decoder_missing`` or ``pixel_undecodable``.
     """
-    stored = stored_values(parsed.dataset)
-    n_expected = (int(parsed.dataset.Rows), int(parsed.dataset.Columns))
+    stored = stored_values(dataset)
+    n_expected = (int(dataset.Rows), int(dataset.Columns))
     if stored.shape != n_expected:
-        message = explain(parsed.path.name, f"pixels must be {n_expected}", stored.shape, "send the file again")
+        message = explain(name, f"pixels must be {n_expected}", stored.shape, "send the file again")
         raise SeriesError("pixel_undecodable", message)
     return stored

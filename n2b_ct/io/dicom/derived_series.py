@@ -25,7 +25,7 @@ from n2b_ct.io.atomic import (
     write_unsynced,
 )
 from n2b_ct.io.dicom.elements import lenient_integer, lenient_text, quiet_pydicom
-from n2b_ct.io.dicom.reading.dicom_file import Parsed, parse_file
+from n2b_ct.io.dicom.reading.dicom_file import DicomFile, parse_file
 from n2b_ct.io.dicom.reading.listing import Listing, list_files
 from n2b_ct.io.dicom.reading.slice_checks import (
     CT_IMAGE_STORAGE,
@@ -36,7 +36,7 @@ from n2b_ct.io.dicom.reading.slice_checks import (
 )
 from n2b_ct.io.dicom.reading.slice_header import patient_key
 from n2b_ct.io.dicom.writing.derivation import SourceImage
-from n2b_ct.io.dicom.writing.derived_slice import Derivation, SeriesContext, derive_slice, require_encoder
+from n2b_ct.io.dicom.writing.derived_slice import Derivation, DerivedSlice, SeriesContext, derive_slice, require_encoder
 from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSlice, InstanceRef, SeriesRef
@@ -52,19 +52,6 @@ _WHOLENESS: tuple[Check, ...] = (require_whole_header, require_pixel_description
 
 SliceKey = tuple[str, int | None]
 """A slice of a series: its file, and the frame where the file holds many."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteStats:
-    """What writing one slice did.
-
-    Attributes:
-        n_clipped: Pixels that did not fit in BitsStored.
-        dropped_creators: Private creators whose elements were left out, as far as they may be named.
-    """
-
-    n_clipped: int
-    dropped_creators: frozenset[str] = frozenset()
 
 
 class DerivedSeriesWriter:
@@ -112,8 +99,8 @@ class DerivedSeriesWriter:
         self._folder.begin()
         return self
 
-    def add(self, ct_slice: CTSlice, hu: np.ndarray, neighbours: Sequence[InstanceRef] = ()) -> WriteStats:
-        """Write one derived slice.
+    def add(self, ct_slice: CTSlice, hu: np.ndarray, neighbours: Sequence[InstanceRef] = ()) -> DerivedSlice:
+        """Write one derived slice, and return it.
 
         Args:
             ct_slice: A slice of the source series.
@@ -133,7 +120,7 @@ class DerivedSeriesWriter:
         _make_folder(path.parent)
         write_unsynced(path, encoded(derived.dataset, path.name))
         self.written[name] = str(derived.dataset.SOPInstanceUID)
-        return WriteStats(derived.n_clipped, derived.dropped_creators)
+        return derived
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -242,7 +229,7 @@ def _require_apart(source: SeriesRef, target_dir: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFile:
+class FileOrigin:
     """One file of a folder; all but its name is empty where it cannot be read.
 
     Attributes:
@@ -265,19 +252,19 @@ class FoundFile:
     is_whole: bool = False
 
 
-def folder_contents(folder: Path, *, with_folders: bool = True) -> list[FoundFile]:
+def folder_contents(folder: Path, *, with_folders: bool = True) -> list[FileOrigin]:
     """List what lies in a folder, in the order of the paths; what an operating system leaves there is not counted.
 
     A file in the folder's place is all that it holds, under its own name. ``with_folders=False`` leaves out what
     lies in folders below.
     """
     if not folder.is_dir():
-        return [FoundFile(Path(folder.name))] if folder.exists() or folder.is_symlink() else []
+        return [FileOrigin(Path(folder.name))] if folder.exists() or folder.is_symlink() else []
     listed = list_files(folder) if with_folders else Listing([one for one in folder.iterdir() if one.is_file()], [], [])
     paths = [path for path in listed.paths if not is_system_file(path.name)]
     answers = shared_sandbox().ask_each(IDENTIFY, ({"path": str(path)} for path in paths), n_together=_N_FILES_TOGETHER)
     found = [_found(path.relative_to(folder), answer) for path, answer in zip(paths, answers, strict=True)]
-    others = [FoundFile(record.path.relative_to(folder)) for record in listed.records]
+    others = [FileOrigin(record.path.relative_to(folder)) for record in listed.records]
     return sorted([*found, *others], key=lambda one: one.name)
 
 
@@ -302,14 +289,14 @@ def identify(path: str) -> Answer:
         )
 
 
-def _found(name: Path, answer: Outcome) -> FoundFile:
+def _found(name: Path, answer: Outcome) -> FileOrigin:
     """Rebuild what a worker found; JSON knows lists only."""
     if isinstance(answer, SeriesError):
-        return FoundFile(name)
-    return FoundFile(name, **{**answer.note, "source": tuple(answer.note["source"])})
+        return FileOrigin(name)
+    return FileOrigin(name, **{**answer.note, "source": tuple(answer.note["source"])})
 
 
-def _source(parsed: Parsed) -> tuple[str, ...]:
+def _source(parsed: DicomFile) -> tuple[str, ...]:
     """The first of the source images is the slice itself."""
     items: Sequence = parsed.dataset.get("SourceImageSequence") or []
     if not len(items):
@@ -318,7 +305,7 @@ def _source(parsed: Parsed) -> tuple[str, ...]:
     return SourceImage("", lenient_text(items[0], "ReferencedSOPInstanceUID"), frame).identity
 
 
-def _source_series_uid(parsed: Parsed) -> str:
+def _source_series_uid(parsed: DicomFile) -> str:
     """The last of the referenced series: each derivation appends its source (PS3.3 C.12.2, C.7.3.1)."""
     for keyword in ("ReferencedSeriesSequence", "RelatedSeriesSequence"):
         items: Sequence = parsed.dataset.get(keyword) or []
@@ -327,7 +314,7 @@ def _source_series_uid(parsed: Parsed) -> str:
     return ""
 
 
-def _is_whole(parsed: Parsed) -> bool:
+def _is_whole(parsed: DicomFile) -> bool:
     try:
         for check in _WHOLENESS:
             check(parsed)

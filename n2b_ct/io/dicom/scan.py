@@ -16,7 +16,7 @@ from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.elements import lenient_text, quiet_pydicom
 from n2b_ct.io.dicom.instance_uids import repair_missing_uids, resolve_duplicates
 from n2b_ct.io.dicom.reading.attribution import attribute
-from n2b_ct.io.dicom.reading.dicom_file import Parsed, load_character_sets, parse_file, with_assumed_hu
+from n2b_ct.io.dicom.reading.dicom_file import DicomFile, load_character_sets, parse_file, with_assumed_hu
 from n2b_ct.io.dicom.reading.enhanced_ct import Frames, is_enhanced
 from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref, tell_apart
 from n2b_ct.io.dicom.reading.listing import list_files
@@ -32,8 +32,6 @@ from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
 EXAMINE = f"{__name__}:examine"
 
 _N_FILES_TOGETHER = 32
-
-Findings = list[SliceHeader | FileRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def prepare() -> None:
     load_character_sets()
 
 
-def examine_file(path: Path, *, repair_uids: bool = False, assume_hu: bool = False) -> Findings:
+def examine_file(path: Path, *, repair_uids: bool = False, assume_hu: bool = False) -> list[SliceHeader | FileRecord]:
     """Read a file's header and put it through the checks, kind before identity before pixels.
 
     Args:
@@ -140,7 +138,7 @@ def examine(path: str, **rules: bool) -> Answer:
     return Answer({"found": [[isinstance(one, SliceHeader), _plain(one)] for one in found]})
 
 
-def findings(answer: Answer) -> Findings:
+def findings(answer: Answer) -> list[SliceHeader | FileRecord]:
     """Rebuild what a worker found."""
     return [_rebuilt(SliceHeader if is_header else FileRecord, values) for is_header, values in answer.note["found"]]
 
@@ -153,7 +151,7 @@ def _require_regular(path: Path) -> None:
     raise SeriesError(reason, explain(path.name, "must be a regular file", "something else", "leave it out"))
 
 
-def _header(parsed: Parsed, checks: Sequence[Check], assume_hu: bool) -> SliceHeader:
+def _header(parsed: DicomFile, checks: Sequence[Check], assume_hu: bool) -> SliceHeader:
     parsed = with_assumed_hu(parsed) if assume_hu else parsed
     for check in checks:
         check(parsed)

@@ -9,6 +9,8 @@ import codecs
 import os
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -28,7 +30,7 @@ from pydicom.valuerep import VR
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.elements import quiet_pydicom, text
-from n2b_ct.io.dicom.reading.element_layout import PIXEL_TAGS, Layout, walk_header, walk_meta
+from n2b_ct.io.dicom.reading.element_layout import PIXEL_TAGS, Layout, header_layout, meta_layout
 
 N_PIXEL_BYTES_MAX = 128 * 2**20  # 4096² words of 16 bits, four times over
 N_INFLATED_BYTES_MAX = 96 * 2**20  # 4096² words of 16 bits, three times over
@@ -59,7 +61,7 @@ _STORED_WORDS_ARE_HU = {"RescaleSlope": "1", "RescaleIntercept": "0"}
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class DicomFile:
     """A parsed file.
 
     Attributes:
@@ -68,8 +70,11 @@ class Parsed:
         n_pixel_bytes: Bytes of PixelData that the file really holds, 0 if it has none.
         is_cut: The pixels end before their declared length or their delimiter, and were not read.
         is_header_cut: The file ends inside its header.
-        pixel_place: Where in the file, or in its inflated content, the PixelData element starts.
+        pixel_offset: Where in the file, or in its inflated content, the PixelData element starts.
         frame_number: Number of the frame that this is, from 1, where the file holds many.
+        n_frames: How many it holds.
+        extended_offsets: Of the frame, its entries in the Extended Offset Table and in that of the lengths (PS3.3
+            C.7.6.3.1.8), where the file has them.
         notes: Problem codes met on the way.
     """
 
@@ -78,8 +83,10 @@ class Parsed:
     n_pixel_bytes: int
     is_cut: bool
     is_header_cut: bool = False
-    pixel_place: int = 0
+    pixel_offset: int = 0
     frame_number: int | None = None
+    n_frames: int = 1
+    extended_offsets: tuple[bytes, bytes] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -94,7 +101,7 @@ def load_character_sets() -> None:
         codecs.lookup(name)
 
 
-def parse_file(path: Path, *, with_pixels: bool) -> Parsed:
+def parse_file(path: Path, *, with_pixels: bool) -> DicomFile:
     """Read one DICOM file.
 
     Raises:
@@ -102,9 +109,21 @@ def parse_file(path: Path, *, with_pixels: bool) -> Parsed:
             ``too_large``, ``nested_too_deep``, ``not_regular`` or ``unreadable``.
         MemoryError: For the sandbox to tell.
     """
+    with open_dicom(path) as file:
+        return _parse_open_file(path, file, with_pixels=with_pixels)
+
+
+@contextmanager
+def open_dicom(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for pydicom, and word whatever it or the file system throws meanwhile.
+
+    Raises:
+        SeriesError: ``not_regular``, ``nested_too_deep`` or ``unreadable``.
+        MemoryError: For the sandbox to tell.
+    """
     try:
         with open(path, "rb", opener=_regular) as file, quiet_pydicom():
-            return _parse_open_file(path, file, with_pixels=with_pixels)
+            yield file
     except (SeriesError, MemoryError):
         raise
     except RecursionError as error:
@@ -126,17 +145,17 @@ def _regular(path: str, flags: int) -> int:
     )
 
 
-def _parse_open_file(path: Path, file: BinaryIO, *, with_pixels: bool) -> Parsed:
+def _parse_open_file(path: Path, file: BinaryIO, *, with_pixels: bool) -> DicomFile:
     head = file.read(N_HEAD_BYTES)
     start = data_start(path, head)
-    of_meta = walk_meta(path.name, file, start)
-    meta = _meta(file, start, of_meta.place)
+    of_meta = meta_layout(path.name, file, start)
+    meta = _meta(file, start, of_meta.end)
     is_deflated = of_meta.transfer_syntax == DeflatedExplicitVRLittleEndian
-    stream, place = (_inflated(path, file, of_meta.place), 0) if is_deflated else (file, of_meta.place)
-    layout = walk_header(path.name, stream, place, of_meta.transfer_syntax)
+    stream, data_offset = (_inflated(path, file, of_meta.end), 0) if is_deflated else (file, of_meta.end)
+    layout = header_layout(path.name, stream, data_offset, of_meta.transfer_syntax)
     dataset = FileDataset(
         str(path),
-        _elements(path, stream, place, layout),
+        _elements(path, stream, data_offset, layout),
         head[:PREAMBLE_END] if start else None,
         meta,
         layout.is_implicit,
@@ -146,13 +165,13 @@ def _parse_open_file(path: Path, file: BinaryIO, *, with_pixels: bool) -> Parsed
     if with_pixels and n_pixel_bytes and not is_cut:
         require_few_pixel_bytes(path.name, n_pixel_bytes)
         _add_pixels(dataset, stream, layout)
-    return Parsed(
+    return DicomFile(
         path,
         dataset,
         n_pixel_bytes,
         is_cut,
         is_header_cut=of_meta.is_cut or layout.is_cut or not len(dataset),
-        pixel_place=layout.place,
+        pixel_offset=layout.end,
         notes=_settle_transfer_syntax(dataset, layout),
     )
 
@@ -164,9 +183,9 @@ def _meta(file: BinaryIO, start: int, end: int) -> FileMetaDataset:
     return FileMetaDataset(parse_elements(content, False, True))
 
 
-def _inflated(path: Path, file: BinaryIO, place: int) -> BinaryIO:
+def _inflated(path: Path, file: BinaryIO, offset: int) -> BinaryIO:
     """Inflate with a limit (PS3.5 A.5): a small file must not fill the memory."""
-    file.seek(place)
+    file.seek(offset)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     content = inflater.decompress(file.read(N_INFLATED_BYTES_MAX), N_INFLATED_BYTES_MAX)
     if len(content) >= N_INFLATED_BYTES_MAX:
@@ -176,10 +195,10 @@ def _inflated(path: Path, file: BinaryIO, place: int) -> BinaryIO:
     return BytesIO(content)
 
 
-def _elements(path: Path, stream: BinaryIO, place: int, layout: Layout) -> Dataset:
-    """Read the elements that were walked; two readings that end at different places are no reading."""
-    stream.seek(place)
-    n_bytes = layout.place - place
+def _elements(path: Path, stream: BinaryIO, start: int, layout: Layout) -> Dataset:
+    """Read the elements that were walked; two readings that end at different offsets are no reading."""
+    stream.seek(start)
+    n_bytes = layout.end - start
     content = BytesIO(stream.read(n_bytes + (0 if layout.is_cut else _N_ELEMENT_HEAD_BYTES)))
     found = parse_elements(content, layout.is_implicit, layout.is_little_endian, stop_when=_is_pixels)
     if not layout.is_cut and content.tell() != n_bytes:
@@ -199,8 +218,8 @@ def _pixels_ahead(stream: BinaryIO, layout: Layout) -> tuple[int, bool]:
         Bytes that the file really holds, 0 if there is no such element; and whether the pixels end before
         their declared length, or before their delimiter where they are encapsulated.
     """
-    n_left = stream.seek(0, os.SEEK_END) - layout.place
-    stream.seek(layout.place)
+    n_left = stream.seek(0, os.SEEK_END) - layout.end
+    stream.seek(layout.end)
     start = stream.read(_N_ELEMENT_HEAD_BYTES)
     order: Literal["little", "big"] = "little" if layout.is_little_endian else "big"
     length, n_head = _pixel_length(start, order, is_implicit=layout.is_implicit)
@@ -242,7 +261,7 @@ def require_few_pixel_bytes(name: str, n_pixel_bytes: int) -> None:
 
 def _add_pixels(dataset: FileDataset, stream: BinaryIO, layout: Layout) -> None:
     """Read PixelData alone: behind it lie padding, signatures of the old pixels, or garbage."""
-    stream.seek(layout.place)
+    stream.seek(layout.end)
     encoding = layout.is_implicit, layout.is_little_endian
     dataset[_PIXEL_DATA] = next(data_element_generator(stream, *encoding))
 
@@ -290,10 +309,10 @@ def _archive_kind(path: Path, head: bytes) -> str:
     """Name the kind of an archive, empty for anything else; a compressed volume is none."""
     if path.name.lower().endswith(_COMPRESSED_VOLUMES):
         return ""
-    return next((kind for kind, (place, magic) in _ARCHIVES.items() if head[place:].startswith(magic)), "")
+    return next((kind for kind, (offset, magic) in _ARCHIVES.items() if head[offset:].startswith(magic)), "")
 
 
-def with_assumed_hu(parsed: Parsed) -> Parsed:
+def with_assumed_hu(parsed: DicomFile) -> DicomFile:
     """Take the values for HU: fill in a missing rescale, and replace another RescaleType (PS3.3 C.8.2.1).
 
     Values that are there stay, whatever they say; they are checked as always. What is filled in is written to

@@ -1,4 +1,4 @@
-"""A file's elements, walked before anything is built from them: where they end, how many, how deep.
+"""How a file's elements lie, found before anything is built from them: where they end, how many, how deep.
 
 pydicom reads a sequence of undefined length by calling itself, and the others when they are looked at; a file of
 60 KB can make that take minutes or the whole memory. This walk has its own stack, builds nothing and follows
@@ -43,19 +43,19 @@ class Layout:
 
     Attributes:
         transfer_syntax: TransferSyntaxUID of the file meta information, empty if there is none.
-        place: First byte after what was walked whole: where the file ends inside an element, its start.
+        end: First byte after what was walked whole: where the file ends inside an element, its start.
         is_implicit, is_little_endian: How the elements are written.
         is_cut: The file ends inside an element, or before a sequence does.
     """
 
     transfer_syntax: str
-    place: int
+    end: int
     is_implicit: bool
     is_little_endian: bool
     is_cut: bool
 
 
-def walk_meta(name: str, stream: BinaryIO, start: int) -> Layout:
+def meta_layout(name: str, stream: BinaryIO, start: int) -> Layout:
     """Walk the file meta information, group 0002 (PS3.10 7.1), which may be absent.
 
     Raises:
@@ -66,7 +66,7 @@ def walk_meta(name: str, stream: BinaryIO, start: int) -> Layout:
     return Layout(walk.transfer_syntax, walk.end, walk.is_implicit, True, walk.is_cut)
 
 
-def walk_header(name: str, stream: BinaryIO, start: int, transfer_syntax: str) -> Layout:
+def header_layout(name: str, stream: BinaryIO, start: int, transfer_syntax: str) -> Layout:
     """Walk the data set up to its pixels, or to its end where it has none.
 
     Raises:
@@ -105,10 +105,10 @@ class _Walk:
     def __init__(self, name: str, stream: BinaryIO, start: int, *, is_little_endian: bool) -> None:
         self._name, self._stream, self._start = name, stream, start
         self._n_bytes = stream.seek(0, os.SEEK_END)
-        self._buffer, self._buffer_place, self._n_safe_bytes = b"", 0, -1
+        self._buffer, self._buffer_start, self._n_safe_bytes = b"", 0, -1
         self._n_elements, self._depth = 0, 0
         self._open: list[_Open] = []
-        self.place = self._element_place = start
+        self.position = self._element_start = start
         self.is_little_endian = is_little_endian
         self._explicit, self._implicit = _EXPLICIT[is_little_endian], _IMPLICIT[is_little_endian]
         self.is_implicit = not _is_vr(self._bytes_at(start + 4, 2))
@@ -117,7 +117,7 @@ class _Walk:
     def run(self, last_group: int) -> None:
         """Walk until the pixels, the end, or an element beyond ``last_group``."""
         is_stopped = False
-        while not is_stopped and self._n_bytes - self.place >= _N_SHORTEST_HEAD_BYTES:
+        while not is_stopped and self._n_bytes - self.position >= _N_SHORTEST_HEAD_BYTES:
             if self._open and self._open[-1].holds_items:
                 self._step_item()
             else:
@@ -126,23 +126,23 @@ class _Walk:
                 self._pass_plain_elements()
             self._count()
             self._leave_finished()
-        self.is_cut = not is_stopped and (bool(self._open) or self.place != self._n_bytes)
+        self.is_cut = not is_stopped and (bool(self._open) or self.position != self._n_bytes)
 
     @property
     def end(self) -> int:
         """Where the walk ended; before an element that the file ends in, for half a value says something else."""
-        return self._element_place if self._open or self.place > self._n_bytes else self.place
+        return self._element_start if self._open or self.position > self._n_bytes else self.position
 
     def _pass_plain_elements(self) -> None:
         """Pass top-level elements that hold no others, the great majority, without further ado."""
         self._head()
         length_of = self._plain_implicit if self.is_implicit else self._plain_explicit
-        offset = self.place - self._buffer_place
+        offset = self.position - self._buffer_start
         while offset <= self._n_safe_bytes and (length := length_of(self._buffer, offset)):
-            self._element_place = self._buffer_place + offset
+            self._element_start = self._buffer_start + offset
             offset += length
             self._n_elements += 1
-        self.place = self._buffer_place + offset
+        self.position = self._buffer_start + offset
 
     def _plain_explicit(self, buffer: bytes, offset: int) -> int:
         """Length of a whole element with a short VR, 0 for any other."""
@@ -159,28 +159,28 @@ class _Walk:
         return 8 + length if is_plain else 0
 
     def _leave_finished(self) -> None:
-        while self._open and self.place >= self._open[-1].end:
+        while self._open and self.position >= self._open[-1].end:
             closed = self._open.pop()
             self._depth -= closed.holds_items
             if closed.holds_items:
-                self.place = int(closed.end)
+                self.position = int(closed.end)
 
     def _count(self) -> None:
         self._n_elements += 1
-        n_bytes = min(self.place, self._n_bytes) - self._start
+        n_bytes = min(self.position, self._n_bytes) - self._start
         if self._n_elements > N_ELEMENTS_MAX or n_bytes > N_HEADER_BYTES_MAX:
             got = f"{self._n_elements} elements in {n_bytes} bytes"
             message = explain(self._name, "must have a header of a CT slice's size", got, "leave it out")
             raise SeriesError("header_too_large", message)
 
     def _step_item(self) -> None:
-        group, element, length = self._implicit(self._head(), self.place - self._buffer_place)
-        self.place += 8
+        group, element, length = self._implicit(self._head(), self.position - self._buffer_start)
+        self.position += 8
         if group << 16 | element == _SEQUENCE_END:
             self._open.pop()
             self._depth -= 1
             return
-        is_implicit = self._open[-1].is_implicit or not _is_vr(self._bytes_at(self.place + 4, 2))
+        is_implicit = self._open[-1].is_implicit or not _is_vr(self._bytes_at(self.position + 4, 2))
         self._enter(length, holds_items=False, is_implicit=is_implicit)
 
     def _step_element(self, last_group: int) -> bool:
@@ -192,8 +192,8 @@ class _Walk:
         if not self._open and (group > last_group or tag in PIXEL_TAGS or tag == _ITEM_END):
             return False
         if not self._open:
-            self._element_place = self.place
-        self.place += n_head
+            self._element_start = self.position
+        self.position += n_head
         if tag == _ITEM_END:
             self._open.pop()
         elif length == _UNDEFINED_LENGTH and not self._is_sequence(tag, vr, length):
@@ -203,14 +203,14 @@ class _Walk:
         else:
             if tag == _TRANSFER_SYNTAX_UID:
                 self.transfer_syntax = (
-                    self._bytes_at(self.place, min(length, 66)).decode("ascii", "replace").strip(" \0")
+                    self._bytes_at(self.position, min(length, 66)).decode("ascii", "replace").strip(" \0")
                 )
-            self.place += length
+            self.position += length
         return True
 
     def _element(self, buffer: bytes, *, is_implicit: bool) -> tuple[int, int, bytes, int, int]:
         """Group, element, VR (empty if implicit), length of the value and of what stands before it."""
-        offset = self.place - self._buffer_place
+        offset = self.position - self._buffer_start
         if not is_implicit:
             group, element, vr, short, long = self._explicit(buffer, offset)
             if vr in _LONG_VRS:
@@ -229,7 +229,7 @@ class _Walk:
         known = DicomDictionary.get(tag, ("",))[0]
         if known == "SQ" or (vr == b"UN" and length == _UNDEFINED_LENGTH):
             return True
-        is_like_one = self._bytes_at(self.place, 4) in _ITEM_STARTS
+        is_like_one = self._bytes_at(self.position, 4) in _ITEM_STARTS
         return is_like_one and not (known and length == _UNDEFINED_LENGTH)
 
     def _tag_of(self, head: bytes) -> int:
@@ -237,7 +237,7 @@ class _Walk:
         return group << 16 | element
 
     def _enter(self, length: int, *, holds_items: bool, is_implicit: bool) -> None:
-        end = math.inf if length == _UNDEFINED_LENGTH else self.place + length
+        end = math.inf if length == _UNDEFINED_LENGTH else self.position + length
         self._open.append(_Open(min(end, self._open[-1].end) if self._open else end, holds_items, is_implicit))
         self._depth += holds_items
         if self._depth > N_NESTED_SEQUENCES_MAX:
@@ -246,36 +246,36 @@ class _Walk:
 
     def _skip_fragments(self) -> None:
         """Pass an encapsulated value that is not the image itself, such as an icon (PS3.5 A.4)."""
-        while self._n_bytes - self.place >= _N_SHORTEST_HEAD_BYTES:
+        while self._n_bytes - self.position >= _N_SHORTEST_HEAD_BYTES:
             self._count()
-            head = self._bytes_at(self.place, 8)
+            head = self._bytes_at(self.position, 8)
             length = int.from_bytes(head[4:], "little" if self.is_little_endian else "big")
             tag = self._tag_of(head)
-            self.place += 8 + (length if tag == _ITEM else 0)
+            self.position += 8 + (length if tag == _ITEM else 0)
             if tag != _ITEM:
                 return
 
     def _head(self) -> bytes:
-        """A buffer that holds the longest head of an element at the current place."""
-        offset = self.place - self._buffer_place
+        """A buffer that holds the longest head of an element at the current position."""
+        offset = self.position - self._buffer_start
         if not 0 <= offset <= self._n_safe_bytes:
-            self._fill(self.place)
+            self._fill(self.position)
         return self._buffer
 
-    def _bytes_at(self, place: int, n: int) -> bytes:
-        offset = place - self._buffer_place
+    def _bytes_at(self, position: int, n: int) -> bytes:
+        offset = position - self._buffer_start
         if not 0 <= offset <= self._n_safe_bytes - n:
-            self._fill(place)
+            self._fill(position)
             offset = 0
         return self._buffer[offset : offset + n]
 
-    def _fill(self, place: int) -> None:
-        """Read ahead from a place; zeros behind the end of the file spare every reader a look at the length.
+    def _fill(self, position: int) -> None:
+        """Read ahead from a position; zeros behind the end of the file spare every reader a look at the length.
 
         Where the file goes on, no head may be read that lies across the end of what was read ahead.
         """
-        self._stream.seek(place)
+        self._stream.seek(position)
         content = self._stream.read(_N_BUFFER_BYTES)
-        self._buffer, self._buffer_place = content + bytes(_N_LONGEST_HEAD_BYTES), place
-        is_whole = place + len(content) >= self._n_bytes
+        self._buffer, self._buffer_start = content + bytes(_N_LONGEST_HEAD_BYTES), position
+        is_whole = position + len(content) >= self._n_bytes
         self._n_safe_bytes = len(content) - (0 if is_whole else _N_LONGEST_HEAD_BYTES)

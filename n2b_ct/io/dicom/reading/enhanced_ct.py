@@ -15,14 +15,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
+from pydicom.filereader import data_element_generator
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.elements import integer, lenient_integer, quiet_pydicom, text
-from n2b_ct.io.dicom.reading.dicom_file import Parsed, parse_file
+from n2b_ct.io.dicom.reading.dicom_file import DicomFile, open_dicom, parse_file
 from n2b_ct.io.dicom.reading.functional_groups import N_FRAMES_MAX, frame_dataset, groups_of, image_elements
 from n2b_ct.io.dicom.reading.slice_checks import ENHANCED_CT
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
@@ -31,10 +32,11 @@ from n2b_ct.io.dicom.reasons import action_of
 T = TypeVar("T")
 
 _PIXEL_DATA = 0x7FE00010
+_N_OFFSET_BYTES = 8
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 
 
-def is_enhanced(parsed: Parsed) -> bool:
+def is_enhanced(parsed: DicomFile) -> bool:
     """Say whether a file is one of the two kinds of multi-frame CT."""
     with quiet_pydicom():
         found = text(parsed.dataset, "SOPClassUID") or text(parsed.dataset.file_meta, "MediaStorageSOPClassUID")
@@ -52,7 +54,7 @@ class Frames:
             contradicts itself, or has more than any CT.
     """
 
-    def __init__(self, parsed: Parsed) -> None:
+    def __init__(self, parsed: DicomFile) -> None:
         self._parsed = parsed
         with _translated(parsed):
             self._items = _per_frame_items(parsed)
@@ -63,7 +65,7 @@ class Frames:
     def __len__(self) -> int:
         return len(self._items)
 
-    def header(self, number: int) -> Parsed:
+    def header(self, number: int) -> DicomFile:
         """Make one frame a file of its own, without pixels.
 
         Args:
@@ -83,9 +85,16 @@ class Frames:
             raise self._refusal("not_grayscale", "must be monochrome", presentation[:16], "leave it out")
         frame.pop("PixelPresentation", None)
         n_bytes = self._parsed.n_pixel_bytes if self._is_encapsulated else self._native_span(number)[1]
-        return replace(self._parsed, dataset=frame, n_pixel_bytes=n_bytes, frame_number=number)
+        return replace(
+            self._parsed,
+            dataset=frame,
+            n_pixel_bytes=n_bytes,
+            frame_number=number,
+            n_frames=len(self),
+            extended_offsets=_extended_offsets(self._parsed.dataset, number),
+        )
 
-    def with_pixels(self, number: int) -> Parsed:
+    def with_pixels(self, number: int) -> DicomFile:
         """Make one frame a file of its own, with its pixels as they are encoded.
 
         Raises:
@@ -94,13 +103,15 @@ class Frames:
         one = self.header(number)
         if not one.n_pixel_bytes or one.is_cut:
             return one
-        content, is_encapsulated = self._pixel_data(number), self._is_encapsulated
-        one.dataset[_PIXEL_DATA] = DataElement(
-            _PIXEL_DATA, "OB" if is_encapsulated else "OW", content, is_undefined_length=is_encapsulated
-        )
-        return replace(one, n_pixel_bytes=len(content))
+        if self._is_encapsulated:
+            with _pixel_value(self._parsed) as stream:
+                element = _encapsulated_frame(stream, one.path, number, one.n_frames, one.extended_offsets)
+        else:
+            element = DataElement(_PIXEL_DATA, "OW", self._native_words(number))
+        one.dataset[_PIXEL_DATA] = element
+        return replace(one, n_pixel_bytes=len(element.value))
 
-    def each(self, examine: Callable[[Parsed], T]) -> list[T]:
+    def each(self, examine: Callable[[DicomFile], T]) -> list[T]:
         """Examine the header of every frame; frames that never were slices, such as localizers, are left out.
 
         Raises:
@@ -132,28 +143,17 @@ class Frames:
         start = (number - 1) * n_frame_bytes
         return start, max(0, min(n_frame_bytes, self._parsed.n_pixel_bytes - start))
 
-    def _pixel_data(self, number: int) -> bytes:
-        """Read the value that PixelData would have with this frame alone (PS3.5 A.4 where it is encapsulated)."""
-        try:
-            with _pixel_value(self._parsed) as stream:
-                if self._is_encapsulated:
-                    offsets = _extended_offsets(self._parsed.dataset)
-                    frame = get_frame(stream, number - 1, extended_offsets=offsets, number_of_frames=len(self))
-                    return encapsulate([frame])
-                start, n_bytes = self._native_span(number)
-                stream.seek(start, os.SEEK_CUR)
-                return stream.read(n_bytes)
-        except MemoryError:
-            raise
-        except Exception as error:
-            got = type(error).__name__
-            raise self._refusal("pixel_undecodable", f"must hold frame {number}", got, "send it again") from error
+    def _native_words(self, number: int) -> bytes:
+        start, n_bytes = self._native_span(number)
+        with _pixel_value(self._parsed) as stream:
+            stream.seek(start, os.SEEK_CUR)
+            return stream.read(n_bytes)
 
     def _refusal(self, reason: str, requirement: str, got: object, remedy: str) -> SeriesError:
         return SeriesError(reason, explain(self._parsed.path.name, requirement, got, remedy))
 
 
-def parse_slice(path: Path, frame_number: int | None = None, *, with_pixels: bool) -> Parsed:
+def parse_slice(path: Path, frame_number: int | None = None, *, with_pixels: bool) -> DicomFile:
     """Read one slice: a single-frame file, or a frame of a multi-frame one.
 
     Args:
@@ -204,7 +204,7 @@ def _open_frames(path: Path, *_version: int) -> Frames:
     return Frames(parsed)
 
 
-def _per_frame_items(parsed: Parsed) -> list[Dataset]:
+def _per_frame_items(parsed: DicomFile) -> list[Dataset]:
     """One item for every frame; a single frame may keep all its groups in the shared sequence."""
     n_frames = integer(parsed.dataset, "NumberOfFrames")
     items = list(parsed.dataset.get(_PER_FRAME) or ())
@@ -223,27 +223,78 @@ def _per_frame_items(parsed: Parsed) -> list[Dataset]:
     return items
 
 
+def encapsulated_pixels(
+    path: Path,
+    pixel_offset: int,
+    *,
+    is_implicit: bool,
+    frame_number: int | None,
+    n_frames: int,
+    extended_offsets: tuple[bytes, bytes] | None,
+) -> DataElement | RawDataElement:
+    """Read the compressed pixels of one slice; the arguments are what a :class:`DicomFile` says of it.
+
+    Raises:
+        SeriesError: ``unreadable`` or ``not_regular``; ``pixel_undecodable`` where a frame is not found.
+    """
+    with open_dicom(path) as file:
+        file.seek(pixel_offset)
+        if frame_number is None:
+            return next(data_element_generator(file, is_implicit, True))
+        file.seek(_n_head_bytes(is_implicit), os.SEEK_CUR)
+        return _encapsulated_frame(file, path, frame_number, n_frames, extended_offsets)
+
+
+def _encapsulated_frame(
+    stream: BinaryIO, path: Path, number: int, n_frames: int, extended_offsets: tuple[bytes, bytes] | None
+) -> DataElement:
+    """PixelData with one frame alone (PS3.5 A.4), from a stream that stands where the value of all frames starts."""
+    index = number - 1 if extended_offsets is None else 0
+    try:
+        frame = get_frame(stream, index, extended_offsets=extended_offsets, number_of_frames=n_frames)
+        content = encapsulate([frame])
+    except MemoryError:
+        raise
+    except Exception as error:
+        message = explain(path.name, f"must hold frame {number}", type(error).__name__, "send it again")
+        raise SeriesError("pixel_undecodable", message) from error
+    return DataElement(_PIXEL_DATA, "OB", content, is_undefined_length=True)
+
+
+def _n_head_bytes(is_implicit: bool) -> int:
+    """Bytes of the PixelData element before its value (PS3.5 7.1)."""
+    return 8 if is_implicit else 12
+
+
 @contextmanager
-def _pixel_value(parsed: Parsed) -> Iterator[BinaryIO]:
+def _pixel_value(parsed: DicomFile) -> Iterator[BinaryIO]:
     """A stream that stands where the value of PixelData starts."""
     if "PixelData" in parsed.dataset:
         yield BytesIO(parsed.dataset.PixelData)
         return
     is_implicit, _ = parsed.dataset.original_encoding
-    with parsed.path.open("rb") as file:
-        file.seek(parsed.pixel_place + (8 if is_implicit else 12))
+    with open_dicom(parsed.path) as file:
+        file.seek(parsed.pixel_offset + _n_head_bytes(bool(is_implicit)))
         yield file
 
 
-def _extended_offsets(dataset: Dataset) -> tuple[bytes, bytes] | None:
-    """The Extended Offset Table, where there is one (PS3.3 C.7.6.3.1.8)."""
+def _extended_offsets(dataset: Dataset, number: int) -> tuple[bytes, bytes] | None:
+    """A frame's entries in the Extended Offset Table and that of the lengths, where there are some."""
     if "ExtendedOffsetTable" not in dataset or "ExtendedOffsetTableLengths" not in dataset:
         return None
-    return dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
+    offsets, lengths = (
+        _entry(table, number) for table in (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    )
+    return offsets, lengths
+
+
+def _entry(table: object, number: int) -> bytes:
+    """A frame's 64 bits of a table; none where there are none, which no frame is found by."""
+    return table[_N_OFFSET_BYTES * (number - 1) : _N_OFFSET_BYTES * number] if isinstance(table, bytes) else b""
 
 
 @contextmanager
-def _translated(parsed: Parsed) -> Iterator[None]:
+def _translated(parsed: DicomFile) -> Iterator[None]:
     """Word whatever pydicom throws at damaged sequences."""
     try:
         with quiet_pydicom():

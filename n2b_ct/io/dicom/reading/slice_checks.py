@@ -13,7 +13,7 @@ import numpy as np
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.elements import integer, is_valid_uid, lenient_text, number, numbers, shown, text
 from n2b_ct.io.dicom.reading.codestreams import N_PIXELS_MAX
-from n2b_ct.io.dicom.reading.dicom_file import SYNTAX_ASSUMED, Parsed, require_few_pixel_bytes
+from n2b_ct.io.dicom.reading.dicom_file import SYNTAX_ASSUMED, DicomFile, require_few_pixel_bytes
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE, is_supported
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -43,10 +43,10 @@ _OTHER_MODALITIES = {
     "OT",
 }
 
-Check = Callable[[Parsed], None]
+Check = Callable[[DicomFile], None]
 
 
-def require_ct_class(parsed: Parsed) -> None:
+def require_ct_class(parsed: DicomFile) -> None:
     """CT Image Storage, or one frame of multi-frame CT; by SOPClassUID or, where that is empty, by the file meta."""
     meta = parsed.dataset.file_meta
     found = text(parsed.dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
@@ -67,7 +67,7 @@ def require_ct_class(parsed: Parsed) -> None:
         )
 
 
-def require_ct_modality(parsed: Parsed) -> None:
+def require_ct_modality(parsed: DicomFile) -> None:
     """Modality is CT; absent means CT, for the class says so. Exporters have put PET, MR and labels into CT's class."""
     found = lenient_text(parsed.dataset, "Modality")
     if found.strip().upper() not in ("", "CT"):
@@ -76,7 +76,7 @@ def require_ct_modality(parsed: Parsed) -> None:
         raise _refusal("not_ct_modality", parsed, "Modality must be CT", got, remedy)
 
 
-def require_whole_header(parsed: Parsed) -> None:
+def require_whole_header(parsed: DicomFile) -> None:
     """The file does not end inside its header: what pydicom makes of such a file lacks attributes silently."""
     if parsed.is_header_cut:
         raise _refusal(
@@ -84,13 +84,13 @@ def require_whole_header(parsed: Parsed) -> None:
         )
 
 
-def require_no_localizer(parsed: Parsed) -> None:
+def require_no_localizer(parsed: DicomFile) -> None:
     """Not a scout view (ImageType value 3, PS3.3 C.8.2.1.1.1)."""
     if "LOCALIZER" in text(parsed.dataset, "ImageType").upper().split("\\")[2:]:
         raise _refusal("localizer", parsed, "must be a slice", "a localizer", "leave it out")
 
 
-def require_grayscale(parsed: Parsed) -> None:
+def require_grayscale(parsed: DicomFile) -> None:
     """One sample per pixel, monochrome."""
     n_samples = integer(parsed.dataset, "SamplesPerPixel")
     colours = text(parsed.dataset, "PhotometricInterpretation")
@@ -102,7 +102,7 @@ def require_grayscale(parsed: Parsed) -> None:
         )
 
 
-def require_one_frame(parsed: Parsed) -> None:
+def require_one_frame(parsed: DicomFile) -> None:
     """One frame, as CT Image Storage has it (PS3.3 A.3); cone-beam scanners have put whole volumes into it."""
     n_frames = integer(parsed.dataset, "NumberOfFrames")
     if n_frames not in (None, 1):
@@ -110,14 +110,14 @@ def require_one_frame(parsed: Parsed) -> None:
         raise _refusal("bad_value", parsed, "CT Image Storage must hold one frame", f"{n_frames} frames", remedy)
 
 
-def require_uids(parsed: Parsed) -> None:
+def require_uids(parsed: DicomFile) -> None:
     """Study, series and instance are named."""
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         if not text(parsed.dataset, keyword):
             raise _refusal("missing_uid", parsed, f"must have {keyword}", "none", "repair the UIDs or send it again")
 
 
-def require_geometry(parsed: Parsed) -> None:
+def require_geometry(parsed: DicomFile) -> None:
     """Position and orientation are there; direction cosines are perpendicular units, pixels have a size."""
     _require_attributes(parsed, ("ImagePositionPatient", "ImageOrientationPatient"))
     position_mm = numbers(parsed.dataset, "ImagePositionPatient", 3) or (0.0,)
@@ -133,7 +133,7 @@ def require_geometry(parsed: Parsed) -> None:
     _require_positive_spacing(parsed)
 
 
-def require_pixel_description(parsed: Parsed) -> None:
+def require_pixel_description(parsed: DicomFile) -> None:
     """Size and word layout are there and possible (PS3.3 C.7.6.3)."""
     _require_attributes(parsed, ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"))
     dataset = parsed.dataset
@@ -149,7 +149,7 @@ def require_pixel_description(parsed: Parsed) -> None:
         raise _refusal("bad_value", parsed, "PixelRepresentation must be 0 or 1", got, "correct the header")
 
 
-def require_size(parsed: Parsed) -> None:
+def require_size(parsed: DicomFile) -> None:
     """A size that a CT slice can have: checked before anything is decoded."""
     rows, cols = integer(parsed.dataset, "Rows") or 0, integer(parsed.dataset, "Columns") or 0
     if rows * cols > N_PIXELS_MAX:
@@ -162,7 +162,7 @@ def require_size(parsed: Parsed) -> None:
         raise _refusal("bad_value", parsed, "must have rows and columns", f"{rows}x{cols}", "correct the header")
 
 
-def require_rescale(parsed: Parsed) -> None:
+def require_rescale(parsed: DicomFile) -> None:
     """Stored words become finite HU (PS3.3 C.8.2.1: both values are type 1)."""
     slope = number(parsed.dataset, "RescaleSlope")
     intercept = number(parsed.dataset, "RescaleIntercept")
@@ -174,14 +174,14 @@ def require_rescale(parsed: Parsed) -> None:
         raise _refusal("bad_rescale", parsed, "RescaleSlope must give finite HU", f"{slope:g}", "correct the header")
 
 
-def require_hu(parsed: Parsed) -> None:
+def require_hu(parsed: DicomFile) -> None:
     """RescaleType is HU; absent means HU (PS3.3 C.8.2.1)."""
     found = text(parsed.dataset, "RescaleType")
     if found not in ("", "HU"):
         raise _refusal("not_hu", parsed, "RescaleType must be HU", shown(found), "leave it out")
 
 
-def require_known_syntax(parsed: Parsed) -> None:
+def require_known_syntax(parsed: DicomFile) -> None:
     """The transfer syntax has a decoder."""
     if not is_supported(parsed.transfer_syntax):
         got = shown(parsed.transfer_syntax)
@@ -194,7 +194,7 @@ def require_known_syntax(parsed: Parsed) -> None:
         )
 
 
-def require_pixels(parsed: Parsed) -> None:
+def require_pixels(parsed: DicomFile) -> None:
     """PixelData is there, and complete where its size is known before decoding."""
     if not parsed.n_pixel_bytes:
         raise _refusal("pixel_missing", parsed, "must have PixelData", "none", "send the file again")
@@ -204,7 +204,7 @@ def require_pixels(parsed: Parsed) -> None:
         raise _refusal("pixel_truncated", parsed, "must have all of its pixels", got, "send the file again")
 
 
-def require_sure_syntax(parsed: Parsed) -> None:
+def require_sure_syntax(parsed: DicomFile) -> None:
     """A native form that was only recognised has just as many bytes as the pixels need, and perhaps one of padding."""
     n_more = parsed.n_pixel_bytes - _n_native_bytes(parsed)
     if SYNTAX_ASSUMED in parsed.notes and parsed.n_pixel_bytes and n_more not in (0, 1):
@@ -213,13 +213,13 @@ def require_sure_syntax(parsed: Parsed) -> None:
         raise _refusal("unsupported_transfer_syntax", parsed, requirement, got, "export it again")
 
 
-def _require_no_ct(parsed: Parsed) -> None:
+def _require_no_ct(parsed: DicomFile) -> None:
     """A file without a class is another object only where it says so: a damaged slice lacks it too."""
     if lenient_text(parsed.dataset, "Modality") in ("", "CT"):
         raise _refusal("header_incomplete", parsed, "must have SOPClassUID", "none", "send the file again")
 
 
-def _n_native_bytes(parsed: Parsed) -> int:
+def _n_native_bytes(parsed: DicomFile) -> int:
     dataset = parsed.dataset
     return int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
 
@@ -229,20 +229,20 @@ def _are_perpendicular_units(along_row: Sequence[float], along_column: Sequence[
     return all(abs(sum(map(mul, one, other)) - wanted) <= _UNIT_TOLERANCE for one, other, wanted in pairs)
 
 
-def _require_positive_spacing(parsed: Parsed) -> None:
+def _require_positive_spacing(parsed: DicomFile) -> None:
     spacing_mm = numbers(parsed.dataset, "PixelSpacing", 2)
     if spacing_mm is not None and not _SPACINGS_MM[0] <= min(spacing_mm) <= max(spacing_mm) <= _SPACINGS_MM[1]:
         got = shown(text(parsed.dataset, "PixelSpacing"))
         raise _refusal("bad_value", parsed, "PixelSpacing must be positive and no more than 1 km", got, "correct it")
 
 
-def _require_attributes(parsed: Parsed, keywords: tuple[str, ...]) -> None:
+def _require_attributes(parsed: DicomFile, keywords: tuple[str, ...]) -> None:
     missing = [keyword for keyword in keywords if not text(parsed.dataset, keyword)]
     if missing:
         raise _refusal("header_incomplete", parsed, f"must have {', '.join(missing)}", "none", "send the file again")
 
 
-def _refusal(reason: str, parsed: Parsed, requirement: str, got: object, remedy: str) -> SeriesError:
+def _refusal(reason: str, parsed: DicomFile, requirement: str, got: object, remedy: str) -> SeriesError:
     return SeriesError(reason, explain(parsed.path.name, requirement, got, remedy))
 
 

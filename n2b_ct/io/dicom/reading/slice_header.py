@@ -19,7 +19,7 @@ from n2b_ct.io.dicom.elements import (
     numbers,
     text,
 )
-from n2b_ct.io.dicom.reading.dicom_file import Parsed
+from n2b_ct.io.dicom.reading.dicom_file import DicomFile
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE, lossy_method
 from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
 
@@ -128,7 +128,7 @@ class SliceHeader:
         return self.constants[CONSTANTS.index(keyword)]
 
 
-def slice_header(parsed: Parsed) -> SliceHeader:
+def slice_header(parsed: DicomFile) -> SliceHeader:
     """Take a checked file's header apart.
 
     Raises:
@@ -161,7 +161,7 @@ def slice_header(parsed: Parsed) -> SliceHeader:
     )
 
 
-def _facts(parsed: Parsed) -> dict[str, str]:
+def _facts(parsed: DicomFile) -> dict[str, str]:
     found = {keyword: lenient_text(parsed.dataset, keyword) for keyword in FACTS if keyword in parsed.dataset}
     found["TransferSyntaxUID"] = parsed.transfer_syntax
     return {keyword: value[:_N_FACT_CHARACTERS] for keyword, value in found.items()}
@@ -183,7 +183,7 @@ def _pass_mark(dataset: Dataset, keyword: str) -> str:
     return lenient_text(dataset, keyword) if value is None else f"{value:.17g}"
 
 
-def patient_key(parsed: Parsed) -> str:
+def patient_key(parsed: DicomFile) -> str:
     """Digest the patient's identifiers, as a series' are; empty where there is no PatientID."""
     patient_id, issuer = (_constant(parsed.dataset, keyword) for keyword in ("PatientID", "IssuerOfPatientID"))
     return digest_key(patient_id, issuer) if patient_id else ""
@@ -199,7 +199,7 @@ def study_key(study_instance_uid: str) -> str:
     return digest_key("study", study_instance_uid)
 
 
-def _own_problems(parsed: Parsed) -> tuple[str, ...]:
+def _own_problems(parsed: DicomFile) -> tuple[str, ...]:
     dataset = parsed.dataset
     uids = [text(dataset, keyword) for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
     is_lossy = lenient_text(dataset, "LossyImageCompression") == "01" or lossy_method(parsed.transfer_syntax) != ""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 
 from n2b_ct.errors import SeriesError, explain
@@ -19,7 +20,15 @@ from n2b_ct.io.dicom.reading.codestreams import IMAGECODECS, decode_frame, is_im
 from n2b_ct.io.dicom.reading.transfer_syntaxes import decoder_name, family, how_to_install, lossy_method
 from n2b_ct.io.series import CTSlice
 
-_OVERLAY_BIT_POSITION = 0x0102
+# What a decoder has to know of the pixels
+_DESCRIBING = frozenset(
+    (
+        *("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+        *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    )
+)
+_COLOURS, _SYNTAX, _EMBEDDED_OVERLAY = "PhotometricInterpretation", "TransferSyntaxUID", "has_embedded_overlay"
+_OVERLAY_GROUP, _OVERLAY_BIT_POSITION = 0x6000, 0x0102
 _N_OVERLAY_PLANES = 16
 _RUST_PANIC = "PanicException"  # what a decoder written in Rust raises when it gives up; no Exception by ancestry
 
@@ -65,6 +74,36 @@ def word_format(dataset: Dataset) -> WordFormat:
     return WordFormat(
         int(dataset.BitsAllocated), int(dataset.BitsStored), is_signed=int(dataset.PixelRepresentation) == 1
     )
+
+
+def pixel_description(dataset: Dataset) -> dict[str, Any]:
+    """Take out of a checked data set what :func:`stored_values` needs to know beside the pixels, as JSON values.
+
+    Raises:
+        SeriesError: ``bad_value``.
+    """
+    found = {keyword: integer(dataset, keyword) for keyword in _DESCRIBING}
+    return {
+        **{keyword: value for keyword, value in found.items() if value is not None},
+        _COLOURS: text(dataset, _COLOURS),
+        _SYNTAX: text(dataset.file_meta, _SYNTAX),
+        _EMBEDDED_OVERLAY: _has_embedded_overlay(dataset),
+    }
+
+
+def described_pixels(description: dict[str, Any], pixels: DataElement | RawDataElement) -> Dataset:
+    """Make a data set of PixelData and of what :func:`pixel_description` found; it holds nothing else."""
+    dataset = Dataset()
+    for keyword in description.keys() & _DESCRIBING:
+        setattr(dataset, keyword, description[keyword])
+    if description[_COLOURS]:
+        dataset.PhotometricInterpretation = description[_COLOURS]
+    if description[_EMBEDDED_OVERLAY]:
+        dataset.add_new((_OVERLAY_GROUP, _OVERLAY_BIT_POSITION), "US", 1)
+    dataset[pixels.tag] = pixels
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = description[_SYNTAX]
+    return dataset
 
 
 def rescale_of(dataset: Dataset) -> tuple[float, float]:
@@ -168,7 +207,7 @@ def _within_bits_stored(dataset: Dataset, whole: np.ndarray, *, is_lossy: bool) 
 
 def _has_embedded_overlay(dataset: Dataset) -> bool:
     """Say whether an overlay lies in the unused bits, where it could pass for padding (retired, PS3.3 C.9.2.1.1)."""
-    positions = [dataset.get((0x6000 + 2 * plane, _OVERLAY_BIT_POSITION)) for plane in range(_N_OVERLAY_PLANES)]
+    positions = [dataset.get((_OVERLAY_GROUP + 2 * plane, _OVERLAY_BIT_POSITION)) for plane in range(_N_OVERLAY_PLANES)]
     return any(position is not None and position.value not in (None, 0) for position in positions)
 
 

@@ -128,8 +128,7 @@ def _derived(
     options = derivation.options
     pixels = stored_words(ct_slice, denoised_hu, widen=options.widen_bits)
     sources = _sources(ct_slice, context, neighbours)
-    header = copy_header(ct_slice.dataset, keep_private=options.keep_private)
-    derived = header.dataset
+    derived, dropped_creators = copy_header(ct_slice.dataset, keep_private=options.keep_private)
     _put_identity(derived, derivation, context, sources)
     _put_times(derived, derivation)
     _put_image_type(derived)
@@ -142,7 +141,7 @@ def _derived(
         fill_type_2(derived)
     derived.file_meta = _file_meta(derived)
     compress(derived, pixels.words, options.compression)
-    return DerivedSlice(derived, pixels.n_clipped, header.dropped_creators)
+    return DerivedSlice(derived, pixels.n_clipped, dropped_creators)
 
 
 def _sources(ct_slice: CTSlice, context: SeriesContext, neighbours: Sequence[InstanceRef]) -> list[SourceImage]:

@@ -7,7 +7,6 @@ survives any character set. Dropped is what no longer holds for other pixels, an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -68,21 +67,11 @@ Element = DataElement | RawDataElement
 UNKNOWN_CREATOR = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class CopiedHeader:
-    """What was kept, and whose private elements were not.
-
-    Attributes:
-        dataset: The copy, without pixels.
-        dropped_creators: Private creators as :func:`n2b_ct.io.dicom.writing.header_copy.creator_names` gives them.
-    """
-
-    dataset: Dataset
-    dropped_creators: frozenset[str]
-
-
-def copy_header(source: Dataset, *, keep_private: bool = False) -> CopiedHeader:
+def copy_header(source: Dataset, *, keep_private: bool = False) -> tuple[Dataset, frozenset[str]]:
     """Copy what a derived image keeps; the source stays as it is.
+
+    Returns:
+        The copy, without pixels, and the private creators that were left out, as :func:`creator_names` gives them.
 
     Raises:
         SeriesError: ``bad_value``, sequences lie deeper than any real header's.
@@ -90,7 +79,7 @@ def copy_header(source: Dataset, *, keep_private: bool = False) -> CopiedHeader:
     copier = _Copier(keep_private)
     copied = copier.level(source, N_LEVELS_MAX)
     _drop_stale_overlays(copied)
-    return CopiedHeader(copied, creator_names(copier.creators))
+    return copied, creator_names(copier.creators)
 
 
 class _Copier:

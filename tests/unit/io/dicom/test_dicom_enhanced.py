@@ -24,9 +24,9 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.ct_reader import require_slice, sized_words
+from n2b_ct.io.dicom.ct_reader import decode, decoded_words, decoding, require_slice, sized_words
 from n2b_ct.io.dicom.reading import enhanced_ct
-from n2b_ct.io.dicom.reading.dicom_file import Parsed, parse_file
+from n2b_ct.io.dicom.reading.dicom_file import DicomFile, parse_file
 from n2b_ct.io.dicom.reading.enhanced_ct import Frames, is_enhanced, open_frames, parse_slice
 from n2b_ct.io.dicom.reading.functional_groups import N_FRAMES_MAX, instance_number
 from n2b_ct.io.dicom.reading.stored_words import rescale_of
@@ -73,7 +73,7 @@ def test_every_frame_keeps_its_own_words_place_and_rescale(
     for number, frame in enumerate(frames, start=1):
         parsed = found.with_pixels(number)
         require_slice(parsed)
-        np.testing.assert_array_equal(sized_words(parsed), frame.stored)
+        np.testing.assert_array_equal(sized_words(parsed.dataset, "a"), frame.stored)
         assert parsed.dataset.ImagePositionPatient[2] == frame.z_mm
         assert rescale_of(parsed.dataset) == (float(frame.slope), float(frame.intercept))
         assert parsed.frame_number == number
@@ -287,7 +287,22 @@ def test_a_compressed_frame_is_found_however_the_frames_are_wrapped(tmp_path: Pa
     image["PixelData"].is_undefined_length = True
     found = open_frames(save(image, tmp_path / "a"))
     for number, frame in enumerate(frames, start=1):
-        np.testing.assert_array_equal(sized_words(found.with_pixels(number)), frame.stored)
+        np.testing.assert_array_equal(sized_words(found.with_pixels(number).dataset, "a"), frame.stored)
+        decoded = decoded_words(decode(**decoding(found.header(number))))
+        np.testing.assert_array_equal(decoded, frame.stored)
+
+
+def test_a_frame_without_an_entry_in_the_extended_offset_table_is_not_found(tmp_path: Path) -> None:
+    image = make_enhanced(make_frames(), transfer_syntax=JPEGLSLossless)
+    encoded = list(generate_frames(image.PixelData, number_of_frames=3))
+    image.PixelData, offsets, image.ExtendedOffsetTableLengths = encapsulate_extended(encoded)
+    image.ExtendedOffsetTable = offsets[:16]
+    image["PixelData"].is_undefined_length = True
+    found = open_frames(save(image, tmp_path / "a"))
+    decode(**decoding(found.header(2)))
+    with pytest.raises(SeriesError, match="a: must hold frame 3") as caught:
+        decode(**decoding(found.header(3)))
+    assert caught.value.reason == "pixel_undecodable"
 
 
 def change_count(image: Dataset) -> None:
@@ -330,7 +345,7 @@ def test_one_frame_may_keep_all_its_groups_in_the_shared_sequence(tmp_path: Path
     del image.PerFrameFunctionalGroupsSequence
     parsed = parse_slice(save(image, tmp_path / "a"), with_pixels=True)
     assert parsed.dataset.ImagePositionPatient[2] == 8
-    np.testing.assert_array_equal(sized_words(parsed), frame.stored)
+    np.testing.assert_array_equal(sized_words(parsed.dataset, "a"), frame.stored)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +371,7 @@ def test_frames_that_do_not_say_enough_are_refused(
     assert caught.value.reason == reason
 
 
-def require_placed_slice(parsed: Parsed) -> None:
+def require_placed_slice(parsed: DicomFile) -> None:
     """What a scan asks, apart from the UIDs."""
     from n2b_ct.io.dicom.reading.slice_checks import require_geometry
 
@@ -369,7 +384,7 @@ def test_a_localizer_among_the_frames_is_left_out(tmp_path: Path) -> None:
     frames[1] = replace(frames[1], frame_type=("ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"))
     path = save_enhanced(tmp_path / "a", frames)
 
-    def number_of(parsed: Parsed) -> int | None:
+    def number_of(parsed: DicomFile) -> int | None:
         require_slice(parsed)
         return parsed.frame_number
 

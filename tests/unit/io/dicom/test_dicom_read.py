@@ -18,7 +18,16 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.ct_reader import decode, read_series, read_slice, stored_values
+from n2b_ct.io.dicom.ct_reader import (
+    decode,
+    decoded_words,
+    decoding,
+    read_series,
+    read_slice,
+    read_slices,
+    stored_values,
+)
+from n2b_ct.io.dicom.reading.dicom_file import parse_file
 from n2b_ct.io.dicom.scan import examine_file, scan
 from tests.helpers import make_ct_dataset, save, save_series, water_ramp
 
@@ -145,13 +154,48 @@ def test_a_damaged_codestream_is_an_error(tmp_path, syntax):
     assert caught.value.reason == "pixel_undecodable"
 
 
+def test_no_header_is_parsed_where_a_slice_is_decoded(tmp_path, monkeypatch):
+    path = tmp_path / "slice"
+    path.write_bytes(compressed(JPEGLSLossless))
+    request = decoding(parse_file(path, with_pixels=False))
+    path.write_bytes(bytes(request["pixel_offset"]) + path.read_bytes()[request["pixel_offset"] :])
+    decoded = decoded_words(decode(**request))
+    np.testing.assert_array_equal(decoded, np.random.default_rng(0).integers(0, 4000, (64, 64)))
+
+
+@pytest.mark.parametrize("padding", [63536, -2000])
+def test_padding_that_bits_stored_cannot_hold_survives_decoding(tmp_path, padding):
+    words = np.where(water_ramp() < 910, -2000, 5)
+    dataset = make_ct_dataset(stored=words, is_signed=True, bits_stored=12)
+    dataset.add_new("PixelPaddingValue", "US" if padding > 0 else "SS", padding)
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    ct_slice = read_slice(save(dataset, tmp_path / "slice"))
+    np.testing.assert_array_equal(ct_slice.stored, words)
+    np.testing.assert_array_equal(ct_slice.is_padding, words == -2000)
+
+
+def test_good_compressed_slices_are_read_around_bad_ones(tmp_path):
+    save_series(tmp_path, [2.0 * place for place in range(6)])
+    for path in tmp_path.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        dataset.save_as(path)
+    (series,) = scan(tmp_path).series
+    for index in (0, 2, 3, 5):
+        series.instances[index].path.write_bytes(b"")
+    read = list(read_slices(series.instances))
+    assert [getattr(one, "reason", "") for one in read] == ["empty", "", "empty", "empty", "", "empty"]
+    positions = [float(one.dataset.ImagePositionPatient[2]) for one in (read[1], read[4])]
+    assert positions == [2.0, 8.0]
+
+
 def test_a_missing_decoder_is_named(tmp_path, monkeypatch):
     dataset = make_ct_dataset()
     dataset.compress(RLELossless, generate_instance_uid=False)
-    path = save(dataset, tmp_path / "slice")
+    request = decoding(parse_file(save(dataset, tmp_path / "slice"), with_pixels=False))
     monkeypatch.setattr("n2b_ct.io.dicom.reading.stored_words.decoder_name", lambda syntax: "absent")
     with pytest.raises(SeriesError, match="need the decoder absent"):
-        decode(str(path))
+        decode(**request)
 
 
 def test_a_series_is_read_in_place_order_with_its_own_rescale_per_slice(tmp_path):
