@@ -32,7 +32,7 @@ from n2b_ct.data.anonymisation import find_patterns
 from n2b_ct.data.inventory import Inventory
 from n2b_ct.data.manifest import Manifest
 from n2b_ct.data.manifest_draft import draft_manifest
-from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref, tell_apart
+from n2b_ct.io.dicom.reading.grouping import group_slices, mark_shared_uids, series_ref
 from n2b_ct.io.dicom.reading.slice_header import CONSTANTS, PASS_MARKS, SliceHeader
 from n2b_ct.io.dicom.scan import ScanResult
 from n2b_ct.io.series import FileRecord, SeriesRef
@@ -132,7 +132,7 @@ def _header(folder: Path, n: int, k: int) -> SliceHeader:
 
 def _series(headers: Sequence[SliceHeader]) -> list[SeriesRef]:
     groups, _ = group_slices(headers)
-    return tell_apart([*map(series_ref, groups)])
+    return mark_shared_uids([*map(series_ref, groups)])
 
 
 def _find(manifest: Manifest, root: Path, result: ScanResult) -> Any:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from n2b_ct.io.dicom.reading.slice_geometry import n_places, orientation_labels, spacing_labels
+from n2b_ct.io.dicom.reading.slice_geometry import n_locations, orientation_labels, spacing_labels
 from n2b_ct.io.dicom.reading.slice_header import SETTINGS, digest_key
 from n2b_ct.io.series import SeriesRef
 
@@ -107,7 +107,7 @@ def _runs(group: Series) -> list[list[SeriesRef]]:
     )
     label_of = dict(zip(map(id, group), labels, strict=True))
     alike = _grouped(group, lambda one: label_of[id(one)])
-    return [run for run in alike if n_places([one.instances[0].position_mm for one in run]) >= N_TORN_MIN]
+    return [run for run in alike if n_locations([one.instances[0].position_mm for one in run]) >= N_TORN_MIN]
 
 
 def _known_patient(one: SeriesRef) -> str:

@@ -82,7 +82,7 @@ def decodable(series: SeriesRef, refused: Sequence[FileRecord] = ()) -> tuple[Se
     """Decode the compressed slices of a series once, and leave out those whose pixels are damaged.
 
     Args:
-        series: As a scan found it; it vouches for native pixels.
+        series: As a scan found it, which checked native pixels already.
         refused: Files that the scan refused.
 
     Returns:

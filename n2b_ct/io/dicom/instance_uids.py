@@ -18,7 +18,7 @@ import numpy as np
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.reading.grouping import Group, instance_ref
-from n2b_ct.io.dicom.reading.slice_geometry import SAME_PLACE_MM, orientation_labels
+from n2b_ct.io.dicom.reading.slice_geometry import SAME_LOCATION_MM, orientation_labels
 from n2b_ct.io.dicom.reading.slice_header import SliceHeader
 from n2b_ct.io.dicom.uids import content_digest, stable_uid
 
@@ -37,19 +37,19 @@ def resolve_duplicates(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader
     say ``sop_uid_repeated``. Images of two patients are never the same one.
     """
     slices = list(headers)
-    home = _series_of_files(slices)
+    series_of = _series_of_files(slices)
     claims: dict[str, dict[_Series, dict[Path, Group]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for header in slices:
-        claims[header.sop_instance_uid][home[header.path]][header.path].append(header)
+        claims[header.sop_instance_uid][series_of[header.path]][header.path].append(header)
     refusals: list[Refusal] = []
-    held: list[list[Group]] = []
+    files_by_uid: list[list[Group]] = []
     for by_series in claims.values():
-        held.append([])
+        files_by_uid.append([])
         for files in by_series.values():
             kept, refused = _within_series(list(files.values()))
-            held[-1] += kept
+            files_by_uid[-1] += kept
             refusals += refused
-    unique, refused = _between_series(held, home)
+    unique, refused = _between_series(files_by_uid, series_of)
     return unique, refusals + refused
 
 
@@ -74,20 +74,20 @@ def _within_series(files: Sequence[Group]) -> tuple[list[Group], list[Refusal]]:
 
 
 def _between_series(
-    held: Sequence[Sequence[Group]], home: dict[Path, _Series]
+    files_by_uid: Sequence[Sequence[Group]], series_of: dict[Path, _Series]
 ) -> tuple[list[SliceHeader], list[Refusal]]:
     """Leave out images that another series of the patient holds too, unless the two series contradict each other.
 
     Args:
-        held: For every SOPInstanceUID the files that claim it, one for each series.
-        home: The series of every file.
+        files_by_uid: For every SOPInstanceUID the files that claim it, one for each series.
+        series_of: The series of every file.
     """
     first_of: dict[Path, Group] = {}
     images: dict[_Series, dict[str, Path]] = defaultdict(dict)
-    for files in held:
-        for file, first in zip(files, _first_equals(files, home), strict=True):
+    for files in files_by_uid:
+        for file, first in zip(files, _first_equals(files, series_of), strict=True):
             first_of[file[0].path] = first
-            images[home[file[0].path]][file[0].sop_instance_uid] = first[0].path
+            images[series_of[file[0].path]][file[0].sop_instance_uid] = first[0].path
 
     def contradict(one: _Series, other: _Series) -> bool:
         return any(images[other].get(uid, path) != path for uid, path in images[one].items())
@@ -95,11 +95,11 @@ def _between_series(
     contradict = cache(contradict)
     unique: list[SliceHeader] = []
     refusals: list[Refusal] = []
-    for files in held:
+    for files in files_by_uid:
         kept = []
         for file in files:
             first = first_of[file[0].path]
-            if first is file or contradict(home[file[0].path], home[first[0].path]):
+            if first is file or contradict(series_of[file[0].path], series_of[first[0].path]):
                 kept.append(file)
             else:
                 refusals.append(_duplicate(file, first))
@@ -107,16 +107,16 @@ def _between_series(
     return unique, refusals
 
 
-def _first_equals(files: Sequence[Group], home: dict[Path, _Series]) -> list[Group]:
+def _first_equals(files: Sequence[Group], series_of: dict[Path, _Series]) -> list[Group]:
     """Find for each file of several series the first one that holds the same image of the same patient."""
     found: dict[Hashable, Group] = {}
-    of_patient = Counter(home[file[0].path][0] for file in files)
+    of_patient = Counter(series_of[file[0].path][0] for file in files)
     firsts = []
     for file in files:
-        patient = home[file[0].path][0]
+        patient = series_of[file[0].path][0]
         key = (patient, _image_key(file)) if of_patient[patient] > 1 else patient
         first = found.setdefault(key, file)
-        firsts.append(first if all(map(_lie_alike, first, file)) else file)
+        firsts.append(first if all(map(_at_same_location, first, file)) else file)
     return firsts
 
 
@@ -136,14 +136,14 @@ def _is_same_image(one: Group, other: Group) -> bool:
     """Same bytes, or the same place and HU in another encoding, frame by frame; what cannot be decoded differs."""
     if content_digest(one[0].path) == content_digest(other[0].path):
         return True
-    return len(one) == len(other) and all(map(_lie_alike, one, other)) and _image_key(one) == _image_key(other)
+    return len(one) == len(other) and all(map(_at_same_location, one, other)) and _image_key(one) == _image_key(other)
 
 
-def _lie_alike(one: SliceHeader, other: SliceHeader) -> bool:
+def _at_same_location(one: SliceHeader, other: SliceHeader) -> bool:
     """Whether two slices lie at one place; another program may have written their numbers with fewer digits."""
     distances_mm = np.abs(np.subtract(one.position_mm, other.position_mm))
     return (
-        bool((distances_mm < SAME_PLACE_MM).all())
+        bool((distances_mm < SAME_LOCATION_MM).all())
         and max(orientation_labels([one.orientation, other.orientation])) == 0
     )
 

@@ -18,7 +18,7 @@ from n2b_ct.io.dicom.instance_uids import repair_missing_uids, resolve_duplicate
 from n2b_ct.io.dicom.reading.attribution import attribute
 from n2b_ct.io.dicom.reading.dicom_file import DicomFile, load_character_sets, parse_file, with_assumed_hu
 from n2b_ct.io.dicom.reading.enhanced_ct import Frames, is_enhanced
-from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref, tell_apart
+from n2b_ct.io.dicom.reading.grouping import group_slices, mark_shared_uids, series_ref
 from n2b_ct.io.dicom.reading.listing import list_files
 from n2b_ct.io.dicom.reading.slice_checks import Check, checks_for
 from n2b_ct.io.dicom.reading.slice_header import SliceHeader, slice_header
@@ -75,7 +75,7 @@ def scan(
     used = [one for group in groups for one in group]
     records += [FileRecord(one.path, "used", series=public_uid(one.series_instance_uid)) for one in used]
     attributed = attribute(_one_each(records), Path(root), listed.empty_folders)
-    return ScanResult(tuple(tell_apart([*map(series_ref, groups)])), attributed)
+    return ScanResult(tuple(mark_shared_uids([*map(series_ref, groups)])), attributed)
 
 
 def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -> Iterator[SliceHeader | FileRecord]:

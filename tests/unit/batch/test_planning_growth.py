@@ -19,7 +19,7 @@ from n2b_ct.data.inventory import Inventory
 from n2b_ct.data.manifest import Manifest
 from n2b_ct.data.manifest_draft import draft_manifest
 from n2b_ct.io.dicom.instance_uids import resolve_duplicates
-from n2b_ct.io.dicom.reading.grouping import group_slices, series_ref, tell_apart
+from n2b_ct.io.dicom.reading.grouping import group_slices, mark_shared_uids, series_ref
 from n2b_ct.io.dicom.reading.slice_header import CONSTANTS, PASS_MARKS, SliceHeader
 from n2b_ct.io.dicom.scan import ScanResult
 from n2b_ct.io.series import FileRecord
@@ -99,7 +99,7 @@ def headers_of(root: Path, n_series: int, layout: str) -> list[SliceHeader]:
 
 
 def scanned(headers: list[SliceHeader], *, with_errors: bool = False) -> ScanResult:
-    series = tuple(tell_apart([*map(series_ref, group_slices(headers)[0])]))
+    series = tuple(mark_shared_uids([*map(series_ref, group_slices(headers)[0])]))
     records = [CountedRecord(one.path, "used", series=one.series_instance_uid) for one in headers]
     records += [
         CountedRecord(one.path.with_suffix(".bad"), "error", "bad_value", "", one.series_instance_uid)

@@ -64,7 +64,7 @@ def attribute(records: Sequence[FileRecord], root: Path, empty_folders: Sequence
     lost = [one for one in records if _lost_content(one) or _is_orphan(one)]
     if not lost and not empty_folders:
         return tuple(records)
-    found = _Places(records, root)
+    found = _SeriesByFolder(records, root)
     changed = {one.path: _attributed(one, found) for one in lost}
     in_place_of_files = [_recognised(FileRecord(path, "skipped"), "an empty folder", found) for path in empty_folders]
     added = [_attributed(one, found) for one in in_place_of_files if one.action == "error"]
@@ -81,7 +81,7 @@ def _is_orphan(record: FileRecord) -> bool:
     return record.action == "error" and not is_valid_uid(record.series)
 
 
-def _attributed(record: FileRecord, found: _Places) -> FileRecord:
+def _attributed(record: FileRecord, found: _SeriesByFolder) -> FileRecord:
     if record.action == "skipped":
         record = _recognised(record, _GOT[record.reason], found)
     if record.action == "skipped" or record.series in found.series or not found.may_be_slice(record.path):
@@ -93,7 +93,7 @@ def _attributed(record: FileRecord, found: _Places) -> FileRecord:
     return replace(record, detail=detail, series=series[0] if len(series) == 1 else "", inferred_series=series)
 
 
-def _recognised(record: FileRecord, got: str, found: _Places) -> FileRecord:
+def _recognised(record: FileRecord, got: str, found: _SeriesByFolder) -> FileRecord:
     """A skip that is named like slices was one of them."""
     if not found.is_named_like_slices(record.path):
         return record
@@ -154,7 +154,7 @@ def _block_around(path: Path, named_alike: Sequence[tuple[tuple[int, ...], str]]
     return around.pop() if len(around) == len(of_it) == 1 and of_it[0] > 1 else ""
 
 
-class _Places:
+class _SeriesByFolder:
     """Where the files lie that say their series: those that are used, and those that are refused and well known."""
 
     def __init__(self, records: Iterable[FileRecord], root: Path) -> None:

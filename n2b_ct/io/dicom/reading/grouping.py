@@ -14,12 +14,12 @@ import numpy as np
 
 from n2b_ct.io.dicom.reading.dicom_file import ASSUMED_HU
 from n2b_ct.io.dicom.reading.slice_geometry import (
-    SAME_PLACE_MM,
+    SAME_LOCATION_MM,
+    location_along_normal,
     missing_after_mm,
-    most_at_one_place,
-    n_places,
+    most_at_one_location,
+    n_locations,
     orientation_labels,
-    place_along,
     slice_normal,
     spacing_labels,
     spacing_problems,
@@ -46,8 +46,8 @@ def group_slices(headers: Iterable[SliceHeader]) -> tuple[list[Group], Group]:
     """Split slices into series; also return the scouts that only their orientation betrays.
 
     One series shares study, series, patient, size, orientation, frame of reference, stack, pixel spacing, equipment and
-    kernel. (RescaleType is HU or absent, which means HU, in every slice that comes here, or somebody vouched for it.)
-    Passes over the same places split it further. What else varies is ordinary, and told as a problem.
+    kernel. (RescaleType is HU or absent, which means HU, in every slice that comes here, or was assumed.)
+    Passes over the same locations split it further. What else varies is ordinary, and told as a problem.
     """
     slices = list(headers)
     images = _split(slices, [_image_key(header) for header in slices])
@@ -61,13 +61,13 @@ def group_slices(headers: Iterable[SliceHeader]) -> tuple[list[Group], Group]:
 
 
 def series_ref(group: Sequence[SliceHeader]) -> SeriesRef:
-    """Describe one group: its slices sorted by place along the normal, never by name or number."""
+    """Describe one group: its slices sorted by location along the normal, never by name or number."""
     normal = slice_normal(min(header.orientation for header in group))
     ordered = sorted(group, key=lambda header: _order(header, normal))
     first = ordered[0]
-    places_mm = [place_along(header.position_mm, normal) for header in ordered]
+    locations_mm = [location_along_normal(header.position_mm, normal) for header in ordered]
     patient_id, issuer = (known(ordered, keyword) for keyword in PATIENT[:2])
-    varying = variations(ordered, places_mm, normal)
+    varying = variations(ordered, locations_mm, normal)
     return SeriesRef(
         series_instance_uid=first.series_instance_uid,
         study_instance_uid=first.study_instance_uid,
@@ -77,19 +77,19 @@ def series_ref(group: Sequence[SliceHeader]) -> SeriesRef:
         cols=first.cols,
         pixel_spacing_mm=next((one.pixel_spacing_mm for one in ordered if one.pixel_spacing_mm), None),
         orientation=first.orientation,
-        instances=tuple(map(instance_ref, ordered, places_mm)),
-        problems=tuple(dict.fromkeys([*_problems(ordered, places_mm, normal), *varying])),
-        facts={**first.facts, **_missing(places_mm), **varying},
+        instances=tuple(map(instance_ref, ordered, locations_mm)),
+        problems=tuple(dict.fromkeys([*_problems(ordered, locations_mm, normal), *varying])),
+        facts={**first.facts, **_missing(locations_mm), **varying},
         marks=marks_of(ordered),
     )
 
 
-def instance_ref(header: SliceHeader, place_mm: float) -> InstanceRef:
+def instance_ref(header: SliceHeader, location_mm: float) -> InstanceRef:
     """What it takes to read this slice again."""
     return InstanceRef(
         path=header.path,
         sop_instance_uid=header.sop_instance_uid,
-        position_mm=place_mm,
+        position_mm=location_mm,
         instance_number=header.instance_number,
         slice_location_mm=header.slice_location_mm,
         frame_number=header.frame_number,
@@ -99,8 +99,8 @@ def instance_ref(header: SliceHeader, place_mm: float) -> InstanceRef:
 
 
 def _order(header: SliceHeader, normal: np.ndarray) -> tuple[float, str, int]:
-    """By place; slices that share one by file and frame."""
-    return place_along(header.position_mm, normal), str(header.path), header.frame_number or 0
+    """By location; slices that share one by file and frame."""
+    return location_along_normal(header.position_mm, normal), str(header.path), header.frame_number or 0
 
 
 # ── What makes another series ──
@@ -163,46 +163,46 @@ def _split(headers: Group, labels: Sequence[Hashable]) -> list[Group]:
     return list(groups.values())
 
 
-# ── Passes over the same places ──
+# ── Passes over the same locations ──
 
 
 def _split_repeats(group: Group, marks: Sequence[str]) -> list[Group]:
-    """Split slices that share places by the first mark that makes passes of them, then by the next ones.
+    """Split slices that share locations by the first mark that makes passes of them, then by the next ones.
 
     A group that no mark splits stays whole; its problem says so.
     """
-    n_at_one_place = most_at_one_place(_places_mm(group))
-    if n_at_one_place == 1:
+    n_at_one_location = most_at_one_location(_locations_mm(group))
+    if n_at_one_location == 1:
         return [group]
     for number, mark in enumerate(marks, start=1):
         parts = _split(group, [header.pass_mark(mark) for header in group])
-        if len(parts) > 1 and _are_passes(parts, n_at_one_place, mark):
+        if len(parts) > 1 and _are_passes(parts, n_at_one_location, mark):
             return [piece for part in parts for piece in _split_repeats(part, marks[number:])]
     return [group]
 
 
-def _are_passes(parts: Sequence[Group], n_at_one_place: int, mark: str) -> bool:
-    """Whether every part goes over places of its own.
+def _are_passes(parts: Sequence[Group], n_at_one_location: int, mark: str) -> bool:
+    """Whether every part goes over locations of its own.
 
     A time may be another one for every slice or every turn: it tells passes apart only where it has as many
-    values as slices share a place. A tube voltage may change along the patient: it does where all its values have the
-    same places. A number for every slice tells nothing either, unless all share one place.
+    values as slices share a location. A tube voltage may change along the patient: it does where all its values have
+    the same locations. A number for every slice tells nothing either, unless all share one location.
     """
     if mark in TIMES:
-        return len(parts) == n_at_one_place
+        return len(parts) == n_at_one_location
     if mark == "KVP":
-        return _share_places(parts)
-    return len(parts) <= n_at_one_place or all(n_places(_places_mm(part)) > 1 for part in parts)
+        return _share_locations(parts)
+    return len(parts) <= n_at_one_location or all(n_locations(_locations_mm(part)) > 1 for part in parts)
 
 
-def _share_places(parts: Sequence[Group]) -> bool:
-    first, *others = [np.sort(_places_mm(part)) for part in parts]
-    return all(other.shape == first.shape and np.abs(other - first).max() < SAME_PLACE_MM for other in others)
+def _share_locations(parts: Sequence[Group]) -> bool:
+    first, *others = [np.sort(_locations_mm(part)) for part in parts]
+    return all(other.shape == first.shape and np.abs(other - first).max() < SAME_LOCATION_MM for other in others)
 
 
-def _places_mm(group: Group) -> list[float]:
+def _locations_mm(group: Group) -> list[float]:
     normal = slice_normal(group[0].orientation)
-    return [place_along(header.position_mm, normal) for header in group]
+    return [location_along_normal(header.position_mm, normal) for header in group]
 
 
 # ── Scouts ──
@@ -230,17 +230,17 @@ def _is_scout(group: Group, majority: Group) -> bool:
 # ── What to know ──
 
 
-def _problems(ordered: Sequence[SliceHeader], places_mm: Sequence[float], normal: np.ndarray) -> tuple[str, ...]:
+def _problems(ordered: Sequence[SliceHeader], locations_mm: Sequence[float], normal: np.ndarray) -> tuple[str, ...]:
     positions_mm = np.array([header.position_mm for header in ordered])
     of_slices = [code for header in ordered for code in header.problems]
     of_tilt = tilt_problem(positions_mm, normal, ordered[0].tilt_degrees or 0.0)
-    return tuple(dict.fromkeys([*spacing_problems(places_mm), *of_tilt, *of_slices]))
+    return tuple(dict.fromkeys([*spacing_problems(locations_mm), *of_tilt, *of_slices]))
 
 
-def _missing(places_mm: Sequence[float]) -> dict[str, str]:
-    if "missing_slices" not in spacing_problems(places_mm):
+def _missing(locations_mm: Sequence[float]) -> dict[str, str]:
+    if "missing_slices" not in spacing_problems(locations_mm):
         return {}
-    return {"missing after (mm)": ", ".join(f"{place_mm:g}" for place_mm in missing_after_mm(places_mm))}
+    return {"missing after (mm)": ", ".join(f"{location_mm:g}" for location_mm in missing_after_mm(locations_mm))}
 
 
 def known(headers: Iterable[SliceHeader], keyword: str) -> str:
@@ -267,7 +267,7 @@ def marks_of(ordered: Sequence[SliceHeader]) -> dict[str, str]:
     return {**found, _FIRST_SLICE: f"{first.sop_instance_uid}/{first.frame_number or 0}"}
 
 
-def tell_apart(series: Sequence[SeriesRef]) -> list[SeriesRef]:
+def mark_shared_uids(series: Sequence[SeriesRef]) -> list[SeriesRef]:
     """Name the marks by which series of one UID differ, and say that there are several."""
     by_uid: dict[str, list[SeriesRef]] = defaultdict(list)
     for one in series:

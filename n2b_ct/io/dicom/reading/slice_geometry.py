@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-SAME_PLACE_MM = 0.01
+SAME_LOCATION_MM = 0.01
 TILT_DEGREES = 0.5
 _SPACING_TOLERANCE = 0.1  # of the smallest distance
 ANGLE_DEGREES = 0.1
@@ -37,49 +37,49 @@ def slice_normal(orientation: Sequence[float]) -> np.ndarray:
     return np.asarray(normal / np.linalg.norm(normal))
 
 
-def place_along(position_mm: Sequence[float], normal: np.ndarray) -> float:
+def location_along_normal(position_mm: Sequence[float], normal: np.ndarray) -> float:
     """Project ImagePositionPatient on the normal, millimetres."""
     return float(np.dot(position_mm, normal))
 
 
-def most_at_one_place(places_mm: Sequence[float]) -> int:
-    """Count the slices of the place that has the most."""
-    ends = np.flatnonzero(_ends_place(places_mm))
+def most_at_one_location(locations_mm: Sequence[float]) -> int:
+    """Count the slices of the location that has the most."""
+    ends = np.flatnonzero(_ends_location(locations_mm))
     return int(np.diff(ends, prepend=-1).max())
 
 
-def n_places(places_mm: Sequence[float]) -> int:
-    """Count the places of slices, one for all that share it."""
-    return int(_ends_place(places_mm).sum())
+def n_locations(locations_mm: Sequence[float]) -> int:
+    """Count the locations of slices, one for all that share it."""
+    return int(_ends_location(locations_mm).sum())
 
 
-def _ends_place(places_mm: Sequence[float]) -> np.ndarray:
-    """Which of the sorted places is the last at its place, bool ``[slices]``."""
-    return np.append(np.diff(np.sort(places_mm)) >= SAME_PLACE_MM, True)
+def _ends_location(locations_mm: Sequence[float]) -> np.ndarray:
+    """Which of the sorted locations is the last at its location, bool ``[slices]``."""
+    return np.append(np.diff(np.sort(locations_mm)) >= SAME_LOCATION_MM, True)
 
 
-def spacing_problems(places_mm: Sequence[float]) -> tuple[str, ...]:
-    """Name what is irregular about sorted places.
+def spacing_problems(locations_mm: Sequence[float]) -> tuple[str, ...]:
+    """Name what is irregular about sorted locations.
 
     Distances that are whole multiples of the smallest one are missing slices, as long as most
     distances are the smallest; anything else is varying spacing.
     """
-    distances = np.diff(places_mm)
-    distinct = distances[distances >= SAME_PLACE_MM]
+    distances = np.diff(locations_mm)
+    distinct = distances[distances >= SAME_LOCATION_MM]
     repeated = ("repeated_positions",) if distinct.size < distances.size else ()
     return repeated + _gap_problem(distinct)
 
 
-def missing_after_mm(places_mm: Sequence[float]) -> tuple[float, ...]:
-    """List the places after which slices are missing."""
-    places = np.asarray(places_mm)
-    distances = np.diff(places)
-    smallest = distances[distances >= SAME_PLACE_MM].min(initial=np.inf)
-    return tuple(places[:-1][distances > 1.5 * smallest].tolist())
+def missing_after_mm(locations_mm: Sequence[float]) -> tuple[float, ...]:
+    """List the locations after which slices are missing."""
+    locations = np.asarray(locations_mm)
+    distances = np.diff(locations)
+    smallest = distances[distances >= SAME_LOCATION_MM].min(initial=np.inf)
+    return tuple(locations[:-1][distances > 1.5 * smallest].tolist())
 
 
 def tilt_problem(positions_mm: np.ndarray, normal: np.ndarray, tilt_degrees: float) -> tuple[str, ...]:
-    """Compare the stacking direction with the normal; one place alone trusts GantryDetectorTilt.
+    """Compare the stacking direction with the normal; one location alone trusts GantryDetectorTilt.
 
     Args:
         positions_mm: ImagePositionPatient of the sorted slices, ``[slices, 3]``.
@@ -88,7 +88,7 @@ def tilt_problem(positions_mm: np.ndarray, normal: np.ndarray, tilt_degrees: flo
     """
     along = positions_mm[-1] - positions_mm[0]
     length_mm = float(np.linalg.norm(along))
-    if length_mm >= SAME_PLACE_MM:
+    if length_mm >= SAME_LOCATION_MM:
         cosine = abs(float(along @ normal)) / length_mm
         tilt_degrees = float(np.degrees(np.arccos(min(cosine, 1.0))))
     return ("gantry_tilt",) if abs(tilt_degrees) > TILT_DEGREES else ()

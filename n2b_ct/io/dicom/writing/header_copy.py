@@ -1,7 +1,7 @@
 """What of the source's header a derived image may keep: a copy without the rest.
 
 Text is copied as the bytes it was read as, never decoded and encoded again, so a patient's name
-survives any character set. Dropped is what no longer holds for other pixels, and what nobody can vouch for.
+survives any character set. Dropped is what no longer holds for other pixels, and what cannot be checked.
 """
 
 from __future__ import annotations

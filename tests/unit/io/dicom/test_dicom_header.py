@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from n2b_ct.io.dicom.reading.slice_geometry import most_at_one_place
+from n2b_ct.io.dicom.reading.slice_geometry import most_at_one_location
 from n2b_ct.io.dicom.scan import scan
 from tests.helpers import make_ct_dataset, save
 
@@ -54,7 +54,7 @@ def test_character_sets_are_those_of_the_standard(tmp_path, character_set, is_kn
 
 
 @pytest.mark.parametrize(
-    ("places_mm", "n_expected"), [([1.0], 1), ([2.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.004, 1.0, 0.001], 3)]
+    ("locations_mm", "n_expected"), [([1.0], 1), ([2.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.004, 1.0, 0.001], 3)]
 )
-def test_the_fullest_place_is_counted(places_mm, n_expected):
-    assert most_at_one_place(places_mm) == n_expected
+def test_the_fullest_place_is_counted(locations_mm, n_expected):
+    assert most_at_one_location(locations_mm) == n_expected

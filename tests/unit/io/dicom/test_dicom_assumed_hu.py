@@ -1,4 +1,4 @@
-"""What somebody vouches for is filled in, and what the file says stays."""
+"""What is assumed is filled in, and what the file says stays."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.helpers import make_ct_dataset, save
         ({"RescaleType": "US"}, 2, -1024, "HU"),
     ],
 )
-def test_only_what_is_missing_or_vouched_for_changes(tmp_path, changes, slope, intercept, rescale_type):
+def test_only_what_is_missing_or_assumed_changes(tmp_path, changes, slope, intercept, rescale_type):
     path = save(make_ct_dataset(slope="2", **changes), tmp_path / "slice")
-    vouched = with_assumed_hu(parse_file(path, with_pixels=False))
-    assert vouched.notes == ("assumed_hu",)
-    assert (vouched.dataset.RescaleSlope, vouched.dataset.RescaleIntercept) == (slope, intercept)
-    assert vouched.dataset.get("RescaleType") == rescale_type
+    assumed = with_assumed_hu(parse_file(path, with_pixels=False))
+    assert assumed.notes == ("assumed_hu",)
+    assert (assumed.dataset.RescaleSlope, assumed.dataset.RescaleIntercept) == (slope, intercept)
+    assert assumed.dataset.get("RescaleType") == rescale_type
 
 
 def test_a_file_that_says_it_itself_is_left_alone(tmp_path):
