@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import zipfile
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 import torch
 
 from n2b_ct.config.networks import DenoiserSection
+from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.errors import ModelError
 from n2b_ct.hu import Window
-from n2b_ct.inference.model import load_model, save_model
+from n2b_ct.inference.model import NaturalImageScale, load_model, save_model
 from n2b_ct.networks.build import build_denoiser
 
 ARGUMENTS = {"n_features": 2, "depth": 3, "max_features": 4}
@@ -70,16 +72,58 @@ def test_a_run_folder_stands_for_its_model(tmp_path):
 # ── The digest ──
 
 
-def test_the_digest_changes_with_all_that_can_change_a_pixel(tmp_path):
+OTHER_DENOISER = {
+    "name": "DnCNN",
+    "arguments": {"n_features": 3},
+    "output": "direct",
+    "lowpass_kernel_px": 5,
+    "lowpass_passes": 1,
+}
+OTHER_DENOISING = {"strength": 0.5, "test_time_augmentation": 8}
+OTHER_SCALE = {"colour": "rgb", "logarithm": True, "clipped": True}
+
+
+def test_the_digest_changes_with_every_key_of_the_denoiser(tmp_path):
+    assert set(OTHER_DENOISER) == set(DenoiserSection.model_fields)
+    sections = [SECTION, *(SECTION.model_copy(update={key: value}) for key, value in OTHER_DENOISER.items())]
+    assert len({save(tmp_path / "m", section=section) for section in sections}) == len(sections)
+
+
+def test_the_digest_changes_with_every_key_of_how_the_model_is_used(tmp_path):
+    assert set(OTHER_DENOISING) == set(DenoisingSection.model_fields)
+    uses = [DenoisingSection(), *(DenoisingSection.model_validate({key: v}) for key, v in OTHER_DENOISING.items())]
+    assert len({save(tmp_path / "m", denoising=use) for use in uses}) == len(uses)
+
+
+def test_the_digest_changes_with_what_the_model_sees(tmp_path):
+    assert set(OTHER_SCALE) == {one.name for one in fields(NaturalImageScale)}
+    gray = NaturalImageScale("gray")
+    seen = [Window(-160, 240), Window(-161, 240), Window(-160, 241)]
+    seen += [gray, *(replace(gray, **{key: value}) for key, value in OTHER_SCALE.items())]
+    assert len({save(tmp_path / "m", sees=one) for one in seen}) == len(seen)
+
+
+def test_the_digest_changes_with_every_weight(tmp_path):
+    weights, digests = weights_of(), {save(tmp_path / "m")}
+    for key, value in weights.items():
+        other = value.clone()
+        other.view(-1)[-1] = torch.nextafter(other.view(-1)[-1], torch.tensor(9.0))
+        digests.add(save(tmp_path / "m", weights={**weights, key: other}))
+    assert len(digests) == 1 + len(weights)
+
+
+def test_the_digest_changes_with_the_name_and_the_shape_of_a_weight(tmp_path):
     weights = weights_of()
-    one_bit = {**weights, "network.last.bias": weights["network.last.bias"] + 1e-7}
-    digests = [
-        save(tmp_path / "a"),
-        save(tmp_path / "b", weights=one_bit),
-        save(tmp_path / "c", sees=Window(-160, 241)),
-        save(tmp_path / "d", section=SECTION.model_copy(update={"output": "direct"})),
-    ]
-    assert len(set(digests)) == 4
+    last = weights["network.last.bias"]
+    others = [{"renamed" if key == "network.last.bias" else key: value for key, value in weights.items()}]
+    others += [weights | {"network.last.bias": last[None]}, weights | {"network.last.bias": last.double()}]
+    assert len({save(tmp_path / "m", weights=one) for one in (weights, *others)}) == 4
+
+
+def test_a_key_that_was_renamed_keeps_the_digest_that_it_had(tmp_path):
+    """Derived UIDs follow from the digest, so this value is for ever."""
+    zeros = {key: torch.zeros_like(value) for key, value in weights_of().items()}
+    assert save(tmp_path / "m", weights=zeros) == "96d099c175180537dcd91ecff097e3b9709dc70e869d1d2ba836d671015c6cee"
 
 
 def test_the_digest_does_not_change_with_names_facts_or_packing(tmp_path):
