@@ -1,1 +1,1 @@
-"""One file per published method: its equations, in its paper's symbols, and nothing else."""
+"""One file per published method: its section, and its equations in its paper's symbols."""
