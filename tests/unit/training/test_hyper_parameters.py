@@ -20,11 +20,11 @@ from n2b_ct.config import Pipeline
 from n2b_ct.config.section import Section
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.data.arrays import array_roles
+from n2b_ct.data.ct_source import ct_source
 from n2b_ct.errors import N2BError
 from n2b_ct.registry import LABEL_FILTERS, METHODS
-from n2b_ct.training.assembly import Assembled, assemble
-from n2b_ct.training.ct_images import ct_images
 from n2b_ct.training.run import require_ready, run_training, teacher_of
+from n2b_ct.training.trainer import Assembled, assemble
 
 CPU = torch.device("cpu")
 TRAINING = {
@@ -182,7 +182,7 @@ def pipeline_of(name: str, method: dict[str, Any], training: dict[str, Any] | No
 
 def assembled(pipeline: Pipeline, run_dir: Path) -> Assembled:
     """Wire a training on the slices, with its teacher where it has one."""
-    images = ct_images(pipeline.ct, array_roles(**slices_hu()), pipeline.method)
+    images = ct_source(pipeline.ct, array_roles(**slices_hu()), pipeline.method)
     require_ready(pipeline, images)
     teacher = teacher_of(pipeline, images, run_dir, CPU)
     return assemble(pipeline, images, run_dir, CPU, teacher=teacher)
@@ -253,7 +253,7 @@ def test_a_changed_key_of_a_method_changes_the_weights_or_is_refused(name, path,
     value = case.value if isinstance(case, Refused | Idle) else case
     if path == "teacher_run":
         teacher = pipeline_of("dbsn", {}, {"seed": 5})
-        images = ct_images(teacher.ct, array_roles(**slices_hu()), teacher.method)
+        images = ct_source(teacher.ct, array_roles(**slices_hu()), teacher.method)
         run_training(teacher, images, tmp_path / "run", CPU)
         value = str(tmp_path / "run")
     blur = path[5:].partition("]")[0] if path.startswith("blur[") and not path.endswith(".filter") else "mean"
