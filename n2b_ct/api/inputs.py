@@ -21,6 +21,8 @@ from n2b_ct.errors import ConfigError, explain
 StrPath = str | os.PathLike[str]
 """A path, as Python's own functions take it."""
 
+_PLACE_KEYS = ("data.manifest", "data.split", "data.root", "data.doses")
+
 
 def loaded_pipeline(pipeline: StrPath | Pipeline | Mapping[str, Any], overrides: Overrides = ()) -> Pipeline:
     """Load and validate a pipeline; a loaded one is taken as it is, unless there are overrides.
@@ -37,6 +39,19 @@ def loaded_pipeline(pipeline: StrPath | Pipeline | Mapping[str, Any], overrides:
     if isinstance(pipeline, Mapping):
         return checked_pipeline({"name": "pipeline", **with_overrides(pipeline, overrides)}, "pipeline")
     return load_pipeline(os.fspath(pipeline), overrides)
+
+
+def pipeline_for_arrays(pipeline: StrPath | Pipeline | Mapping[str, Any], overrides: Overrides = ()) -> Pipeline:
+    """Load a pipeline that learns from arrays: its data section may be missing, and names no place.
+
+    Raises:
+        ConfigError: As :func:`loaded_pipeline`; or the pipeline is about natural images.
+    """
+    if isinstance(overrides, Mapping):
+        overrides = {**overrides, **dict.fromkeys(_PLACE_KEYS)}
+    else:
+        overrides = [*overrides, *(f"{key}=null" for key in _PLACE_KEYS)]
+    return loaded_pipeline(pipeline, overrides)
 
 
 def optional_path(path: StrPath | None) -> Path | None:

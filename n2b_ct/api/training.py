@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from n2b_ct.api.inputs import StrPath, images_of, loaded_pipeline, optional_path
+from n2b_ct.api.inputs import StrPath, images_of, loaded_pipeline, optional_path, pipeline_for_arrays
 from n2b_ct.config import Pipeline
 from n2b_ct.config.yaml_files import Overrides
+from n2b_ct.data.arrays import Arrays, array_roles
+from n2b_ct.data.ct_source import ct_source
+from n2b_ct.errors import ConfigError, explain
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
 from n2b_ct.training.checkpoints import finished_summary, verified_summary
@@ -22,6 +25,11 @@ from n2b_ct.training.run_dir import require_free_run_dir
 def train(
     pipeline: StrPath | Pipeline | Mapping[str, Any],
     *,
+    noisy: Arrays | None = None,
+    clean: Arrays = (),
+    references: Arrays = (),
+    validation: Arrays = (),
+    truths: Arrays = (),
     data_root: StrPath | None = None,
     out: StrPath | None = None,
     device: str = "auto",
@@ -32,13 +40,22 @@ def train(
     progress: Progress | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """Train a pipeline; returns the summary that also lies in the run folder.
+    """Train a pipeline, on the data that it names or on arrays in HU.
+
+    Arrays and tensors are ``[rows, cols]`` or ``[slices, rows, cols]``, of any floats or signed integers of 16 bits and
+    more; one of them or several, whose sizes may differ. The pipeline's data section may then be missing; what it says
+    of window and patches counts, and where its data lies does not.
 
     Under ``torchrun`` all its processes train it together (:mod:`n2b_ct.training.distribution`); the run folder must be
     one for all of them, and only the first gets the summary. A restarted one goes on from the newest checkpoint.
 
     Args:
         pipeline: A path, the name of a shipped one, a mapping of plain values, or a loaded pipeline.
+        noisy: Low-dose slices to learn from; None: those of the pipeline's manifest, under ``data_root``.
+        clean: Normal-dose slices, never paired with the noisy ones.
+        references: The same slices as ``noisy`` at normal dose, in the same shapes.
+        validation: Low-dose slices to watch the training by.
+        truths: The same slices as ``validation`` at normal dose.
         data_root: The data's folder; None: the pipeline's ``data.root``.
         out: The run folder; None: ``runs/<pipeline name>``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -48,6 +65,9 @@ def train(
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         progress: Called with (done, all, what).
         threads: Of the processor, for this process from now on; None: torch's own number, one a core.
+
+    Returns:
+        The summary that also lies in the run folder: ``iterations``, ``seconds``, ``last`` losses, ``model_digest``.
 
     Raises:
         ConfigError, DataError: The pipeline, the manifest or the data are wrong, or not those of the run to be resumed.
@@ -60,11 +80,31 @@ def train(
         >>> summary = n2b.train("abdomen.yaml", data_root="data", out="runs/new", overrides={"training.seed": 1})
         >>> summary["method"], summary["iterations"], summary["seed"]
         ('noise2blur', 12, 1)
+
+        From arrays, with all settings said here:
+
+        >>> noisy, clean = n2b.read_series("data/noisy").hu, n2b.read_series("data/clean").hu
+        >>> settings = {
+        ...     "data": {"window": "abdomen"},
+        ...     "method": {"name": "noise2blur", "denoiser": {"name": "SimpleUNet", "arguments": {"n_features": 4}}},
+        ...     "training": {"iterations": 5, "batch_size": 2, "patch_px": 32},
+        ... }
+        >>> _ = n2b.train(settings, noisy=noisy, clean=clean, out="runs/arrays")
+        >>> n2b.load("runs/arrays").denoise(noisy).shape
+        (3, 64, 64)
     """
     data_root = optional_path(data_root)
     use_threads(threads)
-    loaded = loaded_pipeline(pipeline, overrides)
-    images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
+    if noisy is None:
+        _refuse_without_noisy(clean=clean, references=references, validation=validation, truths=truths)
+        loaded = loaded_pipeline(pipeline, overrides)
+        images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
+    else:
+        if data_root is not None:
+            raise ConfigError(explain("data_root", "does not go with arrays", data_root, "leave one of them out"))
+        loaded = pipeline_for_arrays(pipeline, overrides)
+        roles = array_roles(noisy, clean, references=references, validation=validation, truths=truths)
+        images = ct_source(loaded.ct, roles, loaded.method)
     require_ready(loaded, images)
     run_dir = Path("runs") / loaded.name if out is None else Path(out)
     resume = resume or was_restarted()
@@ -74,6 +114,12 @@ def train(
         if resume and finished_summary(run_dir) is not None:
             return verified_summary(loaded, images, run_dir, told) or {}
         return run_training(_rooted(loaded, data_root), images, run_dir, own_device, resume=resume, progress=told)
+
+
+def _refuse_without_noisy(**arrays: Arrays) -> None:
+    given = [name for name, one in arrays.items() if len(one)]
+    if given:
+        raise ConfigError(explain("noisy", f"must be given beside {given[0]}", "None", "pass the noisy slices too"))
 
 
 @dataclass(frozen=True, slots=True)

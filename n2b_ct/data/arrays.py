@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.hu import LARGEST_HU
+
+_NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 Arrays = Sequence[np.ndarray | Tensor] | np.ndarray | Tensor
 
@@ -34,14 +37,9 @@ def array_roles(
         DataError: An array is not two- or three-dimensional, is empty, holds no numbers of HU, or does not match its
             reference; one line for each.
     """
-    named = {"noisy": noisy, "clean": clean, "references": references, "validation": validation, "truths": truths}
-    listed = {name: _listed(arrays) for name, arrays in named.items()}
-    problems = [
-        problem
-        for name, arrays in listed.items()
-        for k, array in enumerate(arrays)
-        if (problem := _problem(f"{name}[{k}]", array))
-    ]
+    given = {"noisy": noisy, "clean": clean, "references": references, "validation": validation, "truths": truths}
+    problems: list[str] = []
+    listed = {name: _checked(arrays, name, problems) for name, arrays in given.items()}
     for name, of in (("references", "noisy"), ("truths", "validation")):
         problems += [] if problems else _mismatches(name, listed[name], of, listed[of], is_needed=name == "truths")
     if problems:
@@ -55,27 +53,59 @@ def array_roles(
     )
 
 
-def _listed(arrays: Arrays) -> list[np.ndarray]:
-    one_or_more = [arrays] if isinstance(arrays, np.ndarray | Tensor) else list(arrays)
-    return [one.detach().cpu().numpy() if isinstance(one, Tensor) else np.asarray(one) for one in one_or_more]
+def hu_values(given: object, name: str) -> np.ndarray:
+    """Return HU as a NumPy array, of the same memory where that can be.
 
+    Args:
+        given: A NumPy array or a dense tensor: floats, or signed integers of 16 bits or more; ``[rows, cols]`` or
+            ``[slices, rows, cols]``. Unsigned integers are most likely a file's stored words.
+        name: The parameter, for the message.
 
-def _problem(name: str, array: np.ndarray) -> str:
-    """Say why an array cannot be slices in HU; empty where it can."""
+    Raises:
+        DataError: It is something else, is empty, or holds values that no HU can be.
+    """
+    array = plain_array(given, name)
     if array.ndim not in (2, 3) or not array.size:
         shape = f"shape {list(array.shape)}"
-        return explain(name, "must be [rows, cols] or [slices, rows, cols]", shape, "pass a slice or a volume")
+        remedy = "pass a slice or a volume" if array.size else "pass at least one pixel"
+        raise DataError(explain(name, "must be [rows, cols] or [slices, rows, cols]", shape, remedy))
     if array.dtype.kind not in "fi" or array.dtype.itemsize < 2:
         remedy = "convert stored words to HU first" if array.dtype.kind == "u" else "convert it"
-        return explain(name, "must hold floats or signed integers of 16 bits or more", array.dtype, remedy)
+        raise DataError(explain(name, "must hold floats or signed integers of 16 bits or more", array.dtype, remedy))
     if n_broken := array.size - int(np.count_nonzero(np.isfinite(array))):
-        return explain(
-            name, "HU must be finite", f"{n_broken} NaN or infinite values", "repair or leave out their slices"
-        )
+        got, remedy = f"{n_broken} NaN or infinite values", "repair or leave out their slices"
+        raise DataError(explain(name, "HU must be finite", got, remedy))
     largest = max(abs(float(array.min())), abs(float(array.max())))
     if largest > LARGEST_HU:
-        return explain(name, f"must lie within ±{LARGEST_HU:g}", f"{largest:g}", "convert values to HU first")
-    return ""
+        remedy = "convert values to HU first"
+        raise DataError(explain(name, f"must lie within ±{LARGEST_HU:g}", f"{largest:g}", remedy))
+    return array
+
+
+def plain_array(given: object, name: str) -> np.ndarray:
+    """Look at a NumPy array or a dense tensor as a NumPy array; floats that NumPy lacks become float32.
+
+    Raises:
+        DataError: It is something else.
+    """
+    if isinstance(given, Tensor) and given.layout == torch.strided and not given.is_complex():
+        dense = given.detach().cpu().as_subclass(Tensor)
+        return (dense if given.dtype in _NUMPY_FLOATS or not given.is_floating_point() else dense.float()).numpy()
+    if isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
+        return np.asarray(given)
+    kind = f"{given.dtype} {given.layout}" if isinstance(given, Tensor) else type(given).__name__
+    raise DataError(explain(name, "must be a NumPy array or a dense, real torch tensor", kind, "convert it"))
+
+
+def _checked(arrays: Arrays, name: str, problems: list[str]) -> list[np.ndarray]:
+    """Return the arrays that can be slices in HU; adds a line to the problems for each of the others."""
+    found = []
+    for k, one in enumerate([arrays] if isinstance(arrays, np.ndarray | Tensor) else arrays):
+        try:
+            found.append(hu_values(one, f"{name}[{k}]"))
+        except DataError as error:
+            problems.append(str(error))
+    return found
 
 
 def _mismatches(

@@ -9,15 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from n2b_ct.data.arrays import hu_values, plain_array
 from n2b_ct.errors import DataError, explain
-from n2b_ct.hu import LARGEST_HU
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import device_of, noise_hu, required_strength
 
 HU = TypeVar("HU", np.ndarray, Tensor)
 _Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]
-_NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
-_FORMS = {2: "[rows, cols]", 3: "[slices, rows, cols]"}
 
 
 class Denoiser:
@@ -112,7 +110,7 @@ class Denoiser:
 
     def _of_each_slice(self, hu: HU, is_padding: HU | None, combine: _Combine) -> HU:
         """Put what ``combine`` makes of every slice and its noise into a container like ``hu``."""
-        values = _values_of(hu)
+        values = hu_values(hu, "hu")
         padded = np.zeros(values.shape, dtype=bool) if is_padding is None else _mask_of(is_padding, values.shape)
         found = np.empty(values.shape, values.dtype)
         slices = zip(*(one.reshape(-1, *values.shape[-2:]) for one in (values, padded, found)), strict=True)
@@ -122,44 +120,12 @@ class Denoiser:
         return _like(hu, found)
 
 
-def _values_of(hu: np.ndarray | Tensor) -> np.ndarray:
-    """Look at HU as a NumPy array, or refuse them.
-
-    Raises:
-        DataError: In one line.
-    """
-    values = _as_array(hu, "hu")
-    if values.ndim not in _FORMS or not values.size:
-        got = f"shape {list(values.shape)}"
-        remedy = "pass a slice or a volume" if values.size else "pass at least one pixel"
-        raise DataError(explain("hu", f"must be {' or '.join(_FORMS.values())}", got, remedy))
-    kind = values.dtype
-    if kind.kind not in "fi" or (kind.kind == "i" and kind.itemsize < 2):
-        remedy = "convert stored words to HU first" if kind.kind == "u" else "convert them"
-        raise DataError(explain("hu", "must be floats or signed integers of 16 bits or more", kind, remedy))
-    if n_broken := values.size - int(np.count_nonzero(np.isfinite(values))):
-        raise DataError(explain("hu", "must be finite", f"{n_broken} NaN or infinite values", "replace them by air"))
-    if (largest := max(abs(float(values.max())), abs(float(values.min())))) > LARGEST_HU:
-        raise DataError(explain("hu", f"must lie within ±{LARGEST_HU:g}", f"{largest:g}", "convert values to HU first"))
-    return values
-
-
 def _mask_of(is_padding: np.ndarray | Tensor, shape: tuple[int, ...]) -> np.ndarray:
-    mask = _as_array(is_padding, "is_padding")
+    mask = plain_array(is_padding, "is_padding")
     if mask.dtype != bool or mask.shape != shape:
         got = f"{mask.dtype} of shape {list(mask.shape)}"
         raise DataError(explain("is_padding", f"must be bool of shape {list(shape)}", got, "mark every pixel"))
     return mask
-
-
-def _as_array(given: object, name: str) -> np.ndarray:
-    if isinstance(given, Tensor) and given.layout == torch.strided and not given.is_complex():
-        dense = given.detach().cpu().as_subclass(Tensor)
-        return (dense if given.dtype in _NUMPY_FLOATS or not given.is_floating_point() else dense.float()).numpy()
-    if isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
-        return np.asarray(given)
-    kind = f"{given.dtype} {given.layout}" if isinstance(given, Tensor) else type(given).__name__
-    raise DataError(explain(name, "must be a NumPy array or a dense, real torch tensor", kind, "convert it"))
 
 
 def _as_type(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
