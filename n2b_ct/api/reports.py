@@ -20,9 +20,9 @@ from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.cases import reference_dose, role_sources
 from n2b_ct.evaluation.lesions import read_lesion_truth
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
-from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
+from n2b_ct.evaluation.summary import Summary
 from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import denoise_hu

@@ -14,7 +14,7 @@ from n2b_ct.cli.options import DataRoot, Device, ReplaceReport, SkipBadSlices
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from n2b_ct.evaluation.report.summary import Statistic, Summary
+    from n2b_ct.evaluation.summary import Statistic, Summary
 
 
 def report(

@@ -16,10 +16,10 @@ from n2b_ct.evaluation.insert_results import (
 from n2b_ct.evaluation.inserts import Insert
 from n2b_ct.evaluation.lesions import lesion_rows
 from n2b_ct.evaluation.measuring import Measured, Measuring
-from n2b_ct.evaluation.report.summary import DoseLevel, Summary, summarise
-from n2b_ct.evaluation.report.uncertainty import uncertainty_rows
 from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_rows, texture_rows
+from n2b_ct.evaluation.summary import DoseLevel, Summary, summarise
 from n2b_ct.evaluation.table import Row, Table
+from n2b_ct.evaluation.uncertainty import uncertainty_rows
 from n2b_ct.io.refusals import Inputs
 
 

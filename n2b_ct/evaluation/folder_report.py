@@ -18,9 +18,9 @@ from n2b_ct.evaluation.cases import INPUT, REFERENCE, CaseSource, Fault, Reading
 from n2b_ct.evaluation.folders import FolderSeries, VolumeCache, find_folder
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
 from n2b_ct.evaluation.pairing import Match, match
-from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
+from n2b_ct.evaluation.summary import Summary
 from n2b_ct.filters.baselines import Baseline
 from n2b_ct.hu import WINDOWS, Window
 from n2b_ct.io.progress import Progress
@@ -73,16 +73,16 @@ def compare_folders(
     named = {name: path for name, path in given.items() if path is not None}
     if not candidates:
         raise DataError(explain("candidates", "at least one is needed", "none", "pass --candidate NAME=DIR"))
-    shelf = VolumeCache(len(named), hu_offset, assume_hu)
+    cache = VolumeCache(len(named), hu_offset, assume_hu)
     anchor = next(iter(named))
-    own = find_folder(anchor, named[anchor], shelf, skip_bad_slices=skip_bad_slices)
+    own = find_folder(anchor, named[anchor], cache, skip_bad_slices=skip_bad_slices)
     if not own.series:
         raise DataError("\n".join(own.problems))
     series, problems, inputs = own.series, list(own.problems), own.inputs
     others: dict[str, list[FolderSeries]] = {}
     for name in list(named)[1:]:
         try:
-            content = find_folder(name, named[name], shelf, skip_bad_slices=skip_bad_slices)
+            content = find_folder(name, named[name], cache, skip_bad_slices=skip_bad_slices)
         except DataError as error:
             problems += str(error).splitlines()
             continue
@@ -105,8 +105,8 @@ def _matches(
 ) -> tuple[dict[str, Match], list[str]]:
     found: dict[str, Match] = {}
     problems: list[str] = []
-    for name, offered in others.items():
-        matched, lines = match(name, anchor, offered, n_anchors)
+    for name, others_of_name in others.items():
+        matched, lines = match(name, anchor, others_of_name, n_anchors)
         problems += lines
         if matched:
             found[name] = matched
@@ -132,7 +132,9 @@ def _read(series: FolderSeries, index: int, matches: Mapping[str, Match], anchor
 
     own = series.read(index)
     read = {
-        name: attempt(name, partial(m.series.read, m.places[index])) for name, m in matches.items() if index in m.places
+        name: attempt(name, partial(m.series.read, m.indices[index]))
+        for name, m in matches.items()
+        if index in m.indices
     }
     slices = {anchor: own} | {name: hu for name, hu in read.items() if hu is not None}
     case = SliceCase(

@@ -29,7 +29,7 @@ class FolderSeries:
 
     Attributes:
         name: A label that names no patient: a shortened UID, or ``volume 1``.
-        place: Its folder (or file without ending) below the folder that was given: trees that mirror each other share
+        folder: Its folder (or file without ending) below the folder that was given: trees that mirror each other share
             it.
         study_uid: StudyInstanceUID; empty for volumes.
         positions_mm: Of every slice along the normal.
@@ -44,7 +44,7 @@ class FolderSeries:
     """
 
     name: str
-    place: str
+    folder: str
     study_uid: str
     positions_mm: tuple[float, ...]
     size_px: tuple[int, int]
@@ -99,13 +99,13 @@ class FolderContent:
     inputs: Inputs
 
 
-def find_folder(label: str, folder: Path, shelf: VolumeCache, *, skip_bad_slices: bool = False) -> FolderContent:
+def find_folder(label: str, folder: Path, cache: VolumeCache, *, skip_bad_slices: bool = False) -> FolderContent:
     """Find the series and volumes in a folder (or in one file).
 
     Args:
         label: How messages name the folder: ``reference``, or a candidate's name.
         folder: Where to look.
-        shelf: Keeps volumes, and knows what is vouched for.
+        cache: Keeps volumes, and knows what is vouched for.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
@@ -113,13 +113,13 @@ def find_folder(label: str, folder: Path, shelf: VolumeCache, *, skip_bad_slices
     """
     if not folder.exists():
         raise DataError(explain(label, "must be a folder or a file", f"nothing at {folder}", "check the path"))
-    result = scan(folder, assume_hu=shelf.assume_hu)
-    volumes = find_volumes(result.records, hu_offset=shelf.hu_offset, assume_hu=shelf.assume_hu)
+    result = scan(folder, assume_hu=cache.assume_hu)
+    volumes = find_volumes(result.records, hu_offset=cache.hu_offset, assume_hu=cache.assume_hu)
     records = volumes.records
     found, failed, lines = _of_series(label, folder, result.series, Refusals(records), skip_bad_slices=skip_bad_slices)
     for number, one in enumerate(volumes.of_ct, start=1):
         try:
-            found.append(_of_volume(one.path, folder, number, shelf))
+            found.append(_of_volume(one.path, folder, number, cache))
         except SeriesError as error:
             lines.append(f"{label}: {_placed_below(folder, one.path, str(error))}")
     found = _with_own_names(found)
@@ -190,11 +190,11 @@ def _of_dicom(series: SeriesRef, root: Path, refused: tuple[FileRecord, ...]) ->
     return replace(placed, patient_key="" if "patient_id_missing" in series.problems else series.patient_key)
 
 
-def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, found: DatasetSeries) -> FolderSeries:
+def _placed(name: str, folder: str, study_uid: str, affine_lps_mm: np.ndarray, found: DatasetSeries) -> FolderSeries:
     pixel_mm, normal, corner_mm = _plane(affine_lps_mm)
     return FolderSeries(
         name=name,
-        place=place,
+        folder=folder,
         study_uid=study_uid,
         positions_mm=found.positions_mm,
         size_px=found.size_px,
@@ -207,22 +207,22 @@ def _placed(name: str, place: str, study_uid: str, affine_lps_mm: np.ndarray, fo
     )
 
 
-def _of_volume(path: Path, root: Path, number: int, shelf: VolumeCache) -> FolderSeries:
-    volume = shelf.volume(path)
+def _of_volume(path: Path, root: Path, number: int, cache: VolumeCache) -> FolderSeries:
+    volume = cache.volume(path)
     pixel_mm, normal, corner_mm = _plane(volume.affine_lps_mm)
     n_slices, rows, cols = volume.hu.shape
     first_mm, step_mm = volume.affine_lps_mm[:3, 3] @ normal, volume.affine_lps_mm[:3, 0] @ normal
     stem = path.with_name(path.name.split(".", 1)[0])
     return FolderSeries(
         name=f"volume {number}",
-        place=_below(stem, root),
+        folder=_below(stem, root),
         study_uid="",
         positions_mm=tuple(float(first_mm + k * step_mm) for k in range(n_slices)),
         size_px=(rows, cols),
         pixel_mm=pixel_mm,
         normal=normal,
         corner_mm=corner_mm,
-        read=partial(shelf.read, path),
+        read=partial(cache.read, path),
         facts=SeriesRead(f"volume {number}", "", n_slices),
     )
 

@@ -120,7 +120,7 @@ def known_measures() -> tuple[dict[str, Measure], list[str]]:
             found[name] = member
         else:
             remedy = "repair or uninstall its package"
-            problems.append(explain(f"{MEASURES.kind} {name}", "must be a Measure", type(member).__name__, remedy))
+            problems.append(explain(MEASURES.kind, f"{name} must be a Measure", type(member).__name__, remedy))
     return found, problems
 
 
@@ -207,4 +207,4 @@ def _value(name: str, measure: Measure, hu: np.ndarray, case: SliceCase, window:
     except Exception as error:
         remedy = "repair or uninstall the package that offers it"
         got = f"{type(error).__name__} on {case.subject}"
-        raise DataError(explain(f"{MEASURES.kind} {name}", "must give a number or None", got, remedy)) from error
+        raise DataError(explain(MEASURES.kind, f"{name} must return a number or None", got, remedy)) from error

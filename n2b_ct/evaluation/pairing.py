@@ -25,14 +25,14 @@ REVERSED_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """A series beside the anchor's: ``places`` maps the anchor's slice index to its own."""
+    """A series beside the anchor's: ``indices`` maps the anchor's slice index to its own."""
 
     series: FolderSeries
-    places: dict[int, int]
+    indices: dict[int, int]
 
 
 def match(
-    label: str, anchor: FolderSeries, offered: Sequence[FolderSeries], n_anchors: int
+    label: str, anchor: FolderSeries, others: Sequence[FolderSeries], n_anchors: int
 ) -> tuple[Match | None, list[str]]:
     """Find a series' counterpart in another folder and check that both show the same.
 
@@ -41,48 +41,53 @@ def match(
     Args:
         label: How messages name the other folder.
         anchor: What the others are compared with.
-        offered: The other folder's series.
+        others: The other folder's series.
         n_anchors: How many series the anchor's folder has.
 
     Returns:
         The match, None where nothing may be compared; and lines that say what is wrong.
     """
     subject = f"{anchor.name}, {label}"
-    other = _counterpart(anchor, offered, n_anchors)
+    other = _counterpart(anchor, others, n_anchors)
     if other is None:
         need = "must have one series of the same place or study"
-        return None, [explain(subject, need, f"{len(offered)} others", "give folders that mirror each other")]
-    places = _places(anchor, other)
-    line = _geometry(subject, anchor, other, places) or _values(subject, anchor, other, places)
+        return None, [explain(subject, need, f"{len(others)} others", "give folders that mirror each other")]
+    indices = _same_positions(anchor, other)
+    line = _geometry(subject, anchor, other, indices) or _values(subject, anchor, other, indices)
     if line:
         return None, [line]
-    return Match(other, places), _missing(subject, anchor, places)
+    return Match(other, indices), _missing(subject, anchor, indices)
 
 
-def _counterpart(anchor: FolderSeries, offered: Sequence[FolderSeries], n_anchors: int) -> FolderSeries | None:
-    if n_anchors == 1 and len(offered) == 1:
-        return offered[0]
-    of_place = [one for one in offered if one.place == anchor.place]
-    of_study = [one for one in offered if anchor.study_uid and one.study_uid == anchor.study_uid]
+def _counterpart(anchor: FolderSeries, others: Sequence[FolderSeries], n_anchors: int) -> FolderSeries | None:
+    if n_anchors == 1 and len(others) == 1:
+        return others[0]
+    of_folder = [one for one in others if one.folder == anchor.folder]
+    of_study = [one for one in others if anchor.study_uid and one.study_uid == anchor.study_uid]
     of_patient = [one for one in of_study if one.patient_key == anchor.patient_key]
-    for found in (of_place, of_patient, of_study):
+    for found in (of_folder, of_patient, of_study):
         if len(found) == 1:
             return found[0]
     return None
 
 
-def _places(anchor: FolderSeries, other: FolderSeries) -> dict[int, int]:
+def _same_positions(anchor: FolderSeries, other: FolderSeries) -> dict[int, int]:
     """Slices at the same position; a position that several slices share is left out."""
-    theirs = np.asarray(other.positions_mm)
+    theirs = np.asarray(other.positions_mm, dtype=np.float64)
+    order = np.argsort(theirs, kind="stable")
+    ours = np.asarray(anchor.positions_mm, dtype=np.float64)
+    starts, stops = (
+        np.searchsorted(theirs[order], ours + reach) for reach in (-2.0 * TOLERANCE_MM, 2.0 * TOLERANCE_MM)
+    )
     found: dict[int, int] = {}
-    for k, position_mm in enumerate(anchor.positions_mm):
-        near = np.flatnonzero(np.abs(theirs - position_mm) <= TOLERANCE_MM)
-        if near.size == 1:
+    for k, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        near = [index for index in order[start:stop] if abs(theirs[index] - ours[k]) <= TOLERANCE_MM]
+        if len(near) == 1:
             found[k] = int(near[0])
     return found
 
 
-def _geometry(subject: str, anchor: FolderSeries, other: FolderSeries, places: dict[int, int]) -> str:
+def _geometry(subject: str, anchor: FolderSeries, other: FolderSeries, indices: dict[int, int]) -> str:
     """Why the grids cannot be compared; empty where they can."""
     if other.size_px != anchor.size_px:
         got = f"{_size(other.size_px)} and {_size(anchor.size_px)}"
@@ -97,27 +102,27 @@ def _geometry(subject: str, anchor: FolderSeries, other: FolderSeries, places: d
     if shift_px.max() > CORNER_TOLERANCE_PX:
         need = "compared slices must show the same field"
         return explain(subject, need, f"a shift of {shift_px.max():.1f} px", "left out; export both alike")
-    if not places:
+    if not indices:
         need = f"slices must lie within {TOLERANCE_MM:g} mm of the others"
         return explain(subject, need, "none that does", "left out; check that both show one scan")
     return ""
 
 
-def _missing(subject: str, anchor: FolderSeries, places: dict[int, int]) -> list[str]:
+def _missing(subject: str, anchor: FolderSeries, indices: dict[int, int]) -> list[str]:
     n_slices = len(anchor.positions_mm)
-    if len(places) == n_slices:
+    if len(indices) == n_slices:
         return []
     need = f"must have a slice at each of {n_slices} positions"
-    return [explain(subject, need, len(places), "measured where both have one; its means cover fewer slices")]
+    return [explain(subject, need, len(indices), "measured where both have one; its means cover fewer slices")]
 
 
-def _values(subject: str, anchor: FolderSeries, other: FolderSeries, places: dict[int, int]) -> str:
+def _values(subject: str, anchor: FolderSeries, other: FolderSeries, indices: dict[int, int]) -> str:
     """Why the HU cannot be compared, from one slice in the middle and one at a quarter; empty where they can."""
-    shared = sorted(places)
+    shared = sorted(indices)
     middle = shared[len(shared) // 2]
     try:
-        ours, theirs = anchor.read(middle), other.read(places[middle])
-        return _scaling(subject, ours, theirs) or _order(subject, anchor, other, places)
+        ours, theirs = anchor.read(middle), other.read(indices[middle])
+        return _scaling(subject, ours, theirs) or _order(subject, anchor, other, indices)
     except DataError:
         return ""  # the slice will be named when it is measured
 
@@ -143,14 +148,14 @@ def _scaling(subject: str, ours: np.ndarray, theirs: np.ndarray) -> str:
     return explain(subject, "compared slices must share one HU scale", got, remedy)
 
 
-def _order(subject: str, anchor: FolderSeries, other: FolderSeries, places: dict[int, int]) -> str:
+def _order(subject: str, anchor: FolderSeries, other: FolderSeries, indices: dict[int, int]) -> str:
     """Slices whose content runs against their positions fit far better the other way round."""
-    shared = sorted(places)
+    shared = sorted(indices)
     first, last = shared[len(shared) // 4], shared[-1 - len(shared) // 4]
     if last - first < 2:
         return ""
     ours = anchor.read(first)
-    straight, turned = (float(np.mean(np.abs(ours - other.read(places[k])))) for k in (first, last))
+    straight, turned = (float(np.mean(np.abs(ours - other.read(indices[k])))) for k in (first, last))
     if not turned < REVERSED_SHARE * straight:
         return ""
     remedy = "left out; correct the positions"

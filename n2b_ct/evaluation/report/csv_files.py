@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.report.uncertainty import against_role, is_better
+from n2b_ct.evaluation.summary import Summary
 from n2b_ct.evaluation.table import KEYS
+from n2b_ct.evaluation.uncertainty import against_role, is_better
 
 SLICES_NAME = "per_slice.csv"
 _PLACE = ("dose", "series", "slice_index", "position_mm", "method", "role", "window")

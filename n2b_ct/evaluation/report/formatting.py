@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.report.summary import Statistic
+from n2b_ct.evaluation.summary import Statistic
 
 MISSING = "–"
 PSNR_DECIMALS = 2

@@ -13,28 +13,24 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from n2b_ct.evaluation.report.charts import inline_svg
-from n2b_ct.evaluation.report.documents import DISCLAIMER, definitions
-from n2b_ct.evaluation.report.images import Panel
-from n2b_ct.evaluation.report.page_parts import Absent, Section, data_uri
-from n2b_ct.evaluation.report.physics_sections import (
-    detection_section,
-    removal_section,
-    resolution_section,
-    texture_section,
-)
-from n2b_ct.evaluation.report.provenance import Provenance
+from n2b_ct.evaluation.report.document import DISCLAIMER, Provenance, definitions, method_descriptions
+from n2b_ct.evaluation.report.images import MAX_BYTES, Panel, ViewerSlice, viewer_slices, viewer_view
 from n2b_ct.evaluation.report.sections import (
+    Section,
     curves_section,
+    data_uri,
+    detection_section,
     dose_table,
     fidelity_section,
     noise_section,
     outside_section,
+    removal_section,
+    resolution_section,
+    texture_section,
 )
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
-from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.report.tables import method_descriptions
 from n2b_ct.evaluation.report.theme import line_styles, theme_css
-from n2b_ct.evaluation.report.viewer_data import MAX_BYTES, ViewerSlice, viewer_slices, viewer_view
+from n2b_ct.evaluation.summary import Summary
 
 _SCRIPTS = ("page.js", "viewer_planes.js", "viewer_images.js", "viewer.js")
 _STYLES = ("report.css", "viewer.css")
@@ -87,7 +83,8 @@ def render_page(
     )
 
 
-def _sections(summary: Summary) -> tuple[list[Section], list[Absent]]:
+def _sections(summary: Summary) -> tuple[list[Section], list[Section]]:
+    """Those that are shown, and those that are left out."""
     found = [
         curves_section(summary),
         fidelity_section(summary),
@@ -96,9 +93,10 @@ def _sections(summary: Summary) -> tuple[list[Section], list[Absent]]:
         resolution_section(summary),
         detection_section(summary),
         removal_section(summary),
-        outside_section(summary),
     ]
-    return [s for s in found if isinstance(s, Section)], [s for s in found if isinstance(s, Absent)]
+    further = outside_section(summary)
+    shown = [one for one in found if not one.reason] + ([further] if further else [])
+    return shown, [one for one in found if one.reason]
 
 
 def _viewer(summary: Summary, slices: Sequence[ViewerSlice], n_panels: int) -> dict[str, Any] | None:

@@ -19,9 +19,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval, PairedComparison
 from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
-from n2b_ct.evaluation.report.documents import PHYSICS, SCHEMA, SCHEMA_VERSION
-from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import DELTAS, REDUCTION, DoseLevel, Statistic
+from n2b_ct.evaluation.report.document import PHYSICS, SCHEMA, SCHEMA_VERSION, Provenance
+from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Statistic
 from n2b_ct.evaluation.table import KEYS
 from n2b_ct.io.refusals import SeriesRead
 from n2b_ct.io.series import FileRecord

@@ -1,24 +1,153 @@
-"""The page's sections on fidelity, noise and HU: which tables and charts, under which words."""
+"""The page's sections: which tables and charts, under which words; each says why where it is absent.
+
+A section is made of plain values that the template lays out, without knowing what they mean.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
 from n2b_ct.evaluation.measures import BUILT_IN
-from n2b_ct.evaluation.report.figures import dose_charts, noise_charts
-from n2b_ct.evaluation.report.page_parts import Absent, FoldPart, Part, Section, TablePart, charts_part
-from n2b_ct.evaluation.report.physics_figures import d_prime_charts
-from n2b_ct.evaluation.report.physics_tables import comparison_table
-from n2b_ct.evaluation.report.summary import Summary
-from n2b_ct.evaluation.report.tables import bias_table, fidelity_table, measure_table, noise_table
+from n2b_ct.evaluation.report.charts import Chart, chart_csv
+from n2b_ct.evaluation.report.figures import (
+    OBSERVERS,
+    autocorrelation_charts,
+    d_prime_charts,
+    dose_charts,
+    noise_charts,
+    nps_charts,
+    nps_planes_png,
+    planes_in_words,
+    task_name,
+    texture_charts,
+    ttf_charts,
+)
+from n2b_ct.evaluation.report.formatting import listing
+from n2b_ct.evaluation.report.tables import (
+    PageTable,
+    bias_table,
+    comparison_table,
+    d_prime_table,
+    fidelity_table,
+    hallucination_table,
+    lag_table,
+    lesion_table,
+    measure_table,
+    noise_table,
+    potential_table,
+    residual_table,
+    resolution_table,
+    texture_table,
+)
+from n2b_ct.evaluation.summary import Summary
 
 
-def dose_table(summary: Summary) -> TablePart | None:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a section; which fields it has depends on its kind.
+
+    Attributes:
+        kind: A table, charts side by side, an image, lines that must not be overlooked, or parts behind a line that
+            opens them.
+        title: Caption of a table, or what opens the parts.
+        note: Stands beside or below.
+        corner: Heads the first column of the table.
+        png: The image, and ``alternative`` says in words what it shows.
+    """
+
+    kind: Literal["table", "charts", "image", "warning", "fold"]
+    title: str = ""
+    note: str = ""
+    corner: str = ""
+    table: PageTable | None = None
+    charts: tuple[Chart, ...] = ()
+    png: bytes = b""
+    alternative: str = ""
+    lines: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """Name and data: link of the table, or of each chart's numbers, as CSV."""
+        texts = {chart.key: chart_csv(chart) for chart in self.charts}
+        if self.table is not None:
+            texts[_word(self.title)] = table_csv(self.corner, self.table)
+        return [(f"{name}.csv", data_uri(text.encode("utf-8"), "text/csv")) for name, text in texts.items()]
+
+    @property
+    def source(self) -> str:
+        """The image as a data: link."""
+        return data_uri(self.png, "image/png")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A headed section; ``anchor`` is its id, ``short`` its name in the list of contents.
+
+    Attributes:
+        reason: Why it is left out; empty where it is not.
+    """
+
+    title: str
+    anchor: str = ""
+    short: str = ""
+    lead: str = ""
+    parts: tuple[Part, ...] = ()
+    reason: str = ""
+
+
+def table_part(title: str, corner: str, table: PageTable, note: str = "") -> Part:
+    """Return a table with its caption."""
+    return Part("table", title, note, corner=corner, table=table)
+
+
+def fold(title: str, parts: Sequence[Part]) -> Part:
+    """Return parts behind a line that opens them."""
+    return Part("fold", title, parts=tuple(parts))
+
+
+def charts_part(charts: Sequence[Chart], note: str = "") -> tuple[Part, ...]:
+    """A group of charts, or nothing where there is none."""
+    return (Part("charts", note=note, charts=tuple(charts)),) if charts else ()
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Put bytes into the page itself."""
+    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
+
+
+def table_csv(corner: str, table: PageTable) -> str:
+    """A table as it is printed, one line per row, with a plain minus sign; full precision is in report.json."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    heads = [" ".join(words).strip() for words in table.heads]
+    writer.writerow([corner, "role", *heads])
+    for row in table.rows:
+        cells = [" | ".join(line.text for line in cell if line.text).replace("−", "-") for cell in row.cells]
+        name = f"'{row.method}" if row.method[:1] in {"=", "+", "-", "@"} else row.method
+        writer.writerow([name, row.role, *cells])
+    return buffer.getvalue()
+
+
+def _word(text: str) -> str:
+    """A caption as a file name."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "table"
+
+
+def dose_table(summary: Summary) -> Part | None:
     """The table that follows the summary: PSNR over SSIM by dose; the noise where there is no reference."""
     name = summary.primary_window
     if summary.has_reference:
         note = f"PSNR in dB over SSIM, {spread_words(summary)}. Window {_window(summary, name)}. Highest marked."
-        return TablePart("Fidelity by dose", "Method", fidelity_table(summary, name), note)
+        return table_part("Fidelity by dose", "Method", fidelity_table(summary, name), note)
     note = f"Standard deviation in flat soft tissue, HU, over its change; {spread_words(summary)}."
-    return TablePart("Noise by dose", "Method", noise_table(summary), note)
+    return table_part("Noise by dose", "Method", noise_table(summary), note)
 
 
 def spread_words(summary: Summary) -> str:
@@ -33,40 +162,38 @@ def curves_section(summary: Summary) -> Section:
     charts = (*dose_charts(summary), *noise_charts(summary), *detection)
     bars = "Bars: 95 % interval of the mean." if summary.has_intervals else "Means over slices."
     several = len([level for level in summary.levels if level.dose is not None]) > 1
-    return Section("curves", "Curves", "Dose curves" if several else "Methods compared", "", charts_part(charts, bars))
+    return Section("Dose curves" if several else "Methods compared", "curves", "Curves", "", charts_part(charts, bars))
 
 
-def fidelity_section(summary: Summary) -> Section | Absent:
+def fidelity_section(summary: Summary) -> Section:
     """The error in HU, the other windows, the paired tests."""
     if not summary.has_reference:
-        return Absent("Fidelity", "PSNR, SSIM and RMSE need a reference, and no slice has one")
+        return Section("Fidelity", reason="PSNR, SSIM and RMSE need a reference, and no slice has one")
     first, *others = summary.windows
-    errors = TablePart(
+    errors = table_part(
         f"RMSE, window {first}", "RMSE, HU", measure_table(summary, "rmse_hu", first), _window(summary, first)
     )
     parts: tuple[Part, ...] = (errors,)
-    parts += tuple(
-        FoldPart(f"PSNR, SSIM and RMSE in the window {name}", _window_parts(summary, name)) for name in others
-    )
-    return Section("fidelity", "Fidelity", "Fidelity to the reference", "", parts + _tests(summary))
+    parts += tuple(fold(f"PSNR, SSIM and RMSE in the window {name}", _window_parts(summary, name)) for name in others)
+    return Section("Fidelity to the reference", "fidelity", "Fidelity", "", parts + _tests(summary))
 
 
 def noise_section(summary: Summary) -> Section:
     """Noise in flat soft tissue, and HU bias by tissue class."""
     lead = "Measured in regions of the low-dose slice itself, no reference needed."
-    noise = TablePart(
+    noise = table_part(
         "Noise in flat soft tissue",
         "Noise, HU",
         noise_table(summary),
         f"HU over the change against the {summary.anchor}",
     )
     levels = (summary.columns[-1], *summary.columns[:-1])
-    biases = tuple(TablePart(f"HU bias, {level.label}", level.label, bias_table(summary, level)) for level in levels)
+    biases = tuple(table_part(f"HU bias, {level.label}", level.label, bias_table(summary, level)) for level in levels)
     note = f"Mean of method − {summary.anchor}, HU; a dash where no slice has enough of the class."
-    first = TablePart("HU bias by tissue class", levels[0].label, biases[0].table, note)
+    first = table_part("HU bias by tissue class", levels[0].label, bias_table(summary, levels[0]), note)
     parts: tuple[Part, ...] = (noise, first)
-    parts += (FoldPart("HU bias by dose", biases[1:]),) if biases[1:] else ()
-    return Section("noise", "Noise and HU", "Noise and HU", lead, parts)
+    parts += (fold("HU bias by dose", biases[1:]),) if biases[1:] else ()
+    return Section("Noise and HU", "noise", "Noise and HU", lead, parts)
 
 
 def outside_section(summary: Summary) -> Section | None:
@@ -79,8 +206,8 @@ def outside_section(summary: Summary) -> Section | None:
         for window in windows:
             caption = measure.title if window is None else f"{measure.title}, window {window}"
             table = measure_table(summary, name, window)
-            parts.append(TablePart(caption, measure.unit or "Method", table, measure.definition))
-    return Section("further", "Further", "Further measures", "", tuple(parts)) if parts else None
+            parts.append(table_part(caption, measure.unit or "Method", table, measure.definition))
+    return Section("Further measures", "further", "Further", "", tuple(parts)) if parts else None
 
 
 def _tests(summary: Summary) -> tuple[Part, ...]:
@@ -89,21 +216,172 @@ def _tests(summary: Summary) -> tuple[Part, ...]:
     places += [(summary.columns[-1].label, name) for name in list(summary.windows)[1:]]
     tables = ((level, window, comparison_table(summary, level, window)) for level, window in places)
     tests = tuple(
-        TablePart(f"Paired differences, {level}, window {window}", level, table)
+        table_part(f"Paired differences, {level}, window {window}", level, table)
         for level, window, table in tables
         if table.rows
     )
-    return (FoldPart("Paired tests against the input and the best baseline", tests),) if tests else ()
+    return (fold("Paired tests against the input and the best baseline", tests),) if tests else ()
 
 
 def _window_parts(summary: Summary, name: str) -> tuple[Part, ...]:
     note = _window(summary, name)
     return (
-        TablePart(f"PSNR and SSIM, window {name}", "dB, SSIM", fidelity_table(summary, name), note),
-        TablePart(f"RMSE, window {name}", "RMSE, HU", measure_table(summary, "rmse_hu", name), note),
+        table_part(f"PSNR and SSIM, window {name}", "dB, SSIM", fidelity_table(summary, name), note),
+        table_part(f"RMSE, window {name}", "RMSE, HU", measure_table(summary, "rmse_hu", name), note),
     )
 
 
 def _window(summary: Summary, name: str) -> str:
     window = summary.windows[name]
     return f"{name} {window}, data range {window.width_hu:g} HU"
+
+
+def texture_section(summary: Summary) -> Section:
+    """Noise power spectra, mean frequency and correlation."""
+    texture = summary.table.records("texture")
+    if not texture:
+        return Section(
+            "Noise texture", reason="no noise power spectrum was measured: it needs flat regions and a pixel spacing"
+        )
+    sources = {one["source"] for one in texture}
+    lead = (
+        f"Radial noise power spectra from {' and '.join(sorted(sources))}. A curve pushed to the left is coarser noise."
+    )
+    parts: tuple[Part, ...] = (
+        *charts_part((*nps_charts(summary), *texture_charts(summary))),
+        table_part(
+            "Mean frequency of the noise", "1/mm", texture_table(summary), "1/mm over the shift against the input"
+        ),
+        *_planes(summary),
+        fold("Shape of the spectra alone", charts_part(nps_charts(summary, normalised=True))),
+        fold("Correlation of neighbouring pixels", (table_part("Lag-1 autocorrelation", "lag 1", lag_table(summary)),)),
+    )
+    return Section("Noise texture", "texture", "Texture", lead, parts)
+
+
+def _planes(summary: Summary) -> tuple[Part, ...]:
+    png = nps_planes_png(summary)
+    note = "The middle is frequency 0, the edge the Nyquist frequency. Each image is white at its own peak."
+    title = "Two-dimensional spectra"
+    return (
+        ()
+        if png is None
+        else (fold(title, (Part("image", title, note, png=png, alternative=planes_in_words(summary)),)),)
+    )
+
+
+def resolution_section(summary: Summary) -> Section:
+    """Task transfer functions of inserted disks at every contrast."""
+    levels = list(dict.fromkeys(one["level"] for one in summary.table.records("resolution")))
+    if not levels:
+        return Section(
+            "Resolution", reason="no transfer function was measured: it needs inserted disks and a pixel spacing"
+        )
+    lead = (
+        "Task transfer function of disks of known contrast, inserted before denoising: a method that is not linear has "
+        "one for every contrast and dose. The band is the 95 % interval, the line marks 50 %."
+    )
+    shown, *others = [_resolution_at(summary, level) for level in levels]
+    folds = tuple(fold(f"Resolution at {level}", parts) for level, parts in zip(levels[1:], others, strict=True))
+    return Section("Resolution", "resolution", "Resolution", lead, (*shown, *folds))
+
+
+def detection_section(summary: Summary) -> Section:
+    """d′ of both observers against dose, the dose-reduction potential read off it, and true lesions."""
+    observers = {one["observer"] for one in summary.table.records("detectability")}
+    has_lesions = bool(summary.table.of_part("lesions"))
+    if not observers and not has_lesions:
+        return Section("Low contrast", reason="no d′ was measured: it needs inserted disks and a pixel spacing")
+    lead = (
+        "How well a model observer sees a disk in the noise. The dashed line is the d′ of the input at the highest "
+        "dose: where a method reaches it, its dose shows as much."
+    )
+    parts: tuple[Part, ...] = ()
+    for k, observer in enumerate(name for name in OBSERVERS if name in observers):
+        own = _observer_parts(summary, observer)
+        parts += own if k == 0 else (fold(f"The same for the {OBSERVERS[observer]} observer", own),)
+    if has_lesions:
+        note = "CNR over the contrast that came through"
+        parts += (table_part("True lesions", "CNR", lesion_table(summary), note),)
+    return Section("Low contrast", "detection", "Low contrast", lead, parts)
+
+
+def removal_section(summary: Summary) -> Section:
+    """Anatomy in the residual, its correlation, and what was invented."""
+    residual = summary.table.records("residual")
+    if not residual:
+        return Section("What was removed", reason="residuals were not tested for anatomy")
+    lead = (
+        "The residual (low dose − image) should be noise and nothing else. Its size is compared with the edges of "
+        "the anatomy, and with what noise of the same strength and texture would give there."
+    )
+    levels = [level.label for level in summary.levels if any(one["level"] == level.label for one in residual)]
+    tables = [
+        table_part(f"Anatomy in the residual, {level}", level, residual_table(summary, level)) for level in levels
+    ]
+    warnings = _warnings(residual)
+    parts: tuple[Part, ...] = (Part("warning", lines=warnings),) if warnings else ()
+    parts += (
+        *tables[:1],
+        *((fold("Anatomy in the residual at the other doses", tuple(tables[1:])),) if tables[1:] else ()),
+    )
+    charts = charts_part(
+        autocorrelation_charts(summary), "What was removed should lie on the line of the input's noise."
+    )
+    parts += (fold("Autocorrelation of what was removed", charts),) if charts else ()
+    return Section("What was removed", "removed", "Removed", lead, parts + _invented(summary))
+
+
+def _resolution_at(summary: Summary, level: str) -> tuple[Part, ...]:
+    note = "50 % / 10 % frequency, 1/mm, over the change of the 50 % frequency and the contrast that came through"
+    table = table_part(f"Resolution, {level}", level, resolution_table(summary, level), note)
+    return (*charts_part(ttf_charts(summary, level)), table)
+
+
+def _observer_parts(summary: Summary, observer: str) -> tuple[Part, ...]:
+    results = summary.table.records("detectability", observer=observer)
+    tables = tuple(
+        table_part(f"d′, {observer.upper()}, {task_name(task)}", "d′", d_prime_table(summary, task, observer))
+        for task in dict.fromkeys(one["task"] for one in results)
+    )
+    note = f"d′ of the {OBSERVERS[observer]} observer. Bars: 95 % interval."
+    charts = charts_part(d_prime_charts(summary, observer), note)
+    numbers = fold(f"d′ and CNR in numbers, {observer.upper()}", tables)
+    return (*charts, *_potential(summary, observer), numbers)
+
+
+def _potential(summary: Summary, observer: str) -> tuple[Part, ...]:
+    table = potential_table(summary, observer)
+    if not table.rows:
+        return ()
+    note = "The dose at which a method's d′ equals the input's at the highest dose measured; never extrapolated."
+    return (table_part(f"Dose-reduction potential at equal d′, {observer.upper()}", "Method", table, note),)
+
+
+def _invented(summary: Summary) -> tuple[Part, ...]:
+    invented = summary.table.records("hallucination")
+    levels = list(dict.fromkeys(one["level"] for one in invented))
+    tables = tuple(table_part(f"Invented structure, {k}", k, hallucination_table(summary, k)) for k in levels)
+    warned = [one for one in invented if one["warns"]]
+    lines = tuple(
+        f"{one['method']} invents structure where the truth holds none at {one['level']}: "
+        f"{one['structure_hu']:.2f} HU over {one['n_regions']} regions."
+        for one in warned
+    )
+    folded = (fold("Structure invented where the truth holds none", tables),) if tables else ()
+    return (*((Part("warning", lines=lines),) if lines else ()), *folded)
+
+
+def _warnings(residual: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """One line a method, with every dose at which anatomy was found."""
+    warned = [one for one in residual if one["warns"]]
+    lines = []
+    for method in dict.fromkeys(one["method"] for one in warned):
+        own = [one for one in warned if one["method"] == method]
+        levels = [f"{one['level']} ({one['n_warned']} of {one['n_slices']} slices)" for one in own]
+        worst = max(own, key=lambda one: float(one["deviation_sds"].mean or 0.0))
+        lines.append(
+            f"Anatomy was found in what {method} removed at {listing(levels)}, "
+            f"most in {worst['worst']} at {worst['level']}."
+        )
+    return tuple(lines)

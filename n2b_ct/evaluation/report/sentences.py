@@ -13,9 +13,9 @@ from n2b_ct.evaluation.insert_results import CHO
 from n2b_ct.evaluation.intervals import MIN_SERIES
 from n2b_ct.evaluation.measures import CLASS_BIASES
 from n2b_ct.evaluation.report.formatting import PSNR_DECIMALS, SSIM_DECIMALS, counted, listing, number, pair_text
-from n2b_ct.evaluation.report.summary import REDUCTION, DoseLevel, Statistic, Summary
-from n2b_ct.evaluation.report.uncertainty import AGAINST_BASELINE, against_role, is_better
+from n2b_ct.evaluation.summary import REDUCTION, DoseLevel, Statistic, Summary
 from n2b_ct.evaluation.table import Row
+from n2b_ct.evaluation.uncertainty import AGAINST_BASELINE, against_role, is_better
 
 MAX_LISTED = 4
 YARDSTICK = "Less noise alone does not make a better image, a strong blur lowers it too: look at the residuals"

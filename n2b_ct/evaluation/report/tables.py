@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from n2b_ct.evaluation.cases import INPUT
+from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.measures import CLASS_BIASES
+from n2b_ct.evaluation.report.figures import JUDGED, MEASURED, task_name
 from n2b_ct.evaluation.report.formatting import (
     MISSING,
+    bounded,
     counted,
     mean_interval,
     mean_sd,
     number,
 )
-from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import REDUCTION, DoseLevel, Summary
-from n2b_ct.registry import BASELINES
+from n2b_ct.evaluation.summary import REDUCTION, DoseLevel, Role, Summary
+from n2b_ct.evaluation.table import Row
+from n2b_ct.evaluation.uncertainty import is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One method's cells, each of one or two lines."""
 
     method: str
@@ -38,14 +42,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PageTable:
     """Column heads as (name, note) and rows."""
 
     heads: tuple[tuple[str, str], ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
-def fidelity_table(summary: Summary, window: str) -> Table:
+def fidelity_table(summary: Summary, window: str) -> PageTable:
     """PSNR over SSIM, methods by dose, the best of each marked."""
     methods = summary.of_role("input", "baseline", "model")
 
@@ -57,17 +61,17 @@ def fidelity_table(summary: Summary, window: str) -> Table:
         return Line(mean_text(summary, level, method, measure, window), is_best)
 
     rows = tuple(
-        Row(
+        TableRow(
             method,
             summary.roles[method],
             tuple((line(level, method, "psnr_db"), line(level, method, "ssim")) for level in summary.columns),
         )
         for method in methods
     )
-    return Table(_heads(summary), rows)
+    return PageTable(_heads(summary), rows)
 
 
-def measure_table(summary: Summary, measure: str, window: str | None = None) -> Table:
+def measure_table(summary: Summary, measure: str, window: str | None = None) -> PageTable:
     """One measure, methods by dose; the reference too where it does not need one."""
 
     def lines(level: DoseLevel, method: str) -> tuple[Line, ...]:
@@ -76,7 +80,7 @@ def measure_table(summary: Summary, measure: str, window: str | None = None) -> 
     return _by_dose(summary, lines, reference=not summary.measures[measure].needs_reference)
 
 
-def noise_table(summary: Summary) -> Table:
+def noise_table(summary: Summary) -> PageTable:
     """Noise in flat soft tissue over its reduction, methods by dose, the reference too."""
 
     def lines(level: DoseLevel, method: str) -> tuple[Line, ...]:
@@ -88,7 +92,7 @@ def noise_table(summary: Summary) -> Table:
     return _by_dose(summary, lines, reference=True)
 
 
-def bias_table(summary: Summary, level: DoseLevel) -> Table:
+def bias_table(summary: Summary, level: DoseLevel) -> PageTable:
     """Mean HU shift against the input, methods by tissue class."""
     heads = [("flat soft tissue", "noise blocks")]
     heads += [(name, f"{low:g} to {high:g} HU".replace("-", "−")) for name, (low, high) in TISSUE_CLASSES_HU.items()]
@@ -99,18 +103,8 @@ def bias_table(summary: Summary, level: DoseLevel) -> Table:
             for measure in ("hu_bias_hu", *CLASS_BIASES.values())
         )
         cells = tuple(_mean_over_bounds(text) for text in texts)
-        rows.append(Row(method, summary.roles[method], cells))
-    return Table(tuple(heads), tuple(rows))
-
-
-def method_descriptions(summary: Summary, provenance: Provenance) -> dict[str, str]:
-    """Say how each method was made: baselines by their parameters, models by what the caller tells."""
-    fixed = {"input": "The low-dose slice as it was measured", "reference": "The normal-dose slice"}
-    described = {name: BASELINES.get(name).ct_description for name in BASELINES.names() if name in summary.roles}
-    return {
-        method: provenance.methods.get(method) or fixed.get(role) or described.get(method) or "No description given"
-        for method, role in summary.roles.items()
-    }
+        rows.append(TableRow(method, summary.roles[method], cells))
+    return PageTable(tuple(heads), tuple(rows))
 
 
 def mean_text(
@@ -123,17 +117,17 @@ def mean_text(
     return mean_interval(summary.interval(level, method, measure, window), decimals, signed)
 
 
-def _by_dose(summary: Summary, lines: Callable[[DoseLevel, str], tuple[Line, ...]], reference: bool) -> Table:
+def _by_dose(summary: Summary, lines: Callable[[DoseLevel, str], tuple[Line, ...]], reference: bool) -> PageTable:
     methods = summary.of_role("input", "baseline", "model", *(("reference",) if reference else ()))
     rows = tuple(
-        Row(
+        TableRow(
             method,
             summary.roles[method],
             tuple(lines(level, method) for level in summary.columns),
         )
         for method in methods
     )
-    return Table(_heads(summary), rows)
+    return PageTable(_heads(summary), rows)
 
 
 def _heads(summary: Summary) -> tuple[tuple[str, str], ...]:
@@ -144,3 +138,200 @@ def _mean_over_bounds(text: str) -> tuple[Line, ...]:
     """The same on two lines, for tables of many columns."""
     mean, *bounds = text.split(" [")
     return (Line(mean), *(Line(f"[{part}") for part in bounds))
+
+
+Cell = tuple[Line, ...]
+Record = Mapping[str, Any]
+
+
+def texture_table(summary: Summary) -> PageTable:
+    """Mean frequency of the noise over its shift against the input, methods by dose."""
+
+    def cell(level: DoseLevel, method: str) -> Cell:
+        own = summary.table.record("texture", level.label, method)
+        if not own:
+            return _missing()
+        shift = own["mean_frequency_shift_percent"]
+        text = "" if shift is None else f"{mean_interval(shift, 0, signed=True)} %"
+        return Line(mean_interval(own["mean_frequency_per_mm"], 3)), Line(text)
+
+    return _by_level(summary, summary.levels, MEASURED, cell)
+
+
+def lag_table(summary: Summary) -> PageTable:
+    """Correlation of neighbouring pixels' noise, methods by dose."""
+
+    def cell(level: DoseLevel, method: str) -> Cell:
+        return (Line(mean_interval(summary.table.get("texture", "lag1_autocorrelation", level.label, method), 2)),)
+
+    return _by_level(summary, summary.levels, MEASURED, cell)
+
+
+def resolution_table(summary: Summary, level: str) -> PageTable:
+    """50 % over 10 % frequency, its change, and how much contrast came through, methods by task."""
+    own = _by_task(summary.table.records("resolution", level=level))
+    tasks = list(dict.fromkeys(task for _, task in own))
+    rows = _rows(summary, MEASURED, lambda method: [_resolution_cell(own.get((method, task))) for task in tasks])
+    return PageTable(tuple((task_name(task), "50 % / 10 %, 1/mm") for task in tasks), rows)
+
+
+def d_prime_table(summary: Summary, task: Task, observer: str) -> PageTable:
+    """d′ over CNR, methods by dose."""
+    results = summary.table.records("detectability", task=task, observer=observer)
+    found = {(one["level"], one["method"]): one for one in results}
+
+    def cell(level: DoseLevel, method: str) -> Cell:
+        own = found.get((level.label, method))
+        if own is None:
+            return _missing()
+        if own["d_prime"] is None:
+            return Line(MISSING), Line(own["remark"])
+        return Line(bounded(own["d_prime"], own["low"], own["high"], 2)), Line(f"CNR {number(own['cnr'], 2)}")
+
+    return _by_level(summary, summary.levels, JUDGED, cell)
+
+
+def potential_table(summary: Summary, observer: str) -> PageTable:
+    """Dose-reduction potential of one observer, methods by task."""
+    found = _by_task(summary.table.records("potential", observer=observer))
+    tasks = list(dict.fromkeys(task for _, task in found))
+    rows = _rows(summary, ("baseline", "model"), lambda name: [_potential_cell(found.get((name, t))) for t in tasks])
+    return PageTable(tuple((task_name(task), f"observer {observer.upper()}") for task in tasks), rows)
+
+
+def residual_table(summary: Summary, level: str) -> PageTable:
+    """Anatomy in what was removed, methods by measure."""
+    heads = (
+        ("anatomy found in", "slices"),
+        ("edge correlation", "noise alone gives"),
+        ("deviation", "standard deviations"),
+        ("excess at edges", "%"),
+        ("fine structure taken", "%, noise-free truth"),
+    )
+    own = {one["method"]: one for one in summary.table.records("residual", level=level)}
+    n_shown = len(heads) if any(one["detail_removed_percent"] is not None for one in own.values()) else len(heads) - 1
+    rows = _rows(summary, ("baseline", "model"), lambda method: _residual_cells(own.get(method))[:n_shown])
+    return PageTable(heads[:n_shown], rows)
+
+
+def hallucination_table(summary: Summary, level: str) -> PageTable:
+    """Structure invented where the truth holds none, methods by task."""
+    own = _by_task(summary.table.records("hallucination", level=level))
+    tasks = list(dict.fromkeys(task for _, task in own))
+
+    def cell(method: str, task: Task) -> Cell:
+        result = own.get((method, task))
+        if result is None:
+            return _missing()
+        seen, expected = (number(100 * result[rate], 1) for rate in ("false_positive_rate", "expected_rate"))
+        structure = f"{number(result['structure_hu'], 2)} HU, p {p_text(result['p_value'])}"
+        return Line(structure), Line(f"{seen} % seen, {expected} % expected")
+
+    rows = _rows(summary, JUDGED, lambda method: [cell(method, task) for task in tasks])
+    return PageTable(tuple((task_name(task), "invented structure") for task in tasks), rows)
+
+
+def lesion_table(summary: Summary) -> PageTable:
+    """CNR of true lesions over the contrast that came through, methods by dose."""
+
+    def cell(level: DoseLevel, method: str) -> Cell:
+        own = summary.table.record("lesions", level.label, method)
+        if not own:
+            return _missing()
+        return Line(mean_interval(own["cnr"], 2)), Line(f"{mean_interval(own['contrast_recovery_percent'], 0)} %")
+
+    return _by_level(summary, summary.levels, MEASURED, cell)
+
+
+def comparison_table(summary: Summary, level: str, window: str) -> PageTable:
+    """Paired differences, methods by measure and opponent; marked where the interval excludes 0 on the good side."""
+    windows = (window, "") if window == summary.primary_window else (window,)
+    own = [row for row in summary.table.of_part("comparisons") if row.level == level and row.window in windows]
+    columns = list(dict.fromkeys((row.measure, row.against) for row in own))
+    found = {(row.method, row.measure, row.against): row for row in own}
+    methods = {row.method for row in own}
+    heads = tuple((_head(summary, measure), f"against {against}") for measure, against in columns)
+    rows = _rows(
+        summary, JUDGED, lambda method: [_comparison_cell(summary, found.get((method, *column))) for column in columns]
+    )
+    return PageTable(heads, tuple(row for row in rows if row.method in methods))
+
+
+def p_text(p_value: float | None) -> str:
+    """Write a p value: ``0.012``, ``< 0.001`` or a dash."""
+    if p_value is None:
+        return MISSING
+    return "< 0.001" if p_value < 0.001 else number(p_value, 3)
+
+
+def _by_level(
+    summary: Summary, levels: Sequence[DoseLevel], roles: tuple[Role, ...], cell: Callable[[DoseLevel, str], Cell]
+) -> PageTable:
+    rows = _rows(summary, roles, lambda method: [cell(level, method) for level in levels])
+    return PageTable(tuple((level.label, counted(level.n_slices, "slice")) for level in levels), rows)
+
+
+def _rows(summary: Summary, roles: tuple[Role, ...], cells: Callable[[str], list[Cell]]) -> tuple[TableRow, ...]:
+    """One row a method; methods with nothing at all are left out."""
+    rows = (TableRow(name, summary.roles[name], tuple(cells(name))) for name in summary.of_role(*roles))
+    return tuple(row for row in rows if any(line.text not in {"", MISSING} for cell in row.cells for line in cell))
+
+
+def _resolution_cell(own: Record | None) -> Cell:
+    if own is None:
+        return _missing()
+    if own["f50_per_mm"] is None:
+        return Line(MISSING), Line(own["remark"])
+    change = "" if own["f50_change_percent"] is None else f"{number(own['f50_change_percent'], 0, signed=True)} %"
+    recovery = number(own["contrast_recovery_percent"], 0)
+    parts = [change, "" if recovery == MISSING or own["method"] == INPUT else f"contrast {recovery} %"]
+    return (
+        Line(f"{number(own['f50_per_mm'], 3)} / {number(own['f10_per_mm'], 3)}"),
+        Line(" · ".join(part for part in parts if part)),
+    )
+
+
+def _potential_cell(own: Record | None) -> Cell:
+    if own is None:
+        return _missing()
+    if own["reduction_percent"] is None or own["dose"] is None:
+        return (Line(own["remark"] or MISSING),)
+    return (
+        Line(f"{number(-own['reduction_percent'], 0, signed=True)} % dose"),
+        Line(f"{100 * own['dose']:.3g} % does what {100 * own['target_dose']:.3g} % did"),
+    )
+
+
+def _residual_cells(own: Record | None) -> list[Cell]:
+    if own is None:
+        return 5 * [_missing()]
+    found = f"{own['n_warned']} of {own['n_slices']}"
+    return [
+        (Line(f"⚠ {found}" if own["warns"] else found),),
+        (Line(mean_interval(own["edge_correlation"], 3)), Line(number(own["null_correlation"], 3))),
+        (Line(mean_interval(own["deviation_sds"], 1, signed=True)),),
+        (Line(mean_interval(own["edge_excess_percent"], 0, signed=True)),),
+        (Line(mean_interval(own["detail_removed_percent"], 1)),),
+    ]
+
+
+def _head(summary: Summary, measure: str) -> str:
+    one = summary.measures[measure]
+    return f"{one.title}, {one.unit}" if one.unit else one.title
+
+
+def _comparison_cell(summary: Summary, own: Row | None) -> Cell:
+    if own is None:
+        return _missing()
+    text = mean_interval(own.value.difference, summary.measures[own.measure].decimals, signed=True)
+    better = is_better(summary, own)
+    word = {True: "better", False: "worse", None: "undecided"}[better]
+    return Line(text, best=better is True), Line(f"{word}, p {p_text(own.value.p_value)}")
+
+
+def _by_task(records: Sequence[Record]) -> dict[tuple[str, Task], Record]:
+    return {(one["method"], one["task"]): one for one in records}
+
+
+def _missing() -> Cell:
+    return (Line(MISSING),)

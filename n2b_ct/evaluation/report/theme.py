@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from n2b_ct.evaluation.report.summary import Role
+from n2b_ct.evaluation.summary import Role
 
 LIGHT: dict[str, str] = {
     "paper": "#fbfbf9",

@@ -1,6 +1,6 @@
 "use strict";
 
-// Unpacks the images of the viewer; how they are packed is told in viewer_data.py.
+// Unpacks the images of the viewer; how they are packed is told in images.py.
 window.viewerPlanes = (() => {
   const inflate = async (bytes) => {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));

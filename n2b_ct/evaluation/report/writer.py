@@ -11,12 +11,11 @@ from pathlib import Path
 
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.evaluation.report.csv_files import csv_files
-from n2b_ct.evaluation.report.documents import report_document
-from n2b_ct.evaluation.report.figure_files import figure_files
-from n2b_ct.evaluation.report.images import Panel, PanelImages, draw_panel
+from n2b_ct.evaluation.report.document import Provenance, report_document
+from n2b_ct.evaluation.report.figures import figure_files
+from n2b_ct.evaluation.report.images import Panel, draw_panel
 from n2b_ct.evaluation.report.page import render_page
-from n2b_ct.evaluation.report.provenance import Provenance
-from n2b_ct.evaluation.report.summary import Summary
+from n2b_ct.evaluation.summary import Summary
 from n2b_ct.io.atomic import PARTIAL_PREFIX
 
 HTML_NAME = "report.html"
@@ -79,8 +78,7 @@ def require_free_place(out_dir: Path, overwrite: bool) -> None:
 
 def report_contents(summary: Summary, panels: Sequence[Panel], provenance: Provenance) -> dict[str, bytes]:
     """Make every file of a report in memory, relative path to bytes; the page comes last."""
-    images = [draw_panel(panel, summary.windows[summary.primary_window]) for panel in panels]
-    contents = _image_files(images) | figure_files(summary)
+    contents = _image_files(summary, panels) | figure_files(summary)
     document = report_document(summary, provenance, sorted(contents))
     contents[JSON_NAME] = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8")
     contents |= {name: text.encode("utf-8") for name, text in csv_files(summary).items()}
@@ -88,15 +86,12 @@ def report_contents(summary: Summary, panels: Sequence[Panel], provenance: Prove
     return contents
 
 
-def _image_files(images: Sequence[PanelImages]) -> dict[str, bytes]:
+def _image_files(summary: Summary, panels: Sequence[Panel]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for k, drawn in enumerate(images, start=1):
-        for n, column in enumerate(drawn.columns):
-            stem = f"figures/panel_{k:02d}_{n}_{_file_word(column.method)}"
-            found[f"{stem}.png"] = column.slice_png
-            found[f"{stem}_zoom.png"] = column.zoom_png
-            if column.residual_png is not None:
-                found[f"{stem}_residual.png"] = column.residual_png
+    for k, panel in enumerate(panels, start=1):
+        for n, (method, images) in enumerate(draw_panel(panel, summary.windows[summary.primary_window]).items()):
+            stem = f"figures/panel_{k:02d}_{n}_{_file_word(method)}"
+            found |= {f"{stem}_{kind}.png" if kind else f"{stem}.png": png for kind, png in images.items()}
     return found
 
 

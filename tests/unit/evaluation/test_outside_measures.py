@@ -120,7 +120,7 @@ def test_what_is_no_measure_costs_one_line(install):
     install(SOURCE, word="WORD")
     found, (line,) = known_measures()
     assert "word" not in found
-    assert line == "report measure word: must be a Measure, got str; repair or uninstall its package"
+    assert line == "report measure: word must be a Measure, got str; repair or uninstall its package"
 
 
 def test_an_infinite_value_counts_as_none(install):
@@ -131,6 +131,6 @@ def test_an_infinite_value_counts_as_none(install):
 
 def test_a_measure_that_raises_is_named_with_its_slice(install):
     install(SOURCE, failing="FAILING")
-    wanted = r"report measure failing: must give a number or None, got ZeroDivisionError on A, slice 0; repair"
+    wanted = r"report measure: failing must return a number or None, got ZeroDivisionError on A, slice 0; repair"
     with pytest.raises(DataError, match=wanted):
         measure_slice(make_case(0), TWO)

@@ -15,8 +15,8 @@ from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report import SliceCase, measure_slice, summarise
 from n2b_ct.evaluation.report.charts import Chart, Curve, chart_csv, draw_charts, inline_svg, png_bytes, spread
 from n2b_ct.evaluation.report.figures import against_dose, dose_charts, noise_charts
-from n2b_ct.evaluation.report.summary import Summary
 from n2b_ct.evaluation.report.theme import DARK, LIGHT, line_styles, theme_css
+from n2b_ct.evaluation.summary import Summary
 from n2b_ct.hu import WINDOWS
 
 

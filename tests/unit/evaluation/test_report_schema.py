@@ -12,8 +12,7 @@ from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.cases import CaseSource, SliceCase
 from n2b_ct.evaluation.measuring import Measuring, measure_sources
 from n2b_ct.evaluation.report.csv_files import csv_files
-from n2b_ct.evaluation.report.documents import DEFINITIONS, report_document
-from n2b_ct.evaluation.report.provenance import Provenance
+from n2b_ct.evaluation.report.document import DEFINITIONS, Provenance, report_document
 from n2b_ct.evaluation.report.schema import SCHEMA_NAME, report_schema, schema_text
 from n2b_ct.hu import WINDOWS
 from tests.json_schema import schema_problems

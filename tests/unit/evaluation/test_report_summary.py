@@ -12,7 +12,7 @@ from n2b_ct.evaluation.fidelity import measure_fidelity
 from n2b_ct.evaluation.report import SliceCase, measure_slice, summarise
 from n2b_ct.evaluation.report.formatting import listing, mean_sd, number
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
-from n2b_ct.evaluation.report.summary import dose_label, statistic
+from n2b_ct.evaluation.summary import dose_label, statistic
 from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import WINDOWS
 from tests.report_rows import FIDELITY, slice_rows, value_of

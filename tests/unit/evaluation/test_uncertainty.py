@@ -9,8 +9,8 @@ import pytest
 
 from n2b_ct.evaluation.intervals import MeanInterval, compare_paired, mean_interval
 from n2b_ct.evaluation.report import Summary, summarise
-from n2b_ct.evaluation.report.uncertainty import against_role, is_better, uncertainty_rows
 from n2b_ct.evaluation.table import Row, Table
+from n2b_ct.evaluation.uncertainty import against_role, is_better, uncertainty_rows
 from n2b_ct.hu import WINDOWS
 from tests.report_rows import slice_rows
 

@@ -1,11 +1,18 @@
-"""The same numbers for machines: ``report.json``, whose form ``report.schema.json`` states."""
+"""What ``report.json`` holds: the same numbers for machines, in the form that ``report.schema.json`` states.
+
+Its :class:`Provenance` says where the numbers come from: what was run, on what, with which versions, when.
+"""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import n2b_ct
 from n2b_ct.evaluation import (
     detectability,
     dose_potential,
@@ -21,20 +28,19 @@ from n2b_ct.evaluation import (
     rois,
     slice_noise,
     texture,
+    uncertainty,
 )
+from n2b_ct.evaluation import summary as summary_definitions
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
-from n2b_ct.evaluation.report import summary as summary_module
-from n2b_ct.evaluation.report import uncertainty as uncertainty_module
-from n2b_ct.evaluation.report.provenance import Provenance
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
-from n2b_ct.evaluation.report.summary import DELTAS, REDUCTION, DoseLevel, Summary
-from n2b_ct.evaluation.report.tables import method_descriptions
-from n2b_ct.evaluation.report.uncertainty import against_role, is_better
+from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Summary
 from n2b_ct.evaluation.table import Row
+from n2b_ct.evaluation.uncertainty import against_role, is_better
 from n2b_ct.hu import Window
+from n2b_ct.registry import BASELINES
 
 SCHEMA = "n2b-ct/report"
 SCHEMA_VERSION = 2
@@ -43,9 +49,9 @@ DISCLAIMER = "Research software, not a medical device: these numbers and images 
 _DEFINED_IN = (
     fidelity,
     flat_regions,
-    summary_module,
+    summary_definitions,
     intervals,
-    uncertainty_module,
+    uncertainty,
     rois,
     texture,
     slice_noise,
@@ -64,6 +70,47 @@ _NOT_USED = {"pair_noise"}
 DEFINITIONS: dict[str, str] = {
     name: text for module in _DEFINED_IN for name, text in module.DEFINITIONS.items() if name not in _NOT_USED
 }
+
+
+_MEASURING_PACKAGES = ("numpy", "scipy", "scikit-image", "matplotlib")
+
+
+def _installed_versions() -> dict[str, str]:
+    """Versions of what took part in measuring; a package without metadata is left out."""
+    found = {"n2b-ct": n2b_ct.__version__, "Python": platform.python_version()}
+    for name in _MEASURING_PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Everything is printed as it is, so it must name no patient.
+
+    Attributes:
+        title: Heading of the report.
+        pipeline: Name of the pipeline, or an empty string.
+        data: What was measured, as label to text: data set, split, series, licence.
+        methods: Method name to how it was made: run folder, network, steps. Baselines describe themselves.
+        commands: The command lines that make this report again.
+        versions: Package to version.
+        created: ISO 8601 time, UTC.
+    """
+
+    title: str = "Dose-level report"
+    pipeline: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=_installed_versions)
+    created: str = field(default_factory=_now)
 
 
 def report_document(summary: Summary, provenance: Provenance, figures: Sequence[str]) -> dict[str, Any]:
@@ -114,6 +161,16 @@ def _window_entry(name: str, window: Window) -> dict[str, Any]:
         "lower_hu": window.lower_hu,
         "upper_hu": window.upper_hu,
         "data_range_hu": window.width_hu,
+    }
+
+
+def method_descriptions(summary: Summary, provenance: Provenance) -> dict[str, str]:
+    """Say how each method was made: baselines by their parameters, models by what the caller tells."""
+    fixed = {"input": "The low-dose slice as it was measured", "reference": "The normal-dose slice"}
+    described = {name: BASELINES.get(name).ct_description for name in BASELINES.names() if name in summary.roles}
+    return {
+        method: provenance.methods.get(method) or fixed.get(role) or described.get(method) or "No description given"
+        for method, role in summary.roles.items()
     }
 
 

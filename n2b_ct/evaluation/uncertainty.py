@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.intervals import MeanInterval, compare_paired, mean_interval
-from n2b_ct.evaluation.report.summary import REDUCTION, DoseLevel, SliceValues, Summary, Values
+from n2b_ct.evaluation.summary import REDUCTION, DoseLevel, SliceValues, Summary, Values
 from n2b_ct.evaluation.table import Row
 
 AGAINST_INPUT, AGAINST_BASELINE = "input", "best baseline"
