@@ -32,11 +32,11 @@ test-fast: $(STAMP)  ## unit and contract tests
 # MKL_ENABLE_INSTRUCTIONS on Intel's processors only, MKL_CBWR on all.
 WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=default MKL_CBWR=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	OPENBLAS_CORETYPE=Haswell
-SIMULATION := dose image_noise low_dose noise_kinds noise_texture_fit projection
+SIMULATION := dose low_dose noise_texture_fit projection
 
 test-without-avx512: $(STAMP)  ## the numeric unit tests on the instructions of a processor without AVX-512
 	env $(WITHOUT_AVX512) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not real_data' \
-		tests/unit/filters tests/unit/methods tests/unit/networks tests/unit/evaluation tests/unit/inference \
+		tests/unit/filters tests/unit/noises tests/unit/methods tests/unit/networks tests/unit/evaluation tests/unit/inference \
 		$(SIMULATION:%=tests/unit/simulation/test_%.py) tests/unit/phantom/test_texture.py
 
 check: $(STAMP)  ## format, lint, types, layers

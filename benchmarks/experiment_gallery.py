@@ -22,7 +22,6 @@ from n2b_ct.evaluation.image_fidelity import measure_image
 from n2b_ct.experiments.experiment import RowSection, load_experiment
 from n2b_ct.experiments.plots import Panel, draw_gallery
 from n2b_ct.experiments.rows import RUNS_DIR, RowDenoiser, baseline_denoiser, trained_denoiser
-from n2b_ct.simulation.noise_sections import image_noise
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CROP = (60, 170, 160)
@@ -33,7 +32,7 @@ def main(folder: Path) -> None:
     experiment = load_experiment(folder / "experiment.yaml").section
     column = experiment.tests[0]
     truth = camera().astype(np.float32) / np.float32(255)
-    noisy = corrupted(truth, image_noise(column.noise), column.seed, 0, Stream.TEST)
+    noisy = corrupted(truth, column.noise.noise(), column.seed, 0, Stream.TEST)
     sigma = column.noise.sigma / 255
     tiles = {f"noisy  {_psnr(truth, noisy)}": noisy}
     for row in experiment.rows:

@@ -20,7 +20,7 @@ from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.natural_images import read_natural_image, write_natural_image
 from n2b_ct.io.output_records import Provenance, combined_digest, write_with_record
 from n2b_ct.io.volumes import data_paths, describe_volume, examine_volume, read_volume, write_volume_like, written_paths
-from n2b_ct.simulation.image_noise import WHITE_8_BIT
+from n2b_ct.noises.noise import WHITE_8_BIT
 
 ResultT = TypeVar("ResultT")
 

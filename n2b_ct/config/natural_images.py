@@ -3,108 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from n2b_ct.config.noise import NoiseSection
 from n2b_ct.config.section import Section
 
 _SLICE = re.compile(r"^-?\d*:-?\d*(:-?[1-9]\d*)?$")
-
-# ── Noise ──
-
-
-def _one_level_or_two(value: object) -> object:
-    """Refuse what is neither a number nor two, so that a problem is told once and not once for each."""
-    numbers = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers):
-        msg = "must be a number, or the lowest and the highest"
-        raise ValueError(msg)
-    return value
-
-
-def _within(requirement: str, is_allowed: Callable[[float], bool]) -> AfterValidator:
-    """Check a level, or both ends of a range and their order."""
-
-    def checked(value: float | tuple[float, float]) -> float | tuple[float, float]:
-        ends = value if isinstance(value, tuple) else (value, value)
-        if not all(map(is_allowed, ends)):
-            raise ValueError(requirement)
-        if ends[0] > ends[1]:
-            msg = "must be one level, or the lowest and the highest"
-            raise ValueError(msg)
-        return value
-
-    return AfterValidator(checked)
-
-
-_Level = Annotated[float | tuple[float, float], BeforeValidator(_one_level_or_two)]
-_GreyLevels = Annotated[_Level, _within("must be 0 or more", lambda level: level >= 0)]
-_Variance = Annotated[_Level, _within("must be 0 or more and below 1/3", lambda level: 0 <= level < 1 / 3)]
-_Probability = Annotated[_Level, _within("must be from 0 to 1", lambda level: 0 <= level <= 1)]
-_TextProbability = Annotated[_Level, _within("must be from 0 to 0.9", lambda level: 0 <= level <= 0.9)]
-
-
-class GaussianNoiseSection(Section):
-    """White Gaussian noise, x = y + n."""
-
-    kind: Literal["gaussian"]
-    sigma: _GreyLevels
-    """Standard deviation in 8-bit grey levels, or the range that every image draws its own from."""
-
-
-class CorrelatedNoiseSection(Section):
-    """Gaussian noise that neighbours share, as in CT."""
-
-    kind: Literal["correlated"]
-    sigma: _GreyLevels
-    """Standard deviation in 8-bit grey levels, or its range."""
-    correlation_px: float = Field(0.6, gt=0)
-    """Standard deviation of the filter behind it."""
-
-
-class SpeckleNoiseSection(Section):
-    """Multiplicative noise, x = y + n · y, n uniform."""
-
-    kind: Literal["speckle"]
-    variance: _Variance
-    """Variance v of n, or its range; below 1/3, where n reaches −1."""
-
-
-class SaltAndPepperNoiseSection(Section):
-    """Pixels turned white or black."""
-
-    kind: Literal["salt_and_pepper"]
-    probability: _Probability
-    """Probability p of a pixel to be changed, or its range."""
-
-
-class TextNoiseSection(Section):
-    """Random strings over the image."""
-
-    kind: Literal["text"]
-    probability: _TextProbability
-    """Probability p of a pixel to be covered, or its range."""
-    size_px: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (10, 40)
-    """Smallest and largest font size."""
-
-    @field_validator("size_px")
-    @classmethod
-    def _smallest_first(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] > value[1]:
-            msg = "must be the smallest and then the largest"
-            raise ValueError(msg)
-        return value
-
-
-NoiseSection = Annotated[
-    GaussianNoiseSection | CorrelatedNoiseSection | SpeckleNoiseSection | SaltAndPepperNoiseSection | TextNoiseSection,
-    Field(discriminator="kind"),
-]
-
-# ── Images ──
 
 
 class ImageFolder(Section):

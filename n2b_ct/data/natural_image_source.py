@@ -34,9 +34,7 @@ from n2b_ct.data.natural_images import (
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import Inputs
-from n2b_ct.simulation.image_noise import WHITE_8_BIT
-from n2b_ct.simulation.noise_kinds import ImageNoise
-from n2b_ct.simulation.noise_sections import image_noise
+from n2b_ct.noises.noise import WHITE_8_BIT, ImageNoise
 
 _N_SEEDS = 2**32
 _VALIDATION_SEED = 0
@@ -176,7 +174,7 @@ class NaturalImageSource:
         return self.section.model_dump(mode="json", include=keys) | {"seed": pipeline.training.seed}
 
     def _noise(self) -> ImageNoise | None:
-        return None if self.section.noise is None else image_noise(self.section.noise)
+        return None if self.section.noise is None else self.section.noise.noise()
 
     def _sample(
         self, role: Role, pipeline: Pipeline, noise: ImageNoise | None, index: int, image: np.ndarray

@@ -16,8 +16,8 @@ import numpy as np
 from n2b_ct.config.natural_images import ImageFolder
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.natural_images import Colour, list_natural_images, read_header, read_natural_image
-from n2b_ct.simulation.image_noise import speckle_exponential, speckle_logarithm
-from n2b_ct.simulation.noise_kinds import ImageNoise
+from n2b_ct.noises.noise import ImageNoise
+from n2b_ct.noises.speckle import speckle_exponential, speckle_logarithm
 
 
 @dataclass(frozen=True, slots=True)

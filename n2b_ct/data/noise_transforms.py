@@ -10,7 +10,7 @@ They corrupt clean images while training or validation data are prepared; ``Comp
     ]).set_random_state(seed=7)
 
 Two transforms in a row on two copies make the two realisations of Noise2Noise. The kinds of noise and
-their levels are those of :mod:`n2b_ct.simulation.noise_kinds`.
+their levels are those of :mod:`n2b_ct.noises.noise`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import TransformBackends, convert_data_type, convert_to_dst_type
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.simulation.noise_kinds import Corruption, ImageNoise
+from n2b_ct.noises.noise import Corruption, ImageNoise
 
 __all__ = ["RandImageNoise", "RandImageNoiseD", "RandImageNoiseDict", "RandImageNoised"]
 

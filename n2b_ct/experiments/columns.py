@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.config.natural_images import GaussianNoiseSection, ImageFolder
+from n2b_ct.config.natural_images import ImageFolder
 from n2b_ct.data.natural_images import ImageFile, Stream, corrupted, find_natural_images
 from n2b_ct.errors import ConfigError, DataError, N2BError, explain
 from n2b_ct.evaluation.fidelity import SSIM_SIZE_PX
 from n2b_ct.experiments.experiment import ColumnSection, ExperimentSection
 from n2b_ct.io.natural_images import Colour
-from n2b_ct.simulation.image_noise import WHITE_8_BIT
-from n2b_ct.simulation.noise_sections import image_noise
+from n2b_ct.noises.noise import WHITE_8_BIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +58,9 @@ class Column:
 
     @property
     def sigma(self) -> float | None:
-        """σ of the noise on [0, 1], where all images have the same Gaussian noise."""
-        noise = self.section.noise
-        if isinstance(noise, GaussianNoiseSection) and not isinstance(noise.sigma, tuple):
-            return noise.sigma / WHITE_8_BIT
-        return None
+        """σ of the noise on [0, 1], where all images have the same white Gaussian noise."""
+        sigma = self.section.noise.known_sigma if self.section.noise is not None else None
+        return None if sigma is None else sigma / WHITE_8_BIT
 
     def read(self, k: int) -> NoisyPair:
         """Read image ``k`` and lay its noise on: the one of ``[seed, k, 3]``, whoever denoises it.
@@ -74,7 +71,7 @@ class Column:
         name, truth = self.truths[k].path.stem, self.truths[k].read()
         if self.section.noise is None:
             return NoisyPair(name, truth, self.noisy[k].read())
-        noise = image_noise(self.section.noise)
+        noise = self.section.noise.noise()
         return NoisyPair(name, truth, corrupted(truth, noise, self.section.seed, k, Stream.TEST))
 
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from n2b_ct.experiments.results import Budget, Interval, Plain, Published, Row, Score, Table
+from n2b_ct.registry import NOISES
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NOTHING = ""
 _DEFINED = ("psnr_db", "ssim")
 _Footnotes = dict[tuple[str, str], int]
 _LEVELS = {"sigma": "σ", "variance": "v", "probability": "p"}
-_NOISES = {
-    "gaussian": "Gaussian noise",
-    "correlated": "correlated Gaussian noise",
-    "speckle": "speckle",
-    "salt_and_pepper": "salt and pepper",
-    "text": "text",
-}
 
 
 def table_markdown(table: Table) -> str:
@@ -205,7 +199,8 @@ def in_words(noise: Mapping[str, Plain]) -> str:
     """A column's noise, such as ``Gaussian noise, σ 25 of 255``; its own where none was laid on."""
     if "kind" not in noise:
         return "their own noise"
-    parts = [_NOISES.get(str(noise["kind"]), str(noise["kind"]))]
+    kind = str(noise["kind"])
+    parts = [NOISES.get(kind).title or kind] if kind in NOISES.names() else [kind]
     for key, value in noise.items():
         if key in _LEVELS:
             level = f"{value:g}" if isinstance(value, float) else str(value)

@@ -26,7 +26,7 @@ from n2b_ct.inference.model import load_natural_image_model
 from n2b_ct.inference.natural_images import denoise_natural_image
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
-from n2b_ct.simulation.image_noise import WHITE_8_BIT
+from n2b_ct.noises.noise import WHITE_8_BIT
 from n2b_ct.training.checkpoints import verified_summary
 
 RUNS_DIR = "runs"

@@ -19,7 +19,9 @@ from n2b_ct.evaluation.image_fidelity import measure_image
 from n2b_ct.experiments import table
 from n2b_ct.filters.baselines import tv
 from n2b_ct.inference.model import load_natural_image_model
+from n2b_ct.registry import NOISES
 from tests.integration.scenes import error_lines
+from tests.outside_package import installed
 
 SIZE_PX = 64
 N_TEST = 2
@@ -363,6 +365,47 @@ def test_a_failing_row_is_listed_and_stops_no_other(images, place, monkeypatch, 
     assert benchmark(images, "--only", "BM3D", out="alone") == 2
 
 
+def test_a_noise_of_an_outside_package_is_trained_on_and_scored(images, place, capsys):
+    source = """
+from functools import partial
+from typing import Literal
+
+from n2b_ct.config.noise import NoiseConfig
+from n2b_ct.noises.noise import add_noise
+from n2b_ct.registry import NOISES
+
+
+@NOISES.register("uniform")
+class UniformNoise(NoiseConfig):
+    title = "uniform noise"
+    kind: Literal["uniform"] = "uniform"
+    width: float
+
+    def noise(self):
+        return self
+
+    def draw(self, shape, rng):
+        return partial(add_noise, noise=rng.uniform(-self.width / 2, self.width / 2, shape))
+"""
+    uniform = {"kind": "uniform", "width": 0.1}
+    rows = [{"name": "U-Net", "method": {"name": "supervised"}}, {"name": "TV", "baseline": {"name": "tv"}}]
+    tests = [{"name": "uniform", "folder": "test", "noise": uniform}]
+    values = experiment(rows=rows, tests=tests, compare_with=None, gallery=None)
+    values["data"]["noise"] = uniform
+    write(values)
+    with installed(place, NOISES, source, uniform="UniformNoise"):
+        assert benchmark(images) == 0
+        (column,) = document()["tests"]
+        assert column["noise"] == uniform
+        assert document()["rows"][0]["scores"][0]["psnr_db"]["mean"] == pytest.approx(30.8, abs=0.5)  # 10 lg(12 / 0.01)
+        assert "uniform noise, width 0.1" in Path("out/table.md").read_text(encoding="utf-8")
+        values["data"]["noise"] = {"kind": "unifrom", "width": 0.1}
+        write(values)
+        assert benchmark(images, out="other") == 2
+        assert "tiny.yaml: data.noise.kind: must be one of" in (line := error_lines(capsys.readouterr().err)[0])
+        assert "got unifrom; did you mean uniform" in line
+
+
 def test_check_says_what_is_ready_and_writes_nothing(images, place, capsys):
     write(experiment())
     assert benchmark(images, "--check") == 0
@@ -376,7 +419,7 @@ def test_check_says_what_is_ready_and_writes_nothing(images, place, capsys):
         ({"data": {"noisy": {"folder": "absent"}}}, ["row U-Net: data.noisy.folder", "nothing there"]),
         ({"data": {"clean": None}}, ["row N2B: data.clean: noise2blur needs clean images"]),
         ({"data": {"colour": "rgb"}}, ["tests.0.folder: p0.png: must be rgb", "got gray"]),
-        ({"data": {"noise": {"kind": "text", "probability": 2}}}, ["tiny.yaml: data.noise.text.probability"]),
+        ({"data": {"noise": {"kind": "text", "probability": 2}}}, ["tiny.yaml: data.noise.probability"]),
         ({"tests": [{"name": "a", "folder": "no", "noise": SIGMA_25}], "gallery": None}, ["tests.0.folder"]),
         ({"training": {"iterations": 4, "patch_px": 80}}, ["row U-Net", "p0.png", "training.patch_px = 80"]),
         ({"gallery": {"test": "σ 25", "images": {"lena": None}}}, ["gallery.images: must name", "got lena"]),

@@ -6,17 +6,15 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from n2b_ct.config import Pipeline
-from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection, NoiseSection
+from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection
+from n2b_ct.config.noise import NoiseSection
 from n2b_ct.config.sections import DataSection
 from n2b_ct.errors import ConfigError
-from n2b_ct.simulation.noise_kinds import (
-    CorrelatedNoise,
-    GaussianNoise,
-    SaltAndPepperNoise,
-    SpeckleNoise,
-    TextNoise,
-)
-from n2b_ct.simulation.noise_sections import image_noise
+from n2b_ct.noises.correlated import CorrelatedNoise
+from n2b_ct.noises.gaussian import GaussianNoise
+from n2b_ct.noises.salt_and_pepper import SaltAndPepperNoise
+from n2b_ct.noises.speckle import SpeckleNoise
+from n2b_ct.noises.text import TextNoise
 
 NOISY = {"folder": "noisy"}
 
@@ -57,7 +55,7 @@ def test_a_command_for_ct_refuses_a_pipeline_of_images():
     ],
 )
 def test_a_section_becomes_its_noise_on_the_scale_from_black_to_white(section, made):
-    assert image_noise(noise(**section)) == made
+    assert noise(**section).noise() == made
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,7 @@ def test_a_section_becomes_its_noise_on_the_scale_from_black_to_white(section, m
         ({"kind": "gaussian", "sigma": "much"}, "must be a number, or the lowest and the highest"),
         ({"kind": "text", "probability": 0.1, "size_px": [20, 10]}, "the smallest and then the largest"),
         ({"kind": "gaussian", "sigma": 25, "mean": 1}, "Extra inputs"),
-        ({"kind": "poisson", "peak": 30}, "expected tags"),
+        ({"kind": "poisson", "peak": 30}, "must be one of correlated, gaussian, salt_and_pepper, speckle, text"),
     ],
 )
 def test_a_level_out_of_range_is_said(section, problem):

@@ -23,8 +23,8 @@ from n2b_ct.data.natural_images import (
 from n2b_ct.data.patches import PatchBatches
 from n2b_ct.errors import DataError
 from n2b_ct.filters.blur import mean_blur
-from n2b_ct.simulation.image_noise import speckle_logarithm
-from n2b_ct.simulation.noise_kinds import GaussianNoise
+from n2b_ct.noises.gaussian import GaussianNoise
+from n2b_ct.noises.speckle import speckle_logarithm
 
 GAUSSIAN = {"kind": "gaussian", "sigma": 25}
 NOISE = GaussianNoise(25 / 255)

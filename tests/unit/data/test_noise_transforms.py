@@ -10,14 +10,11 @@ from monai.transforms import Compose, CopyItemsd
 
 from n2b_ct.data.noise_transforms import RandImageNoise, RandImageNoiseD, RandImageNoised, RandImageNoiseDict
 from n2b_ct.errors import DataError
-from n2b_ct.simulation.image_noise import apply_salt_and_pepper, draw_salt_and_pepper
-from n2b_ct.simulation.noise_kinds import (
-    CorrelatedNoise,
-    GaussianNoise,
-    SaltAndPepperNoise,
-    SpeckleNoise,
-    TextNoise,
-)
+from n2b_ct.noises.correlated import CorrelatedNoise
+from n2b_ct.noises.gaussian import GaussianNoise
+from n2b_ct.noises.salt_and_pepper import SaltAndPepperNoise, apply_salt_and_pepper, draw_salt_and_pepper
+from n2b_ct.noises.speckle import SpeckleNoise
+from n2b_ct.noises.text import TextNoise
 
 GAUSSIAN = GaussianNoise(sigma=0.1)
 EVERY_NOISE = [GAUSSIAN, CorrelatedNoise(0.1, 0.8), SpeckleNoise(0.1), SaltAndPepperNoise(0.15), TextNoise(0.1)]

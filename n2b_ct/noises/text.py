@@ -14,19 +14,27 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from pydantic import Field, field_validator
 
+from n2b_ct.config.noise import LevelOrRange, NoiseConfig, within
 from n2b_ct.errors import DataError, explain
-from n2b_ct.simulation.image_noise import (
+from n2b_ct.noises.noise import (
     UNIT_WHITE,
+    Corruption,
+    Level,
     as_floating,
+    draw_level,
     require_cover,
     require_image_shape,
+    require_level,
     require_white,
 )
+from n2b_ct.registry import NOISES
 
 TEXT_PROBABILITY_LIMIT = 0.9
 """Covering the rest takes ever more strings and leaves no image; the paper goes to 0.2."""
@@ -35,6 +43,10 @@ FONT_SIZE_PX = (10, 40)
 
 _N_LETTERS = (3, 12)
 _LETTERS = string.ascii_letters + string.digits
+_Probability = Annotated[
+    LevelOrRange,
+    within(f"must be from 0 to {TEXT_PROBABILITY_LIMIT:g}", lambda level: 0 <= level <= TEXT_PROBABILITY_LIMIT),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,55 @@ def require_font_size(size_px: tuple[int, int]) -> None:
     if not 4 <= smallest_px <= largest_px:
         requirement = "must be a size of 4 or more and one at least as large"
         raise DataError(explain("noise.size_px", requirement, list(size_px), "write [10, 40]"))
+
+
+@dataclass(frozen=True, slots=True)
+class TextNoise:
+    """Random strings over the image.
+
+    Attributes:
+        probability: p of a pixel to be covered, or its range; up to 0.9.
+        white: White of the image's scale: 1, 255 or 65535.
+        size_px: Smallest and largest font size.
+    """
+
+    probability: Level
+    white: float = UNIT_WHITE
+    size_px: tuple[int, int] = FONT_SIZE_PX
+
+    def __post_init__(self) -> None:
+        require_level("noise.probability", self.probability, require_text_probability)
+        require_white(self.white)
+        require_font_size(self.size_px)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Corruption:
+        """Draw p, then the strings."""
+        overlay = draw_text(shape, draw_level(self.probability, rng), rng, self.size_px)
+        return partial(apply_text, overlay=overlay, white=self.white)
+
+
+@NOISES.register("text")
+class TextNoiseConfig(NoiseConfig):
+    """Random strings over the image."""
+
+    title = "text"
+    kind: Literal["text"] = "text"
+    probability: _Probability
+    """Probability p of a pixel to be covered, or its range."""
+    size_px: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = FONT_SIZE_PX
+    """Smallest and largest font size."""
+
+    @field_validator("size_px")
+    @classmethod
+    def _smallest_first(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            msg = "must be the smallest and then the largest"
+            raise ValueError(msg)
+        return value
+
+    def noise(self) -> TextNoise:
+        """Return the noise for images on [0, 1]."""
+        return TextNoise(self.probability, size_px=self.size_px)
 
 
 def _draw_string(

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import DataError
-from n2b_ct.simulation.noise_kinds import (
-    CorrelatedNoise,
-    GaussianNoise,
-    SaltAndPepperNoise,
-    SpeckleNoise,
-    TextNoise,
-)
+from n2b_ct.noises.correlated import CorrelatedNoise
+from n2b_ct.noises.gaussian import GaussianNoise
+from n2b_ct.noises.salt_and_pepper import SaltAndPepperNoise
+from n2b_ct.noises.speckle import SpeckleNoise
+from n2b_ct.noises.text import TextNoise
 
 KINDS = [
     GaussianNoise(sigma=0.1),

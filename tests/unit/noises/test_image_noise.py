@@ -13,21 +13,11 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from n2b_ct.errors import DataError
-from n2b_ct.simulation.image_noise import (
-    WHITE_8_BIT,
-    WHITE_16_BIT,
-    add_noise,
-    apply_salt_and_pepper,
-    apply_speckle,
-    correlation_kernel,
-    draw_correlated_gaussian,
-    draw_gaussian,
-    draw_level,
-    draw_salt_and_pepper,
-    draw_speckle,
-    speckle_exponential,
-    speckle_logarithm,
-)
+from n2b_ct.noises.correlated import correlation_kernel, draw_correlated_gaussian
+from n2b_ct.noises.gaussian import draw_gaussian
+from n2b_ct.noises.noise import WHITE_8_BIT, WHITE_16_BIT, add_noise, draw_level
+from n2b_ct.noises.salt_and_pepper import apply_salt_and_pepper, draw_salt_and_pepper
+from n2b_ct.noises.speckle import apply_speckle, draw_speckle, speckle_exponential, speckle_logarithm
 
 GRAY, RGB = (400, 500), (400, 500, 3)
 N_STANDARD_ERRORS = 5.0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import DataError
-from n2b_ct.simulation.text_noise import TextOverlay, apply_text, draw_text
+from n2b_ct.noises.text import TextOverlay, apply_text, draw_text
 
 
 def generator(seed: int = 0) -> np.random.Generator:
