@@ -97,7 +97,7 @@ class NaturalImageSource:
 
     @property
     def sampling(self) -> Sampling:
-        """Noisy patches come from the flattest places of all images together."""
+        """Noisy patches come from the flattest corners of all images together."""
         return {"noisy_flat_share": self.section.noisy_flat_share, "flat_across": True}
 
     @property

@@ -1,6 +1,8 @@
-"""Where patches may be drawn: inside the window, and, for noisy slices, where their noise is seen best."""
+"""Draw patches: inside the window, and, of noisy slices, where their noise is seen best."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -9,26 +11,38 @@ from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.errors import DataError, explain
 
 _STRUCTURE_KERNEL_PX = 7
+_N_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One drawn patch: which image, which corner, and one of the eight flips and turns of the square."""
+
+    image_index: int
+    row_px: int
+    col_px: int
+    flipped: bool
+    quarter_turns: int
 
 
 class PatchSampler:
-    """The corners where patches of a dataset may lie.
+    """Draws patches of a dataset among the corners where they may begin.
 
     Attributes:
         patch_px: Side of the patches.
-        corners: For every slice, bool ``[rows − patch + 1, cols − patch + 1]``: a patch may begin there.
-        slice_indices: The slices that have such corners.
+        corners: For every image, bool ``[rows − patch + 1, cols − patch + 1]``: a patch may begin there.
+        image_indices: The images that have such corners.
 
     Args:
         role: Its name, for messages.
         dataset: The slices.
         patch_px: Side of the patches.
         body_fraction: Least share of a patch's pixels inside the window.
-        flat_share: The flattest share of the remaining places is kept; below 1 the dataset needs blurred labels.
-        flat_across: The share is that of all images' places together, else of each image's own.
+        flat_share: The flattest share of the remaining corners is kept; below 1 the dataset needs blurred labels.
+        flat_across: The share is that of all images' corners together, else of each image's own.
 
     Raises:
-        DataError: A slice is smaller than the patch, or no place of any slice holds enough body.
+        DataError: A slice is smaller than the patch, or no patch of any slice holds enough body.
     """
 
     def __init__(
@@ -51,8 +65,8 @@ class PatchSampler:
                 if flat_across
                 else [self._flattest(dataset, k, flat_share) for k in range(len(dataset))]
             )
-        self.slice_indices = np.flatnonzero([corners.any() for corners in self.corners])
-        if self.slice_indices.size == 0:
+        self.image_indices = np.flatnonzero([corners.any() for corners in self.corners])
+        if self.image_indices.size == 0:
             raise DataError(
                 explain(
                     f"role {role}",
@@ -61,6 +75,19 @@ class PatchSampler:
                     f"use a smaller training.patch_px, a wider data.window or a lower data.{role}_body_fraction",
                 )
             )
+
+    def draw(self, random_state: np.random.RandomState) -> Patch:
+        """Draw one patch: an image, one of its corners, one of eight flips and turns."""
+        index = int(self.image_indices[random_state.randint(len(self.image_indices))])
+        corners = self.corners[index]
+        for _ in range(_N_TRIES):
+            row, col = int(random_state.randint(corners.shape[0])), int(random_state.randint(corners.shape[1]))
+            if corners[row, col]:
+                break
+        else:
+            allowed = np.flatnonzero(corners)
+            row, col = divmod(int(allowed[random_state.randint(len(allowed))]), corners.shape[1])
+        return Patch(index, row, col, bool(random_state.randint(2)), int(random_state.randint(4)))
 
     def _flattest(self, dataset: InMemoryDataset, index: int, share: float) -> np.ndarray:
         allowed = self.corners[index]
@@ -71,7 +98,7 @@ class PatchSampler:
         return allowed & (structure <= np.quantile(structure[allowed], share))
 
     def _flattest_of_all(self, dataset: InMemoryDataset, share: float) -> list[np.ndarray]:
-        """Compare places of different images by their labels alone: noise of any level leaves those as they are."""
+        """Compare corners of different images by their labels alone: noise of any level leaves those as they are."""
         labels = dataset.targets["blurred"]
         steepness = [label_steepness(label.mean(dim=0).numpy(), self.patch_px) for label in labels]
         allowed = [values[corners] for values, corners in zip(steepness, self.corners, strict=True)]

@@ -8,7 +8,8 @@ import torch
 from monai.transforms import Flip, Rotate90, SpatialCrop
 
 from n2b_ct.data.image_store import ImageStore
-from n2b_ct.data.patches import BatchCutter, Patch, cut
+from n2b_ct.data.patch_sampler import Patch
+from n2b_ct.data.patches import BatchCutter, cut
 
 PATCH_PX = 8
 CPU = torch.device("cpu")
@@ -40,7 +41,7 @@ def test_a_cut_equals_monais_own_transforms(patch):
 def test_a_batch_holds_what_single_cuts_do(n_channels):
     sources, patches = images(n_channels), [*ALL_SYMMETRIES, *CORNERS]
     batch = BatchCutter({"noisy": ImageStore.of(sources)}, PATCH_PX, CPU)(patches)["noisy"]
-    expected = torch.stack([cut(sources[one.slice_index], one, PATCH_PX) for one in patches])
+    expected = torch.stack([cut(sources[one.image_index], one, PATCH_PX) for one in patches])
     assert torch.equal(batch, expected)
     assert batch.is_contiguous(memory_format=torch.channels_last)
 

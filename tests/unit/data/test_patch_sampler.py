@@ -64,9 +64,9 @@ def test_across_images_the_flattest_labels_win_whatever_the_noise():
     flat = torch.full((1, 64, 64), 0.5)
     strong, weak = torch.from_numpy(noise(0.3))[None].float(), torch.from_numpy(noise(0.001))[None].float()
     both = InMemoryDataset([ramp + weak, flat + strong], [np.ones((64, 64), bool)] * 2, {"blurred": [ramp, flat]})
-    drawable = PatchSampler("noisy", both, 16, 0.0, flat_share=0.5, flat_across=True)
-    assert drawable.slice_indices.tolist() == [1]
-    assert drawable.corners[1].all()
+    sampler = PatchSampler("noisy", both, 16, 0.0, flat_share=0.5, flat_across=True)
+    assert sampler.image_indices.tolist() == [1]
+    assert sampler.corners[1].all()
 
 
 def test_the_steepness_of_a_ramp_is_its_slope_squared_times_the_pixels():

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from n2b_ct.data.dataset import InMemoryDataset
-from n2b_ct.data.patch_sampler import body_share
+from n2b_ct.data.patch_sampler import PatchSampler, body_share
 from n2b_ct.data.patches import PatchBatches, ResumeSampler
 from n2b_ct.errors import DataError
 
@@ -73,9 +73,9 @@ def test_patches_have_batch_channel_rows_and_cols():
 
 
 def test_all_slices_corners_and_symmetries_are_drawn():
-    drawn = batches(dataset(2, PATCH_PX + 1, PATCH_PX + 1), batch_size=600)
-    drawn.set_random_state(seed=0)
-    patches = set(drawn._draw(drawn._noisy))
+    sampler = PatchSampler("noisy", dataset(2, PATCH_PX + 1, PATCH_PX + 1), PATCH_PX, 0.0)
+    random_state = np.random.RandomState(0)
+    patches = {sampler.draw(random_state) for _ in range(600)}
     assert len(patches) == 2 * 2 * 2 * 2 * 4
 
 
