@@ -31,8 +31,8 @@ from n2b_ct.simulation.calibration import Calibration, calibrate
 from n2b_ct.simulation.calibration_regions import measure_regions
 from n2b_ct.simulation.dose import LEAST_DOSE, MOST_PHOTONS
 from n2b_ct.simulation.low_dose import LowDoseSlice, lower_doses, outside_reconstruction
+from n2b_ct.simulation.ordered_pool import OrderedPool
 from n2b_ct.simulation.projection import ParallelBeam
-from n2b_ct.simulation.workers import Workers
 
 N_CALIBRATION_SLICES = 24
 """Slices, spread evenly over the series, whose noise is measured."""
@@ -52,13 +52,13 @@ class LowDoseContext:
     Attributes:
         options: Of the run.
         created: Creation time of every output.
-        workers: Processes that compute.
+        pool: Processes that compute.
         progress: Counts slices.
     """
 
     options: LowDoseOptions
     created: datetime
-    workers: Workers
+    pool: OrderedPool
     progress: ProgressCounter
 
 
@@ -87,9 +87,9 @@ def simulate_tree(source: Path, output: Path, options: LowDoseOptions, progress:
         for one, targets in zip(series, zip(*by_dose, strict=True), strict=True)
     ]
     created = options.created or datetime.now().astimezone()
-    with Workers(options.n_workers) as workers:
+    with OrderedPool(options.n_workers) as pool:
         counter = ProgressCounter(progress, sum(map(len, series)))
-        context = LowDoseContext(options, created, workers, counter)
+        context = LowDoseContext(options, created, pool, counter)
         prepare_outputs(tasks, context, options.if_present)
         outcomes = run_serially(tasks, context)
     records = with_refusals(found.records, outcomes)
@@ -184,7 +184,7 @@ def _write(
         slices: Iterator[CTSlice | SeriesError],
     ) -> Iterator[tuple[CTSlice, LowDoseSlice] | SeriesError]:
         tasks = ((one, (_arguments(instance, one),)) for instance, one in zip(series.instances, slices, strict=True))
-        for one, answer in context.workers.map(simulate, tasks):
+        for one, answer in context.pool.map(simulate, tasks):
             yield one if isinstance(one, SeriesError) else (one, cast(LowDoseSlice, answer))
 
     def hu_of(ct_slice: CTSlice, answer: LowDoseSlice) -> Sequence[np.ndarray]:
@@ -219,7 +219,7 @@ def _calibration(series: SeriesRef, context: LowDoseContext) -> Calibration:
     slices = _readable(chosen, skip_bad_slices=options.skip_bad_slices)
     tasks = ((None, (one.hu, pixel_mm, _current(one), options.bowtie)) for one in slices)
     return calibrate(
-        [regions for _, regions in context.workers.map(measure_regions, tasks)],
+        [regions for _, regions in context.pool.map(measure_regions, tasks)],
         ParallelBeam.for_image(max(series.rows, series.cols), pixel_mm),
         _slice_mm(series),
         photons=options.photons,

@@ -20,8 +20,7 @@ from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import mean_interval
 from n2b_ct.evaluation.table import Row, rows_of
 from n2b_ct.io.json_files import read_json
-from n2b_ct.phantom.piglet_lesions import LABELS_FILE
-from n2b_ct.phantom.piglet_truth import TRUTH_FILE
+from n2b_ct.phantom.ground_truth import LABELS_FILE, TRUTH_FILE
 
 RIM_PX = 1
 RING_FROM_PX = 2

@@ -1,4 +1,4 @@
-"""The animal's outside: skin, subcutaneous fat, muscle, the body cavity and the table below.
+"""The animal's build and its outside: skin, subcutaneous fat, muscle, the body cavity and the table below.
 
 The piglet lies on its back in the patient coordinate system of DICOM PS3.3 C.7.6.2.1.1: x towards its
 left, y towards its back; here z is the distance from its nose. Lengths are millimetres.
@@ -7,11 +7,11 @@ left, y towards its back; here z is the distance from its nose. Lengths are mill
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from n2b_ct.phantom.build import build_of
 from n2b_ct.phantom.shapes import Canvas, Plane, Tissue, Tubes, ellipse_distance, smooth_union
 from n2b_ct.phantom.texture import smooth_field
 
@@ -33,6 +33,34 @@ TABLE_TOP_MM = 92.0
 TABLE_THICKNESS_MM = 9.0
 TABLE_HALF_WIDTH_MM = 104.0
 FOAM_HALF_WIDTH_MM = 62.0
+
+_BUILD_STREAM = 11
+"""Keeps the draws of an animal's build apart from the fields', which share the seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One individual's proportions, 1 being the average.
+
+    Attributes:
+        width: Side to side.
+        height: Back to belly.
+        fatness: Thickness of the subcutaneous fat.
+        lung_hu: Added to the lungs' HU: how deep the last breath was.
+    """
+
+    width: float
+    height: float
+    fatness: float
+    lung_hu: float
+
+
+@lru_cache(maxsize=4)
+def build_of(seed: int) -> Build:
+    """Draw an individual's proportions."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, _BUILD_STREAM]))
+    width, height = rng.uniform(0.95, 1.05, 2)
+    return Build(float(width), float(height), float(rng.uniform(0.75, 1.3)), float(rng.uniform(-30.0, 50.0)))
 
 
 class Profile:

@@ -16,24 +16,35 @@ References:
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from n2b_ct.errors import DataError
+from n2b_ct.io.atomic import write_atomically
+from n2b_ct.io.dicom.uids import content_digest
 from n2b_ct.io.dicom.writing.original import original_dataset, write_original
+from n2b_ct.io.json_files import read_json
 from n2b_ct.io.progress import Progress
 from n2b_ct.phantom.anatomy import Animal, grow_animal, slice_hu
-from n2b_ct.phantom.piglet_folder import Growth, require_space, resumable_folder
-from n2b_ct.phantom.piglet_journal import Journal
-from n2b_ct.phantom.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
+from n2b_ct.phantom.ground_truth import (
+    TRUTH_FILE,
+    NoiseSums,
+    lesion_entries,
+    lesion_labels,
+    write_lesion_labels,
+    write_truth,
+)
 from n2b_ct.phantom.piglet_plan import FIELD_OF_VIEW_MM, SLICE_THICKNESS_MM, PigletPlan
-from n2b_ct.phantom.piglet_truth import TRUTH_FILE, NoiseTally, write_truth
+from n2b_ct.phantom.resumable_folder import PartialFolder, require_space, resumable_folder
 from n2b_ct.simulation.dose import STANDARD, kernel_blur, scan
-from n2b_ct.simulation.workers import Workers
+from n2b_ct.simulation.ordered_pool import OrderedPool
 
 SERIES_ROOT = Path("DICOM/PA0/ST0")
 
@@ -92,14 +103,54 @@ def write_piglet(
     """
     plan = PigletPlan(n_slices, size_px, float(field_of_view_mm), tuple(map(float, doses)), seed, decoy)
     output_dir = Path(output_dir)
-    with resumable_folder(output_dir, TRUTH_FILE, plan.made_of, overwrite=overwrite) as growth:
-        folders = _make_series_folders(plan, growth.tree_dir)
-        tally = _make_slices(plan, folders, Journal(growth.journal_dir), n_workers, progress)
-        noise_hu = {s.description: sigma for s, sigma in zip(plan.series, tally.sigma_hu(), strict=False)}
-        series_dirs = {s.description: f.relative_to(growth.tree_dir) for s, f in zip(plan.series, folders, strict=True)}
-        _write_truths(plan, growth, series_dirs, noise_hu)
+    with resumable_folder(output_dir, TRUTH_FILE, plan.made_of, overwrite=overwrite) as partial:
+        folders = _make_series_folders(plan, partial.tree_dir)
+        noise = _make_slices(plan, folders, ProgressLog(partial.progress_dir), n_workers, progress)
+        noise_hu = {s.description: sigma for s, sigma in zip(plan.series, noise.sigma_hu(), strict=False)}
+        series_dirs = {
+            s.description: f.relative_to(partial.tree_dir) for s, f in zip(plan.series, folders, strict=True)
+        }
+        _write_truths(plan, partial, series_dirs, noise_hu)
     final_dirs = {description: output_dir / folder for description, folder in series_dirs.items()}
     return PigletSummary(output_dir, output_dir / TRUTH_FILE, n_slices, final_dirs, noise_hu)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressLog:
+    """The finished slices of a run, so that the next one can resume: of each its noise and the digests of its files.
+
+    Attributes:
+        folder: Where.
+    """
+
+    folder: Path
+
+    def write(self, index: int, paths: Sequence[Path], noise: NoiseSums) -> None:
+        """Record that a slice's files are written.
+
+        Raises:
+            OutputError: The log cannot be written.
+        """
+        entry = {
+            "sha256": [content_digest(path) for path in paths],
+            "count": noise.count,
+            "sums": noise.sums.tolist(),
+            "squares": noise.squares.tolist(),
+        }
+        write_atomically(self._path(index), lambda file: file.write(json.dumps(entry).encode()))
+
+    def read(self, index: int, paths: Sequence[Path]) -> NoiseSums | None:
+        """Return a finished slice's noise; None where a file is missing or changed, or the entry damaged."""
+        try:
+            entry = read_json(self._path(index))
+            if entry["sha256"] != [content_digest(path) for path in paths]:
+                return None
+            return NoiseSums(entry["count"], np.array(entry["sums"]), np.array(entry["squares"]))
+        except (DataError, FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index}.json"
 
 
 def simulate_slice(plan: PigletPlan, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -144,41 +195,43 @@ def _make_series_folders(plan: PigletPlan, root: Path) -> list[Path]:
 
 
 def _make_slices(
-    plan: PigletPlan, folders: Sequence[Path], journal: Journal, n_workers: int, progress: Progress | None
-) -> NoiseTally:
+    plan: PigletPlan, folders: Sequence[Path], log: ProgressLog, n_workers: int, progress: Progress | None
+) -> NoiseSums:
     """Make all slices here or in other processes, and add up their noise in the slices' order."""
-    make = partial(_make_slice, plan, folders, journal)
-    tallies: list[NoiseTally] = []
-    with Workers(n_workers) as workers:
-        for index, tally in workers.map(make, ((index, (index,)) for index in range(plan.n_slices))):
-            tallies.append(tally)
+    make = functools.partial(_make_slice, plan, folders, log)
+    parts: list[NoiseSums] = []
+    with OrderedPool(n_workers) as pool:
+        for index, noise in pool.map(make, ((index, (index,)) for index in range(plan.n_slices))):
+            parts.append(noise)
             if progress is not None:
                 progress(index + 1, plan.n_slices, "slices")
-    return NoiseTally.total(tallies)
+    return NoiseSums.total(parts)
 
 
-def _make_slice(plan: PigletPlan, folders: Sequence[Path], journal: Journal, index: int) -> NoiseTally:
+def _make_slice(plan: PigletPlan, folders: Sequence[Path], log: ProgressLog, index: int) -> NoiseSums:
     """Simulate one slice and write it into every series, unless a run before this one has done so."""
     paths = [folder / f"IM{plan.file_number(index)}" for folder in folders]
-    tally = journal.recall(index, paths)
-    if tally is not None:
-        return tally
+    noise = log.read(index, paths)
+    if noise is not None:
+        return noise
     truth, images = simulate_slice(plan, index)
     for series, path, image in zip(plan.series, paths, images, strict=True):
         path.unlink(missing_ok=True)
         dataset = original_dataset(series, image, instance_number=index + 1, position_mm=plan.position_mm(index))
         write_original(path, dataset)
-    tally = NoiseTally.of(truth, images[: len(plan.doses)])
-    journal.record(index, paths, tally)
-    return tally
+    noise = NoiseSums.of(truth, images[: len(plan.doses)])
+    log.write(index, paths, noise)
+    return noise
 
 
-def _write_truths(plan: PigletPlan, growth: Growth, series_dirs: dict[str, Path], noise_hu: dict[str, float]) -> None:
+def _write_truths(
+    plan: PigletPlan, partial: PartialFolder, series_dirs: dict[str, Path], noise_hu: dict[str, float]
+) -> None:
     """Write beside the images what is true of them."""
     lesions = _animal(plan.seed).lesions
     labels = lesion_labels(plan, lesions)
-    write_lesion_labels(growth.tree_dir, plan, labels)
-    write_truth(growth.tree_dir / TRUTH_FILE, plan.facts(), lesion_facts(lesions, labels), series_dirs, noise_hu)
+    write_lesion_labels(partial.tree_dir, plan, labels)
+    write_truth(partial.tree_dir / TRUTH_FILE, plan.facts(), lesion_entries(lesions, labels), series_dirs, noise_hu)
 
 
 @lru_cache(maxsize=1)

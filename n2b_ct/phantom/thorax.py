@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from n2b_ct.phantom.body import CAVITY, FAT, MUSCLE, Body
-from n2b_ct.phantom.build import build_of
+from n2b_ct.phantom.body import CAVITY, FAT, MUSCLE, Body, build_of
 from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
 from n2b_ct.phantom.texture import smooth_field
 from n2b_ct.phantom.vessels import grow_tree

@@ -12,7 +12,7 @@ from n2b_ct.errors import DataError
 from n2b_ct.evaluation.cases import SliceCase
 from n2b_ct.evaluation.lesions import lesion_rows, measure_lesions, read_lesion_truth
 from n2b_ct.evaluation.table import Table
-from n2b_ct.phantom.piglet_truth import TRUTH_FILE
+from n2b_ct.phantom.ground_truth import TRUTH_FILE
 
 CONTRAST_HU = {1: -30.0, 2: 20.0}
 

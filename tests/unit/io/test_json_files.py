@@ -7,7 +7,7 @@ import pytest
 from n2b_ct.errors import DataError
 from n2b_ct.io import json_files
 from n2b_ct.io.json_files import read_json
-from n2b_ct.phantom.piglet_journal import Journal
+from n2b_ct.phantom.piglet import ProgressLog
 
 
 def test_an_object_is_read(tmp_path):
@@ -42,9 +42,9 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
         read_json(tmp_path / "a.json")
 
 
-def test_a_damaged_note_of_the_piglets_journal_counts_as_none(tmp_path):
+def test_a_damaged_entry_of_the_piglets_progress_log_counts_as_none(tmp_path):
     (tmp_path / "0.json").write_text("{")
     (tmp_path / "1.json").write_text('{"count": 1}')
-    assert Journal(tmp_path).recall(0, []) is None
-    assert Journal(tmp_path).recall(1, []) is None
-    assert Journal(tmp_path).recall(2, []) is None
+    assert ProgressLog(tmp_path).read(0, []) is None
+    assert ProgressLog(tmp_path).read(1, []) is None
+    assert ProgressLog(tmp_path).read(2, []) is None

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from n2b_ct.phantom.anatomy import LENGTH_MM, Animal, grow_animal, slice_hu
-from n2b_ct.phantom.build import build_of
+from n2b_ct.phantom.body import build_of
 
 VIEW_MM = 240.0
 

@@ -19,8 +19,7 @@ from n2b_ct.errors import DataError, OutputError
 from n2b_ct.io.dicom.ct_reader import read_series
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.original import write_original
-from n2b_ct.phantom.piglet import PigletSummary, simulate_slice, write_piglet
-from n2b_ct.phantom.piglet_journal import Journal
+from n2b_ct.phantom.piglet import PigletSummary, ProgressLog, simulate_slice, write_piglet
 from n2b_ct.phantom.piglet_plan import PigletPlan, dose_label
 
 N_SLICES = 10
@@ -263,7 +262,7 @@ def test_a_slice_whose_file_was_spoilt_meanwhile_is_made_again(
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b"{}", b'{"sha256": []}'])
 def test_a_damaged_note_finishes_no_slice(tmp_path: Path, note: bytes) -> None:
     (tmp_path / "0.json").write_bytes(note)
-    assert Journal(tmp_path).recall(0, []) is None
+    assert ProgressLog(tmp_path).read(0, []) is None
 
 
 def test_another_animal_goes_on_with_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +304,7 @@ def test_a_killed_run_is_taken_up_and_its_workers_die_with_it(piglet: PigletSumm
 
 def test_a_disk_too_small_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("n2b_ct.phantom.piglet_folder.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("n2b_ct.phantom.resumable_folder.shutil.disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match="output: needs"):
         write_piglet(tmp_path / "p", **SMALL)
     assert list(tmp_path.iterdir()) == []
@@ -322,7 +321,7 @@ def test_a_worker_that_dies_is_told_in_one_line(tmp_path: Path, monkeypatch: pyt
         def shutdown(self, **options: object) -> None:
             pass
 
-    monkeypatch.setattr("n2b_ct.simulation.workers.ProcessPoolExecutor", DyingPool)
+    monkeypatch.setattr("n2b_ct.simulation.ordered_pool.ProcessPoolExecutor", DyingPool)
     with pytest.raises(OutputError, match="workers: must stay alive"):
         write_piglet(tmp_path / "p", n_workers=2, **SMALL)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Workers answer in the stream's order, read ahead a little only, and say so when one dies."""
+"""The pool answers in the stream's order, reads ahead a little only, and says so when a worker dies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import pytest
 
 from n2b_ct.errors import OutputError
-from n2b_ct.simulation.workers import Workers
+from n2b_ct.simulation.ordered_pool import OrderedPool
 
 
 def slow_square(number: int) -> int:
@@ -27,8 +27,8 @@ def failing(number: int) -> int:
 
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_answers_come_in_the_streams_order_with_what_stayed_here(n_workers):
-    with Workers(n_workers) as workers:
-        found = list(workers.map(slow_square, ((f"item {k}", (k,)) for k in range(9))))
+    with OrderedPool(n_workers) as pool:
+        found = list(pool.map(slow_square, ((f"item {k}", (k,)) for k in range(9))))
     assert found == [(f"item {k}", k**2) for k in range(9)]
 
 
@@ -40,17 +40,17 @@ def test_the_stream_is_read_a_few_items_ahead_only():
             taken.append(k)
             yield None, (k,)
 
-    with Workers(2) as workers:
-        next(iter(workers.map(slow_square, tasks())))
+    with OrderedPool(2) as pool:
+        next(iter(pool.map(slow_square, tasks())))
         assert len(taken) < 10
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_an_error_of_the_work_is_raised_here(n_workers):
-    with Workers(n_workers) as workers, pytest.raises(ValueError, match="no 0"):
-        list(workers.map(failing, [(None, (0,)), (None, (1,))]))
+    with OrderedPool(n_workers) as pool, pytest.raises(ValueError, match="no 0"):
+        list(pool.map(failing, [(None, (0,)), (None, (1,))]))
 
 
 def test_a_worker_that_dies_is_an_output_error():
-    with Workers(2) as workers, pytest.raises(OutputError, match="workers: must stay alive, got one that died"):
-        list(workers.map(die, [(None, (3,))]))
+    with OrderedPool(2) as pool, pytest.raises(OutputError, match="workers: must stay alive, got one that died"):
+        list(pool.map(die, [(None, (3,))]))

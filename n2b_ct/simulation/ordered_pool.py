@@ -1,4 +1,4 @@
-"""Work on a stream in several processes, answers in the stream's order, never more than a few items ahead."""
+"""A pool of processes that maps a stream in its order and reads only a few items ahead."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 from n2b_ct.errors import OutputError, explain
 
-_Kept = TypeVar("_Kept")
+_Context = TypeVar("_Context")
 _Answer = TypeVar("_Answer")
-_AHEAD_PER_WORKER = 2
+_N_AHEAD_PER_WORKER = 2
 
 
-class Workers:
+class OrderedPool:
     """Processes that start with the first task; a context manager.
 
     Args:
@@ -30,65 +30,65 @@ class Workers:
         self._n_workers = n_workers
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> OrderedPool:
         """Start nothing yet."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the processes; tasks that wait are dropped."""
+        """Stop the processes; pending tasks are dropped."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def map(
-        self, function: Callable[..., _Answer], tasks: Iterable[tuple[_Kept, tuple[Any, ...]]]
-    ) -> Iterator[tuple[_Kept, _Answer]]:
+        self, function: Callable[..., _Answer], tasks: Iterable[tuple[_Context, tuple[Any, ...]]]
+    ) -> Iterator[tuple[_Context, _Answer]]:
         """Call ``function`` on the arguments of each task.
 
         Args:
             function: Can be pickled.
-            tasks: Of each, what stays here and the arguments that travel.
+            tasks: Of each, a context that stays here and the arguments that are sent.
 
         Yields:
-            What stayed here, with the answer.
+            The context with the answer.
 
         Raises:
             OutputError: A process died.
         """
         if self._n_workers <= 1:
-            for kept, arguments in tasks:
-                yield kept, function(*arguments)
+            for context, arguments in tasks:
+                yield context, function(*arguments)
             return
-        waiting: deque[tuple[_Kept, Future[_Answer]]] = deque()
+        pending: deque[tuple[_Context, Future[_Answer]]] = deque()
         try:
-            for kept, arguments in tasks:
-                waiting.append((kept, self._started().submit(function, *arguments)))
-                if len(waiting) > _AHEAD_PER_WORKER * self._n_workers:
-                    yield _answered(waiting)
-            while waiting:
-                yield _answered(waiting)
+            for context, arguments in tasks:
+                pending.append((context, self._process_pool().submit(function, *arguments)))
+                if len(pending) > _N_AHEAD_PER_WORKER * self._n_workers:
+                    yield _next_answer(pending)
+            while pending:
+                yield _next_answer(pending)
         except BrokenProcessPool as error:
             remedy = "guard the script's main part with __name__ == '__main__', or use one worker"
             raise OutputError(explain("workers", "must stay alive", "one that died", remedy)) from error
         finally:
-            for _, future in waiting:
+            for _, future in pending:
                 future.cancel()
 
-    def _started(self) -> ProcessPoolExecutor:
+    def _process_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self._n_workers, mp_context=get_context("spawn"), initializer=_die_with_parent
+                self._n_workers, mp_context=get_context("spawn"), initializer=_exit_with_parent
             )
         return self._pool
 
 
-def _answered(waiting: deque[tuple[_Kept, Future[_Answer]]]) -> tuple[_Kept, _Answer]:
-    kept, future = waiting.popleft()
-    return kept, future.result()
+def _next_answer(pending: deque[tuple[_Context, Future[_Answer]]]) -> tuple[_Context, _Answer]:
+    context, future = pending.popleft()
+    return context, future.result()
 
 
-def _die_with_parent() -> None:
+def _exit_with_parent() -> None:
     """End a worker whose parent was killed; it would wait for work for ever."""
 
     def watch() -> None:

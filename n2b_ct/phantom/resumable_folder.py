@@ -3,7 +3,7 @@
 What is being made lies beside the target, under a hidden name that follows from the target's::
 
     .partial-<digest>/made_of.txt   what is being made; another text there means another folder, which starts afresh
-    .partial-<digest>/journal/      one file for each finished part
+    .partial-<digest>/progress/     one file for each finished part
     .partial-<digest>/tree/         what becomes the target, by one rename
 """
 
@@ -19,52 +19,52 @@ from pathlib import Path
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.io.atomic import PARTIAL_PREFIX, REPLACED_PREFIX, hidden_sibling, is_system_file, sync
 
-_GO_ON = "make room or choose another place; the same call again goes on where this one stopped"
+_RESUME_REMEDY = "make room or choose another place; the same call again goes on where this one stopped"
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class PartialFolder:
     """A folder in the making.
 
     Attributes:
         tree_dir: Fill this one; it becomes the target.
-        journal_dir: Note here what is finished; it goes when the target is there.
+        progress_dir: For a file about each finished part; it goes when the target is there.
     """
 
     tree_dir: Path
-    journal_dir: Path
+    progress_dir: Path
 
 
 @contextmanager
-def resumable_folder(target_dir: Path, mark: str, made_of: str, *, overwrite: bool) -> Iterator[Growth]:
+def resumable_folder(target_dir: Path, marker: str, made_of: str, *, overwrite: bool) -> Iterator[PartialFolder]:
     """Give a hidden folder to fill; leaving the block renames it to the target.
 
-    After an exception or a kill it stays, if its journal notes anything, for the next call that makes the same.
+    After an exception or a kill it stays, if a part is finished, for the next call that makes the same.
 
     Args:
         target_dir: The final folder; an empty one may be there.
-        mark: Name of the file by which an older folder of the same kind is known.
+        marker: Name of the file by which an older folder of the same kind is known.
         made_of: Says what is being made, so that only equal calls go on with each other's work.
         overwrite: Replace an older folder of the same kind.
 
     Raises:
         OutputError: Something else is there, another run is making it, or the place cannot be written.
     """
-    _require_free(target_dir, mark, overwrite)
+    _require_free(target_dir, marker, overwrite)
     target_dir = target_dir.absolute()
     partial_dir = hidden_sibling(target_dir, PARTIAL_PREFIX)
     try:
         partial_dir.mkdir(parents=True, exist_ok=True)
-        with _alone(partial_dir, target_dir):
+        with _locked(partial_dir, target_dir):
             try:
-                growth = _continued(partial_dir, made_of)
-                yield growth
-                _replace(growth.tree_dir, target_dir)
+                partial = _resumed(partial_dir, made_of)
+                yield partial
+                _replace(partial.tree_dir, target_dir)
                 shutil.rmtree(partial_dir, ignore_errors=True)
             finally:
-                _forget_unless_begun(partial_dir)
+                _remove_unless_started(partial_dir)
     except OSError as error:
-        message = explain(str(target_dir), "must be writable", error.strerror, _GO_ON)
+        message = explain(str(target_dir), "must be writable", error.strerror, _RESUME_REMEDY)
         raise OutputError(message) from error
 
 
@@ -81,7 +81,7 @@ def require_space(folder: Path, n_bytes: int) -> None:
         raise OutputError(explain("output", f"needs {n_bytes / 1e9:.1f} GB", got, "make fewer or smaller slices"))
 
 
-def _require_free(target_dir: Path, mark: str, overwrite: bool) -> None:
+def _require_free(target_dir: Path, marker: str, overwrite: bool) -> None:
     """Let pass what is absent, empty, or of the same kind and to be replaced."""
     if not target_dir.exists():
         return
@@ -89,16 +89,16 @@ def _require_free(target_dir: Path, mark: str, overwrite: bool) -> None:
     found = sorted(one.name for one in target_dir.iterdir() if not is_system_file(one.name)) if is_folder else []
     if is_folder and not found:
         return
-    if not (is_folder and (target_dir / mark).is_file()):
+    if not (is_folder and (target_dir / marker).is_file()):
         others = f" and {len(found) - 1} more" if len(found) > 1 else ""
         got = f"{found[0]}{others}" if found else "something else"
-        raise OutputError(explain(str(target_dir), f"must be new or hold {mark}", got, "choose another folder"))
+        raise OutputError(explain(str(target_dir), f"must be new or hold {marker}", got, "choose another folder"))
     if not overwrite:
         raise OutputError(explain(str(target_dir), "must not exist yet", "a folder", "choose another or overwrite"))
 
 
 @contextmanager
-def _alone(partial_dir: Path, target_dir: Path) -> Iterator[None]:
+def _locked(partial_dir: Path, target_dir: Path) -> Iterator[None]:
     """Keep other runs out; the system takes the lock back from a killed one. Without ``fcntl`` nothing is locked."""
     try:
         import fcntl
@@ -114,21 +114,21 @@ def _alone(partial_dir: Path, target_dir: Path) -> Iterator[None]:
         yield
 
 
-def _continued(partial_dir: Path, made_of: str) -> Growth:
-    """Keep what an equal call has left, and nothing else."""
-    growth, note = Growth(partial_dir / "tree", partial_dir / "journal"), partial_dir / "made_of.txt"
-    if not note.is_file() or note.read_text(encoding="utf-8") != made_of or not growth.tree_dir.is_dir():
-        for folder in (growth.journal_dir, growth.tree_dir):
+def _resumed(partial_dir: Path, made_of: str) -> PartialFolder:
+    """Return the partial folder, emptied unless an equal call has left it."""
+    partial, note = PartialFolder(partial_dir / "tree", partial_dir / "progress"), partial_dir / "made_of.txt"
+    if not note.is_file() or note.read_text(encoding="utf-8") != made_of or not partial.tree_dir.is_dir():
+        for folder in (partial.progress_dir, partial.tree_dir):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
         note.write_text(made_of, encoding="utf-8")
-    return growth
+    return partial
 
 
-def _forget_unless_begun(partial_dir: Path) -> None:
-    """Leave nothing behind where nothing is worth keeping."""
-    journal_dir = partial_dir / "journal"
-    if not journal_dir.is_dir() or not any(journal_dir.iterdir()):
+def _remove_unless_started(partial_dir: Path) -> None:
+    """Remove a partial folder without a finished part."""
+    progress_dir = partial_dir / "progress"
+    if not progress_dir.is_dir() or not any(progress_dir.iterdir()):
         shutil.rmtree(partial_dir, ignore_errors=True)
 
 

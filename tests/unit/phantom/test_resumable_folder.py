@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from n2b_ct.errors import OutputError
-from n2b_ct.phantom.piglet_folder import require_space, resumable_folder
+from n2b_ct.phantom.resumable_folder import require_space, resumable_folder
 
 
 def make(target: Path, text: str, *, overwrite: bool = False) -> None:
-    with resumable_folder(target, "mark", text, overwrite=overwrite) as growth:
-        (growth.tree_dir / "mark").write_text(text)
-        (growth.journal_dir / "0").write_text("done")
+    with resumable_folder(target, "mark", text, overwrite=overwrite) as partial:
+        (partial.tree_dir / "mark").write_text(text)
+        (partial.progress_dir / "0").write_text("done")
 
 
 def make_half(target: Path) -> None:
-    with resumable_folder(target, "mark", "one", overwrite=False) as growth:
-        (growth.tree_dir / "old").write_text("half")
-        (growth.journal_dir / "0").write_text("done")
+    with resumable_folder(target, "mark", "one", overwrite=False) as partial:
+        (partial.tree_dir / "old").write_text("half")
+        (partial.progress_dir / "0").write_text("done")
         raise KeyboardInterrupt("stop")
 
 
-def test_what_was_filled_is_there_and_the_journal_is_gone(tmp_path: Path) -> None:
+def test_what_was_filled_is_there_and_the_progress_is_gone(tmp_path: Path) -> None:
     make(tmp_path / "deep" / "p", "one")
     assert [path.name for path in (tmp_path / "deep" / "p").iterdir()] == ["mark"]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["p"]
@@ -31,8 +31,8 @@ def test_what_was_filled_is_there_and_the_journal_is_gone(tmp_path: Path) -> Non
 
 def test_a_second_run_on_the_same_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     pytest.importorskip("fcntl", reason="locks need a POSIX system")
-    with resumable_folder(tmp_path / "p", "mark", "one", overwrite=False) as growth:
-        (growth.tree_dir / "mark").write_text("mine")
+    with resumable_folder(tmp_path / "p", "mark", "one", overwrite=False) as partial:
+        (partial.tree_dir / "mark").write_text("mine")
         with pytest.raises(OutputError, match="must be made by one run, got two; wait for it"):
             make(tmp_path / "p", "one")
     assert (tmp_path / "p" / "mark").read_text() == "mine"
@@ -42,10 +42,10 @@ def test_a_second_run_on_the_same_folder_is_refused_and_harms_nothing(tmp_path: 
 def test_only_an_equal_call_finds_what_was_left(tmp_path: Path, made_of: str, expected: list[str]) -> None:
     with pytest.raises(KeyboardInterrupt, match="stop"):
         make_half(tmp_path / "p")
-    with resumable_folder(tmp_path / "p", "mark", made_of, overwrite=False) as growth:
-        assert [path.name for path in growth.tree_dir.iterdir()] == expected
-        assert [path.name for path in growth.journal_dir.iterdir()] == ["0"] * len(expected)
-        (growth.tree_dir / "mark").write_text("")
+    with resumable_folder(tmp_path / "p", "mark", made_of, overwrite=False) as partial:
+        assert [path.name for path in partial.tree_dir.iterdir()] == expected
+        assert [path.name for path in partial.progress_dir.iterdir()] == ["0"] * len(expected)
+        (partial.tree_dir / "mark").write_text("")
 
 
 def test_a_rename_that_fails_brings_the_older_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_a_rename_that_fails_brings_the_older_folder_back(tmp_path: Path, monkey
 
 def test_what_is_there_already_needs_no_space_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 100})
-    monkeypatch.setattr("n2b_ct.phantom.piglet_folder.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("n2b_ct.phantom.resumable_folder.shutil.disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match="output: needs 0"):
         require_space(tmp_path, 150)
     (tmp_path / "part").write_bytes(b"x" * 60)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from n2b_ct.phantom.ground_truth import lesion_entries, lesion_labels, write_lesion_labels
 from n2b_ct.phantom.lesions import Lesion
-from n2b_ct.phantom.piglet_lesions import lesion_facts, lesion_labels, write_lesion_labels
 from n2b_ct.phantom.piglet_plan import PigletPlan
 
 PLAN = PigletPlan(n_slices=906, size_px=160)
@@ -35,7 +35,7 @@ def test_a_label_is_a_ball_of_the_stated_radius_around_the_stated_centre(labels:
 
 
 def test_facts_name_label_place_and_size_in_the_images_coordinates(labels: np.ndarray) -> None:
-    facts = lesion_facts(LESIONS, labels)
+    facts = lesion_entries(LESIONS, labels)
     assert [fact["label"] for fact in facts] == [1, 2]
     assert [fact["n_voxels"] for fact in facts] == [int((labels == 1).sum()), int((labels == 2).sum())]
     assert facts[0]["centre_mm"] == [-36.0, -8.0, pytest.approx(566.25 / 2 - 376.0)]
@@ -53,5 +53,5 @@ def test_the_file_holds_the_slices_by_ascending_location(labels: np.ndarray, tmp
 
 def test_slices_too_far_apart_to_meet_a_lesion_say_so() -> None:
     plan = PigletPlan(n_slices=8, size_px=64)
-    facts = lesion_facts(LESIONS, lesion_labels(plan, LESIONS))
+    facts = lesion_entries(LESIONS, lesion_labels(plan, LESIONS))
     assert 0 in [fact["n_voxels"] for fact in facts]
