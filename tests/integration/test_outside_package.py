@@ -141,6 +141,43 @@ def test_a_package_that_raises_when_it_is_imported_is_named_in_one_line_and_the_
     )
 
 
+NETWORK = """
+import torch
+
+
+class Kite(torch.nn.Module):
+    multiple, output_forms, output_forms_reason = 4, ("direct",), "which has a tail"
+
+    def __init__(self, in_channels=1, width=2, reads="no"):
+        super().__init__()
+        self.layer = torch.nn.Conv2d(in_channels, in_channels, 2 * width + 1, padding=width)
+        if reads == "yes" or width == 3:
+            open("/etc/hostname").close()
+
+    def forward(self, x):
+        return self.layer(x)
+"""
+
+
+def test_a_network_of_an_installed_package_is_built_under_the_rules_for_files(world, tmp_path, in_this_process, capsys):
+    in_this_process(install(tmp_path / "site", "kites", {"n2b_ct.networks": {"Kite": "kite:Kite"}}, kite=NETWORK))
+    network = "method.denoiser={name: Kite, arguments: {%s}, output: %s}"
+    assert run([*training(world, network % ("width: 1", "direct"), "method.collapse_ratio=null"), "--out", "run"]) == 0
+    assert run(["denoise", str(world.parent / "data" / "test"), "denoised", "--model", "run"]) == 0
+    capsys.readouterr()
+    for arguments, output, line in (
+        ("reads: 'yes'", "direct", "reads must be a number or a word that networks know, such as relu"),
+        ("width: 3", "direct", "network Kite: must be built from its arguments alone, got a call of open"),
+        ("width: 5000", "direct", "width must be at most 2048"),
+        ("breadth: 1", "direct", "network.arguments.breadth: must be one of in_channels, width, reads, got 1"),
+        ("", "lowpass", "network.output: must be direct for Kite, which has a tail, got lowpass; use direct"),
+    ):
+        assert run([*training(world, network % (arguments, output)), "--check"]) == 2
+        assert line in capsys.readouterr().err
+    assert run([*training(world, network % ("", "direct"), "training.patch_px=30"), "--check"]) == 2
+    assert "training.patch_px: must be a multiple of 4 for this denoiser, got 30" in capsys.readouterr().err
+
+
 def test_what_is_installed_as_a_method_and_is_none_is_refused(world, tmp_path, in_this_process, capsys):
     groups = {"n2b_ct.methods": {"kite": "kite:Kite"}}
     in_this_process(install(tmp_path / "site", "kites", groups, kite="class Kite: pass"))

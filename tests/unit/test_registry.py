@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib import import_module
 
@@ -97,3 +98,39 @@ def test_the_modules_of_a_home_are_imported_when_first_asked(tmp_path, monkeypat
     toys = import_module("toy_box").TOYS
     assert "toy_home.drum" not in sys.modules
     assert toys.get("drum") is list
+
+
+def test_a_package_that_ends_the_program_when_it_is_imported_ends_nothing(registry, installed):
+    installed("raise SystemExit(3)\n", kite="Kite")
+    with pytest.raises(ConfigError, match=r"toy: kite must be importable .*, got SystemExit: 3; repair"):
+        registry.get("kite")
+
+
+def test_a_name_of_this_package_is_never_replaced_from_outside(installed):
+    registry = Registry("filter", "n2b_ct.toys", ("n2b_ct.filters",))
+    registry.register_lazily("ball", lambda: int)
+    installed("class Kite: pass\n", ball="Kite")
+    assert registry.get("ball") is int
+    with pytest.raises(ConfigError, match="filter ball: must be a new name, got one in use"):
+        registry.register("ball")(str)
+
+
+def test_a_name_that_ships_cannot_be_taken_even_before_anybody_asked_for_it():
+    code = "from n2b_ct.registry import METHODS; METHODS.register('dbsn')(int)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ConfigError: method dbsn: must be a new name, got one in use; register it under another" in done.stderr
+
+
+def test_what_is_registered_lazily_is_made_when_somebody_asks(registry):
+    asked: list[str] = []
+    registry.register_lazily("ball", lambda: asked.append("ball") or int)
+    assert registry.names() == ("ball",)
+    assert asked == []
+    assert registry.get("ball") is int
+    assert asked == ["ball"]
+
+
+def test_names_follow_modules_whichever_was_imported_first(registry):
+    for name, module in (("top", "b"), ("kite", "a"), ("ball", "b")):
+        registry.register(name)(type(name, (), {"__module__": module}))
+    assert registry.names() == ("kite", "top", "ball")
