@@ -33,7 +33,7 @@ from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.refusals import about
 from n2b_ct.io.sandbox.messages import Answer
-from n2b_ct.io.sandbox.pool import shared_sandbox
+from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
 
 __all__ = ["decodable", "read_series", "read_slice", "read_slices", "stored_values"]
@@ -158,13 +158,19 @@ def _decoded(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesError
     for outcome in shared_sandbox().ask_each(DECODE, _to_decode(instances, headers)) if instances else ():
         while isinstance(header := headers.popleft(), SeriesError):
             yield header
-        if isinstance(outcome, SeriesError):
-            yield about(header.path, outcome)
-        else:
-            with quiet_pydicom():
-                ct_slice = _to_slice(header, decoded_words(outcome))
-            yield ct_slice
+        yield _joined(header, outcome)
     yield from (one for one in headers if isinstance(one, SeriesError))
+
+
+def _joined(header: DicomFile, outcome: Outcome) -> CTSlice | SeriesError:
+    """Make a slice of its header and of what a worker answered."""
+    try:
+        if isinstance(outcome, SeriesError):
+            raise outcome
+        with quiet_pydicom():
+            return _to_slice(header, decoded_words(outcome))
+    except SeriesError as error:
+        return about(header.path, error)
 
 
 def _to_decode(instances: Sequence[InstanceRef], headers: deque[DicomFile | SeriesError]) -> Iterator[dict[str, Any]]:
