@@ -3,7 +3,7 @@
 ::
 
     N2BError
-    ├── ConfigError        a pipeline, a manifest or a --set is wrong
+    ├── ConfigError        a pipeline, a manifest or an override is wrong
     ├── DataError          files are missing, empty, too small or hold impossible values
     │   └── SeriesError    one series cannot be used; the others can
     ├── ModelError         a model file is not ours or does not fit

@@ -71,7 +71,7 @@ class ExistingOutput:
         """
         if self.state == "foreign":
             requirement = f"must hold nothing but what n2b-ct makes of this {kind}"
-            remedy = "move it away, or pass --overwrite"
+            remedy = "move it away, or pass overwrite=True"
             raise SeriesError("output_foreign", explain(f"output {self.path}", requirement, self.why, remedy))
 
     def annotate(self, outcome: Outcome) -> Outcome:

@@ -138,7 +138,7 @@ class LowDoseTask:
         with context.progress.counting(len(series), series.description or series.short_uid) as count:
             run: SeriesRun[LowDoseSlice] = SeriesRun(series, self.refused, context.options, count)
             try:
-                remedy = "take its source, or use --force"
+                remedy = "take its source, or use force=True"
                 run.require_source("must carry the noise of its scan", "denoised", remedy)
                 _require_square_pixels(series)
                 outputs = self._outputs(context)
@@ -300,15 +300,15 @@ def _require_sound(options: LowDoseOptions) -> None:
     if not options.doses or any(not LEAST_DOSE <= dose <= 1.0 for dose in options.doses):
         got = ", ".join(f"{dose:g}" for dose in options.doses) or "none"
         raise DataError(
-            explain("--dose", f"must be at least {LEAST_DOSE:g} and at most 1", got, "give a fraction such as 0.25")
+            explain("doses", f"must be at least {LEAST_DOSE:g} and at most 1", got, "give a fraction such as 0.25")
         )
     if len({dose_name(dose) for dose in options.doses}) < len(options.doses):
-        raise DataError(explain("--dose", "every dose must be given once", "one twice", "leave it out"))
+        raise DataError(explain("doses", "every dose must be given once", "one twice", "leave it out"))
     if options.photons is not None and not 1.0 < options.photons <= MOST_PHOTONS:
         requirement = f"must be above 1 and at most {MOST_PHOTONS:g}"
-        raise DataError(explain("--photons", requirement, options.photons, "1e5 to 1e7 are usual"))
+        raise DataError(explain("photons", requirement, options.photons, "1e5 to 1e7 are usual"))
     if options.electronic_variance is not None and not 0.0 <= options.electronic_variance <= MOST_PHOTONS:
         requirement, remedy = f"must be 0 to {MOST_PHOTONS:g}", "give photons², or leave it out"
-        raise DataError(explain("--electronic-variance", requirement, options.electronic_variance, remedy))
+        raise DataError(explain("electronic_variance", requirement, options.electronic_variance, remedy))
     if not 0.0 <= options.bowtie <= _STRONGEST_BOWTIE:
-        raise DataError(explain("--bowtie", f"must be 0 to {_STRONGEST_BOWTIE:g}", options.bowtie, "0.6 is usual"))
+        raise DataError(explain("bowtie", f"must be 0 to {_STRONGEST_BOWTIE:g}", options.bowtie, "0.6 is usual"))

@@ -62,13 +62,13 @@ class Outcome:
         if "clipped_pixels" in self.problems:
             share = f"{self.n_clipped_pixels / self.n_pixels:.2%}"
             requirement = f"should clip at most {CLIPPED_SHARE_MAX:.2%} of its pixels"
-            remedy = "look at it, or pass --widen-bits" if self.series else "look at it: its type holds no more"
+            remedy = "look at it, or pass widen_bits=True" if self.series else "look at it: its type holds no more"
             found.append(explain(str(self.output), requirement, share, remedy))
         if self.n_skipped_slices:
             found.append(left_out(str(self.output), self.n_skipped_slices))
         if "maybe_not_hu" in self.problems:
-            got = "values that do not look it, vouched for by --assume-hu"
-            found.append(explain(str(self.source), "should hold HU", got, "look at it"))
+            requirement, got = "should hold HU, as assume_hu=True says", "values that do not look it"
+            found.append(explain(str(self.source), requirement, got, "look at it"))
         if "already_derived" in self.problems:
             requirement = "should be original images"
             found.append(explain(str(self.source), requirement, "derived ones", "denoise the originals if they exist"))

@@ -247,7 +247,7 @@ class SeriesTask:
         with context.progress.counting(len(series), series.description or series.short_uid) as count:
             run: SeriesRun[np.ndarray] = SeriesRun(series, self.refused, options, count)
             try:
-                run.require_source("must not be n2b-ct's own", "its output", "denoise its source, or pass --force")
+                run.require_source("must not be n2b-ct's own", "its output", "denoise its source, or pass force=True")
                 existing = context.existing(lambda: self.existing(context), target, "series")
                 present = run.up_to_date(target, existing)
                 if present is not None:

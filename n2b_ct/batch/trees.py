@@ -35,13 +35,13 @@ from n2b_ct.io.series import FileRecord, SeriesRef
 from n2b_ct.io.volume_scan import find_volumes
 
 _FOR_CT_ONLY = {
-    "repair_uids": "--repair",
-    "assume_hu": "--assume-hu",
-    "skip_bad_slices": "--skip-bad-slices",
-    "allow_own_output": "--force",
-    "volume_offset_hu": "--volume-offset-hu",
-    "select": "--select",
-    "created": "--created",
+    "repair_uids": "repair",
+    "assume_hu": "assume_hu",
+    "skip_bad_slices": "skip_bad_slices",
+    "allow_own_output": "force",
+    "volume_offset_hu": "volume_offset_hu",
+    "select": "select",
+    "created": "created",
     "write": "an option of writing DICOM",
 }
 
@@ -123,7 +123,7 @@ def plan_tree(source: Path, output: Path, options: DenoiseOptions) -> tuple[list
     """
     require_source(source, "a DICOM file, a folder or a volume")
     if options.per_channel:
-        raise ConfigError(explain("--per-channel", "is for images", "a model of CT", "leave it out"))
+        raise ConfigError(explain("per_channel", "is for images", "a model of CT", "leave it out"))
     require_no_overlap(source, output)
     require_encoder(options.write.compression)
     found = scan(source, repair_uids=options.repair_uids, assume_hu=options.assume_hu)
@@ -200,7 +200,7 @@ def _require_image_options(model: Model, options: DenoiseOptions) -> None:
         if getattr(options, name) != getattr(usual, name):
             raise ConfigError(explain(option, "is for CT", "a model of images", "leave it out"))
     if options.per_channel and model.scale.colour == "rgb":
-        raise ConfigError(explain("--per-channel", "is for models of gray images", "one of RGB", "leave it out"))
+        raise ConfigError(explain("per_channel", "is for models of gray images", "one of RGB", "leave it out"))
 
 
 def _image_records(source: Path) -> list[FileRecord]:
@@ -241,12 +241,12 @@ def select_series(series: Sequence[SeriesRef], pattern: str | None) -> list[Seri
     try:
         wanted = checked_pattern(pattern)
     except ValueError as error:
-        raise DataError(explain("--select", str(error), pattern[:80], "quote it, or make it simpler")) from error
+        raise DataError(explain("select", str(error), pattern[:80], "quote it, or make it simpler")) from error
     return [one for one in series if is_found(wanted, one.description)]
 
 
 def nothing_found(
-    source: Path, kinds: str, records: Sequence[FileRecord], remedy: str = "check the folder and --select"
+    source: Path, kinds: str, records: Sequence[FileRecord], remedy: str = "check the folder and select=…"
 ) -> DataError:
     """Return the error of a run without work: the reasons of all files, and the first error of each in full."""
     reasons = ", ".join(sorted({record.reason for record in records if record.reason}))
@@ -278,7 +278,7 @@ def _occupied(occupied: Sequence[Path], n_paths: int, existing: Iterable[Existin
     """Return the error; its remedy is ``--resume`` only where that would not stop at a foreign file."""
     requirement, foreign = "must not be there yet", next((one for one in existing if one.state == "foreign"), None)
     if foreign is not None:
-        got, remedy = f"{foreign.why}, which is not n2b-ct's", "move it away, or pass --overwrite"
+        got, remedy = f"{foreign.why}, which is not n2b-ct's", "move it away, or pass overwrite=True"
         return OutputError(explain(f"output {foreign.path}", requirement, got, remedy))
-    remedy = "pass --resume to keep what is up to date and make the rest, or --overwrite to replace all"
+    remedy = "pass resume=True to keep what is up to date and make the rest, or overwrite=True to replace all"
     return OutputError(explain(f"output {occupied[0]}", requirement, f"{len(occupied)} of {n_paths} outputs", remedy))

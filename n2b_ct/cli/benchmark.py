@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2b_ct.cli.console import say, say_err, say_table
-from n2b_ct.cli.options import Device
+from n2b_ct.cli.options import Device, with_options
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _finish(table: Table, out: Path) -> None:
         say(f"note: {note}")
     say(f"table: {out / 'table.md'}")
     for row in table.failed:
-        say_err(f"error: row {row.name}: {row.problem}")
+        say_err(f"error: row {row.name}: {with_options(row.problem)}")
     if table.failed:
         is_any_done = any(row.kind != "input" for row in table.measured)
         raise typer.Exit(EXIT_SOME_FAILED if is_any_done else EXIT_NOTHING_DONE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from n2b_ct.cli.console import say, say_err, say_json
-from n2b_ct.cli.options import AssumeHU, VolumeOffsetHU
+from n2b_ct.cli.options import AssumeHU, VolumeOffsetHU, with_options
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _plain(found: Inventory) -> dict[str, Any]:
         ],
         "volumes": [_plain_volume(one) for one in found.volumes],
         "patterns": [_plain_pattern(one) for one in found.patterns],
-        "files": [record.plain for record in found.records],
+        "files": [{**record.plain, "detail": with_options(record.detail)} for record in found.records],
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import UID
 
+from n2b_ct.cli.options import with_options
 from n2b_ct.data.inventory import Inventory, dose_hints, part_words, patient_numbers, short_number
 from n2b_ct.errors import printable
 from n2b_ct.io.dicom.reasons import ERRORS, PATTERNS, PROBLEMS, SKIPS
@@ -198,7 +199,8 @@ def _group_lines(
     meaning = _MEANINGS.get(reason, "")
     lines = _fold(meaning, f"{_INDENT}{action}: {reason}, {count}: ", width, hang=8)
     if all_files:
-        texts = (f"{_relative(one.path, root)}{f': {one.detail}' if one.detail else ''}" for one in records)
+        details = (f": {with_options(one.detail)}" if one.detail else "" for one in records)
+        texts = (f"{_relative(one.path, root)}{detail}" for one, detail in zip(records, details, strict=True))
         return lines + [line for text in texts for line in _fold(printable(text), " " * 8, width, hang=12)]
     names = [_relative(one.path, root) for one in records[: _N_EXAMPLES + 1]]
     return lines + _fold(printable(_examples(names)), " " * 8, width)

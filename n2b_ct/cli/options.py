@@ -38,7 +38,7 @@ def with_options(message: str) -> str:
     ``data_root=DIR`` becomes ``--data-root DIR``; ``out=…`` stands for an option without its value. What a line says it
     got stays as it is, for it is somebody else's text.
     """
-    return "\n".join(map(_with_options, message.splitlines()))
+    return "\n".join(map(_with_options, message.split("\n")))
 
 
 @cache

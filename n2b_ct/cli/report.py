@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2b_ct.cli.console import say, say_err, say_table
-from n2b_ct.cli.options import DataRoot, Device, ReplaceReport, SkipBadSlices
+from n2b_ct.cli.options import DataRoot, Device, ReplaceReport, SkipBadSlices, with_options
 from n2b_ct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def finish(summary: Summary, out: Path) -> None:
         say(f"note: {sentence}")
     say(f"report: {out / 'report.html'}")
     for line in summary.problems:
-        say_err(f"warning: {line}")
+        say_err(f"warning: {with_options(line)}")
     if summary.problems:
         raise typer.Exit(EXIT_SOME_FAILED)
 

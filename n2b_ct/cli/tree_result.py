@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from n2b_ct.cli.console import json_text, say, say_err
+from n2b_ct.cli.options import with_options
 
 _FIRST_YEAR, _LAST_YEAR = 1000, 9998  # what DICOM can write, in any time zone
 
@@ -38,10 +39,10 @@ def time_of(iso: str | None) -> datetime | None:
     try:
         found = None if iso is None else datetime.fromisoformat(iso)
     except ValueError as error:
-        raise ConfigError(explain("--created", "must be an ISO 8601 time", iso, "write 2026-03-04T05:06:07")) from error
+        raise ConfigError(explain("created", "must be an ISO 8601 time", iso, "write 2026-03-04T05:06:07")) from error
     if found is not None and not _FIRST_YEAR <= found.year <= _LAST_YEAR:
         requirement = f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}"
-        raise ConfigError(explain("--created", requirement, iso, "write 2026-03-04T05:06:07"))
+        raise ConfigError(explain("created", requirement, iso, "write 2026-03-04T05:06:07"))
     return found
 
 
@@ -57,7 +58,7 @@ def tell(result: TreeResult, json_path: Path | None) -> None:
         if outcome.status != "failed":
             say(_line(outcome))
         for line in outcome.warnings:
-            say_err(f"warning: {line}")
+            say_err(f"warning: {with_options(line)}")
     for reason in OTHER_VOLUMES:
         if skipped := [record for record in result.records if record.reason == reason]:
             say_err(f"skipped: {skipped[0].path.parent}: {_first_of(skipped)}")
@@ -86,14 +87,14 @@ def _line(outcome: Outcome) -> str:
     what = f"{outcome.n_slices} slices" if outcome.n_slices else "image"
     noises = ((outcome.removed_std_hu, "HU"), (outcome.removed_std_grey, "grey levels"))
     removed = "".join(f", removed noise {std:.1f} {unit}" for std, unit in noises if std is not None)
-    why = f"; {outcome.detail}" if outcome.detail else ""
+    why = f"; {with_options(outcome.detail)}" if outcome.detail else ""
     return f"{outcome.status:<7} {outcome.output}: {what}{removed}{why}"
 
 
 def _complaints(result: TreeResult) -> list[str]:
     """One line for every series that failed, and for every folder and reason of refused files."""
     failed = [outcome for outcome in result.outcomes if outcome.status == "failed"]
-    lines = [f"{outcome.source}: {outcome.detail}" for outcome in failed]
+    lines = [f"{outcome.source}: {with_options(outcome.detail)}" for outcome in failed]
     told = {(outcome.source, outcome.reason) for outcome in failed}
     details = {outcome.detail for outcome in failed}
     refused = [record for record in result.records if record.action == "error" and record.detail not in details]
@@ -111,7 +112,7 @@ def _grouped(records: Iterable[FileRecord]) -> list[str]:
 
 def _first_of(records: Sequence[FileRecord]) -> str:
     others = f" (and {len(records) - 1} more)" if len(records) > 1 else ""
-    return f"{records[0].detail or records[0].reason}{others}"
+    return f"{with_options(records[0].detail) or records[0].reason}{others}"
 
 
 def exit_code(result: TreeResult) -> int:
@@ -127,6 +128,13 @@ def _plain(result: TreeResult) -> dict[str, Any]:
     return {
         "format": 1,
         "n2b_ct": n2b_ct.__version__,
-        "series": [outcome.plain for outcome in result.outcomes],
-        "files": [record.plain for record in result.records],
+        "series": [
+            {
+                **outcome.plain,
+                "detail": with_options(outcome.detail),
+                "warnings": [*map(with_options, outcome.warnings)],
+            }
+            for outcome in result.outcomes
+        ],
+        "files": [{**record.plain, "detail": with_options(record.detail)} for record in result.records],
     }

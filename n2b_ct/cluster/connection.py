@@ -33,9 +33,9 @@ def connected(scheduler: str) -> Iterator[Client]:
         from distributed.security import Security
     except ImportError as error:
         remedy = "pip install 'n2b-ct[cluster]'"
-        raise ConfigError(explain("--scheduler", "needs the package distributed", "none", remedy)) from error
+        raise ConfigError(explain("scheduler", "needs the package distributed", "none", remedy)) from error
     if not _ADDRESS.fullmatch(scheduler):
-        raise ConfigError(explain("--scheduler", "must be an address", scheduler, "write tls://host:8786"))
+        raise ConfigError(explain("scheduler", "must be an address", scheduler, "write tls://host:8786"))
     security = Security()
     if scheduler.startswith("tls:"):
         _require_certificates(scheduler, security)
@@ -51,7 +51,7 @@ def _no_connection(scheduler: str, error: BaseException | None) -> str:
     """Word why there is none: a TLS connection that is made and then closed fails over certificates."""
     from distributed.comm.core import CommClosedError
 
-    subject, chain = f"--scheduler {scheduler}", []
+    subject, chain = f"scheduler={scheduler}", []
     while error is not None:
         chain.append(error)
         error = error.__cause__ or error.__context__
@@ -72,13 +72,13 @@ def _require_certificates(scheduler: str, security: Security) -> None:
         requirement = "its certificates must be PEM files that can be read"
         got = getattr(error, "strerror", None) or type(error).__name__
         remedy = "check distributed.comm.tls in Dask's configuration"
-        raise ConfigError(explain(f"--scheduler {scheduler}", requirement, got, remedy)) from error
+        raise ConfigError(explain(f"scheduler={scheduler}", requirement, got, remedy)) from error
     if context is None:
         remedy = f"set {_TLS}CA_FILE, {_TLS}CLIENT__CERT and {_TLS}CLIENT__KEY, see docs/cluster.md"
-        raise ConfigError(explain(f"--scheduler {scheduler}", "needs a client's certificate", "none", remedy))
+        raise ConfigError(explain(f"scheduler={scheduler}", "needs a client's certificate", "none", remedy))
 
 
 def lost(scheduler: str) -> ClusterError:
     """Word that a scheduler went away in mid-run."""
-    remedy = "what is done stays; start it again and pass --resume"
-    return ClusterError(explain(f"--scheduler {scheduler}", "must stay until all is done", "no connection", remedy))
+    remedy = "what is done stays; start it again and pass resume=True"
+    return ClusterError(explain(f"scheduler={scheduler}", "must stay until all is done", "no connection", remedy))

@@ -108,14 +108,14 @@ def with_overrides(values: Mapping[str, Any], overrides: Overrides) -> dict[str,
         *sections, key = dotted.strip().split(".")
         if len(sections) > _MOST_SECTIONS:
             requirement = f"must lead through at most {_MOST_SECTIONS} sections"
-            subject = f"--set {dotted[:_N_SHOWN]}"
+            subject = f"overrides={dotted[:_N_SHOWN]}"
             raise ConfigError(explain(subject, requirement, len(sections), "check the key's path"))
         place = result
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
                 raise ConfigError(
-                    explain(f"--set {dotted}", f"{section} must be a section", "a value", "check the key's path")
+                    explain(f"overrides={dotted}", f"{section} must be a section", "a value", "check the key's path")
                 )
         place[key] = value
     return result
@@ -125,12 +125,12 @@ def _key_and_value(override: str) -> tuple[str, Any]:
     """Split ``section.key=value``; the value is YAML."""
     dotted, equals, text = override.partition("=")
     if not equals or not dotted.strip():
-        remedy = "write --set training.seed=1"
-        raise ConfigError(explain(f"--set {override}", "must be key=value", "no key or no =", remedy))
+        remedy = "write overrides=training.seed=1"
+        raise ConfigError(explain(f"overrides={override}", "must be key=value", "no key or no =", remedy))
     try:
         return dotted, parse_yaml(text)
     except YamlTextError as error:
-        subject = f"--set {override[:_N_SHOWN]}"
+        subject = f"overrides={override[:_N_SHOWN]}"
         raise ConfigError(explain(subject, "the value must be YAML", error, "quote it")) from error
 
 

@@ -121,7 +121,7 @@ def find_series(
         DataError: The root is missing, or a series is missing, ambiguous or not whole; one line for each.
     """
     if not root.is_dir():
-        raise DataError(explain(f"data root {root}", "must be a folder", "nothing there", "pass --data-root DIR"))
+        raise DataError(explain(f"data root {root}", "must be a folder", "nothing there", "pass data_root=DIR"))
     scans: Scans = {}
     found: dict[str, DatasetSeries] = {}
     problems: list[str] = []
@@ -164,7 +164,7 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_b
     path = root / entry.path
     if not path.exists():
         raise DataError(
-            explain(f"series {name}", f"must lie in {path}", "nothing there", "check --data-root and the manifest")
+            explain(f"series {name}", f"must lie in {path}", "nothing there", "check data_root=… and the manifest")
         )
     if is_volume(path):
         return _found_volume(name, entry, path)

@@ -54,7 +54,7 @@ def chosen_baselines(names: Sequence[str], others: Collection[str]) -> dict[str,
     """
     known = BASELINES.names()
     if unknown := [name for name in names if name not in known]:
-        raise ConfigError([explain("--baseline", *BASELINES.unknown(name)) for name in unknown])
+        raise ConfigError([explain("baselines", *BASELINES.unknown(name)) for name in unknown])
     if doubled := set(names) & set(others):
         raise ConfigError(
             explain("a method", "must not bear a baseline's name", ", ".join(sorted(doubled)), "name it otherwise")

@@ -72,7 +72,7 @@ def compare_folders(
     given = {INPUT: noisy_input, REFERENCE: reference, **candidates}
     named = {name: path for name, path in given.items() if path is not None}
     if not candidates:
-        raise DataError(explain("candidates", "at least one is needed", "none", "pass --candidate NAME=DIR"))
+        raise DataError(explain("candidates", "at least one is needed", "none", "pass candidates={NAME: DIR}"))
     cache = VolumeCache(len(named), hu_offset, assume_hu)
     anchor = next(iter(named))
     own = find_folder(anchor, named[anchor], cache, skip_bad_slices=skip_bad_slices)
@@ -239,7 +239,7 @@ def _baselines(
     wanted = ReportSection().baselines if names is None else names
     chosen = chosen_baselines(wanted, candidates) if noisy_input or names else {}
     if chosen and noisy_input is None:
-        raise ConfigError(explain("--baseline", "needs the noisy input", "none", "pass --input DIR"))
+        raise ConfigError(explain("baselines", "needs the noisy input", "none", "pass noisy_input=DIR"))
     return chosen
 
 
@@ -254,11 +254,11 @@ def _provenance(candidates: Mapping[str, Path], command: str) -> Provenance:
 def _windows(names: Sequence[str] | None) -> dict[str, Window]:
     if unknown := [name for name in names or () if name not in WINDOWS]:
         got = ", ".join(unknown)
-        raise ConfigError(explain("--window", f"must be among {', '.join(WINDOWS)}", got, "choose one of them"))
+        raise ConfigError(explain("windows", f"must be among {', '.join(WINDOWS)}", got, "choose one of them"))
     return {name: WINDOWS[name] for name in names or WINDOWS}
 
 
 def _require_names(candidates: Mapping[str, Path]) -> None:
     if reserved := {INPUT, REFERENCE} & set(candidates):
         got = ", ".join(sorted(reserved))
-        raise ConfigError(explain("--candidate", "must not be called input or reference", got, "name it otherwise"))
+        raise ConfigError(explain("candidates", "must not be called input or reference", got, "name it otherwise"))

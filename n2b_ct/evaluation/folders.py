@@ -20,7 +20,7 @@ from n2b_ct.io.volume_scan import find_volumes
 from n2b_ct.io.volumes import read_volume
 
 _NO_FACTS = SeriesRead("", "", 0)
-_REMEDIES = {"not_hu": "pass --assume-hu to vouch for their values"}
+_REMEDIES = {"not_hu": "pass assume_hu=True to vouch for their values"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -262,7 +262,7 @@ class Experiment:
         known = [row.name for row in self.section.rows]
         if unknown := [name for name in names if name not in known]:
             need = f"must name rows of {self.section.name}"
-            raise ConfigError(explain("--only", need, ", ".join(unknown), f"its rows are: {', '.join(known)}"))
+            raise ConfigError(explain("only", need, ", ".join(unknown), f"its rows are: {', '.join(known)}"))
         return replace(self, chosen=tuple(names) or None)
 
 

@@ -182,9 +182,7 @@ def _to_train(experiment: Experiment, job: Job, row: RowSection) -> Pipeline | N
 def _require_place(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not (out / EXPERIMENT_FILE).is_file():
         got = "something else" if out.is_dir() else "a file"
-        raise OutputError(
-            explain(f"--out {out}", "must be new, empty or hold an experiment's rows", got, "pass another")
-        )
+        raise OutputError(explain(f"out={out}", "must be new, empty or hold an experiment's rows", got, "pass another"))
 
 
 def _require_same_runs(experiment: Experiment, job: Job) -> None:
@@ -206,7 +204,7 @@ def _begin(experiment: Experiment, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(explain(f"--out {out}", "must be writable", error.strerror, "pass another")) from error
+        raise OutputError(explain(f"out={out}", "must be writable", error.strerror, "pass another")) from error
     write_text_atomically(out / EXPERIMENT_FILE, as_yaml(experiment.section.plain()))
 
 

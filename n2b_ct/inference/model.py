@@ -235,7 +235,7 @@ def _read(file: Path) -> dict[str, Any]:
                 f"model {file}",
                 "must be a run folder or a model file",
                 "nothing there",
-                "train one, or check --model",
+                "train one, or check the path",
             )
         )
     content = read_tensors(file, _MOST_BYTES)

@@ -67,7 +67,7 @@ def require_colour(model: Model, colour: Colour, subject: str = "image", *, per_
     asked = model.scale.colour
     if colour == asked or (asked == "gray" and per_channel):
         return
-    gray_remedy = "pass --per-channel, or a model trained with data.colour: rgb"
+    gray_remedy = "pass per_channel=True, or a model trained with data.colour: rgb"
     remedy = gray_remedy if asked == "gray" else "pass a model trained with data.colour: gray"
     raise DataError(explain(subject, f"must be {asked}, as what the model was trained on", colour, remedy))
 

@@ -14,7 +14,7 @@ from typing import Any
 from n2b_ct.errors import SeriesError, explain, printable
 from n2b_ct.io.series import FileRecord, SeriesRef
 
-SKIP_BAD_SLICES = "--skip-bad-slices"
+SKIP_BAD_SLICES = "skip_bad_slices=True"
 
 
 class Refusals:

@@ -34,9 +34,9 @@ _REQUIREMENTS = {
     "maybe_not_hu": "must hold HU",
 }
 _REMEDIES = {
-    "label_map": "leave it out, or pass --assume-hu",
-    "not_ct": "leave it out, or pass --assume-hu",
-    "maybe_not_hu": "pass --volume-offset-hu -1024 if they are HU + 1024, --assume-hu if they are HU, or leave it out",
+    "label_map": "leave it out, or pass assume_hu=True",
+    "not_ct": "leave it out, or pass assume_hu=True",
+    "maybe_not_hu": "pass volume_offset_hu=-1024 if they are HU + 1024, assume_hu=True if they are HU, or leave it out",
 }
 
 

@@ -245,7 +245,7 @@ def _calibration(
 
 
 def _no_photons(photons: float) -> DataError:
-    remedy = "choose a reconstruction that was not smoothed away, or pass --photons"
+    remedy = "choose a reconstruction that was not smoothed away, or pass photons=…"
     return DataError(explain("series", "must show some noise in flat tissue", f"{photons:g} photons", remedy))
 
 

@@ -111,7 +111,7 @@ def newest_checkpoint(directory: Path) -> Checkpoint | None:
                 f"checkpoints in {directory}",
                 "at least one must be readable",
                 "none",
-                "train again without --resume",
+                "train again without resume=True",
             )
         )
     return None
@@ -175,7 +175,7 @@ def require_same_data(fingerprint: DataFingerprint, seen: Mapping[str, Any], run
                 f"run folder {run_dir}",
                 "must go on with the images that its weights saw",
                 changes,
-                "restore the data, or train anew with another --out or --overwrite",
+                "restore the data, or train anew with another out=… or overwrite=True",
             )
         )
 

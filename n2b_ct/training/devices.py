@@ -21,10 +21,10 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(explain("--device", "must be auto, cpu, cuda or cuda:N", name, "use auto")) from error
+        raise ConfigError(explain("device", "must be auto, cpu, cuda or cuda:N", name, "use auto")) from error
     there = device.type == "cpu" or (device.type == "cuda" and (device.index or 0) < torch.cuda.device_count())
     if not there:
-        raise ConfigError(explain("--device", "must be a device of this machine", name, "use auto or cpu"))
+        raise ConfigError(explain("device", "must be a device of this machine", name, "use auto or cpu"))
     return device
 
 
@@ -37,7 +37,7 @@ def use_threads(n_threads: int | None) -> None:
     if n_threads is None:
         return
     if n_threads < 1:
-        raise ConfigError(explain("--threads", "must be at least 1", n_threads, "leave it out for one a core"))
+        raise ConfigError(explain("threads", "must be at least 1", n_threads, "leave it out for one a core"))
     torch.set_num_threads(n_threads)
 
 

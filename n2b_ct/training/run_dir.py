@@ -64,7 +64,7 @@ def _make_run_dir(run_dir: Path, *, keep: bool) -> None:
                 shutil.rmtree(run_dir / name)
         (run_dir / PIPELINE_FILE).unlink(missing_ok=True)  # last: --overwrite knows a run by it, also after a kill
     except OSError as error:
-        raise OutputError(explain(f"run folder {run_dir}", "must be writable", error.strerror, "pass --out")) from error
+        raise OutputError(explain(f"run folder {run_dir}", "must be writable", error.strerror, "pass out=…")) from error
 
 
 def write_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
@@ -94,7 +94,7 @@ def require_free_run_dir(pipeline: Pipeline, run_dir: Path, *, resume: bool = Fa
                 f"run folder {run_dir}",
                 "must be new or empty",
                 got,
-                "pass --out, --resume or --overwrite" if is_run else "pass --out",
+                "pass out=…, resume=True or overwrite=True" if is_run else "pass out=…",
             )
         )
 
@@ -123,7 +123,7 @@ def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
                 f"run folder {run_dir}",
                 "must hold a run of this very pipeline",
                 f"other {', '.join(differing)}",
-                "pass another --out, or --overwrite",
+                "pass another out=…, or overwrite=True",
             )
         )
 

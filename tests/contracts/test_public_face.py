@@ -87,6 +87,21 @@ def test_every_public_name_has_an_example_that_runs(public, place):
     assert said == []
 
 
+def python_blocks(document: str) -> list[str]:
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
+    return [
+        block for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "import n2b_ct as n2b" in block
+    ]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/user-guide.md"])
+def test_the_python_that_a_document_shows_runs(document, place, capsys):
+    write_yaml_file(place / "my_pipeline.yaml", pipeline_values())
+    (block,) = python_blocks(document)
+    exec(compile(block, document, "exec"), {})  # noqa: S102 (a document of this repository)
+    assert capsys.readouterr().out.count("\n") == block.count("print(")
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_parameter_is_told_of(name):
     function = getattr(n2b, name)

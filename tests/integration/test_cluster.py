@@ -186,6 +186,6 @@ def test_a_worker_with_another_model_stops_the_run_before_it_begins(archive, mod
 
 
 def test_a_device_that_no_worker_has_is_refused_before_it_begins(archive, model, fleet, tmp_path):
-    with pytest.raises(ConfigError, match="--device: must be a device of this machine, got cuda:99"):
+    with pytest.raises(ConfigError, match="device: must be a device of this machine, got cuda:99"):
         api.denoise(archive, tmp_path / "out", model=model, device="cuda:99", scheduler=fleet.address)
     assert not (tmp_path / "out").exists()

@@ -72,7 +72,7 @@ def require_free_place(out_dir: Path, overwrite: bool) -> None:
     if out_dir.exists() and not out_dir.is_dir():
         raise OutputError(explain(str(out_dir), "a report goes into a folder", "a file", "choose another path"))
     if out_dir.is_dir() and not overwrite and any(out_dir.iterdir()):
-        remedy = "choose another folder or pass --overwrite"
+        remedy = "choose another folder or pass overwrite=True"
         raise OutputError(explain(str(out_dir), "the folder must be empty", "a folder with files", remedy))
 
 

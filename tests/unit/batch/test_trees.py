@@ -181,7 +181,7 @@ def test_outputs_that_are_there_are_kept_or_replaced_as_asked(tree, model, polic
 
 def test_outputs_that_are_there_are_refused_before_anything_is_written(tree, model):
     denoise(tree, model, select="abd")
-    with pytest.raises(OutputError, match=r"out/b: must not be there yet, got 1 of 2 outputs; pass --resume"):
+    with pytest.raises(OutputError, match=r"out/b: must not be there yet, got 1 of 2 outputs; pass resume=True"):
         denoise(tree, model)
     assert not (tree.parent / "out" / "a").exists()
 
@@ -295,7 +295,9 @@ def test_our_own_output_is_refused_unless_forced(tree, model):
     denoise(tree, model)
     result = denoise(tree.parent / "out", model, "again")
     assert [(one.status, one.reason) for one in result.outcomes] == [("failed", "own_output")] * 2
-    assert "must not be n2b-ct's own, got its output; denoise its source, or pass --force" in result.outcomes[0].detail
+    assert (
+        "must not be n2b-ct's own, got its output; denoise its source, or pass force=True" in result.outcomes[0].detail
+    )
     assert not (tree.parent / "again").exists()
     forced = denoise(tree.parent / "out", model, "again", allow_own_output=True)
     assert [one.status for one in forced.outcomes] == ["done"] * 2
@@ -323,7 +325,7 @@ def test_clipped_pixels_are_a_problem_from_one_in_ten_thousand_on(tmp_path, mode
     assert "clipped_pixels" not in one.problems
     assert "clipped_pixels" in two.problems
     assert two.warnings == [
-        f"{two.output}: should clip at most 0.01% of its pixels, got 0.02%; look at it, or pass --widen-bits"
+        f"{two.output}: should clip at most 0.01% of its pixels, got 0.02%; look at it, or pass widen_bits=True"
     ]
     widened = denoise(tmp_path / "in", model, "wide", write=WriteOptions(widen_bits=True)).outcomes
     assert [outcome.n_clipped_pixels for outcome in widened] == [0, 0]

@@ -68,11 +68,11 @@ def test_the_window_is_met_only_with_the_offset_told(tmp_path, biased, ending):
     assert told.problems == ()
     silent = denoise(tmp_path, biased, if_present="replace").outcomes[0]
     assert (silent.status, silent.reason) == ("failed", "maybe_not_hu")
-    assert "pass --volume-offset-hu" in silent.detail
+    assert "pass volume_offset_hu=-1024" in silent.detail
     np.testing.assert_array_equal(words(tmp_path / "out" / f"v{ending}"), changed)
     vouched = denoise(tmp_path, biased, if_present="replace", assume_hu=True).outcomes[0]
     assert vouched.problems == ("maybe_not_hu",)
-    assert "vouched for by --assume-hu" in vouched.warnings[0]
+    assert "should hold HU, as assume_hu=True says" in vouched.warnings[0]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

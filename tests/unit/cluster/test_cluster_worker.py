@@ -73,7 +73,7 @@ def test_a_worker_believes_no_place_because_something_lies_there(spec, task, tmp
     (tmp_path / "out" / "a" / "notes.txt").write_text("mine")
     (refused,) = worker.run_task(resumed, task, 2)
     assert (refused.status, refused.reason) == ("failed", "output_foreign")
-    assert "got notes.txt; move it away, or pass --overwrite" in refused.detail
+    assert "got notes.txt; move it away, or pass overwrite=True" in refused.detail
     assert len(tree_of(tmp_path / "out" / "a")) == 4
 
 

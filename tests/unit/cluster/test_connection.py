@@ -29,7 +29,7 @@ def test_without_the_extra_its_name_is_told(monkeypatch):
 
 @pytest.mark.parametrize("address", ["", "host", "tcp://host", "http://host:80", "tcp://:1"])
 def test_what_is_no_address_is_refused(address):
-    with pytest.raises(ConfigError, match=r"--scheduler: must be an address, got .*; write tls"), connected(address):
+    with pytest.raises(ConfigError, match=r"scheduler: must be an address, got .*; write tls"), connected(address):
         pass
 
 

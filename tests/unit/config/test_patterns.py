@@ -62,5 +62,5 @@ def test_a_long_text_is_searched_at_its_beginning():
 def test_a_manifest_and_an_option_refuse_it_in_one_line():
     with pytest.raises(ValueError, match="SeriesDescription must have no repeat and no alternative inside a repeat"):
         SeriesEntry(where={"SeriesDescription": "(a+)+$"})
-    with pytest.raises(DataError, match=r"--select: must have no repeat .*, got \(a\+\)\+\$; quote it, or make it"):
+    with pytest.raises(DataError, match=r"select: must have no repeat .*, got \(a\+\)\+\$; quote it, or make it"):
         select_series([], "(a+)+$")

@@ -212,12 +212,12 @@ def test_an_override_makes_sections_that_the_file_lacks(tmp_path):
 
 @pytest.mark.parametrize("override", ["training.seed", "=5", " =5"])
 def test_an_override_needs_key_and_value(tmp_path, override):
-    with pytest.raises(ConfigError, match=r"must be key=value, got no key or no =; write --set training.seed=1"):
+    with pytest.raises(ConfigError, match=r"must be key=value, got no key or no =; write overrides=training.seed=1"):
         load_pipeline(written(tmp_path, smallest()), [override])
 
 
 def test_an_override_cannot_run_through_a_value(tmp_path):
-    with pytest.raises(ConfigError, match=r"--set training.iterations.x: iterations must be a section, got a value"):
+    with pytest.raises(ConfigError, match=r"overrides=training.iterations.x: iterations must be a section"):
         load_pipeline(written(tmp_path, smallest()), ["training.iterations.x=1"])
 
 

@@ -88,7 +88,9 @@ def test_among_very_many_keys_one_that_is_written_twice_is_found(tmp_path):
 
 
 def test_a_setting_is_read_by_the_same_rules():
-    with pytest.raises(ConfigError, match=r"--set a=.*: the value must be YAML, got brackets nested more than 32 deep"):
+    with pytest.raises(
+        ConfigError, match=r"overrides=a=.*: the value must be YAML, got brackets nested more than 32 deep"
+    ):
         with_overrides({}, ["a=" + "[" * 5000])
     with pytest.raises(ConfigError, match="must lead through at most 16 sections, got 5000; check the key's path"):
         with_overrides({}, ["a." * 5000 + "a=1"])

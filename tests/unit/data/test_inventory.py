@@ -49,7 +49,7 @@ def test_every_file_has_one_record_and_volumes_are_used(mixed):
     assert found.n_errors == 3
     details = [record.detail for record in found.records if record.path.stem == "b"]
     assert len(set(details)) == 1
-    assert "pass --volume-offset-hu" in details[0]
+    assert "pass volume_offset_hu=-1024" in details[0]
 
 
 def test_volumes_off_by_a_constant_are_used_once_it_is_told_or_somebody_vouches(mixed):

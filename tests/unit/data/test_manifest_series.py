@@ -56,7 +56,7 @@ def test_every_missing_or_ambiguous_series_gets_a_line(tmp_path):
     assert [line.split(" ")[1] for line in lines] == ["two", "none", "gone:"]
     assert "must match exactly one series (one CT series), got 2; see n2b-ct inspect" in lines[0]
     assert "got 0" in lines[1]
-    assert "got nothing there; check --data-root and the manifest" in lines[2]
+    assert "got nothing there; check data_root=… and the manifest" in lines[2]
 
 
 def test_refused_files_are_named_as_the_reason(tmp_path):
@@ -102,12 +102,12 @@ def test_damaged_pixels_are_found_before_slices_are_shared_out(tmp_path):
         DataError, match=r"series a in .*: must be whole.* pixel_undecodable \(IM2: pixels: must decode"
     ):
         require_decodable([find_series(manifest, tmp_path, ["a"])["a"]])
-    with pytest.raises(DataError, match=r"series a in .*: every slice must be readable, got IM2: .*--skip-bad-slices"):
+    with pytest.raises(DataError, match=r"series a in .*: every slice must be readable, got IM2.*skip_bad_slices=True"):
         find_series(manifest, tmp_path, ["a"])["a"].read_hu([2])
 
 
 def test_a_missing_root_is_said(tmp_path):
-    with pytest.raises(DataError, match="must be a folder, got nothing there; pass --data-root DIR"):
+    with pytest.raises(DataError, match="must be a folder, got nothing there; pass data_root=DIR"):
         find_series(manifest_of({"a": {}}), tmp_path / "nowhere", ["a"])
 
 

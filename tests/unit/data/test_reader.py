@@ -151,7 +151,7 @@ def test_a_metaimage_off_by_a_constant_is_read_as_hu(tmp_path):
     hu, meta = told.get_data(told.read(path))
     np.testing.assert_array_equal(hu, words - 1000.0)
     assert meta["problems"] == ""
-    with pytest.raises(SeriesError, match="pass --volume-offset-hu"):
+    with pytest.raises(SeriesError, match="pass volume_offset_hu=-1024"):
         silent.get_data(silent.read(path))
     assert vouched.get_data(vouched.read(path))[1]["problems"] == "maybe_not_hu"
 

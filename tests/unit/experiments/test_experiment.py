@@ -164,7 +164,7 @@ def test_rows_can_be_chosen_by_name(tmp_path):
     assert experiment.is_chosen("NLM")
     assert not experiment.only(["U-Net"]).is_chosen("NLM")
     assert experiment.only([]).is_chosen("NLM")
-    with pytest.raises(ConfigError, match="--only: must name rows of table, got N2B; its rows are: U-Net, NLM"):
+    with pytest.raises(ConfigError, match="only: must name rows of table, got N2B; its rows are: U-Net, NLM"):
         experiment.only(["U-Net", "N2B"])
 
 

@@ -98,7 +98,7 @@ def test_a_model_of_rgb_sees_all_channels_at_once():
 
 def test_a_model_of_gray_denoises_rgb_only_where_that_is_wanted():
     image = random_image(5, 6, 3)
-    with pytest.raises(DataError, match=r"must be gray, as what the model was trained on, got rgb; pass --per-channel"):
+    with pytest.raises(DataError, match=r"must be gray, as what the model was trained on, got rgb.*per_channel=True"):
         denoise_natural_image(model_of(Scaled()), image)
     np.testing.assert_allclose(denoise_natural_image(model_of(Scaled()), image, per_channel=True), image / 4, rtol=1e-6)
 

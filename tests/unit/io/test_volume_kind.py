@@ -226,7 +226,7 @@ DOUBTFUL = {
 def test_values_that_may_be_off_by_a_constant_or_no_ct_are_refused_until_somebody_vouches(tmp_path, name):
     path = save_words(tmp_path / "v.nii.gz", DOUBTFUL[name])
     for look in (examine_volume, read_volume):
-        with pytest.raises(SeriesError, match=r"must hold HU, got .*; pass --volume-offset-hu -1024 if") as caught:
+        with pytest.raises(SeriesError, match=r"must hold HU, got .*; pass volume_offset_hu=-1024 if") as caught:
             look(path)
         assert caught.value.reason == "maybe_not_hu"
         assert look(path, assume_hu=True).problems == ("maybe_not_hu",)

@@ -170,7 +170,7 @@ def test_values_off_by_a_constant_are_refused_until_the_constant_is_told(tmp_pat
     image = SimpleITK.GetImageFromArray(words.astype(np.int16))
     SimpleITK.WriteImage(image, str(tmp_path / "a.mha"))
     with pytest.raises(
-        SeriesError, match=r"must hold HU, got .* whole values from .*; pass --volume-offset-hu"
+        SeriesError, match=r"must hold HU, got .* whole values from .*; pass volume_offset_hu=-1024"
     ) as caught:
         examine_volume(tmp_path / "a.mha")
     assert caught.value.reason == "maybe_not_hu"
@@ -303,7 +303,7 @@ def test_what_a_killed_writer_left_is_cleaned_up_by_the_next(tmp_path):
 @pytest.mark.parametrize("dose", ["010", "055", "100"])
 def test_simulated_phantoms_in_numbered_files_come_back_word_for_word(shared_data, tmp_path, dose):
     source = shared_data / "ct_sim_lcd" / f"dose_{dose}_signal_absent" / "signal_absent.mhd"
-    with pytest.raises(SeriesError, match="pass --volume-offset-hu"):
+    with pytest.raises(SeriesError, match="pass volume_offset_hu=-1024"):
         examine_volume(source)
     assert examine_volume(source, hu_offset=-1000).problems == ()
     volume = read_volume(source, hu_offset=-1000)

@@ -60,7 +60,7 @@ def test_an_empty_or_missing_folder_has_none(tmp_path):
 
 def test_nothing_readable_is_said(tmp_path):
     (tmp_path / "checkpoint_iteration=20.pt").write_bytes(b"junk")
-    with pytest.raises(TrainingError, match="at least one must be readable, got none; train again without --resume"):
+    with pytest.raises(TrainingError, match="at least one must be readable, got none; train again without resume=True"):
         newest_checkpoint(tmp_path)
 
 

@@ -26,7 +26,7 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
 
 @pytest.mark.parametrize("name", ["tpu", "", "cuda:x", "cpu cuda"])
 def test_another_word_is_said(name):
-    with pytest.raises(ConfigError, match="--device: must be auto, cpu, cuda or cuda:N, got"):
+    with pytest.raises(ConfigError, match="device: must be auto, cpu, cuda or cuda:N, got"):
         choose_device(name)
 
 
@@ -49,7 +49,7 @@ def test_threads_are_as_many_as_asked_for_and_left_alone_otherwise():
 
 
 def test_no_threads_at_all_are_refused():
-    with pytest.raises(ConfigError, match="--threads: must be at least 1, got 0; leave it out for one a core"):
+    with pytest.raises(ConfigError, match="threads: must be at least 1, got 0; leave it out for one a core"):
         use_threads(0)
 
 

@@ -46,7 +46,7 @@ def test_what_a_kill_left_half_written_goes(tmp_path, keep):
 def test_a_file_in_the_way_is_said(tmp_path):
     fill(tmp_path, "file")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(OutputError, match=r"must be writable, got .*; pass --out"):
+        with pytest.raises(OutputError, match=r"must be writable, got .*; pass out=…"):
             make_run_dir(place, keep=False)
 
 
@@ -68,7 +68,7 @@ def test_a_run_goes_on_under_another_name_and_with_its_data_elsewhere(tmp_path):
 
 def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(tmp_path):
     (tmp_path / "pipeline.yaml").write_text(as_yaml(pipeline().plain()))
-    with pytest.raises(ConfigError, match=r"got other data\.manifest, training\.seed; pass another --out"):
+    with pytest.raises(ConfigError, match=r"got other data\.manifest, training\.seed; pass another out=…"):
         require_same_pipeline(pipeline(data={"manifest": "n"}, training={"iterations": 3, "seed": 1}), tmp_path)
 
 

@@ -278,7 +278,7 @@ def require_encoder(compression: Compression) -> None:
     syntax, plugin = _CODECS[compression]
     if plugin not in get_encoder(syntax).available_plugins:
         requirement = f"needs the encoder {plugin}"
-        raise OutputError(explain(f"--compress {compression}", requirement, "none", f"install {plugin}"))
+        raise OutputError(explain(f"compress={compression}", requirement, "none", f"install {plugin}"))
 
 
 def compress(dataset: Dataset, words: np.ndarray, compression: Compression) -> None:
@@ -307,7 +307,7 @@ def compress(dataset: Dataset, words: np.ndarray, compression: Compression) -> N
 
 
 def _unusable(compression: Compression, got: str) -> OutputError:
-    return OutputError(explain(f"--compress {compression}", "must keep every word", got, "leave the option out"))
+    return OutputError(explain(f"compress={compression}", "must keep every word", got, "leave the option out"))
 
 
 def fill_type_2(derived: Dataset) -> None:

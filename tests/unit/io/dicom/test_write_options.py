@@ -150,13 +150,13 @@ def test_lossless_compression_keeps_every_word_and_the_identity(tmp_path, compre
 def test_an_encoder_that_loses_a_bit_is_found_out(tmp_path):
     ct_slice = read_slice(save(make_ct_dataset(), tmp_path / "in.dcm"))
     derived = derive_slice(ct_slice, ct_slice.hu, make_derivation(), make_context(make_derivation())).dataset
-    with pytest.raises(OutputError, match="--compress rle: must keep every word, got other words"):
+    with pytest.raises(OutputError, match="compress=rle: must keep every word, got other words"):
         derived_slice.compress(derived, water_ramp() + 1, "rle")
 
 
 def test_an_encoder_that_is_not_installed_is_said_before_the_work(monkeypatch):
     monkeypatch.setitem(derived_slice._CODECS, "rle", (RLELossless, "no-such-plugin"))
-    with pytest.raises(OutputError, match="--compress rle: needs the encoder no-such-plugin, got none; install"):
+    with pytest.raises(OutputError, match="compress=rle: needs the encoder no-such-plugin, got none; install"):
         derived_slice.require_encoder("rle")
     derived_slice.require_encoder("none")
 
