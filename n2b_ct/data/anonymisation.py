@@ -83,7 +83,7 @@ def _chosen(series: Series, groups: Iterable[Iterable[SeriesRef]]) -> list[Serie
 
 
 def _torn(series: Series) -> list[SeriesRef]:
-    """Series of one slice each that have all in common that a series has, and lie at places of their own.
+    """Series of one slice each that have all in common that a series has, and lie at positions of their own.
 
     They share their study; or, where every file has a study of its own too, patient and folder.
     """

@@ -19,7 +19,7 @@ from n2b_ct.data.fingerprint import image_digest
 from n2b_ct.data.image_source import ImageTraits, Label, NetworkUnit, Role, Sampling
 from n2b_ct.data.image_store import ImageStore, Shape
 from n2b_ct.data.manifest_series import DatasetSeries
-from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, with_neighbours
+from n2b_ct.data.neighbours import neighbour_images, neighbour_indices, with_neighbours
 from n2b_ct.data.patch_sampler import too_small
 from n2b_ct.data.roles import Roles, RoleSlice
 from n2b_ct.errors import DataError, explain
@@ -162,10 +162,10 @@ class CTSource:
     def settings(self, pipeline: Pipeline) -> dict[str, Any]:
         """Return the window, and which slices are each other's neighbours."""
         neighbours = pipeline.method.second_observation()
-        positions = None if neighbours is None else neighbour_positions(self.roles.noisy, neighbours)
+        indices = None if neighbours is None else neighbour_indices(self.roles.noisy, neighbours)
         return {
             "window": [self.sees.lower_hu, self.sees.upper_hu],
-            "neighbours": None if positions is None else [list(found) for found in positions],
+            "neighbours": None if indices is None else [list(found) for found in indices],
         }
 
     def _slices(self, role: str) -> tuple[RoleSlice, ...]:

@@ -46,8 +46,8 @@ class ImageStore(Sequence[Tensor]):
             return images
         listed = list(images)
         store = cls([_shape(image) for image in listed], directory)
-        for place, image in zip(store, listed, strict=True):
-            place.copy_(image)
+        for stored, image in zip(store, listed, strict=True):
+            stored.copy_(image)
         return store
 
     def __len__(self) -> int:

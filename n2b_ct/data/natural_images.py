@@ -60,15 +60,15 @@ def find_natural_images(folder: ImageFolder, root: Path, colour: Colour, key: st
     Raises:
         DataError: The folder is missing, nothing in it is selected, or a file is no image of that colour.
     """
-    place = root / folder.folder
-    if not place.is_dir():
-        got = "a file" if place.exists() else "nothing there"
-        raise DataError(explain(f"{key}.folder {place}", "must be a folder of images", got, "check the path"))
-    found = list_natural_images(place)
+    directory = root / folder.folder
+    if not directory.is_dir():
+        got = "a file" if directory.exists() else "nothing there"
+        raise DataError(explain(f"{key}.folder {directory}", "must be a folder of images", got, "check the path"))
+    found = list_natural_images(directory)
     chosen = found[folder.chosen][: folder.count]
     if not chosen:
         need = "must hold images (png, tif, bmp, jpg, webp)" if not found else f"must hold {key}.select's images"
-        raise DataError(explain(f"{key}.folder {place}", need, f"{len(found)} images", "name another"))
+        raise DataError(explain(f"{key}.folder {directory}", need, f"{len(found)} images", "name another"))
     files: list[ImageFile] = []
     for path in chosen:
         subject = f"{key}.folder: {path.name}"

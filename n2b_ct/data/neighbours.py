@@ -33,27 +33,27 @@ _TOLERANCE_MM = 0.05
 _FURTHEST_THICKNESSES = 2.0
 
 
-def neighbour_positions(slices: Sequence[RoleSlice], section: NeighboursSection) -> list[tuple[int, ...]]:
-    """Find every slice's neighbours among the given ones.
+def neighbour_indices(slices: Sequence[RoleSlice], section: NeighboursSection) -> list[tuple[int, ...]]:
+    """Return every slice's neighbours among the given ones.
 
     Args:
         slices: The noisy role.
         section: How far away they may lie, and whether on one side or on both.
 
     Returns:
-        For every slice the places of its neighbours in ``slices``: none, one or two.
+        For every slice the indices of its neighbours in ``slices``: none, one or two.
     """
     by_series: dict[str, list[int]] = {}
-    for place, one in enumerate(slices):
-        by_series.setdefault(one.series.name, []).append(place)
-    found: list[tuple[int, ...]] = [()] * len(slices)
-    for places in by_series.values():
-        lowest, highest = gap_range_mm(slices[places[0]].series, section)
-        positions_mm = np.array([slices[place].series.positions_mm[slices[place].index] for place in places])
-        for place, position_mm in zip(places, positions_mm, strict=True):
+    for index, one in enumerate(slices):
+        by_series.setdefault(one.series.name, []).append(index)
+    neighbours: list[tuple[int, ...]] = [()] * len(slices)
+    for indices in by_series.values():
+        lowest, highest = gap_range_mm(slices[indices[0]].series, section)
+        positions_mm = np.array([slices[index].series.positions_mm[slices[index].index] for index in indices])
+        for index, position_mm in zip(indices, positions_mm, strict=True):
             chosen = _nearest_of_each_side(positions_mm - position_mm, lowest, highest, section.sides)
-            found[place] = tuple(places[k] for k in chosen)
-    return found
+            neighbours[index] = tuple(indices[k] for k in chosen)
+    return neighbours
 
 
 def with_neighbours(slices: Sequence[RoleSlice], section: NeighboursSection) -> tuple[RoleSlice, ...]:
@@ -62,7 +62,7 @@ def with_neighbours(slices: Sequence[RoleSlice], section: NeighboursSection) -> 
     Raises:
         DataError: No slice has one; one line for every series.
     """
-    kept = tuple(one for one, found in zip(slices, neighbour_positions(slices, section), strict=True) if found)
+    kept = tuple(one for one, found in zip(slices, neighbour_indices(slices, section), strict=True) if found)
     if slices and not kept:
         raise DataError("\n".join(neighbour_problems(slices, section)))
     return kept
@@ -70,7 +70,7 @@ def with_neighbours(slices: Sequence[RoleSlice], section: NeighboursSection) -> 
 
 def neighbour_problems(slices: Sequence[RoleSlice], section: NeighboursSection) -> list[str]:
     """Say, in one line for each series, why none of the slices has a neighbour; nothing where one has."""
-    if not slices or any(neighbour_positions(slices, section)):
+    if not slices or any(neighbour_indices(slices, section)):
         return []
     series = {one.series.name: one.series for one in slices}
     return [_explained(one, slices, section) for one in series.values()]
@@ -91,10 +91,10 @@ def neighbour_images(slices: Sequence[RoleSlice], images: Sequence[Tensor], sect
         DataError: A slice has no neighbour.
     """
     again: list[Tensor] = []
-    for one, found in zip(slices, neighbour_positions(slices, section), strict=True):
+    for one, found in zip(slices, neighbour_indices(slices, section), strict=True):
         if not found:
             raise DataError(_explained(one.series, slices, section))
-        again.append(torch.stack([images[place] for place in found]).mean(dim=0))
+        again.append(torch.stack([images[index] for index in found]).mean(dim=0))
     return again
 
 

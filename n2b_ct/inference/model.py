@@ -209,7 +209,7 @@ def _n_finite(weights: Mapping[str, Tensor]) -> int:
 
 
 def _short(name: object) -> str:
-    """Take a name that others will print; it is no place for a text."""
+    """Return a name that is safe to print; a longer text is refused."""
     if not isinstance(name, str) or not 0 < len(name) <= _MOST_CHARACTERS or not name.isprintable():
         msg = f"a name that is no printable text of at most {_MOST_CHARACTERS} characters"
         raise ValueError(msg)

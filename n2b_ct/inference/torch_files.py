@@ -53,14 +53,14 @@ def count_values(content: object, most: int) -> int:
 
     A list may hold one other list many times, and that another, so that a small file stands for more than any memory.
     """
-    n, waiting = 0, [content]
-    while waiting and n <= most:
-        one = waiting.pop()
+    n, stack = 0, [content]
+    while stack and n <= most:
+        one = stack.pop()
         n += 1
         if isinstance(one, Mapping):
-            waiting += [*one.keys(), *one.values()]
+            stack += [*one.keys(), *one.values()]
         elif isinstance(one, list | tuple):
-            waiting += one
+            stack += one
         elif isinstance(one, str | bytes):
             n += len(one) // 100
     return n

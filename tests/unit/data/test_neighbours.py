@@ -10,7 +10,7 @@ import torch
 
 from n2b_ct.config.method import NeighboursSection
 from n2b_ct.data.manifest_series import DatasetSeries
-from n2b_ct.data.neighbours import neighbour_images, neighbour_positions, neighbour_problems, with_neighbours
+from n2b_ct.data.neighbours import neighbour_images, neighbour_indices, neighbour_problems, with_neighbours
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.flat_regions import find_flat_blocks
@@ -36,7 +36,7 @@ def images(n: int) -> list[torch.Tensor]:
 
 
 def found(slices: list[RoleSlice], section: NeighboursSection = AS_USUAL) -> list[set[int]]:
-    return [set(places) for places in neighbour_positions(slices, section)]
+    return [set(places) for places in neighbour_indices(slices, section)]
 
 
 # ── Which slices ──
@@ -64,7 +64,7 @@ def test_the_range_can_be_said():
 
 def test_one_side_is_the_nearer_one():
     slices = role(series("s", (0.0, 5.0, 8.0), "3"))
-    assert neighbour_positions(slices, NeighboursSection(sides="one")) == [(1,), (2,), (1,)]
+    assert neighbour_indices(slices, NeighboursSection(sides="one")) == [(1,), (2,), (1,)]
 
 
 @pytest.mark.parametrize("thickness", [None, "", "thin", "0", "1e400", "nan"])
