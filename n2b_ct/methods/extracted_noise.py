@@ -32,7 +32,7 @@ def flat_region_stds(noises: list[Tensor], y_b: Tensor, x: Tensor) -> list[Tenso
     Args:
         noises: ñ, n_b …, each ``[batch, 1, rows, cols]``.
         y_b: Blurred labels, same shape.
-        x: The patches as seen through the window; 0 and 1 are its ends.
+        x: The patches, clipped to the window; 0 and 1 are its ends.
 
     Returns:
         For every noise its σ in each flat block ``[blocks]``, network units; empty where no block is inside.
@@ -85,9 +85,9 @@ class CollapseMonitor:
     Args:
         unit: What one network unit is to people.
         allowed: Lowest and highest ratio σ(ñ) / σ(n_b).
-        every: Iterations between looks.
-        grace: Iterations before a look may stop the run: the initial stage has to teach H first.
-        patience: Looks in a row outside the range before the run stops.
+        every: Iterations between checks.
+        grace: Iterations before a check may stop the run: the initial stage has to teach H first.
+        patience: Checks in a row outside the range before the run stops.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class CollapseMonitor:
         self.image_noise_std = math.nan
 
     def attach(self, engine: Engine) -> None:
-        """Look every ``every`` iterations."""
-        engine.add_event_handler(Events.ITERATION_COMPLETED(every=self._every), self._look)
+        """Check every ``every`` iterations."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED(every=self._every), self._check)
 
     @property
     def ratio(self) -> float:
@@ -109,7 +109,7 @@ class CollapseMonitor:
         return self.noise_std / self.image_noise_std if self.image_noise_std else math.nan
 
     def columns(self) -> dict[str, float]:
-        """The latest look, as columns of the history."""
+        """Return the latest check as columns of the history."""
         if math.isnan(self.ratio):
             return {}
         return {
@@ -125,7 +125,7 @@ class CollapseMonitor:
         """Go on from a checkpoint."""
         self._outside = state["outside"]
 
-    def _look(self, engine: Engine) -> None:
+    def _check(self, engine: Engine) -> None:
         output = engine.state.output
         if output["noise"] is None:
             return

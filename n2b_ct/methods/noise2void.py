@@ -127,14 +127,14 @@ def draw_donors(hidden: Tensor, box_px: int, *, generator: torch.Generator | Non
     rows, cols = hidden.shape[-2:]
     flat = hidden.flatten(1)
     donors = torch.arange(rows * cols, device=hidden.device).repeat(len(flat), 1).masked_fill(flat, NO_DONOR)
-    image, place = flat.nonzero(as_tuple=True)  # those still without donor
+    image, position = flat.nonzero(as_tuple=True)  # those still without donor
     for _ in range(_TRIES):
-        u, v = torch.rand((2, len(place)), device=hidden.device, generator=generator)
-        row = _inside_box(place // cols, rows, box_px, u)
-        drawn = row * cols + _inside_box(place % cols, cols, box_px, v)
+        u, v = torch.rand((2, len(position)), device=hidden.device, generator=generator)
+        row = _inside_box(position // cols, rows, box_px, u)
+        drawn = row * cols + _inside_box(position % cols, cols, box_px, v)
         is_hidden = flat[image, drawn]
-        donors[image, place] = drawn.masked_fill(is_hidden, NO_DONOR)
-        image, place = image[is_hidden], place[is_hidden]
+        donors[image, position] = drawn.masked_fill(is_hidden, NO_DONOR)
+        image, position = image[is_hidden], position[is_hidden]
     return donors.view_as(hidden)
 
 
@@ -163,7 +163,7 @@ class Noise2Void(Method):
         return StepResult(noise2void_losses(self.networks["denoiser"], x, spots, donors))
 
 
-def _inside_box(place: Tensor, side_px: int, box_px: int, u: Tensor) -> Tensor:
-    """Turn u in [0, 1) into a place along one axis, evenly over the box's part inside the image."""
-    first, last = (place - box_px // 2).clamp(min=0), (place + box_px // 2).clamp(max=side_px - 1)
+def _inside_box(position: Tensor, side_px: int, box_px: int, u: Tensor) -> Tensor:
+    """Turn u in [0, 1) into a position along one axis, evenly over the box's part inside the image."""
+    first, last = (position - box_px // 2).clamp(min=0), (position + box_px // 2).clamp(max=side_px - 1)
     return (first + (u * (last - first + 1)).long()).minimum(last)

@@ -73,7 +73,7 @@ def negative_log_likelihood(error: Tensor, triangle: Triangle) -> Tensor:
     return 0.5 * (squared_distance(triangle, error) + log_determinant(triangle))
 
 
-def fused(mean: Tensor, mean_triangle: Triangle, seen: Tensor, noise_triangle: Triangle) -> Tensor:
+def fused(mean: Tensor, mean_triangle: Triangle, observed: Tensor, noise_triangle: Triangle) -> Tensor:
     """Weigh a prediction and an observation by Bayes' rule for Gaussians.
 
     (Σ^μ⁻¹ + Σ^n⁻¹)⁻¹ (Σ^μ⁻¹ μ + Σ^n⁻¹ y) = μ + Σ^μ (Σ^μ + Σ^n)⁻¹ (y − μ), which inverts no small covariance.
@@ -81,14 +81,14 @@ def fused(mean: Tensor, mean_triangle: Triangle, seen: Tensor, noise_triangle: T
     Args:
         mean: μ ``[B, C, rows, cols]``.
         mean_triangle: Of Σ^μ.
-        seen: y, same shape as μ.
+        observed: y, same shape as μ.
         noise_triangle: Of Σ^n.
 
     Returns:
         The posterior mean, same shape.
     """
     total = sum_of(mean_triangle, noise_triangle)
-    weighted = _back_substituted(total, whitened(total, seen - mean))
+    weighted = _back_substituted(total, whitened(total, observed - mean))
     return mean + (covariance(mean_triangle) * weighted[:, None]).sum(dim=2)
 
 
