@@ -19,7 +19,7 @@ from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.cases import reference_dose, role_sources
 from n2b_ct.evaluation.lesions import read_lesion_truth
-from n2b_ct.evaluation.measuring import Measuring, measure_sources
+from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
 from n2b_ct.evaluation.summary import Summary
@@ -93,7 +93,7 @@ def report(
     windows = {name: WINDOWS[name] for name in loaded.report.windows}
     lesions = read_lesion_truth(root) if root else None
     contrasts = lesions.contrast_hu if lesions else {}
-    how = Measuring(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
+    how = MeasurementOptions(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
     measured = measure_sources(role_sources(roles.test, lesions), denoisers, how, progress)
     inputs = roles.inputs
     gaps = [left_out(f"series {one.name}", one.n_skipped_slices) for one in inputs.series if one.n_skipped_slices]

@@ -15,7 +15,7 @@ from n2b_ct.evaluation.insert_results import (
 )
 from n2b_ct.evaluation.inserts import Insert
 from n2b_ct.evaluation.lesions import lesion_rows
-from n2b_ct.evaluation.measuring import Measured, Measuring
+from n2b_ct.evaluation.measuring import MeasurementOptions, Measurements
 from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_rows, texture_rows
 from n2b_ct.evaluation.summary import DoseLevel, Summary, summarise
 from n2b_ct.evaluation.table import Row, Table
@@ -24,8 +24,8 @@ from n2b_ct.io.refusals import Inputs
 
 
 def assemble(
-    measured: Measured,
-    how: Measuring,
+    measured: Measurements,
+    how: MeasurementOptions,
     baselines: Collection[str],
     *,
     anchor: str = INPUT,
@@ -60,7 +60,9 @@ def assemble(
     return replace(summary, dropped=_dropped(summary, measured, how))
 
 
-def _texture_and_disks(measured: Measured, how: Measuring, summary: Summary, reference_dose: float | None) -> list[Row]:
+def _texture_and_disks(
+    measured: Measurements, how: MeasurementOptions, summary: Summary, reference_dose: float | None
+) -> list[Row]:
     labels = {level.dose: level.label for level in summary.levels}
     source = AGAINST_TRUTH if how.noise_free_reference and summary.has_reference else FLAT_REGIONS
     rows = [
@@ -90,7 +92,7 @@ def _by_level(
     return {(level.label, level.dose): groups[level.dose] for level in levels if groups[level.dose]}
 
 
-def _dropped(summary: Summary, measured: Measured, how: Measuring) -> tuple[str, ...]:
+def _dropped(summary: Summary, measured: Measurements, how: MeasurementOptions) -> tuple[str, ...]:
     """Say in sentences what is not in the report, and why."""
     found = [
         _no_reference(summary),
@@ -126,7 +128,7 @@ def _no_texture(summary: Summary) -> str:
     return f"No noise texture at {', '.join(missing)}: it needs flat soft tissue and a known pixel spacing."
 
 
-def _no_disks(summary: Summary, measured: Measured) -> str:
+def _no_disks(summary: Summary, measured: Measurements) -> str:
     if summary.table.of_part("detectability"):
         return ""
     if measured.plan is None:
@@ -143,7 +145,7 @@ def _no_potential(summary: Summary) -> str:
     return "The dose-reduction potential needs d′ at two or more known doses: it is left out."
 
 
-def _noisy_truth(summary: Summary, how: Measuring) -> str:
+def _noisy_truth(summary: Summary, how: MeasurementOptions) -> str:
     if not summary.has_reference or how.noise_free_reference:
         return ""
     return (
@@ -152,7 +154,7 @@ def _noisy_truth(summary: Summary, how: Measuring) -> str:
     )
 
 
-def _other_pixels(measured: Measured) -> str:
+def _other_pixels(measured: Measurements) -> str:
     if not measured.n_other_pixels or not measured.inserts:
         return ""
     return (

@@ -192,7 +192,7 @@ def _location_mm(role: RoleSlice) -> float | None:
     return source.instances[role.index].slice_location_mm if isinstance(source, SeriesRef) else None
 
 
-def sound_case(case: SliceCase) -> tuple[SliceCase | None, list[Fault]]:
+def usable_case(case: SliceCase) -> tuple[SliceCase | None, list[Fault]]:
     """Take what cannot be measured out of a slice.
 
     Returns:

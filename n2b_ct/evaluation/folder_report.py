@@ -16,7 +16,7 @@ from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, CaseSource, Fault, Reading, SliceCase
 from n2b_ct.evaluation.folders import FolderSeries, VolumeCache, find_folder
-from n2b_ct.evaluation.measuring import Measuring, measure_sources
+from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.pairing import Match, match
 from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
@@ -224,7 +224,7 @@ def evaluate(
         skip_bad_slices=skip_bad_slices,
     )
     denoisers = {name: partial(denoise_slice, baseline) for name, baseline in chosen.items()}
-    how = Measuring(shown, panels_per_series, noise_free_reference)
+    how = MeasurementOptions(shown, panels_per_series, noise_free_reference)
     measured = measure_sources(compared.sources, denoisers, how, progress, inserting=False)
     summary = assemble(
         measured, how, chosen, anchor=compared.anchor, problems=compared.problems, inputs=compared.inputs

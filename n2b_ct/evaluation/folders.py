@@ -20,7 +20,7 @@ from n2b_ct.io.volume_scan import find_volumes
 from n2b_ct.io.volumes import read_volume
 
 _NO_FACTS = SeriesRead("", "", 0)
-_REMEDIES = {"not_hu": "pass assume_hu=True to vouch for their values"}
+_REMEDIES = {"not_hu": "pass assume_hu=True to take their values for HU"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ class VolumeCache:
     Args:
         n_kept: How many; as many as are compared at once.
         hu_offset: What must be added to volumes' values to get HU.
-        assume_hu: Vouch for volumes' values.
+        assume_hu: Take volumes' values for HU.
     """
 
     def __init__(self, n_kept: int, hu_offset: float = 0.0, assume_hu: bool = False) -> None:
@@ -105,7 +105,7 @@ def find_folder(label: str, folder: Path, cache: VolumeCache, *, skip_bad_slices
     Args:
         label: How messages name the folder: ``reference``, or a candidate's name.
         folder: Where to look.
-        cache: Keeps volumes, and knows what is vouched for.
+        cache: Keeps the volumes that were read last.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:

@@ -29,9 +29,9 @@ DEFINITIONS: dict[str, str] = {
         "(b + 1) / (m + 1): flips keep the noise's texture but not what repeats."
     ),
     "false_positive_rate": (
-        "Share of signal-absent places where the NPW template, scaled to read contrast in HU, reads at least half the "
-        "signal's contrast; beside it the share that normal scores of the same robust standard deviation would give. "
-        "More than that means blobs that look like the signal."
+        "Share of signal-absent positions where the NPW template, scaled to read contrast in HU, reads at least half "
+        "the signal's contrast; beside it the share that normal scores of the same robust standard deviation would "
+        "give. More than that means blobs that look like the signal."
     ),
 }
 
@@ -62,17 +62,17 @@ class FalsePositives:
     """How often nothing looks like the signal.
 
     Attributes:
-        rate: Share of places that read at least half the contrast.
+        rate: Share of positions that read at least half the contrast.
         expected_rate: The share that normal scores of the same robust spread would give.
         score_std_hu: Standard deviation of the readings, HU, from their median absolute deviation, which a few blobs
             do not change.
-        n_places: Places read, spaced by the template's size, over all realisations.
+        n_positions: Positions read, spaced by the template's size, over all realisations.
     """
 
     rate: float
     expected_rate: float
     score_std_hu: float
-    n_places: int
+    n_positions: int
 
 
 def invented_structure(denoised_hu: np.ndarray, truth_hu: np.ndarray, seed: int = 0) -> InventedStructure:
@@ -108,7 +108,7 @@ def invented_structure(denoised_hu: np.ndarray, truth_hu: np.ndarray, seed: int 
 def false_positives(
     denoised_hu: np.ndarray, truth_hu: np.ndarray, template: np.ndarray, contrast_hu: float
 ) -> FalsePositives:
-    """Count signal-absent places that look like the signal to the NPW observer.
+    """Count signal-absent positions that look like the signal to the NPW observer.
 
     Args:
         denoised_hu: Denoised realisations without signal, ``[images, size, size]``, HU.
@@ -128,12 +128,12 @@ def false_positives(
         raise DataError(explain("template", "must have a shape", "one constant", "leave some background around it"))
     reader = centred[::-1, ::-1] / float(np.sum(centred * template))
     read_hu = np.stack([signal.fftconvolve(image, reader, mode="valid") for image in error])
-    places = read_hu[:, :: template.shape[0], :: template.shape[1]].ravel()
-    towards = places * math.copysign(1.0, contrast_hu)
-    spread = float(1.4826 * np.median(np.abs(places - np.median(places))))
+    readings = read_hu[:, :: template.shape[0], :: template.shape[1]].ravel()
+    towards = readings * math.copysign(1.0, contrast_hu)
+    spread = float(1.4826 * np.median(np.abs(readings - np.median(readings))))
     half = 0.5 * abs(contrast_hu)
     expected = float(special.ndtr(-half / spread)) if spread > 0.0 else 0.0
-    return FalsePositives(float(np.mean(towards >= half)), expected, spread, places.size)
+    return FalsePositives(float(np.mean(towards >= half)), expected, spread, readings.size)
 
 
 def _require_errors(denoised_hu: np.ndarray, truth_hu: np.ndarray) -> np.ndarray:

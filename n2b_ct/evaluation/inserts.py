@@ -33,7 +33,7 @@ REACH_OF_RADIUS = 1.8
 DEFINITIONS: dict[str, str] = {
     "inserted_disks": (
         "Disks of known radius and contrast are added to the noisy slice in flat soft tissue, and the whole slice is "
-        f"denoised with and without them; up to {N_SLICES_WITH_INSERTS} slices a dose. Their places are squares "
+        f"denoised with and without them; up to {N_SLICES_WITH_INSERTS} slices a dose. Their positions are squares "
         f"that do not overlap, up to {MAX_POSITIONS} a slice, spread over it, with a mean squared gradient of at most "
         f"{POSITION_FLATNESS:g} times that of the flattest blocks, which noise alone seldom exceeds. To a reference "
         "with noise they are only added, as nothing is denoised there. The disks are sharp, each pixel holding the "
@@ -41,12 +41,12 @@ DEFINITIONS: dict[str, str] = {
         "is then not in the numbers, for no method. The noise is that of the slice: the disk adds none."
     ),
     "inserted_ttf": (
-        "The task transfer function is measured on denoised(with) − denoised(without), averaged over the places of a "
-        "dose. The input's row is the inserted disk itself. 100 · fitted / inserted contrast is the recovery, and f50 "
-        "is compared with the input's."
+        "The task transfer function is measured on denoised(with) − denoised(without), averaged over the positions of "
+        "a dose. The input's row is the inserted disk itself. 100 · fitted / inserted contrast is the recovery, and "
+        "f50 is compared with the input's."
     ),
     "inserted_d_prime": (
-        "Present regions are those of the slice denoised with the disk, absent ones the same places without it, as "
+        "Present regions are those of the slice denoised with the disk, absent ones the same positions without it, as "
         "pairs of the same noise. Off each region goes the plane through its surroundings, so that the organ it lies "
         "in is no noise; what anatomy is left counts as noise, for every method alike."
     ),

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.cases import CaseSource, Fault, SliceCase, fault_lines, shown_slices, sound_case
+from n2b_ct.evaluation.cases import CaseSource, Fault, SliceCase, fault_lines, shown_slices, usable_case
 from n2b_ct.evaluation.inserts import (
     N_SLICES_WITH_INSERTS,
     Denoiser,
@@ -34,11 +34,11 @@ from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import Window
 from n2b_ct.io.progress import Progress
 
-Work = Callable[[int, SliceCase, list[Fault]], "Measured"]
+Work = Callable[[int, SliceCase, list[Fault]], "Measurements"]
 
 
 @dataclass(frozen=True, slots=True)
-class Measuring:
+class MeasurementOptions:
     """What is measured, and how.
 
     Attributes:
@@ -59,7 +59,7 @@ class Measuring:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurements:
     """Everything that was found out, slice by slice, in the order of the slices.
 
     Attributes:
@@ -79,7 +79,7 @@ class Measured:
     problems: Sequence[str] = ()
     n_other_pixels: int = 0
 
-    def take(self, other: Measured) -> None:
+    def take(self, other: Measurements) -> None:
         """Append what was found out about one slice."""
         for own, new in (
             (self.rows, other.rows),
@@ -95,11 +95,11 @@ class Measured:
 def measure_sources(
     sources: Sequence[CaseSource],
     denoisers: Mapping[str, Denoiser],
-    how: Measuring,
+    how: MeasurementOptions,
     progress: Progress | None = None,
     *,
     inserting: bool = True,
-) -> Measured:
+) -> Measurements:
     """Read, denoise and measure slices.
 
     Args:
@@ -115,11 +115,11 @@ def measure_sources(
     plan, rounds_of, n_other = _inserts(sources, how) if inserting and denoisers else (None, {}, 0)
     shown = shown_slices(sources, how.panels_per_series)
     measures, problems = known_measures()
-    measured = Measured(plan=plan, measures=measures, problems=problems, n_other_pixels=n_other)
+    measured = Measurements(plan=plan, measures=measures, problems=problems, n_other_pixels=n_other)
     say, n_done = progress or _silent, 0
     announcing = _announcing(denoisers, lambda name: say(n_done, len(sources), f"by {name}"))
 
-    def work(number: int, case: SliceCase, faults: list[Fault]) -> Measured:
+    def work(number: int, case: SliceCase, faults: list[Fault]) -> Measurements:
         place = (case.series, case.slice_index)
         rounds = rounds_of.get(number, 0)
         found = _measure(case, announcing, measures, how, place in shown, plan if rounds else None, rounds, number)
@@ -148,7 +148,7 @@ def _silent(done: int, total: int, what: str) -> None:
     """Progress that nobody asked for."""
 
 
-def _inserts(sources: Sequence[CaseSource], how: Measuring) -> tuple[InsertPlan | None, dict[int, int], int]:
+def _inserts(sources: Sequence[CaseSource], how: MeasurementOptions) -> tuple[InsertPlan | None, dict[int, int], int]:
     """The disks, how often each chosen slice gets disks, and how many slices have another pixel size."""
     known = [source.pixel_mm for source in sources if source.pixel_mm is not None]
     if not known:
@@ -177,24 +177,24 @@ def _measure(
     case: SliceCase,
     denoisers: Mapping[str, Denoiser],
     measures: Mapping[str, Measure],
-    how: Measuring,
+    how: MeasurementOptions,
     is_shown: bool,
     plan: InsertPlan | None,
     rounds: int,
     number: int,
-) -> Measured:
+) -> Measurements:
     """One slice, wholly in one thread."""
-    readable, faults = sound_case(case)
+    readable, faults = usable_case(case)
     if readable is None:
-        return Measured(faults=faults)
+        return Measurements(faults=faults)
     made = {name: denoise(readable.input_hu) for name, denoise in denoisers.items()}
-    sound, more = sound_case(replace(readable, candidates=made))
+    sound, more = usable_case(replace(readable, candidates=made))
     if sound is None:
-        return Measured(faults=faults)
+        return Measurements(faults=faults)
     whole = replace(sound, candidates={**readable.candidates, **sound.candidates})
     faults += [fault for fault in more if fault.method in made]
     inserts = insert_disks(whole, denoisers, plan, rounds, number, how.noise_free_reference) if plan else []
-    return Measured(
+    return Measurements(
         rows=measure_slice(whole, how.windows, measures),
         noises=measure_noise(whole, how.noise_free_reference),
         inserts=[insert for insert in inserts if _is_finite(insert)],
@@ -210,10 +210,10 @@ def _is_finite(insert: Insert) -> bool:
 
 def _in_threads(
     sources: Sequence[CaseSource], work: Work, n_workers: int | None
-) -> Iterator[tuple[CaseSource, Measured]]:
+) -> Iterator[tuple[CaseSource, Measurements]]:
     """Read ahead by no more than the threads need, and give results in the order of the slices."""
     n_threads = n_workers or len(os.sched_getaffinity(0))
-    waiting: deque[tuple[CaseSource, Future[Measured]]] = deque()
+    waiting: deque[tuple[CaseSource, Future[Measurements]]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
         try:
             for number, source in enumerate(sources):
@@ -228,11 +228,11 @@ def _in_threads(
                 future.cancel()
 
 
-def _submitted(pool: ThreadPoolExecutor, work: Work, number: int, source: CaseSource) -> Future[Measured]:
+def _submitted(pool: ThreadPoolExecutor, work: Work, number: int, source: CaseSource) -> Future[Measurements]:
     """Read a slice here and hand it to a thread; what cannot be read becomes a fault."""
     try:
         case, faults = source.read()
     except DataError as error:
         fault = Fault(source.series, source.slice_index, "slice", "must be readable", str(error), "left out")
-        return pool.submit(Measured, faults=[fault])
+        return pool.submit(Measurements, faults=[fault])
     return pool.submit(work, number, case, faults)

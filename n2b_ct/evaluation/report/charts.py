@@ -131,19 +131,19 @@ def chart_csv(chart: Chart) -> str:
     return buffer.getvalue()
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Move label places in [0, 1] apart to at least ``gap``, keeping their order and each crowd's middle."""
-    order = sorted(range(len(places)), key=lambda k: places[k])
-    crowds: list[tuple[float, int]] = []
-    for place in (places[k] for k in order):
-        crowds.append((place, 1))
-        while len(crowds) > 1 and _touch(crowds[-2], crowds[-1], gap):
-            (low, n_low), (high, n_high) = crowds[-2:]
-            crowds[-2:] = [((n_low * low + n_high * high) / (n_low + n_high), n_low + n_high)]
-    moved = [middle + gap * (k - (n - 1) / 2) for middle, n in crowds for k in range(n)]
-    moved = [min(place, 1.0 - gap * (len(moved) - 1 - k)) for k, place in enumerate(moved)]
-    ranked = [max(place, gap * k) for k, place in enumerate(moved)]
-    return [ranked[order.index(k)] for k in range(len(places))]
+def separate(positions: Sequence[float], gap: float) -> list[float]:
+    """Move label positions in [0, 1] apart to at least ``gap``, keeping their order and each cluster's middle."""
+    order = sorted(range(len(positions)), key=lambda k: positions[k])
+    clusters: list[tuple[float, int]] = []
+    for position in (positions[k] for k in order):
+        clusters.append((position, 1))
+        while len(clusters) > 1 and _touch(clusters[-2], clusters[-1], gap):
+            (low, n_low), (high, n_high) = clusters[-2:]
+            clusters[-2:] = [((n_low * low + n_high * high) / (n_low + n_high), n_low + n_high)]
+    moved = [middle + gap * (k - (n - 1) / 2) for middle, n in clusters for k in range(n)]
+    moved = [min(position, 1.0 - gap * (len(moved) - 1 - k)) for k, position in enumerate(moved)]
+    ranked = [max(position, gap * k) for k, position in enumerate(moved)]
+    return [ranked[order.index(k)] for k in range(len(positions))]
 
 
 def _touch(low: tuple[float, int], high: tuple[float, int], gap: float) -> bool:
@@ -156,7 +156,7 @@ def _plot_inch() -> tuple[float, float]:
 
 
 def _draw(axes: Any, chart: Chart) -> None:
-    _dress(axes, chart)
+    _style_axes(axes, chart)
     if chart.by_row:
         _draw_rows(axes, chart)
     else:
@@ -223,36 +223,38 @@ def _name_at_the_end(axes: Any, curves: Sequence[Curve]) -> None:
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = [to_axes.transform((curve.x[-1], curve.y[-1])) for curve in curves]
-    places = spread([float(y) for _, y in ends], _LABEL_GAP_INCH / _plot_inch()[1])
-    for curve, (x, y), place in zip(curves, ends, places, strict=True):
+    positions = separate([float(y) for _, y in ends], _LABEL_GAP_INCH / _plot_inch()[1])
+    for curve, (x, y), position in zip(curves, ends, positions, strict=True):
         colour = LIGHT[curve.style.ink]
-        axes.plot([x + 0.02, 1.055], [y, place], color=colour, linewidth=0.6, clip_on=False, transform=axes.transAxes)
-        _write_name(axes, 1.07, place, curve, axes.transAxes)
+        axes.plot(
+            [x + 0.02, 1.055], [y, position], color=colour, linewidth=0.6, clip_on=False, transform=axes.transAxes
+        )
+        _write_name(axes, 1.07, position, curve, axes.transAxes)
 
 
 def _name_in_a_list(axes: Any, curves: Sequence[Curve]) -> None:
-    """List the names beside the plot, each with a piece of its line; many leave no place for the notes."""
+    """List the names beside the plot, each with a piece of its line; many leave no room for the notes."""
     gap = _LABEL_GAP_INCH / _plot_inch()[1]
     room = 0.98 + _MARGINS_INCH["bottom"] / _plot_inch()[1]
     has_notes = any(curve.note for curve in curves) and 1.9 * gap * len(curves) <= room
     step = min(1.9 * gap if has_notes else 1.1 * gap, room / len(curves))
     for k, curve in enumerate(curves):
-        place = 0.98 - k * step
-        axes.plot([1.02, 1.1], [place, place], clip_on=False, transform=axes.transAxes, **_line(curve.style))
-        _write_name(axes, 1.12, place, curve, axes.transAxes)
+        position = 0.98 - k * step
+        axes.plot([1.02, 1.1], [position, position], clip_on=False, transform=axes.transAxes, **_line(curve.style))
+        _write_name(axes, 1.12, position, curve, axes.transAxes)
         if has_notes:
             words = {"fontsize": _FONT_PT - 1, "color": LIGHT["quiet"]}
-            axes.text(1.12, place - 0.85 * gap, curve.note, transform=axes.transAxes, va="center", **words)
+            axes.text(1.12, position - 0.85 * gap, curve.note, transform=axes.transAxes, va="center", **words)
 
 
 def _write_name(axes: Any, x: float, y: float, curve: Curve, transform: Any) -> None:
     """Write a name, shortened where it would leave the chart's own part of the sheet."""
     text = axes.text(x, y, _plain(curve.label), transform=transform, va="center", **_words(curve))
     right = axes.bbox.x1 + _MARGINS_INCH["right"] * axes.figure.dpi
-    kept = curve.label
-    while kept and text.get_window_extent().x1 > right:
-        kept = kept[:-1]
-        text.set_text(_plain(f"{kept}…"))
+    shortened = curve.label
+    while shortened and text.get_window_extent().x1 > right:
+        shortened = shortened[:-1]
+        text.set_text(_plain(f"{shortened}…"))
 
 
 def _line(style: LineStyle) -> dict[str, Any]:
@@ -269,7 +271,7 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _dress(axes: Any, chart: Chart) -> None:
+def _style_axes(axes: Any, chart: Chart) -> None:
     left = -_MARGINS_INCH["left"] / _plot_inch()[0]
     title = {"fontsize": 10.5, "fontweight": "bold", "color": LIGHT["ink"]}
     axes.text(left, 1.08, _plain(chart.title), transform=axes.transAxes, **title)

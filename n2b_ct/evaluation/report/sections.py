@@ -212,9 +212,9 @@ def outside_section(summary: Summary) -> Section | None:
 
 def _tests(summary: Summary) -> tuple[Part, ...]:
     """Paired tests of every level in the primary window, and of all doses in the others."""
-    places = [(level.label, summary.primary_window) for level in summary.columns]
-    places += [(summary.columns[-1].label, name) for name in list(summary.windows)[1:]]
-    tables = ((level, window, comparison_table(summary, level, window)) for level, window in places)
+    shown = [(level.label, summary.primary_window) for level in summary.columns]
+    shown += [(summary.columns[-1].label, name) for name in list(summary.windows)[1:]]
+    tables = ((level, window, comparison_table(summary, level, window)) for level, window in shown)
     tests = tuple(
         table_part(f"Paired differences, {level}, window {window}", level, table)
         for level, window, table in tables

@@ -44,10 +44,10 @@ def test_a_bias_and_a_slope_are_no_structure() -> None:
 
 def test_normal_noise_gives_the_false_positives_of_its_own_spread() -> None:
     found = false_positives(realisations(200, 5), FLAT, TEMPLATE, 12.0)
-    error = np.sqrt(found.expected_rate / found.n_places)
+    error = np.sqrt(found.expected_rate / found.n_positions)
     assert 0.005 < found.expected_rate < 0.4
     assert found.rate == pytest.approx(found.expected_rate, abs=4.0 * error)
-    assert found.n_places == 200 * 6 * 6
+    assert found.n_positions == 200 * 6 * 6
 
 
 def test_white_noise_reads_the_contrast_with_the_closed_form_spread() -> None:
@@ -55,7 +55,7 @@ def test_white_noise_reads_the_contrast_with_the_closed_form_spread() -> None:
     centred = TEMPLATE - TEMPLATE.mean()
     found = false_positives(white, FLAT, TEMPLATE, 12.0)
     exact = SIGMA_HU / np.sqrt(np.sum(centred**2))
-    assert found.score_std_hu == pytest.approx(exact, rel=4.0 * 1.17 / np.sqrt(found.n_places))
+    assert found.score_std_hu == pytest.approx(exact, rel=4.0 * 1.17 / np.sqrt(found.n_positions))
 
 
 def test_a_reading_is_the_contrast_of_the_signal_at_that_place() -> None:

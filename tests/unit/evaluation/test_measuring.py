@@ -10,10 +10,10 @@ import pytest
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.cases import CaseSource, SliceCase, fault_lines
-from n2b_ct.evaluation.measuring import Measured, Measuring, measure_sources
+from n2b_ct.evaluation.measuring import MeasurementOptions, Measurements, measure_sources
 from n2b_ct.hu import WINDOWS
 
-HOW = Measuring({"abdomen": WINDOWS["abdomen"]}, n_workers=2)
+HOW = MeasurementOptions({"abdomen": WINDOWS["abdomen"]}, n_workers=2)
 PIXEL_MM = (0.8, 0.8)
 
 
@@ -52,7 +52,7 @@ def test_results_come_in_the_order_of_the_slices_whatever_the_threads_do():
     told: list[tuple[int, int, str]] = []
     cases = [case(k) for k in range(7)]
     measured = measure_sources(list(map(source, cases)), {"half": half}, HOW, lambda *step: told.append(step))
-    alone = measure_sources(list(map(source, cases)), {"half": half}, Measuring(HOW.windows, n_workers=1))
+    alone = measure_sources(list(map(source, cases)), {"half": half}, MeasurementOptions(HOW.windows, n_workers=1))
     order = [row.slice_index for row in measured.rows if (row.method, row.measure) == ("input", "noise_std_hu")]
     assert order == list(range(7))
     assert measured.rows == alone.rows
@@ -97,8 +97,8 @@ def test_a_slice_that_cannot_be_read_is_left_out_and_nothing_at_all_is_an_error(
         measure_sources([], {}, HOW)
 
 
-def whole(doses: tuple[float, ...], **options) -> tuple[Measured, Measuring]:
-    how = Measuring(HOW.windows, n_workers=2, **options)
+def whole(doses: tuple[float, ...], **options) -> tuple[Measurements, MeasurementOptions]:
+    how = MeasurementOptions(HOW.windows, n_workers=2, **options)
     cases = [case(k, dose) for dose in doses for k in range(3)]
     return measure_sources(list(map(source, cases)), {"half": half}, how), how
 

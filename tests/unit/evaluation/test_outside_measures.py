@@ -15,7 +15,7 @@ from n2b_ct.errors import DataError
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.cases import CaseSource, SliceCase
 from n2b_ct.evaluation.measures import BUILT_IN, known_measures, measure_slice
-from n2b_ct.evaluation.measuring import Measuring, measure_sources
+from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.report import Provenance, Summary, write_report
 from n2b_ct.evaluation.report.schema import report_schema
 from n2b_ct.hu import WINDOWS
@@ -68,7 +68,7 @@ def make_case(k: int) -> SliceCase:
 def report(folder: Path) -> Summary:
     cases = [make_case(k) for k in range(2)]
     sources = [CaseSource("A", one.slice_index, 0.25, None, lambda one=one: (one, [])) for one in cases]
-    how = Measuring(TWO, n_workers=1)
+    how = MeasurementOptions(TWO, n_workers=1)
     measured = measure_sources(sources, {}, how, inserting=False)
     summary = assemble(measured, how, ("gaussian",))
     write_report(folder, summary, measured.panels, Provenance())

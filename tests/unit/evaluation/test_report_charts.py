@@ -13,7 +13,7 @@ import pytest
 
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report import SliceCase, measure_slice, summarise
-from n2b_ct.evaluation.report.charts import Chart, Curve, chart_csv, draw_charts, inline_svg, png_bytes, spread
+from n2b_ct.evaluation.report.charts import Chart, Curve, chart_csv, draw_charts, inline_svg, png_bytes, separate
 from n2b_ct.evaluation.report.figures import against_dose, dose_charts, noise_charts
 from n2b_ct.evaluation.report.theme import DARK, LIGHT, line_styles, theme_css
 from n2b_ct.evaluation.summary import Summary
@@ -49,21 +49,21 @@ def make_chart(**changes) -> Chart:
 
 
 def test_labels_move_apart_in_their_order_around_their_middle() -> None:
-    assert spread([0.2, 0.8], 0.1) == [0.2, 0.8]
-    assert spread([0.5, 0.5], 0.1) == pytest.approx([0.45, 0.55])
-    assert spread([0.52, 0.5, 0.1], 0.1) == pytest.approx([0.56, 0.46, 0.1])
+    assert separate([0.2, 0.8], 0.1) == [0.2, 0.8]
+    assert separate([0.5, 0.5], 0.1) == pytest.approx([0.45, 0.55])
+    assert separate([0.52, 0.5, 0.1], 0.1) == pytest.approx([0.56, 0.46, 0.1])
 
 
 def test_labels_at_a_border_stay_inside() -> None:
-    moved = spread([0.99, 1.0, 0.98, 0.0, 0.0], 0.1)
+    moved = separate([0.99, 1.0, 0.98, 0.0, 0.0], 0.1)
     assert moved == pytest.approx([0.9, 1.0, 0.8, 0.0, 0.1])
 
 
-def test_a_crowd_of_labels_keeps_the_gap() -> None:
-    places = np.random.default_rng(0).uniform(0.4, 0.6, 9)
-    moved = np.array(spread(list(places), 0.07))
+def test_a_cluster_of_labels_keeps_the_gap() -> None:
+    positions = np.random.default_rng(0).uniform(0.4, 0.6, 9)
+    moved = np.array(separate(list(positions), 0.07))
     assert np.diff(np.sort(moved)).min() >= 0.07 - 1e-12
-    np.testing.assert_array_equal(np.argsort(moved), np.argsort(places))
+    np.testing.assert_array_equal(np.argsort(moved), np.argsort(positions))
 
 
 @pytest.mark.parametrize("kind", [{"lists_names": True}, {"by_row": True}, {}])

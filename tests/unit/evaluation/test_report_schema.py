@@ -10,7 +10,7 @@ import pytest
 
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.cases import CaseSource, SliceCase
-from n2b_ct.evaluation.measuring import Measuring, measure_sources
+from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.report.csv_files import csv_files
 from n2b_ct.evaluation.report.document import DEFINITIONS, Provenance, report_document
 from n2b_ct.evaluation.report.schema import SCHEMA_NAME, report_schema, schema_text
@@ -27,7 +27,7 @@ def measured():
             noisy = truth + np.random.default_rng(k).normal(0.0, 10.0 / np.sqrt(dose), truth.shape)
             one = SliceCase("series", dose, k, noisy, {}, truth, 2.0 * k, (0.8, 0.8))
             sources.append(CaseSource("series", k, dose, (0.8, 0.8), lambda one=one: (one, [])))
-    how = Measuring(dict(WINDOWS), noise_free_reference=True, n_workers=1)
+    how = MeasurementOptions(dict(WINDOWS), noise_free_reference=True, n_workers=1)
     found = measure_sources(sources, {"half": lambda hu: 0.5 * (hu + 40.0)}, how)
     return found, assemble(found, how, ())
 
