@@ -1,1 +1,1 @@
-"""Past one machine: the tasks of a batch, carried out by the workers of a Dask scheduler (extra ``cluster``)."""
+"""More than one machine: the tasks of a run, executed by the workers of a Dask scheduler (extra ``cluster``)."""

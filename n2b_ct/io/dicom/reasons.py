@@ -91,7 +91,7 @@ PROBLEMS: dict[str, str] = {
     "unsure_geometry": "a NIfTI header places its voxels nowhere, or twice and differently: sform counts",
     "clipped_pixels": "more than 0.01 % of the new values did not fit in BitsStored and were clipped",
     "output_replaced": "what lay in its place was n2b-ct's, but not what this run makes: it was made again",
-    "stale_output": "older output of the series lies where it does not go any more",
+    "stale_output": "output of an earlier run lies at a path that the series no longer has",
     "repaired_uids": "missing UIDs were derived from the content",
     "transfer_syntax_assumed": "the file names no transfer syntax; its native form was recognised",
 }
