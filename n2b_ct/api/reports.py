@@ -27,7 +27,7 @@ from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import left_out
+from n2b_ct.io.refusals import skipped_slices_warning
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run_dir import recorded_data_root
 
@@ -96,7 +96,11 @@ def report(
     how = MeasurementOptions(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
     measured = measure_sources(role_sources(roles.test, lesions), denoisers, how, progress)
     inputs = roles.inputs
-    gaps = [left_out(f"series {one.name}", one.n_skipped_slices) for one in inputs.series if one.n_skipped_slices]
+    gaps = [
+        skipped_slices_warning(f"series {one.name}", one.n_skipped_slices)
+        for one in inputs.series
+        if one.n_skipped_slices
+    ]
     summary = assemble(measured, how, chosen, reference_dose=reference_dose(roles.test), problems=gaps, inputs=inputs)
     provenance = _provenance(loaded, manifest, opened, command)
     write_report(out, summary, measured.panels, provenance, overwrite)

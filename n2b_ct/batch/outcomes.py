@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.refusals import left_out
+from n2b_ct.io.refusals import skipped_slices_warning
 from n2b_ct.io.series import FileRecord
 
 Status = Literal["done", "present", "failed"]
@@ -65,7 +65,7 @@ class Outcome:
             remedy = "look at it, or pass widen_bits=True" if self.series else "look at it: its type holds no more"
             found.append(explain(str(self.output), requirement, share, remedy))
         if self.n_skipped_slices:
-            found.append(left_out(str(self.output), self.n_skipped_slices))
+            found.append(skipped_slices_warning(str(self.output), self.n_skipped_slices))
         if "maybe_not_hu" in self.problems:
             requirement, got = "should hold HU, as assume_hu=True says", "values that do not look it"
             found.append(explain(str(self.source), requirement, got, "look at it"))

@@ -14,7 +14,7 @@ from n2b_ct.io.atomic import RECORDS_DIR, is_system_file
 from n2b_ct.io.dicom.reading.grouping import identity
 from n2b_ct.io.natural_images import written_name
 from n2b_ct.io.natural_images.names import FORMS
-from n2b_ct.io.series import SeriesRef, all_above
+from n2b_ct.io.series import SeriesRef, parent_folders
 from n2b_ct.io.volumes import volume_suffixes
 
 PART_FOLDERS = "series-????????"
@@ -52,7 +52,7 @@ def mirrored_dirs(series: Sequence[SeriesRef], source: Path, output: Path, volum
     folders = [one.shared_directory for one in series]
     n_in_folder = Counter(folders)
     n_of_uid = Counter(one.series_instance_uid for one in series)
-    above = all_above([*n_in_folder, *volumes])
+    above = parent_folders([*n_in_folder, *volumes])
     targets = []
     for one, folder in zip(series, folders, strict=True):
         target = output / folder.relative_to(root)

@@ -27,7 +27,7 @@ from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.writing.derivation import Derivation
 from n2b_ct.io.dicom.writing.derived_slice import DerivedSlice
 from n2b_ct.io.prefetch import prefetch, write_behind
-from n2b_ct.io.refusals import require_whole, with_gaps
+from n2b_ct.io.refusals import require_whole, with_missing_slices
 from n2b_ct.io.series import CTSlice, FileRecord, SeriesRef
 
 ResultT = TypeVar("ResultT")
@@ -149,7 +149,7 @@ class SeriesRun(Generic[ResultT]):
             path,
             "present",
             self._series.public_uid,
-            problems=with_gaps(self._series.problems, len(refused)),
+            problems=with_missing_slices(self._series.problems, len(refused)),
             n_slices=existing.n_slices,
             n_skipped_slices=len(refused),
             refused=refused,
@@ -159,7 +159,7 @@ class SeriesRun(Generic[ResultT]):
         """Return the outcome ``done`` of an output, by its number in ``derive``."""
         series, n_clipped = self._series, self._n_clipped[number]
         n_pixels = self._n_written * series.rows * series.cols
-        problems = (*with_gaps(series.problems, len(self.refused)), *clipping_problems(n_clipped, n_pixels))
+        problems = (*with_missing_slices(series.problems, len(self.refused)), *clipping_problems(n_clipped, n_pixels))
         return Outcome(
             series.directory,
             path,

@@ -84,10 +84,10 @@ def train(
 def tell_left_out(n_by_series: Mapping[str, int]) -> None:
     """Warn of every series that lacks slices; exit 1 if one does, but for torchrun, which takes that for a death."""
     from n2b_ct.cli import EXIT_SOME_FAILED
-    from n2b_ct.io.refusals import left_out
+    from n2b_ct.io.refusals import skipped_slices_warning
 
     gaps = {name: n for name, n in n_by_series.items() if n}
     for name, n in gaps.items():
-        say_err(f"warning: {left_out(f'series {name}', n)}")
+        say_err(f"warning: {skipped_slices_warning(f'series {name}', n)}")
     if gaps and int(os.environ.get("WORLD_SIZE", "1")) == 1:
         raise typer.Exit(EXIT_SOME_FAILED)

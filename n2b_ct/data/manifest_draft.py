@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.io.series import SeriesRef, all_above
+from n2b_ct.io.series import SeriesRef, parent_folders
 from n2b_ct.io.volumes import VolumeInfo
 
 _DOSE_WORDS = (
@@ -104,7 +104,7 @@ def selectors(series: Sequence[SeriesRef]) -> list[dict[str, str]]:
 
 def _folders_above(one: SeriesRef) -> set[Path]:
     """Every folder in which a scan meets slices of a series."""
-    return all_above(one.directories) | one.directories
+    return parent_folders(one.directories) | one.directories
 
 
 def _selector(one: SeriesRef, n_characters: int) -> dict[str, str]:

@@ -17,7 +17,7 @@ from n2b_ct.io.dicom.ct_reader import decodable, read_series
 from n2b_ct.io.dicom.reading.slice_header import study_key
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import SKIP_BAD_SLICES, Refusals, SeriesRead, require_whole, with_gaps
+from n2b_ct.io.refusals import SKIP_BAD_SLICES, Refusals, SeriesRead, require_whole, with_missing_slices
 from n2b_ct.io.series import FileRecord, InstanceRef, SeriesRef
 from n2b_ct.io.volumes import examine_volume, is_volume, read_volume
 
@@ -77,7 +77,7 @@ class DatasetSeries:
         """What is recorded of it."""
         if not isinstance(self.source, SeriesRef):
             return SeriesRead(self.name, "", len(self))
-        problems = with_gaps(self.source.problems, len(self.refused))
+        problems = with_missing_slices(self.source.problems, len(self.refused))
         return SeriesRead(self.name, self.source.public_uid, len(self), len(self.refused), problems)
 
     def _volume_hu(self, path: Path) -> np.ndarray:

@@ -87,7 +87,7 @@ def compare_folders(
             problems += str(error).splitlines()
             continue
         problems += content.problems
-        inputs = inputs.joined(content.inputs)
+        inputs = inputs.merged(content.inputs)
         others |= {name: content.series} if content.series else {}
     sources: list[CaseSource] = []
     for one in series:

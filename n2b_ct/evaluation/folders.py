@@ -14,7 +14,7 @@ from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.dicom.ct_reader import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.refusals import SKIP_BAD_SLICES, Inputs, Refusals, SeriesRead, left_out, require_whole
+from n2b_ct.io.refusals import SKIP_BAD_SLICES, Inputs, Refusals, SeriesRead, require_whole, skipped_slices_warning
 from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
 from n2b_ct.io.volume_scan import find_volumes
 from n2b_ct.io.volumes import read_volume
@@ -126,7 +126,7 @@ def find_folder(label: str, folder: Path, cache: VolumeCache, *, skip_bad_slices
     refused = [record for record in records if record.action == "error"]
     files = {record.path: record for record in (*refused, *(record for one in found for record in one.refused))}
     uids = {one.public_uid for one in result.series}
-    of_none = [one for one in refused if one not in volumes.refused and not {*one.held_against} & uids]
+    of_none = [one for one in refused if one not in volumes.refused and not {*one.attributed_to} & uids]
     lines = (
         _refusals(label, of_none)
         + [f"{label}: {_placed_below(folder, record.path, record.detail)}" for record in volumes.refused]
@@ -153,7 +153,7 @@ def _of_series(
             usable, refused = decodable(series, refused)
             require_whole(usable, refused, skip_bad_slices=skip_bad_slices)
             found.append(_of_dicom(usable, root, refused))
-            lines += [left_out(subject, len(refused))] if refused else []
+            lines += [skipped_slices_warning(subject, len(refused))] if refused else []
         except SeriesError as error:
             remedy = f"left out; replace it, or pass {SKIP_BAD_SLICES}"
             lines.append(explain(subject, "must be whole, for half a series misleads", str(error), remedy))

@@ -1,4 +1,4 @@
-"""JSON files that earlier runs left: read back within bounds, whatever has become of them."""
+"""Read JSON files of earlier runs, of bounded size, which may be damaged."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How long work tells its progress: whoever called it decides whether that becomes a bar, a line or nothing."""
+"""Type of the function to which long work reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
-"""Called with (done, all, what)."""
+"""Called with (done, total, name of the item)."""

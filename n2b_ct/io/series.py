@@ -1,4 +1,4 @@
-"""What the rest of the house knows of a CT series: where its slices lie, and its HU.
+"""A CT series: its files, geometry and HU.
 
 Axis order is ``[slices, rows, cols]``; slices are sorted by position along the slice normal.
 """
@@ -24,17 +24,17 @@ _N_UID_CHARACTERS = 64
 
 
 def public_uid(uid: str) -> str:
-    """Make a UID fit to be shown: a damaged header can hold a patient's name in its place.
+    """Return a UID as it may be shown: a damaged header can hold a patient's name in its place.
 
-    What has not the form of a UID (PS3.5 9.1) becomes a digest of itself; nothing stays nothing.
+    What does not have the form of a UID (PS3.5 9.1) is replaced by its digest; an empty text stays empty.
     """
     if not uid or (len(uid) <= _N_UID_CHARACTERS and _UID.fullmatch(uid)):
         return uid
     return f"invalid-{hashlib.sha256(uid.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
-def all_above(paths: Iterable[Path]) -> set[Path]:
-    """Every folder that has one of the paths below it; each is looked at once, however many paths share it."""
+def parent_folders(paths: Iterable[Path]) -> set[Path]:
+    """Return every folder above one of the paths; each is visited once, however many paths share it."""
     found: set[Path] = set()
     for path in paths:
         for folder in path.parents:
@@ -46,16 +46,15 @@ def all_above(paths: Iterable[Path]) -> set[Path]:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What became of one input file.
+    """Outcome of one input file.
 
     Attributes:
         path: The file.
         action: ``used``, ``skipped`` or ``error``.
         reason: A stable code.
         detail: One line for people; it names no patient.
-        series: UID of its series, as it may be shown; empty where it says none and more than one may be it.
-        inferred_series: UIDs of the series that it is held against because it cannot say its own: those that it lies
-            among.
+        series: UID of its series, as it may be shown; empty where it names none and may belong to several.
+        inferred_series: UIDs of the series that it is attributed to because it names none: those of its neighbours.
     """
 
     path: Path
@@ -71,8 +70,8 @@ class FileRecord:
         return cls(path, "error", error.reason, str(error), series.public_uid)
 
     @property
-    def held_against(self) -> tuple[str, ...]:
-        """UIDs of the series that it belongs to, or may belong to."""
+    def attributed_to(self) -> tuple[str, ...]:
+        """UIDs of the series that it is attributed to."""
         return self.inferred_series or ((self.series,) if self.series else ())
 
     @property
@@ -92,7 +91,7 @@ class InstanceRef:
         instance_number: InstanceNumber, if the file has one.
         slice_location_mm: SliceLocation, if the file has one.
         frame_number: Number of the frame, from 1, where the file holds many (enhanced CT); None for one slice a file.
-        assumes_hu: The file does not say that its values are HU; somebody vouched for it.
+        assumes_hu: The file does not say that its values are HU; ``assume_hu`` was given.
         is_compressed: The pixels need a decoder.
     """
 

@@ -31,7 +31,7 @@ from n2b_ct.io.dicom.reading.stored_words import (
 )
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import about
+from n2b_ct.io.refusals import with_file_name
 from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
 from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
@@ -75,7 +75,7 @@ def read_slices(instances: Sequence[InstanceRef]) -> Iterator[CTSlice | SeriesEr
         try:
             yield next(compressed) if instance.is_compressed else _native(instance)
         except SeriesError as error:
-            yield about(instance.path, error)
+            yield with_file_name(instance.path, error)
 
 
 def decodable(series: SeriesRef, refused: Sequence[FileRecord] = ()) -> tuple[SeriesRef, tuple[FileRecord, ...]]:
@@ -170,7 +170,7 @@ def _joined(header: DicomFile, outcome: Outcome) -> CTSlice | SeriesError:
         with quiet_pydicom():
             return _to_slice(header, decoded_words(outcome))
     except SeriesError as error:
-        return about(header.path, error)
+        return with_file_name(header.path, error)
 
 
 def _to_decode(instances: Sequence[InstanceRef], headers: deque[DicomFile | SeriesError]) -> Iterator[dict[str, Any]]:
@@ -180,7 +180,7 @@ def _to_decode(instances: Sequence[InstanceRef], headers: deque[DicomFile | Seri
             header = _trusted(instance, with_pixels=False)
             request = decoding(header)
         except SeriesError as error:
-            headers.append(about(instance.path, error))
+            headers.append(with_file_name(instance.path, error))
         else:
             headers.append(header)
             yield request

@@ -24,7 +24,7 @@ from n2b_ct.io.dicom.reading.slice_checks import Check, checks_for
 from n2b_ct.io.dicom.reading.slice_header import SliceHeader, slice_header
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import about
+from n2b_ct.io.refusals import with_file_name
 from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import shared_sandbox
 from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
@@ -84,7 +84,7 @@ def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -
     outcomes = shared_sandbox().ask_each(EXAMINE, items, n_together=_N_FILES_TOGETHER)
     for n_done, (path, outcome) in enumerate(zip(paths, outcomes, strict=True), start=1):
         if isinstance(outcome, SeriesError):
-            yield FileRecord(path, "error", outcome.reason, str(about(path, outcome)))
+            yield FileRecord(path, "error", outcome.reason, str(with_file_name(path, outcome)))
         else:
             yield from findings(outcome)
         if progress is not None:
@@ -126,7 +126,7 @@ def examine_file(path: Path, *, repair_uids: bool = False, assume_hu: bool = Fal
             header_of = partial(_header, checks=checks_for(repair_uids=repair_uids), assume_hu=assume_hu)
             return [*Frames(parsed).each(header_of)] if is_enhanced(parsed) else [header_of(parsed)]
     except SeriesError as error:
-        return [FileRecord(path, action_of(error.reason), error.reason, str(about(path, error)), series_uid)]
+        return [FileRecord(path, action_of(error.reason), error.reason, str(with_file_name(path, error)), series_uid)]
     except OSError as error:
         detail = explain(path.name, "must be readable", error.strerror, "check the permissions")
         return [FileRecord(path, "error", "unreadable", detail)]

@@ -9,7 +9,7 @@ import pytest
 
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.refusals import Inputs, Refusals, SeriesRead, about, require_whole, with_gaps
+from n2b_ct.io.refusals import Inputs, Refusals, SeriesRead, require_whole, with_file_name, with_missing_slices
 from n2b_ct.io.series import FileRecord, SeriesRef
 from tests.helpers import save_series
 
@@ -86,24 +86,27 @@ def test_a_series_with_refused_files_fails_in_the_words_of_the_first(series):
     ],
 )
 def test_every_refusal_names_its_file(message, named):
-    found = about(Path("in/IM1"), SeriesError("bad_value", message))
+    found = with_file_name(Path("in/IM1"), SeriesError("bad_value", message))
     assert (found.reason, str(found)) == ("bad_value", named)
 
 
 def test_a_name_that_would_steer_a_terminal_is_escaped():
-    assert str(about(Path("a\x1b[2J"), SeriesError("bad_value", "file: must be whole"))) == r"a\x1b[2J: must be whole"
+    assert (
+        str(with_file_name(Path("a\x1b[2J"), SeriesError("bad_value", "file: must be whole")))
+        == r"a\x1b[2J: must be whole"
+    )
 
 
 def test_what_was_left_out_is_missing():
-    assert with_gaps(("gantry_tilt",), 0) == ("gantry_tilt",)
-    assert with_gaps(("gantry_tilt",), 2) == ("gantry_tilt", "missing_slices")
-    assert with_gaps(("missing_slices",), 2) == ("missing_slices",)
+    assert with_missing_slices(("gantry_tilt",), 0) == ("gantry_tilt",)
+    assert with_missing_slices(("gantry_tilt",), 2) == ("gantry_tilt", "missing_slices")
+    assert with_missing_slices(("missing_slices",), 2) == ("missing_slices",)
 
 
 def test_inputs_are_joined_file_by_file():
     one = Inputs((SeriesRead("a", UID, 3),), (error(Path("x")),))
     other = Inputs((SeriesRead("b", UID, 2, 1),), (error(Path("x")), error(Path("y"))))
-    joined = one.joined(other)
+    joined = one.merged(other)
     assert [found.name for found in joined.series] == ["a", "b"]
     assert [record["path"] for record in joined.plain["files"]] == ["x", "y"]
     assert {record["series"] for record in joined.plain["files"]} == {

@@ -188,7 +188,7 @@ def test_what_cannot_be_read_and_is_named_as_another_kind_fails_no_series(tmp_pa
     write(tmp_path, "aaa")
     (tmp_path / name).symlink_to("nowhere")
     found = record_of(tmp_path / name)
-    assert (found.action, found.held_against) == ("error", ())
+    assert (found.action, found.attributed_to) == ("error", ())
 
 
 def test_a_folder_that_cannot_be_listed_fails_no_series_beside_it(tmp_path, monkeypatch):
@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_listed_fails_no_series_beside_it(tmp_path, monk
         return walk(root, followlinks=followlinks)
 
     monkeypatch.setattr(os, "walk", walk_with_a_closed_folder)
-    assert record_of(tmp_path / "lost+found").held_against == ()
+    assert record_of(tmp_path / "lost+found").attributed_to == ()
 
 
 def test_an_empty_folder_with_a_name_of_its_own_has_no_record(tmp_path):
@@ -266,7 +266,7 @@ def test_an_ending_tells_nothing_among_several_series_whose_names_follow_no_cust
         path.rename(tmp_path / name)
     (tmp_path / "scan.dcm").write_bytes(bytes(900))
     found = record_of(tmp_path / "scan.dcm")
-    assert (found.action, found.held_against) == (("error", (UIDS["a"],)) if is_slice else ("skipped", ()))
+    assert (found.action, found.attributed_to) == (("error", (UIDS["a"],)) if is_slice else ("skipped", ()))
 
 
 def test_an_ending_tells_where_every_series_has_names_of_its_own_kind(tmp_path):
@@ -326,14 +326,14 @@ def test_a_folder_without_a_series_belongs_to_the_one_that_is_spread_beside_it(t
 
 def test_a_file_that_is_scanned_alone_is_held_against_nothing(tmp_path):
     write(tmp_path, "aaa")
-    assert record_of(cut(tmp_path / "IM0001.dcm"), tmp_path / "IM0001.dcm").held_against == ()
+    assert record_of(cut(tmp_path / "IM0001.dcm"), tmp_path / "IM0001.dcm").attributed_to == ()
 
 
 def test_a_file_that_says_its_series_is_not_inferred(tmp_path):
     paths = save_series(tmp_path, [0.0, 2.0, 4.0], series_uid=UIDS["a"])
     paths[1].write_bytes(paths[1].read_bytes()[:-700])
     found = record_of(paths[1])
-    assert (found.series, found.inferred_series, found.held_against) == (UIDS["a"], (), (UIDS["a"],))
+    assert (found.series, found.inferred_series, found.attributed_to) == (UIDS["a"], (), (UIDS["a"],))
 
 
 def test_every_file_keeps_one_record_in_the_order_of_the_paths(tmp_path):
