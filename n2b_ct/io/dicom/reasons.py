@@ -90,7 +90,7 @@ PROBLEMS: dict[str, str] = {
     "maybe_not_hu": "the values of a volume file do not look like HU; `--assume-hu` takes them for HU",
     "unsure_geometry": "a NIfTI header places its voxels nowhere, or twice and differently: sform counts",
     "clipped_pixels": "more than 0.01 % of the new values did not fit in BitsStored and were clipped",
-    "output_replaced": "what lay in its place was n2b-ct's, but not what this run makes: it was made again",
+    "output_replaced": "the existing output was n2b-ct's, but outdated: it was written again",
     "stale_output": "output of an earlier run lies at a path that the series no longer has",
     "repaired_uids": "missing UIDs were derived from the content",
     "transfer_syntax_assumed": "the file names no transfer syntax; its native form was recognised",
