@@ -37,7 +37,7 @@ SIMULATION := dose low_dose noise_texture_fit projection
 test-without-avx512: $(STAMP)  ## the numeric unit tests on the instructions of a processor without AVX-512
 	env $(WITHOUT_AVX512) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not real_data' \
 		tests/unit/filters tests/unit/noises tests/unit/methods tests/unit/networks tests/unit/evaluation tests/unit/inference \
-		$(SIMULATION:%=tests/unit/simulation/test_%.py) tests/unit/phantom/test_texture.py
+		$(SIMULATION:%=tests/unit/simulation/test_%.py) tests/unit/phantom/test_random_fields.py
 
 check: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -43,7 +43,7 @@ from n2b_ct.batch.run_context import ProgressCounter, RunContext, RunningStd
 from n2b_ct.batch.run_options import DenoiseOptions
 from n2b_ct.batch.series_task import SeriesTask
 from n2b_ct.batch.trees import denoise_tree
-from n2b_ct.cli.process import keep_freed_memory
+from n2b_ct.cli.process_settings import keep_freed_memory
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import noise_hu
 from n2b_ct.io.dicom.ct_reader import read_slices

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_network import plain_network
 from benchmarks.results_files import write_results
-from n2b_ct.cli.process import keep_freed_memory
-from n2b_ct.evaluation.baselines import denoise_slice
+from n2b_ct.cli.process_settings import keep_freed_memory
+from n2b_ct.evaluation.ct_baselines import denoise_slice
 from n2b_ct.filters.baselines import bm3d, nlm
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.dicom.ct_reader import read_series

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from benchmarks.other_process import OtherProcess, Ways, timed
 from benchmarks.plain_loop import Patches, PlainLoop
 from benchmarks.results_files import write_results
-from n2b_ct.cli.process import keep_freed_memory
+from n2b_ct.cli.process_settings import keep_freed_memory
 from n2b_ct.config import Pipeline
 from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.fingerprint import image_digest

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from timing import measure
 
-from n2b_ct.cli.process import keep_freed_memory
+from n2b_ct.cli.process_settings import keep_freed_memory
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.hu import WINDOWS

@@ -16,9 +16,9 @@ from n2b_ct.data.manifest_series import require_decodable
 from n2b_ct.data.roles import Roles
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
-from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.cases import reference_dose, role_sources
-from n2b_ct.evaluation.lesions import read_lesion_truth
+from n2b_ct.evaluation.ct_baselines import chosen_baselines, denoise_slice
+from n2b_ct.evaluation.lesion_contrast import read_lesion_truth
 from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.writer import require_free_place, write_report

@@ -14,8 +14,8 @@ from n2b_ct.batch.existing_output import ExistingOutput, combined, existing_file
 from n2b_ct.batch.outcomes import Outcome, clipping_problems, failure
 from n2b_ct.batch.run_context import RunContext, RunningStd
 from n2b_ct.errors import DataError, N2BError, SeriesError, explain
-from n2b_ct.inference.natural_images import denoise_natural_image, require_colour
 from n2b_ct.inference.slices import noise_hu
+from n2b_ct.inference.tiles import denoise_natural_image, require_colour
 from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.natural_images import read_natural_image, write_natural_image
 from n2b_ct.io.output_records import Provenance, combined_digest, write_with_record

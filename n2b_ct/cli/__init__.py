@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from n2b_ct.cli.console import guard_streams, log_handler, say_err, say_traceback
 from n2b_ct.cli.options import with_options
-from n2b_ct.cli.process import keep_freed_memory, wait_asleep
+from n2b_ct.cli.process_settings import keep_freed_memory, wait_asleep
 from n2b_ct.cli.streams import exit_code
 from n2b_ct.errors import N2BError
 

@@ -11,7 +11,7 @@ import typer
 
 from n2b_ct.cli.console import say, say_err, say_table
 from n2b_ct.cli.options import Device, with_options
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from n2b_ct.experiments.results import Row, Score, Table
@@ -44,9 +44,9 @@ def benchmark(
 
     Example: n2b-ct benchmark bsd68_gaussian25.yaml --data-root /data --out tables/bsd68_gaussian25
     """
+    from n2b_ct.experiments.benchmark import benchmark as make_table
+    from n2b_ct.experiments.benchmark import check_benchmark
     from n2b_ct.experiments.experiment import load_experiment
-    from n2b_ct.experiments.table import benchmark as make_table
-    from n2b_ct.experiments.table import check_benchmark
 
     loaded = load_experiment(experiment, overrides or ()).only(only or ())
     if check:

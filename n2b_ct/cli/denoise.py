@@ -18,7 +18,7 @@ from n2b_ct.cli.options import (
     Threads,
     VolumeOffsetHU,
 )
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.progress_bar import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable_json, tell, time_of
 
 _Source = Annotated[

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from n2b_ct.cli.options import AssumeHU, ReplaceReport, SkipBadSlices, VolumeOffsetHU
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.progress_bar import progress_bar
 from n2b_ct.cli.report import finish, named_paths
 
 

@@ -10,7 +10,7 @@ import typer
 
 from n2b_ct.cli.console import say, say_err, say_json
 from n2b_ct.cli.options import AssumeHU, VolumeOffsetHU, with_options
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from n2b_ct.data.anonymisation import Pattern

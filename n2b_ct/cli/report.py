@@ -11,7 +11,7 @@ import typer
 
 from n2b_ct.cli.console import say, say_err, say_table
 from n2b_ct.cli.options import DataRoot, Device, ReplaceReport, SkipBadSlices, with_options
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from n2b_ct.evaluation.summary import Statistic, Summary
@@ -99,7 +99,7 @@ def named_paths(texts: list[str], option: str) -> dict[str, Path]:
 
 
 def _checked(name: str, option: str) -> str:
-    from n2b_ct.config.names import shown_name
+    from n2b_ct.config.printable_names import shown_name
     from n2b_ct.errors import ConfigError, explain
 
     try:

@@ -9,7 +9,7 @@ import typer
 
 from n2b_ct.cli.console import say
 from n2b_ct.cli.options import AssumeHU, Created, KeepProved, ReplaceOutputs, Select, SkipBadSlices
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.progress_bar import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable_json, tell, time_of
 
 PIGLET: Final = "piglet"

@@ -11,7 +11,7 @@ import typer
 
 from n2b_ct.cli.console import say, say_err
 from n2b_ct.cli.options import DataRoot, Device, SkipBadSlices, Threads
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli.progress_bar import progress_bar
 
 
 def noise_seen(last: Mapping[str, float]) -> str:

@@ -17,8 +17,8 @@ from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.run_context import RunContext
 from n2b_ct.batch.trees import CTTask, Executor
 from n2b_ct.cluster.connection import connected, lost
+from n2b_ct.cluster.job import JobSpec, require_fit, run_task
 from n2b_ct.cluster.output_marker import count_attempts, shared_output_marker
-from n2b_ct.cluster.worker import JobSpec, require_fit, run_task
 from n2b_ct.errors import ClusterError, N2BError, OutputError, explain
 from n2b_ct.io.atomic import recover
 

@@ -14,8 +14,8 @@ from pydantic import (
 )
 
 from n2b_ct.config.method import MethodConfig
-from n2b_ct.config.names import FolderName
 from n2b_ct.config.natural_images import NaturalImageSection
+from n2b_ct.config.printable_names import FolderName
 from n2b_ct.config.registered import registered, registered_name
 from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain

@@ -14,7 +14,7 @@ from n2b_ct.evaluation.insert_results import (
     resolution_rows,
 )
 from n2b_ct.evaluation.inserts import Insert
-from n2b_ct.evaluation.lesions import lesion_rows
+from n2b_ct.evaluation.lesion_contrast import lesion_rows
 from n2b_ct.evaluation.measuring import MeasurementOptions, Measurements
 from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_rows, texture_rows
 from n2b_ct.evaluation.summary import DoseLevel, Summary, summarise

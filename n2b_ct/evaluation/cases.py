@@ -20,7 +20,7 @@ from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import describe_volume
 
 if TYPE_CHECKING:
-    from n2b_ct.evaluation.lesions import LesionTruth
+    from n2b_ct.evaluation.lesion_contrast import LesionTruth
 
 INPUT = "input"
 REFERENCE = "reference"

@@ -13,8 +13,8 @@ import numpy as np
 from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.evaluation.assemble import assemble
-from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, CaseSource, Fault, Reading, SliceCase
+from n2b_ct.evaluation.ct_baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.folders import FolderSeries, VolumeCache, find_folder
 from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.pairing import Match, match

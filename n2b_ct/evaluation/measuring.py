@@ -26,9 +26,9 @@ from n2b_ct.evaluation.inserts import (
     n_rounds,
     plan_inserts,
 )
-from n2b_ct.evaluation.lesions import LesionMeasure, measure_lesions
+from n2b_ct.evaluation.lesion_contrast import LesionMeasure, measure_lesions
 from n2b_ct.evaluation.measures import Measure, known_measures, measure_slice
-from n2b_ct.evaluation.report.images import Panel
+from n2b_ct.evaluation.report.slice_images import Panel
 from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise
 from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import Window

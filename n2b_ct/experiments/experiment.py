@@ -17,10 +17,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from n2b_ct.config.names import FolderName, ShownName
 from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.noise import NoiseSection
+from n2b_ct.config.printable_names import FolderName, ShownName
 from n2b_ct.config.registered import registered_name
 from n2b_ct.config.section import Section
 from n2b_ct.config.sections import Pipeline

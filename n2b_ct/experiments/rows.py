@@ -21,9 +21,9 @@ from n2b_ct.experiments.progress_counter import ProgressCounter
 from n2b_ct.experiments.results import Budget, ImageScore, Plain, Published, Row, RowKind, RowStatus, Score
 from n2b_ct.experiments.scoring import RowDenoiser, ScoreCache, kept_scores, score_column
 from n2b_ct.filters.baselines import installed_baseline, licence_notices
-from n2b_ct.filters.natural_images import estimated_sigma
+from n2b_ct.filters.image_input import estimated_sigma
 from n2b_ct.inference.model import load_natural_image_model
-from n2b_ct.inference.natural_images import denoise_natural_image
+from n2b_ct.inference.tiles import denoise_natural_image
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.noises.noise import WHITE_8_BIT

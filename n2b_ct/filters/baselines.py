@@ -1,7 +1,7 @@
 """Denoisers that learn nothing, by name: what every trained one has to beat, on images and on CT slices.
 
 A baseline is one function ``(image, sigma, **parameters) -> image``, registered by :func:`baseline`. As an object it
-takes images on [0, 1]; :mod:`n2b_ct.evaluation.baselines` puts it on HU slices, with the parameters for CT.
+takes images on [0, 1]; :mod:`n2b_ct.evaluation.ct_baselines` puts it on HU slices, with the parameters for CT.
 
 How much they smooth is a fixed function of σ. The forms are common practice. For images, the constants of ``gaussian``,
 ``nlm``, ``tv`` and ``bilateral`` were chosen on eight training images, every fiftieth of Train400 (five of them for
@@ -42,7 +42,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from n2b_ct.filters.blur import bilateral_blur
 from n2b_ct.filters.bm3d import LICENCE_NOTICE, require_bm3d
 from n2b_ct.filters.bm3d import bm3d as bm3d_image
-from n2b_ct.filters.natural_images import LEAST_SIGMA, by_channel, require_image
+from n2b_ct.filters.image_input import LEAST_SIGMA, by_channel, require_image
 from n2b_ct.filters.wnnm import wnnm as wnnm_image
 from n2b_ct.registry import BASELINES
 

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.filters.blur import LabelFilter
-from n2b_ct.filters.natural_images import LEAST_SIGMA, estimated_sigma, require_image
+from n2b_ct.filters.image_input import LEAST_SIGMA, estimated_sigma, require_image
 from n2b_ct.registry import LABEL_FILTERS
 
 NAME = "bm3d"

@@ -29,7 +29,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.filters.natural_images import LARGEST_SIGMA, LARGEST_VALUE, LEAST_SIGMA
+from n2b_ct.filters.image_input import LARGEST_SIGMA, LARGEST_VALUE, LEAST_SIGMA
 
 WEIGHT_CONSTANT = 2.0 * math.sqrt(2.0)
 """c."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2b_ct.phantom.body import CAVITY, FAT, MUSCLE, Body
+from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
-from n2b_ct.phantom.texture import smooth_field
 from n2b_ct.phantom.thorax import AORTA, BLOOD, CAVAL_VEIN, dome_mm
 from n2b_ct.phantom.vessels import grow_tree
 

@@ -25,9 +25,9 @@ import numpy as np
 from n2b_ct.phantom.abdomen import Viscera, grow_viscera, paint_abdomen
 from n2b_ct.phantom.body import AIR, LENGTH_MM, paint_body, paint_table, warped_plane
 from n2b_ct.phantom.lesions import Lesion, add_lesions, place_lesions
+from n2b_ct.phantom.random_fields import fractal_field
 from n2b_ct.phantom.shapes import Canvas
 from n2b_ct.phantom.skeleton import paint_skeleton
-from n2b_ct.phantom.texture import fractal_field
 from n2b_ct.phantom.thorax import LungTrees, grow_lungs, paint_thorax
 
 __all__ = ["LENGTH_MM", "Animal", "grow_animal", "slice_hu"]

@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Plane, Tissue, Tubes, ellipse_distance, smooth_union
-from n2b_ct.phantom.texture import smooth_field
 
 LENGTH_MM = 566.25
 """Nose to tail: 906 slices of 0.625 mm, as the real piglet's scan."""

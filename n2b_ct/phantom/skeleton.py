@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from n2b_ct.phantom.body import CAVITY, FORELEG, HINDLEG, Body, Profile, mirrored
+from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes, ellipse_distance
-from n2b_ct.phantom.texture import smooth_field
 
 CORTEX = Tissue(960.0, 60.0, 40.0)
 THIN_CORTEX = Tissue(640.0, 50.0, 50.0)

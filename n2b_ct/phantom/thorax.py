@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from n2b_ct.phantom.body import CAVITY, FAT, MUSCLE, Body, build_of
+from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes
-from n2b_ct.phantom.texture import smooth_field
 from n2b_ct.phantom.vessels import grow_tree
 
 LUNG = Tissue(-815.0, 24.0, 30.0)

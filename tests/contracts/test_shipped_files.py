@@ -12,8 +12,8 @@ from n2b_ct import api
 from n2b_ct.config import load_pipeline
 from n2b_ct.config.yaml_files import find_yaml, shipped_dir
 from n2b_ct.data.manifest import load_manifest
+from n2b_ct.experiments.benchmark import check_benchmark
 from n2b_ct.experiments.experiment import load_experiment
-from n2b_ct.experiments.table import check_benchmark
 from n2b_ct.hu import WINDOWS
 from n2b_ct.networks.build import build_denoiser, size_multiple
 from tests.conftest import REPOSITORY

@@ -16,7 +16,7 @@ from PIL import Image
 
 from n2b_ct.cli import run
 from n2b_ct.evaluation.image_fidelity import measure_image
-from n2b_ct.experiments import table
+from n2b_ct.experiments import benchmark as benchmark_module
 from n2b_ct.filters.baselines import tv
 from n2b_ct.inference.model import load_natural_image_model
 from n2b_ct.registry import NOISES
@@ -324,14 +324,14 @@ def test_rows_can_be_made_one_by_one_and_the_table_grows(images, place, capsys):
 
 def test_two_commands_at_once_leave_a_table_with_the_rows_of_both(images, place, monkeypatch):
     write(experiment())
-    make_row, others = table.make_row, ["Gaussian"]
+    make_row, others = benchmark_module.make_row, ["Gaussian"]
 
     def slowly(*arguments):
         if others:
             assert benchmark(images, "--only", others.pop()) == 0
         return make_row(*arguments)
 
-    monkeypatch.setattr(table, "make_row", slowly)
+    monkeypatch.setattr(benchmark_module, "make_row", slowly)
     assert benchmark(images, "--only", "TV") == 0
     done = [name for name, row in rows_of(document()).items() if row["status"] == "done"]
     assert done == ["input", "TV", "Gaussian"]
@@ -448,7 +448,7 @@ def test_a_folder_with_something_else_is_left_alone(images, place, capsys):
 
 def test_notebooks_get_the_table_itself(finished, images):
     told: list[int] = []
-    made = table.benchmark(
+    made = benchmark_module.benchmark(
         finished / "tiny.yaml", finished / "out", data_root=images, progress=lambda done, *_: told.append(done)
     )
     assert made.failed == ()

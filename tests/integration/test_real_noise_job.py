@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from n2b_ct.cli import run
-from n2b_ct.inference import natural_images as inference
+from n2b_ct.inference import tiles as inference
 from n2b_ct.inference.slices import removed
 from n2b_ct.io.natural_images import read_natural_image
 from tests.integration.natural_image_scenes import write_words

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from n2b_ct.evaluation.report import Panel, Provenance, SliceCase, measure_slice, summarise, write_report
-from n2b_ct.evaluation.report.images import find_body
+from n2b_ct.evaluation.report.slice_images import find_body
 from n2b_ct.hu import WINDOWS
 from tests.chromium import PATIENCE_S, Tab, chromium
 

@@ -7,7 +7,7 @@
 from n2b_ct.evaluation.cases import SliceCase
 from n2b_ct.evaluation.measures import measure_slice
 from n2b_ct.evaluation.report.document import Provenance
-from n2b_ct.evaluation.report.images import Panel
+from n2b_ct.evaluation.report.slice_images import Panel
 from n2b_ct.evaluation.report.writer import write_report
 from n2b_ct.evaluation.summary import Statistic, Summary, summarise
 

@@ -21,7 +21,7 @@ from n2b_ct.evaluation import (
     hallucination,
     inserts,
     intervals,
-    lesions,
+    lesion_contrast,
     observers,
     residual,
     resolution,
@@ -62,7 +62,7 @@ _DEFINED_IN = (
     dose_potential,
     residual,
     hallucination,
-    lesions,
+    lesion_contrast,
 )
 PHYSICS = ("texture", "resolution", "detectability", "potential", "residual", "hallucination", "lesions")
 """Parts of the table that stand under ``physics``."""

@@ -14,8 +14,7 @@ from markupsafe import Markup
 
 from n2b_ct.evaluation.report.charts import inline_svg
 from n2b_ct.evaluation.report.document import DISCLAIMER, Provenance, definitions, method_descriptions
-from n2b_ct.evaluation.report.images import MAX_BYTES, Panel, ViewerSlice, viewer_slices, viewer_view
-from n2b_ct.evaluation.report.sections import (
+from n2b_ct.evaluation.report.page_sections import (
     Section,
     curves_section,
     data_uri,
@@ -29,6 +28,7 @@ from n2b_ct.evaluation.report.sections import (
     texture_section,
 )
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
+from n2b_ct.evaluation.report.slice_images import MAX_BYTES, Panel, ViewerSlice, viewer_slices, viewer_view
 from n2b_ct.evaluation.report.theme import line_styles, theme_css
 from n2b_ct.evaluation.summary import Summary
 

@@ -13,8 +13,8 @@ from n2b_ct.errors import OutputError, explain
 from n2b_ct.evaluation.report.csv_files import csv_files
 from n2b_ct.evaluation.report.document import Provenance, report_document
 from n2b_ct.evaluation.report.figures import figure_files
-from n2b_ct.evaluation.report.images import Panel, draw_panel
 from n2b_ct.evaluation.report.page import render_page
+from n2b_ct.evaluation.report.slice_images import Panel, draw_panel
 from n2b_ct.evaluation.summary import Summary
 from n2b_ct.io.atomic import PARTIAL_PREFIX
 

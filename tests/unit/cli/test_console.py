@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from n2b_ct.batch.outcomes import Outcome, TreeResult
-from n2b_ct.cli import console, progress, run
+from n2b_ct.cli import console, progress_bar, run
 from n2b_ct.cli.tree_result import tell
 from n2b_ct.errors import explain, printable
 
@@ -71,7 +71,7 @@ def test_json_keeps_a_value_and_escapes_it(capsys):
 def test_progress_is_clean_with_and_without_a_terminal(is_terminal, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     monkeypatch.setenv("COLUMNS", "400")
-    with progress.progress_bar(f"{HOSTILE}x") as bar:
+    with progress_bar.progress_bar(f"{HOSTILE}x") as bar:
         bar(1, 2, HOSTILE)
         bar(2, 2, HOSTILE)
     said = capsys.readouterr().err

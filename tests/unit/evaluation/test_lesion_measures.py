@@ -10,7 +10,7 @@ import pytest
 
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.cases import SliceCase
-from n2b_ct.evaluation.lesions import lesion_rows, measure_lesions, read_lesion_truth
+from n2b_ct.evaluation.lesion_contrast import lesion_rows, measure_lesions, read_lesion_truth
 from n2b_ct.evaluation.table import Table
 from n2b_ct.phantom.ground_truth import TRUTH_FILE
 

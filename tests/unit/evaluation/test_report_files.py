@@ -16,10 +16,10 @@ from PIL import Image
 
 from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import DataError, OutputError
-from n2b_ct.evaluation.baselines import denoise_slice
+from n2b_ct.evaluation.ct_baselines import denoise_slice
 from n2b_ct.evaluation.report import Panel, Provenance, SliceCase, measure_slice, summarise, write_report
 from n2b_ct.evaluation.report.formatting import mean_sd
-from n2b_ct.evaluation.report.images import draw_panel, find_body, residual_limit_hu
+from n2b_ct.evaluation.report.slice_images import draw_panel, find_body, residual_limit_hu
 from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import WINDOWS
 from n2b_ct.registry import BASELINES

@@ -11,7 +11,7 @@ import pytest
 
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.report import Panel, SliceCase, measure_slice, summarise
-from n2b_ct.evaluation.report.images import HIGHEST_HU, LOWEST_HU, draw_panel, pack, viewer_slices, viewer_view
+from n2b_ct.evaluation.report.slice_images import HIGHEST_HU, LOWEST_HU, draw_panel, pack, viewer_slices, viewer_view
 from n2b_ct.hu import WINDOWS
 
 ABDOMEN = {"abdomen": WINDOWS["abdomen"]}

@@ -21,7 +21,7 @@ from n2b_ct.evaluation.report.figures import (
     ttf_charts,
 )
 from n2b_ct.evaluation.report.page import render_page
-from n2b_ct.evaluation.report.sections import (
+from n2b_ct.evaluation.report.page_sections import (
     curves_section,
     detection_section,
     fidelity_section,

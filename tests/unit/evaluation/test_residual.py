@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage, stats
 
 from n2b_ct.errors import DataError
-from n2b_ct.evaluation.baselines import denoise_slice
+from n2b_ct.evaluation.ct_baselines import denoise_slice
 from n2b_ct.evaluation.residual import (
     BLOCK_PX,
     DETAIL_SIGMA_PX,

@@ -15,7 +15,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.filters.baselines import gaussian, installed_baseline, nlm, tv
 from n2b_ct.filters.blur import bilateral_blur
-from n2b_ct.filters.natural_images import estimated_sigma
+from n2b_ct.filters.image_input import estimated_sigma
 from n2b_ct.filters.wnnm import wnnm
 from n2b_ct.registry import BASELINES
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import ConfigError, DataError
-from n2b_ct.evaluation.baselines import chosen_baselines
+from n2b_ct.evaluation.ct_baselines import chosen_baselines
 from n2b_ct.filters.baselines import installed_baseline, licence_notices
 from n2b_ct.filters.bm3d import LICENCE_NOTICE, bm3d, bm3d_blur, require_bm3d
 from n2b_ct.methods.noise2blur import Noise2BlurConfig

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from n2b_ct.errors import DataError
-from n2b_ct.evaluation.baselines import denoise_slice
+from n2b_ct.evaluation.ct_baselines import denoise_slice
 from n2b_ct.filters.blur import bilateral_blur
-from n2b_ct.filters.natural_images import estimated_sigma
+from n2b_ct.filters.image_input import estimated_sigma
 from n2b_ct.filters.wnnm import wnnm
 from n2b_ct.registry import BASELINES
 from tests.finite import awkward_slices

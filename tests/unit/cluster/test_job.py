@@ -12,8 +12,8 @@ import pytest
 import n2b_ct
 from n2b_ct.batch.run_options import DenoiseOptions
 from n2b_ct.batch.trees import CTTask, plan_tree
-from n2b_ct.cluster import worker
-from n2b_ct.cluster.worker import JobSpec
+from n2b_ct.cluster import job
+from n2b_ct.cluster.job import JobSpec
 from n2b_ct.errors import ClusterError, ModelError
 from n2b_ct.inference.model import load_model
 from tests.integration.scenes import biased_model, tissue_hu, tree_of, write_series
@@ -30,7 +30,7 @@ def task(tmp_path: Path) -> CTTask:
 
 @pytest.fixture
 def spec(tmp_path: Path, task: CTTask, monkeypatch: pytest.MonkeyPatch) -> JobSpec:
-    monkeypatch.setattr(worker, "_reporter", lambda topic, index: None)
+    monkeypatch.setattr(job, "_reporter", lambda topic, index: None)
     model = biased_model(tmp_path / "model.pt")
     marker = tmp_path / "out" / "marker"
     marker.mkdir(parents=True)
@@ -40,13 +40,13 @@ def spec(tmp_path: Path, task: CTTask, monkeypatch: pytest.MonkeyPatch) -> JobSp
 
 
 def test_a_task_is_run(spec, task, tmp_path):
-    (done,) = worker.run_task(spec, task, 0)
+    (done,) = job.run_task(spec, task, 0)
     assert (done.status, done.output) == ("done", tmp_path / "out" / "a")
     assert tree_of(tmp_path / "out" / "a") == ["slice000.dcm", "slice001.dcm", "slice002.dcm"]
 
 
 def test_a_worker_that_died_when_all_was_written_does_no_harm(spec, task):
-    first, again = (worker.run_task(spec, task, 0) for _ in range(2))
+    first, again = (job.run_task(spec, task, 0) for _ in range(2))
     assert again == first
     assert again[0].status == "done"
 
@@ -54,24 +54,24 @@ def test_a_worker_that_died_when_all_was_written_does_no_harm(spec, task):
 def test_what_somebody_else_wrote_meanwhile_is_not_replaced(spec, task, tmp_path):
     (tmp_path / "out" / "a").mkdir()
     (tmp_path / "out" / "a" / "theirs").touch()
-    (done,) = worker.run_task(spec, task, 0)
+    (done,) = job.run_task(spec, task, 0)
     assert (done.status, done.reason) == ("failed", "OutputError")
     assert tree_of(tmp_path / "out" / "a") == ["theirs"]
 
 
 def test_a_resumed_output_is_kept_by_a_second_attempt_too(spec, task, tmp_path):
     resumed = replace(spec, options=DenoiseOptions(if_present="skip"))
-    worker.run_task(spec, task, 0)
-    assert worker.run_task(resumed, task, 0)[0].status == "present"
+    job.run_task(spec, task, 0)
+    assert job.run_task(resumed, task, 0)[0].status == "present"
 
 
 def test_a_worker_believes_no_place_because_something_lies_there(spec, task, tmp_path):
     resumed = replace(spec, options=DenoiseOptions(if_present="skip"))
-    worker.run_task(replace(spec, options=DenoiseOptions(strength=0.5)), task, 0)
-    (redone,) = worker.run_task(resumed, task, 1)
+    job.run_task(replace(spec, options=DenoiseOptions(strength=0.5)), task, 0)
+    (redone,) = job.run_task(resumed, task, 1)
     assert (redone.status, redone.n_slices, redone.problems[-1]) == ("done", 3, "output_replaced")
     (tmp_path / "out" / "a" / "notes.txt").write_text("mine")
-    (refused,) = worker.run_task(resumed, task, 2)
+    (refused,) = job.run_task(resumed, task, 2)
     assert (refused.status, refused.reason) == ("failed", "output_foreign")
     assert "got notes.txt; move it away, or pass overwrite=True" in refused.detail
     assert len(tree_of(tmp_path / "out" / "a")) == 4
@@ -90,7 +90,7 @@ def test_a_worker_believes_no_place_because_something_lies_there(spec, task, tmp
 )
 def test_a_worker_that_sees_another_disk_refuses(spec, task, tmp_path, field, message):
     with pytest.raises(ClusterError, match=message):
-        worker.run_task(replace(spec, **{field: tmp_path / "elsewhere"}), task, 0)
+        job.run_task(replace(spec, **{field: tmp_path / "elsewhere"}), task, 0)
     assert not (tmp_path / "out" / "a").exists()
 
 
@@ -98,9 +98,9 @@ def test_a_worker_with_another_version_refuses(spec):
     with pytest.raises(
         ClusterError, match=r"worker: must run n2b-ct 0\.0\.1, got n2b-ct .*; install the same everywhere"
     ):
-        worker.require_fit(replace(spec, version="0.0.1"))
+        job.require_fit(replace(spec, version="0.0.1"))
 
 
 def test_a_worker_with_another_model_refuses(spec):
     with pytest.raises(ModelError, match=r"model .*model.pt: must be the run's, 000000000000, got \w{12} on "):
-        worker.require_fit(replace(spec, model_digest="0" * 64))
+        job.require_fit(replace(spec, model_digest="0" * 64))

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from n2b_ct.cli import progress as progress_module
-from n2b_ct.cli.progress import progress_bar
+from n2b_ct.cli import progress_bar as progress_module
+from n2b_ct.cli.progress_bar import progress_bar
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import ConfigError, DataError
-from n2b_ct.evaluation.baselines import chosen_baselines, denoise_slice
+from n2b_ct.evaluation.ct_baselines import chosen_baselines, denoise_slice
 from n2b_ct.filters.baselines import bilateral, gaussian, nlm, tv, wnnm
 from n2b_ct.filters.blur import bilateral_blur
 from n2b_ct.filters.wnnm import wnnm as wnnm_image

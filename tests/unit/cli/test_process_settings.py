@@ -14,7 +14,7 @@ with_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallo
 FAULTS_OF_A_SECOND_ARRAY = """
 import resource, sys
 import numpy as np
-from n2b_ct.cli.process import keep_freed_memory
+from n2b_ct.cli.process_settings import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else False
 np.ones(40 << 20, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

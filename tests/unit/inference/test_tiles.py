@@ -13,9 +13,9 @@ from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.data.natural_images import NaturalImageScale
 from n2b_ct.errors import DataError
-from n2b_ct.inference import natural_images
+from n2b_ct.inference import tiles
 from n2b_ct.inference.model import Model
-from n2b_ct.inference.natural_images import denoise_natural_image
+from n2b_ct.inference.tiles import denoise_natural_image
 from n2b_ct.networks.build import build_denoiser, size_multiple
 
 
@@ -139,7 +139,7 @@ def test_the_eight_symmetries_are_averaged():
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(natural_images, "TILE_PX", 70)
+    monkeypatch.setattr(tiles, "TILE_PX", 70)
 
 
 def in_tiles(model, image):
@@ -158,7 +158,7 @@ def test_tiles_leave_no_seam(small_tiles, shape, test_time_augmentation):
 
 
 def test_tiles_without_a_halo_would_leave_seams(small_tiles, monkeypatch):
-    monkeypatch.setattr(natural_images, "HALO_PX", 0)
+    monkeypatch.setattr(tiles, "HALO_PX", 0)
     model, image = unet(), random_image(200, 200)
     assert np.abs(in_tiles(model, image) - denoise_natural_image(model, image)).max() > 1e-3
 

@@ -6,7 +6,7 @@ import pytest
 
 from n2b_ct.cli.report import named_paths
 from n2b_ct.config import load_pipeline
-from n2b_ct.config.names import folder_name, shown_name
+from n2b_ct.config.printable_names import folder_name, shown_name
 from n2b_ct.errors import ConfigError
 from n2b_ct.experiments.experiment import load_experiment
 

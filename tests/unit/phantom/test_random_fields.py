@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from n2b_ct.phantom.texture import fractal_field, smooth_field
+from n2b_ct.phantom.random_fields import fractal_field, smooth_field
 
 AXIS = np.arange(-95.0, 95.0, 1.0)
 
