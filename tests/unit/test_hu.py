@@ -68,3 +68,8 @@ def test_every_16_bit_word_survives_the_way_to_hu_and_back(slope, intercept, dty
 
 def test_stored_values_are_rounded_to_nearest():
     np.testing.assert_array_equal(hu_to_stored(np.array([0.4, 0.6, -0.6, -0.4]), 1.0, 0.0), [0, 1, -1, 0])
+
+
+def test_hu_are_float32_and_stored_values_float64():
+    assert stored_to_hu(np.array([1], dtype=np.uint16), 1.0, 0.0).dtype == np.float32
+    assert hu_to_stored(np.array([1.0], dtype=np.float32), 1.0, 0.0).dtype == np.float64

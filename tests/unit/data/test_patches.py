@@ -42,11 +42,14 @@ def test_a_batch_depends_on_seed_and_number_alone():
     assert not same(batches(dataset(), dataset(), seed=1)[0], expected[0])
 
 
-def test_torchs_and_numpys_own_generators_change_nothing():
+def test_torchs_and_numpys_own_generators_change_nothing_and_are_left_alone():
     expected = batches(dataset())[3]
     torch.manual_seed(99)
-    np.random.default_rng(99)
+    np.random.seed(99)
+    before = torch.get_rng_state(), np.random.get_state()[1]
     assert same(batches(dataset())[3], expected)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
 
 
 def test_the_number_of_batches_does_not_change_them():

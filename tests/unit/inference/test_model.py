@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 import torch
 
+import n2b_ct
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.errors import ModelError
 from n2b_ct.hu import Window
-from n2b_ct.inference.model import NaturalImageScale, load_model, save_model
+from n2b_ct.inference import model as model_file
+from n2b_ct.inference.model import NaturalImageScale, load_model, load_natural_image_model, save_model
+from n2b_ct.inference.torch_files import count_values
 from n2b_ct.networks.build import build_denoiser
 
 ARGUMENTS = {"n_features": 2, "depth": 3, "max_features": 4}
@@ -315,3 +318,81 @@ def test_nothing_there_is_said(tmp_path):
     for place in (tmp_path, tmp_path / "nowhere.pt"):
         with pytest.raises(ModelError, match="must be a run folder or a model file, got nothing there"):
             load_model(place)
+
+
+def test_a_model_may_hold_as_many_weights_and_values_as_the_limits_say_and_no_more(tmp_path, monkeypatch):
+    save(tmp_path / "model.pt")
+    n_weights = sum(value.numel() for value in weights_of().values())
+    monkeypatch.setattr(model_file, "MOST_PARAMETERS", n_weights)
+    load_model(tmp_path)
+    monkeypatch.setattr(model_file, "MOST_PARAMETERS", n_weights - 1)
+    with pytest.raises(ModelError, match=f"got more than {n_weights - 1:,} weights; train again with this version$"):
+        load_model(tmp_path)
+
+
+def test_a_model_may_hold_as_many_plain_values_as_the_limit_says_and_no_more(tmp_path, monkeypatch):
+    save(tmp_path / "model.pt")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    n_values = count_values({**content, "weights": None}, 10**6)
+    monkeypatch.setattr(model_file, "_MOST_VALUES", n_values)
+    load_model(tmp_path)
+    monkeypatch.setattr(model_file, "_MOST_VALUES", n_values - 1)
+    with pytest.raises(ModelError, match=f"must hold at most {n_values - 1} plain values beside its weights, got more"):
+        load_model(tmp_path)
+
+
+def test_a_name_may_have_200_characters(tmp_path):
+    save(tmp_path / "model.pt", name="n" * 200)
+    assert load_model(tmp_path).name == "n" * 200
+    save(tmp_path / "model.pt", name="n" * 201)
+    with pytest.raises(ModelError, match="got a name that is no printable text of at most 200 characters; train again"):
+        load_model(tmp_path)
+
+
+GRAY = NaturalImageScale("gray")
+
+
+def test_a_model_of_the_other_kind_is_refused_with_both_kinds_named(tmp_path):
+    save(tmp_path / "ct.pt")
+    save(tmp_path / "images.pt", sees=GRAY)
+    of_images = r"must be trained on CT, got natural images; pass a model of CT$"
+    of_ct = r"must be trained on natural images, got CT; pass a model of natural images$"
+    with pytest.raises(ModelError, match=rf"^model images\.pt: {of_images}"):
+        load_model(tmp_path / "images.pt")
+    with pytest.raises(ModelError, match=rf"^model ct\.pt: {of_ct}"):
+        load_natural_image_model(tmp_path / "ct.pt")
+    with pytest.raises(ModelError, match=rf"^model toy: {of_images}"):
+        _ = load_natural_image_model(tmp_path / "images.pt").window
+    with pytest.raises(ModelError, match=rf"^model toy: {of_ct}"):
+        _ = load_model(tmp_path / "ct.pt").scale
+    assert load_natural_image_model(tmp_path / "images.pt").scale == GRAY
+
+
+def test_a_model_goes_to_the_device_that_is_asked_for(tmp_path):
+    save(tmp_path / "ct.pt")
+    save(tmp_path / "images.pt", sees=GRAY)
+    for model in (load_model(tmp_path / "ct.pt", "meta"), load_natural_image_model(tmp_path / "images.pt", "meta")):
+        assert {weight.device.type for weight in model.denoiser.parameters()} == {"meta"}
+
+
+def test_how_a_model_is_used_comes_back_as_it_was_saved(tmp_path):
+    used = DenoisingSection(strength=0.5, test_time_augmentation=8)
+    save(tmp_path / "model.pt", denoising=used)
+    assert load_model(tmp_path).denoising == used
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert content["denoising"] == {"strength": 0.5, "test_time_augmentation": 8}
+
+
+def test_a_model_file_holds_these_keys_and_says_which_version_wrote_it(tmp_path):
+    save(tmp_path / "model.pt")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert set(content) == {"format", "name", "method", "denoiser", "window_hu", "denoising", "weights", "facts"}
+    assert content["format"] == "n2b-ct model 1"
+    assert content["window_hu"] == [-160, 240]
+    assert content["facts"] == {"n2b_ct": n2b_ct.__version__, "iterations": 7}
+
+
+def test_a_loaded_denoisers_weights_are_laid_out_channels_last(tmp_path):
+    save(tmp_path / "model.pt", weights=weights_of())
+    kernels = [weight for weight in load_model(tmp_path).denoiser.parameters() if weight.ndim == 4]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)

@@ -11,10 +11,10 @@ from torch import nn
 
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection
-from n2b_ct.errors import SeriesError
+from n2b_ct.errors import ConfigError, SeriesError
 from n2b_ct.hu import Window
 from n2b_ct.inference.model import Model
-from n2b_ct.inference.slices import denoise_hu, noise_hu, reflected
+from n2b_ct.inference.slices import denoise_hu, noise_hu, reflected, required_strength
 
 WINDOW = Window(-160.0, 240.0)
 
@@ -121,7 +121,9 @@ def test_any_size_works(size_px, multiple):
     np.testing.assert_allclose(denoised, hu - 40.0, atol=1e-3)
 
 
-@pytest.mark.parametrize(("size_px", "multiple"), [((33, 47), 8), ((17, 31), 32), ((16, 16), 16)])
+@pytest.mark.parametrize(
+    ("size_px", "multiple"), [((33, 47), 8), ((17, 31), 32), ((16, 16), 16), ((5, 3), 32), ((16, 9), 16), ((9, 16), 16)]
+)
 def test_the_extension_is_numpys_reflection(size_px, multiple):
     image = np.random.default_rng(0).random(size_px)
     extended = reflected(torch.from_numpy(image)[None, None], multiple)[0, 0].numpy()
@@ -150,8 +152,36 @@ def test_noise_is_what_denoising_takes_away():
 
 
 def test_no_gradient_is_kept():
-    network = nn.Conv2d(1, 1, 1)
-    assert noise_hu(model(network), body()).dtype == np.float32
+    class Recording(nn.Conv2d):
+        def forward(self, x):
+            self.answer = super().forward(x)
+            return self.answer
+
+    network = Recording(1, 1, 1)
+    noise_hu(model(network), body())
+    assert network.weight.requires_grad
+    assert not network.answer.requires_grad
+
+
+def test_noise_is_float32_whatever_the_type_of_the_slice():
+    for dtype in (np.float32, np.float64):
+        assert noise_hu(model(Plus(-0.1)), body().astype(dtype)).dtype == np.float32
+
+
+@pytest.mark.parametrize("strength", [0, 0.5, 1])
+def test_a_strength_from_0_to_1_is_taken_as_it_is(strength):
+    assert required_strength(strength, model(Plus())) == strength
+
+
+@pytest.mark.parametrize("strength", [-0.01, 1.01, float("nan")])
+def test_another_strength_is_refused(strength):
+    expected = rf"^strength: must be from 0 to 1, got {strength}; 0 removes nothing, 1 all noise found$"
+    with pytest.raises(ConfigError, match=expected):
+        required_strength(strength, model(Plus()))
+
+
+def test_without_a_strength_it_is_the_models_own():
+    assert required_strength(None, model(Plus(), denoising=DenoisingSection(strength=0.25))) == 0.25
 
 
 def test_eight_symmetries_average_what_each_of_them_removes():

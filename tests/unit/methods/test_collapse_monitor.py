@@ -117,3 +117,39 @@ def test_a_checkpoint_keeps_how_long_it_has_been_outside():
     resumed.attach(engine)
     with pytest.raises(CollapseError, match="training, iteration 1:"):
         engine.run([{"noisy": 0.5 + residual}], max_epochs=1)
+
+
+def test_three_looks_are_its_patience_unless_said():
+    watching(3.0, n=2)
+    with pytest.raises(CollapseError, match="training, iteration 3:"):
+        watching(3.0, n=3)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0])
+def test_the_ends_of_the_allowed_range_are_inside(ratio):
+    watch = CollapseMonitor(UNIT, (0.5, 2.0), every=1, grace=0)
+    residual = white(30.0)
+    engine = Engine(lambda engine, batch: {"noise": ratio * residual, "blur_residual": residual})
+    watch.attach(engine)
+    engine.run([{"noisy": 0.5 + residual}] * 5, max_epochs=1)
+    assert watch.ratio == ratio
+
+
+def test_a_run_that_is_stopped_is_told_what_was_measured_and_what_helps():
+    expected = (
+        r"^training, iteration 3: the extracted noise must stay between 0\.5 and 2 of the slices' own "
+        r"\((29|30|31)\.\d HU\), got (2\.9|3\.0|3\.1) HU: the networks collapsed; "
+        r"use method\.denoiser\.output=lowpass, or another seed$"
+    )
+    with pytest.raises(CollapseError, match=expected):
+        watching(3.0)
+
+
+def test_images_have_columns_and_units_of_their_own():
+    watch = CollapseMonitor(NetworkUnit(255.0, "grey levels", "grey", "image"), (0.5, 2.0), every=1, grace=0)
+    residual = white(30.0)
+    engine = Engine(lambda engine, batch: {"noise": residual, "blur_residual": residual})
+    watch.attach(engine)
+    engine.run([{"noisy": 0.5 + residual}], max_epochs=1)
+    assert set(watch.columns()) == {"noise_std_grey", "image_noise_std_grey"}
+    assert watch.noise_std == pytest.approx(30.0 * 255 / 400, rel=0.05)

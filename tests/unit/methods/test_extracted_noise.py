@@ -83,3 +83,18 @@ def test_the_gain_is_kept_in_checkpoints_and_has_no_gradient():
     anchor = NoiseAnchor()
     assert set(anchor.state_dict()) == {"gain"}
     assert list(anchor.parameters()) == []
+
+
+def test_a_constant_beside_the_noise_does_not_count():
+    assert measured(0.3 + white_noise(0.06)) == pytest.approx(0.06, rel=0.05)
+    assert measured(white_noise(0.06) - 0.3) == pytest.approx(0.06, rel=0.05)
+
+
+def test_one_update_moves_the_gain_by_the_rates_share_of_the_error():
+    own = white_noise(0.06)
+    anchor = NoiseAnchor()
+    anchor.update(0.5 * own, own, GREY)  # g r - 1 = -0.5
+    assert anchor.gain.item() == pytest.approx(1.0 + 0.01 * 0.5)
+    anchor = NoiseAnchor(rate=0.2)
+    anchor.update(1.25 * own, own, GREY)
+    assert anchor.gain.item() == pytest.approx(1.0 - 0.2 * 0.25)

@@ -248,3 +248,11 @@ def test_a_pipelines_masking_reaches_the_method():
 def test_a_masking_that_cannot_work_is_said(values, complaint):
     with pytest.raises(ValidationError, match=complaint):
         section(**values)
+
+
+def test_the_mean_that_stands_for_a_donor_is_of_the_visible_pixels_of_the_same_image_and_channel():
+    x = torch.stack([torch.cat([row(1, 2, 4, 8), row(10, 20, 40, 80)], dim=1)[0], torch.full((2, 1, 4), 3.0)])
+    donors = torch.cat([row(NO_DONOR, 2, 2, 3), row(NO_DONOR, 1, 2, 3)]).long()
+    found = replaced(x, donors)
+    assert found[0].flatten().tolist() == [6, 4, 4, 8, 60, 40, 40, 80]
+    assert (found[1] == 3.0).all()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from n2b_ct.errors import ConfigError
-from n2b_ct.methods.upi import Upi, upi_losses, with_noise
+from n2b_ct.methods.upi import Upi, UpiConfig, upi_losses, with_noise
 from n2b_ct.networks import BayesDenoiser, DirectHead, SimpleUNet
 from n2b_ct.networks.noise_level import NoiseLevels
 from tests.toy_methods import NATURAL_IMAGES, toy_method
@@ -129,3 +129,17 @@ def test_a_pipeline_builds_it_with_any_student():
     assert isinstance(method, Upi)
     assert isinstance(method.networks["denoiser"].network, SimpleUNet)
     assert len(method.networks["noise_levels"].start_std) == 5
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_a_first_stage_without_blind_spots_is_refused_by_its_key(n_channels):
+    UpiConfig().require_ready(n_channels)
+    expected = r"^method\.teacher\.denoiser\.name: must be BayesDenoiser.*, got SimpleUNet; .*"
+    with pytest.raises(ConfigError, match=expected):
+        UpiConfig.model_validate({"teacher": {"denoiser": {"name": "SimpleUNet"}}}).require_ready(n_channels)
+
+
+def test_the_first_stage_is_what_the_section_says(tmp_path):
+    stage = UpiConfig(teacher_iterations=7).first_stage()
+    assert (stage.method, stage.iterations, stage.run) == (UpiConfig().teacher, 7, None)
+    assert UpiConfig().with_teacher_run(tmp_path).first_stage().run == tmp_path

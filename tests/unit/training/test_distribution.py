@@ -7,10 +7,16 @@ import torch
 from ignite import distributed as idist
 
 from n2b_ct.config.sections import TrainingSection
-from n2b_ct.errors import ConfigError, TrainingError
+from n2b_ct.errors import ConfigError, DataError, TrainingError
 from n2b_ct.methods.collectives import all_gather, all_reduce_range
 from n2b_ct.training import distribution
-from n2b_ct.training.distribution import is_rank_zero, process_group, share_of_batch, was_restarted
+from n2b_ct.training.distribution import (
+    is_rank_zero,
+    process_group,
+    require_agreement,
+    share_of_batch,
+    was_restarted,
+)
 
 CPU = torch.device("cpu")
 
@@ -71,3 +77,54 @@ def test_the_whole_batch_of_a_process_alone_is_its_own():
     batch = torch.tensor([3.0, -1.0, 2.0])
     assert all_gather(batch) is batch
     assert tuple(map(float, all_reduce_range(batch))) == (-1.0, 3.0)
+
+
+def test_processes_that_read_other_images_are_refused_and_others_go_on(monkeypatch):
+    require_agreement("ab")
+    monkeypatch.setattr(idist, "all_gather", lambda digest: [digest, digest])
+    require_agreement("ab")
+    monkeypatch.setattr(idist, "all_gather", lambda digest: [digest, "other", "third"])
+    expected = (
+        r"^training: all processes must read the same images, got 3 sets; give all processes the same folder of data$"
+    )
+    with pytest.raises(DataError, match=expected):
+        require_agreement("ab")
+
+
+@pytest.mark.parametrize(
+    "said", ["Gloo: failed", "NCCL error", "Connection reset", "by peer", "Process group", "Timed out"]
+)
+def test_every_word_of_a_lost_process_is_understood(monkeypatch, said):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distribution, "_init_process_group", lambda backend: None)
+    expected = (
+        r"^training: needs all its processes, got one of them gone; see its message; torchrun --max-restarts 3 goes on "
+        r"from the newest checkpoint by itself$"
+    )
+    with pytest.raises(TrainingError, match=expected), process_group(CPU):
+        raise RuntimeError(said)
+
+
+def test_processes_on_gpus_take_one_each_and_those_on_processors_share(monkeypatch):
+    backends, chosen = [], []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(distribution, "_init_process_group", backends.append)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    with process_group(torch.device("cuda")) as device:
+        assert device == torch.device("cuda", 1)
+    with process_group(CPU) as device:
+        assert device == CPU
+    assert backends == ["nccl", "gloo"]
+    assert chosen == [torch.device("cuda", 1)]
+
+
+def test_a_process_that_was_not_started_by_torchrun_is_the_first_and_was_not_restarted(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT", raising=False)
+    assert is_rank_zero()
+    assert not was_restarted()
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    assert is_rank_zero()
+    assert not was_restarted()

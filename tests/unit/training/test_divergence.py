@@ -38,3 +38,22 @@ def test_a_network_that_was_thrown_is_stopped_after_three_looks():
 def test_it_looks_only_now_and_then():
     with pytest.raises(TrainingError, match="iteration 15:"):
         watching([1e3] * 20, every=5)
+
+
+@pytest.mark.parametrize(("loss", "stops"), [(99.9, False), (-99.9, False), (100.0, True), (-100.0, True)])
+def test_the_limit_is_100_on_both_sides_of_nothing_and_three_looks_are_the_patience_unless_said(loss, stops):
+    def watched(n: int) -> None:
+        engine = Engine(lambda engine, value: {"loss": torch.tensor(value)})
+        DivergenceMonitor(every=1).attach(engine)
+        engine.run([loss] * n, max_epochs=1)
+
+    watched(2)
+    if not stops:
+        watched(9)
+        return
+    expected = (
+        rf"^training, iteration 3: losses must stay finite and below 100, got {loss:g}\.?0*: the networks diverged; "
+        r"lower training\.learning_rate or adaptive_gradient_clipping, or set training\.precision=fp32$"
+    )
+    with pytest.raises(TrainingError, match=expected):
+        watched(3)

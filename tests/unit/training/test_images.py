@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from n2b_ct.training.images import (
     load_training_data,
     needed_bytes,
 )
+from tests.tiny_training import tiny_images, tiny_pipeline
 
 CPU = torch.device("cpu")
 
@@ -85,3 +88,44 @@ def test_missing_roles_of_arrays_are_asked_for_by_the_names_of_arguments():
     loaded = ct_pipeline("noise2blur")
     source = ct_source(loaded.ct, array_roles([np.zeros((20, 20))]), loaded.method)
     assert [line.rpartition("; ")[2] for line in source.problems(loaded)] == ["pass clean="]
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_images_are_kept_where_the_cache_says(tmp_path, monkeypatch, cache):
+    asked: list[tuple[Any, ...]] = []
+
+    def remembering(*arguments: Any) -> Storage:
+        asked.append(arguments)
+        return choose_storage(*arguments)
+
+    monkeypatch.setattr(images, "choose_storage", remembering)
+    pipeline = tiny_pipeline("noise2blur", {"cache": cache, "patch_px": 32})
+    source = tiny_images(pipeline)
+    data = load_training_data(source, pipeline, build_method(pipeline.method, source.traits), tmp_path / "run", CPU)
+    n_bytes = 4 * 40 * 40 * (4 + 4 + 4)  # noisy, blurred, clean
+    assert asked == [(n_bytes, cache, tmp_path / "run", CPU)]
+    assert len(data.batches) == 4
+    assert data.batches.device == CPU
+    assert len(data.validation.images) == 2
+
+
+def test_progress_counts_over_all_roles(tmp_path):
+    pipeline, told = tiny_pipeline("noise2blur", {"patch_px": 32}), []
+    source = tiny_images(pipeline)
+    method = build_method(pipeline.method, source.traits)
+    load_training_data(source, pipeline, method, tmp_path, CPU, progress=lambda *step: told.append(step[:2]))
+    assert told == [(k, 8) for k in range(1, 9)]
+    told.clear()
+    data_fingerprint(source, pipeline, progress=lambda *step: told.append(step[:2]))
+    assert told == [(k, 10) for k in range(1, 11)]
+
+
+def test_the_fingerprint_changes_with_the_label_and_the_teacher():
+    source = tiny_images(tiny_pipeline())
+    usual = data_fingerprint(source, tiny_pipeline("noise2blur"))
+    assert usual.seen_as["labels"]["filter"] == "mean"
+    gaussian = data_fingerprint(source, tiny_pipeline("noise2blur", blur={"filter": "gaussian"}))
+    taught = data_fingerprint(source, tiny_pipeline("noise2blur"), "ab")
+    assert (usual.seen_as["teacher"], taught.seen_as["teacher"]) == (None, "ab")
+    assert gaussian.changes_since(usual.state_dict()) == "other labels"
+    assert taught.changes_since(usual.state_dict()) == "other teacher"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from n2b_ct.config import Pipeline
 from n2b_ct.data.ct_source import CTSource
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import Roles, RoleSlice
+from n2b_ct.errors import DataError
 from n2b_ct.training.run_dir import read_summary, training_summary, write_summary
 
 
@@ -33,3 +35,9 @@ def test_a_summary_comes_back_as_it_was_written(tmp_path):
     assert "patient" not in str(summary)
     write_summary(summary, tmp_path / "summary.json")
     assert read_summary(tmp_path / "summary.json") == summary
+
+
+def test_a_damaged_summary_is_said(tmp_path):
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(DataError, match=r"summary\.json"):
+        read_summary(tmp_path / "summary.json")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from n2b_ct.config.sections import TrainingSection
+from n2b_ct.errors import DataError, TrainingError
 from n2b_ct.methods.method import ImageTraits, Method, NetworkUnit, StepResult
 from n2b_ct.methods.noise2blur import Noise2Blur, Noise2BlurConfig
+from n2b_ct.training import distribution, trainer
+from n2b_ct.training.history import read_history
 from n2b_ct.training.step import GradientClipper
-from n2b_ct.training.trainer import build_optimizer, build_trainer, learning_rate_factor
+from n2b_ct.training.trainer import Assembled, assemble, build_optimizer, build_trainer, learning_rate_factor
+from tests.tiny_training import tiny_images, tiny_pipeline
 
 CPU = torch.device("cpu")
 TRAITS = ImageTraits(1, 3, clipped=True, unit=NetworkUnit(1000.0, "HU", "hu", "slice"))
@@ -182,3 +188,63 @@ class MeanError(Line):
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:
         error = self.weight.weight - batch["noisy"]
         return StepResult({"square": error.square().mean()}, noise=error.detach())
+
+
+# ── What is wired ──
+
+
+def wired(tmp_path: Path, name: str = "supervised", **training: Any) -> Assembled:
+    pipeline = tiny_pipeline(name, {"patch_px": 32, **training})
+    return assemble(pipeline, tiny_images(pipeline), tmp_path, CPU)
+
+
+def test_networks_are_trained_laid_out_channels_last(tmp_path):
+    networks = wired(tmp_path).method.networks
+    kernels = [weight for weight in networks.parameters() if weight.ndim == 4]
+    assert networks.training
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
+
+
+def test_a_moving_average_is_kept_only_where_one_is_asked_for(tmp_path):
+    assert wired(tmp_path / "a", ema_decay=0.0).average is None
+    assembled = wired(tmp_path / "b", ema_decay=0.01)
+    assert assembled.average.momentum == pytest.approx(0.99)
+    assert assembled.denoiser is assembled.average.ema_model
+
+
+def test_a_training_has_as_many_batches_as_iterations_and_ends_after_them(tmp_path):
+    assembled = wired(tmp_path, iterations=3)
+    assembled.trainer.run()
+    assert len(assembled.batches) == assembled.trainer.state.iteration == 3
+
+
+def test_a_training_that_diverges_is_stopped(tmp_path):
+    assembled = wired(tmp_path, learning_rate=1e9, log_every=1, iterations=9)
+    assembled.trainer.logger.disabled = True
+    with pytest.raises(TrainingError, match=r"^training, iteration \d: losses must stay finite and below 100, got "):
+        assembled.trainer.run()
+
+
+@pytest.mark.parametrize(("device", "images_on", "pinned"), [("cuda", "cpu", True), ("cpu", "cpu", False)])
+def test_batches_that_are_cut_in_memory_are_pinned_for_a_gpu(tmp_path, device, images_on, pinned):
+    loader = trainer._loader(wired(tmp_path).batches, 0, torch.device(device))
+    assert loader.pin_memory is pinned
+
+
+def test_a_loader_goes_on_from_the_iteration_that_was_reached(tmp_path):
+    batches = wired(tmp_path).batches
+    (last,) = trainer._loader(batches, 3, CPU)
+    assert torch.equal(last["noisy"], batches[3]["noisy"])
+
+
+def test_all_processes_must_read_the_same_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(distribution.idist, "all_gather", lambda digest: [digest, "other"])
+    with pytest.raises(DataError, match=r"^training: all processes must read the same images, got 2 sets; "):
+        wired(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_validations_come_every_so_many_iterations(tmp_path):
+    wired(tmp_path, iterations=6, log_every=1, validate_every=3).trainer.run()
+    rows = read_history(tmp_path / "history.csv")
+    assert [row["iteration"] for row in rows if "psnr_db" in row] == [3, 6]

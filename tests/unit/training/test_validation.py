@@ -9,6 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.networks.build import build_network
+from n2b_ct.training import monitors
 from n2b_ct.training.monitors import ValidationColumns, build_validator
 
 
@@ -56,3 +57,57 @@ def test_scores_are_handed_on_once():
     validator.run()
     assert set(scores.columns()) == {"psnr_db", "ssim"}
     assert scores.columns() == {}
+
+
+class Answers(torch.nn.Module):
+    """Gives back what it sees, moved; remembers how it was called."""
+
+    multiple = 8
+
+    def __init__(self, moved: float = 0.0) -> None:
+        super().__init__()
+        self.moved, self.calls = moved, []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls.append((tuple(x.shape), self.training, torch.is_inference_mode_enabled()))
+        return x + self.moved
+
+
+def test_whole_slices_are_seen_at_the_networks_multiple_in_evaluation_without_gradient():
+    denoiser = Answers().train()
+    build_validator(denoiser, dataset(33, 47), torch.device("cpu")).run()
+    assert denoiser.calls == [((1, 1, 40, 48), False, True)] * 2
+
+
+@pytest.mark.parametrize(("moved", "clipped_to"), [(5.0, 1.0), (-5.0, 0.0)])
+def test_answers_beyond_the_window_are_clipped_to_its_ends(moved, clipped_to):
+    slices = dataset(32, 32)
+    validator = build_validator(Answers(moved), slices, torch.device("cpu"))
+    validator.run()
+    expected = np.mean(
+        [
+            peak_signal_noise_ratio(reference.numpy(), np.full(reference.shape, clipped_to, np.float32), data_range=1.0)
+            for reference in slices.targets["reference"]
+        ]
+    )
+    assert validator.state.metrics["psnr_db"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("rank", "world_size", "numbers"), [(0, 2, [0]), (1, 2, [1]), (2, 3, [0, 1]), (0, 1, [0, 1])])
+def test_several_processes_share_the_slices_while_there_is_one_for_each(monkeypatch, rank, world_size, numbers):
+    slices = dataset(16, 16)
+    monkeypatch.setattr(monitors.idist, "get_rank", lambda: rank)
+    monkeypatch.setattr(monitors.idist, "get_world_size", lambda: world_size)
+    validator = build_validator(Answers(), slices, torch.device("cpu"))
+    shared = list(validator.data_loader)
+    assert validator.state.epoch_length == len(shared) == len(numbers)
+    for pair, number in zip(shared, numbers, strict=True):
+        assert torch.equal(pair["image"][0], slices.images[number])
+        assert torch.equal(pair["label"][0], slices.targets["reference"][number])
+
+
+def test_scores_are_rounded_to_four_digits():
+    validator, scores = build_validator(Answers(), dataset(32, 32), torch.device("cpu")), ValidationColumns()
+    scores.attach(validator)
+    validator.run()
+    assert scores.columns() == {name: round(float(value), 4) for name, value in validator.state.metrics.items()}

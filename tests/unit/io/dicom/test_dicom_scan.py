@@ -104,6 +104,22 @@ def test_gantry_tilt_is_seen_in_the_stacking_direction(tmp_path):
     np.testing.assert_allclose(distances, 2 * np.cos(angle), atol=1e-5)
 
 
+@pytest.mark.parametrize(("tilt_degrees", "problems"), [(0.0, ()), (0.4, ()), (0.6, ("gantry_tilt",))])
+def test_a_stack_may_lean_by_half_a_degree(tmp_path, tilt_degrees, problems):
+    angle = np.radians(tilt_degrees)
+    orientation = (1, 0, 0, 0, np.cos(angle), -np.sin(angle))
+    save_series(tmp_path, ImageOrientationPatient=[f"{value:.10f}" for value in orientation])
+    (series,) = scan(tmp_path).series
+    assert irregularities(series) == problems
+
+
+@pytest.mark.parametrize(("tilt", "problems"), [("0.4", ()), ("0.6", ("gantry_tilt",)), ("-0.6", ("gantry_tilt",))])
+def test_a_slice_alone_may_lean_by_half_a_degree_by_its_header(tmp_path, tilt, problems):
+    save_series(tmp_path, [0.0], GantryDetectorTilt=tilt)
+    (series,) = scan(tmp_path).series
+    assert irregularities(series) == problems
+
+
 def test_a_localizer_is_skipped_by_its_image_type(tmp_path):
     save_series(tmp_path)
     scout = make_ct_dataset(

@@ -217,6 +217,7 @@ def test_a_series_number_written_in_other_ways_is_the_same_number(tmp_path):
         ("kvp_varies", {"KVP": "140"}, "120 in 4 slices, 140 at 4 mm"),
         ("thickness_varies", {"SliceThickness": "5"}, "2 in 4 slices, 5 at 4 mm"),
         ("tilt_varies", {"GantryDetectorTilt": "9"}, "0 in 4 slices, 9 at 4 mm"),
+        ("tilt_varies", {"GantryDetectorTilt": "0.6"}, "0 in 4 slices, 0.6 at 4 mm"),
         ("field_of_view_varies", {"ReconstructionDiameter": "400"}, "300 in 4 slices, 400 at 4 mm"),
         ("field_of_view_varies", {"position_mm": (-10.0, -12.0, 4.0)}, "shifted by 6 mm at 4 mm"),
         ("acquisition_varies", {"AcquisitionNumber": 2}, "2 values"),
