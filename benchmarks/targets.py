@@ -178,6 +178,7 @@ TARGETS = (
         lambda d: {d["niceness"]: d["n_refused"]}[_LOWEST_PRIORITY],
         "slices",
     ),
+    Target("mutants killed by the unit tests", 85, False, "mutation", lambda d: 100 * d["killed_fraction"], "%"),
     Target("GPU: a training step : its networks", 1.15, True, "training_step_gpu", lambda d: d["step_to_networks"]),
     Target("GPU: a plain loop's step : a step", 5, False, "training_step_gpu", lambda d: d["plain_loop_to_step"]),
     Target(

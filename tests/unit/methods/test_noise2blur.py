@@ -106,3 +106,8 @@ def test_a_step_hands_on_noise_and_blur_residual_without_gradient():
     assert result.noise is not None
     assert not result.noise.requires_grad
     torch.testing.assert_close(result.blur_residual, filled(0.02))
+
+
+def test_networks_that_a_checkpoint_keeps_have_these_names():
+    assert set(toy_method("noise2blur").networks) == {"denoiser", "noise_extractor", "noise_anchor"}
+    assert set(toy_method("noise2blur", noise_anchor_rate=None).networks) == {"denoiser", "noise_extractor"}

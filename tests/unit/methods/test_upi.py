@@ -86,6 +86,16 @@ def test_a_step_lays_the_noise_of_the_indexed_image_on_the_clean_patches():
     assert torch.equal(student.seen[2], student.seen[0])
 
 
+def test_clean_patches_below_the_window_are_clipped_to_it_before_they_are_compared():
+    student = Quarter()
+    method = upi(student, constant_levels(0.4), clipped=True)
+    clean = torch.full((1, 1, 32, 32), -0.25)
+    batch = {"clean": clean, "noisy": clean, "distilled": clean, "index": torch.tensor([0])}
+    loss = method.step(batch, 0.0).losses["composed"].item()
+    assert student.seen[0].min() == 0.0
+    assert loss == pytest.approx((0.25 * student.seen[0]).square().mean().item())
+
+
 def test_composed_images_end_where_clipped_noisy_images_end():
     student = Quarter()
     method = upi(student, constant_levels(0.4), clipped=True)

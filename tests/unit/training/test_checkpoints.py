@@ -147,7 +147,7 @@ def test_a_checkpoint_says_which_images_its_weights_saw(tmp_path):
 
 def test_nothing_readable_is_said_on_one_line(tmp_path):
     (tmp_path / "checkpoint_iteration=20.pt").write_bytes(b"junk")
-    expected = rf"^checkpoints in {tmp_path}: at least one must be readable, got none; train again without --resume$"
+    expected = rf"^checkpoints in {tmp_path}: at least one must be readable, got none; train again without resume=True$"
     with pytest.raises(TrainingError, match=expected):
         newest_checkpoint(tmp_path)
 
@@ -198,7 +198,7 @@ def test_a_finished_run_of_the_same_pipeline_and_images_is_verified_image_by_ima
     assert verified_summary(pipeline, images, finished.parent / "absent") is None
 
 
-REMEDY = "restore the data, or train anew with another --out or --overwrite"
+REMEDY = "restore the data, or train anew with another out=… or overwrite=True"
 
 
 def refused(run_dir: Path, got: str) -> str:

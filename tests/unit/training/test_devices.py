@@ -65,9 +65,9 @@ def test_auto_takes_bf16_where_the_processor_multiplies_in_it(fast, monkeypatch)
 
 
 def test_devices_that_cannot_be_had_are_said_on_one_line():
-    with pytest.raises(ConfigError, match=r"^--device: must be auto, cpu, cuda or cuda:N, got tpu; use auto$"):
+    with pytest.raises(ConfigError, match=r"^device: must be auto, cpu, cuda or cuda:N, got tpu; use auto$"):
         choose_device("tpu")
-    with pytest.raises(ConfigError, match=r"^--device: must be a device of this machine, got meta; use auto or cpu$"):
+    with pytest.raises(ConfigError, match=r"^device: must be a device of this machine, got meta; use auto or cpu$"):
         choose_device("meta")
 
 

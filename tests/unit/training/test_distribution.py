@@ -128,3 +128,20 @@ def test_a_process_that_was_not_started_by_torchrun_is_the_first_and_was_not_res
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
     assert is_rank_zero()
     assert not was_restarted()
+
+
+def test_the_whole_batch_is_gathered_from_all_processes_without_gradient(second_of_four, monkeypatch):
+    monkeypatch.setattr(idist, "all_gather", lambda part: torch.cat([part - 1.0, part]))
+    gathered = all_gather(torch.tensor([3.0, -1.0], requires_grad=True))
+    assert gathered.tolist() == [2.0, -2.0, 3.0, -1.0]
+    assert not gathered.requires_grad
+
+
+def test_the_range_of_the_whole_batch_is_that_of_all_processes(second_of_four, monkeypatch):
+    def all_reduce(ends: torch.Tensor, operation: str) -> torch.Tensor:
+        assert operation == "MAX"
+        return torch.maximum(ends, torch.tensor([2.0, 5.0]))  # another process holds -2 to 5
+
+    monkeypatch.setattr(idist, "all_reduce", all_reduce)
+    assert tuple(map(float, all_reduce_range(torch.tensor([3.0, -1.0])))) == (-2.0, 5.0)
+    assert tuple(map(float, all_reduce_range(torch.tensor([30.0, -10.0])))) == (-10.0, 30.0)

@@ -279,7 +279,7 @@ def test_a_run_goes_on_with_no_other_images_than_its_own(tmp_path):
     other[3, 0, 0] += 1.0
     expected = (
         rf"^run folder {tmp_path}: must go on with the images that its weights saw, got 1 of 4 noisy images changed "
-        r"\(number 4\); restore the data, or train anew with another --out or --overwrite$"
+        r"\(number 4\); restore the data, or train anew with another out=… or overwrite=True$"
     )
     with pytest.raises(ConfigError, match=expected):
         run_training(pipeline, tiny_images(pipeline, noisy=other), tmp_path, CPU, resume=True)
@@ -309,7 +309,7 @@ def test_a_finished_run_whose_model_is_anothers_is_trained_on(tmp_path):
 def test_a_finished_run_is_replaced_only_when_that_is_asked_for(tmp_path):
     first = by_arrays(tiny_pipeline(), tmp_path)
     expected = (
-        rf"^run folder {tmp_path}: must be new or empty, got an earlier run; pass --out, --resume or --overwrite$"
+        rf"^run folder {tmp_path}: must be new or empty, got an earlier run; pass out=…, resume=True or overwrite=True$"
     )
     with pytest.raises(OutputError, match=expected):
         by_arrays(tiny_pipeline(), tmp_path)
@@ -321,7 +321,7 @@ def test_a_run_of_another_pipeline_is_not_resumed(tmp_path):
     by_arrays(tiny_pipeline(), tmp_path)
     expected = (
         rf"^run folder {tmp_path}: must hold a run of this very pipeline, got other training\.learning_rate, "
-        r"training\.seed; pass another --out, or --overwrite$"
+        r"training\.seed; pass another out=…, or overwrite=True$"
     )
     with pytest.raises(ConfigError, match=expected):
         by_arrays(tiny_pipeline(training={"seed": 1, "learning_rate": 0.5}), tmp_path, resume=True)

@@ -117,7 +117,7 @@ def test_a_folder_that_holds_something_else_is_never_a_run_folder(tmp_path, opti
     fill(tmp_path / "folder", "notes.txt")
     fill(tmp_path, "file")
     for name in ("folder", "file"):
-        expected = rf"^run folder {tmp_path / name}: must be new or empty, got something else; pass --out$"
+        expected = rf"^run folder {tmp_path / name}: must be new or empty, got something else; pass out=…$"
         with pytest.raises(OutputError, match=expected):
             require_free_run_dir(pipeline(), tmp_path / name, **options)
 
@@ -125,7 +125,7 @@ def test_a_folder_that_holds_something_else_is_never_a_run_folder(tmp_path, opti
 def test_an_earlier_run_is_neither_replaced_nor_gone_on_with_unasked(tmp_path):
     write_pipeline(pipeline(), tmp_path)
     expected = (
-        rf"^run folder {tmp_path}: must be new or empty, got an earlier run; pass --out, --resume or --overwrite$"
+        rf"^run folder {tmp_path}: must be new or empty, got an earlier run; pass out=…, resume=True or overwrite=True$"
     )
     with pytest.raises(OutputError, match=expected):
         require_free_run_dir(pipeline(), tmp_path)
@@ -133,7 +133,7 @@ def test_an_earlier_run_is_neither_replaced_nor_gone_on_with_unasked(tmp_path):
 
 def test_an_unwritable_folder_is_said_with_what_the_system_says(tmp_path):
     fill(tmp_path, "file")
-    expected = rf"^run folder {tmp_path / 'file'}: must be writable, got File exists; pass --out$"
+    expected = rf"^run folder {tmp_path / 'file'}: must be writable, got File exists; pass out=…$"
     with pytest.raises(OutputError, match=expected):
         make_run_dir(tmp_path / "file", keep=False)
 

@@ -44,10 +44,11 @@ def test_scores_of_an_identity_network_equal_scikit_images(size_px):
     assert 0 < validator.state.metrics["ssim"] < 1
 
 
-def test_a_network_is_left_in_the_mode_that_it_was_in():
-    denoiser = baseline(zero=False).train()
+@pytest.mark.parametrize("is_training", [True, False])
+def test_a_network_is_left_in_the_mode_that_it_was_in(is_training):
+    denoiser = baseline(zero=False).train(is_training)
     build_validator(denoiser, dataset(32, 32), torch.device("cpu")).run()
-    assert denoiser.training
+    assert denoiser.training is is_training
 
 
 def test_scores_are_handed_on_once():
