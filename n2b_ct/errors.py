@@ -10,7 +10,7 @@
     ├── OutputError        the output place cannot be written, or must not be
     ├── ClusterError       other machines that should do the work cannot be reached or are not fit for it
     └── TrainingError      training cannot go on
-        └── CollapseError  the noise extractor's noise died: no model is written
+        └── CollapseError  the extracted noise collapsed: no model is written
 
 A message is one line, ``<subject>: <requirement>, got <value>; <remedy>``, and names no patient.
 """
@@ -62,7 +62,7 @@ class TrainingError(N2BError):
 
 
 class CollapseError(TrainingError):
-    """The extracted noise died or blew up, so the denoiser would be useless."""
+    """The extracted noise vanished or exploded, so the denoiser would be useless."""
 
 
 def explain(subject: str, requirement: str, got: object, remedy: str) -> str:

@@ -1,7 +1,7 @@
 """What notebooks and the command line share: load, denoise, train, report, evaluate, simulate.
 
 Every function takes paths as ``str`` or ``os.PathLike``, raises :class:`n2b_ct.errors.N2BError` with one clear line,
-prints nothing, and tells its progress to a callback ``(done, all, what)``.
+prints nothing, and reports its progress to a callback ``(done, all, what)``.
 """
 
 from n2b_ct.api.denoising import denoise, load

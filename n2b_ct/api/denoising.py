@@ -82,7 +82,7 @@ def denoise(
     scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> TreeResult:
-    """Denoise a DICOM file, a series folder, a tree of series, or volumes, to a mirrored place; or natural images.
+    """Denoise a DICOM file, a series folder, a tree of series, or volumes into a mirrored tree; or natural images.
 
     Args:
         source: What to denoise.
@@ -92,28 +92,28 @@ def denoise(
         residual: Write the removed noise too, beside what was denoised.
         select: Regular expression on SeriesDescription; None: every series.
         resume: Keep outputs that are what this call would make; do the others.
-        overwrite: Replace whatever is in the places of outputs. By default anything there is an error.
+        overwrite: Replace existing outputs. By default an existing output is an error.
         repair: Take files with blank UIDs, and add empty type 2 elements that are missing.
-        assume_hu: Vouch that values are HU where a file does not say so.
+        assume_hu: Assume that values are HU where a file does not say so.
         volume_offset_hu: Added to the values of NIfTI, NRRD and MetaImage to get HU.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         force: Denoise even what n2b-ct has derived.
         per_channel: Let a model of gray images denoise the channels of RGB one by one.
         created: The one time to write; None: now.
         keep_private: Copy private elements.
-        equipment: Whom the series names as its equipment.
+        equipment: Which equipment the series names: ``scanner`` or ``n2b``.
         widen_bits: Store 16 bits, so that nothing is clipped.
         compress: Lossless transfer syntax.
         content_qualification: ContentQualification of the series.
         series_number_offset: Added to SeriesNumber.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
-        threads: Of the processor, for this process from now on; None: torch's own number, one a core.
-        scheduler: Address of a Dask scheduler, such as ``tls://host:8786``, whose workers do the series and volumes;
-            they must see input, output and model under the same paths. None: all is done here.
+        threads: CPU threads of this process from now on; None: torch's default, one per core.
+        scheduler: Address of a Dask scheduler, such as ``tls://host:8786``, whose workers process the series and
+            volumes; they must see input, output and model under the same paths. None: this process.
         progress: Called with (slices or images done, all of them, series or file).
 
     Returns:
-        What became of every series, volume or image (``outcomes``), and of every file (``records``).
+        The outcome of every series, volume or image (``outcomes``), and a record of every file (``records``).
 
     Raises:
         ModelError: The model file is not ours.
@@ -189,7 +189,10 @@ def _denoise_elsewhere(
     progress: Progress | None,
     where: tuple[str, str],
 ) -> TreeResult:
-    """Plan here, and have it done by the workers of ``where``: scheduler and device. They start in other folders."""
+    """Plan here and run on the workers of ``where``: scheduler and device.
+
+    Their working folders differ, so paths are absolute.
+    """
     scheduler, device = where
     if isinstance(model, Denoiser | Model):
         remedy = "pass the path of its file"

@@ -1,4 +1,4 @@
-"""What every call begins with: paths, the pipeline, and its images by role."""
+"""Arguments of the public functions: paths, the pipeline, and its images by role."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLACE_KEYS = ("data.manifest", "data.split", "data.root", "data.doses")
 
 
 def loaded_pipeline(pipeline: StrPath | Pipeline | Mapping[str, Any], overrides: Overrides = ()) -> Pipeline:
-    """Load and validate a pipeline; a loaded one is taken as it is, unless there are overrides.
+    """Load and validate a pipeline; a loaded one is returned unchanged, unless there are overrides.
 
     Args:
         pipeline: A path, the name of a shipped one, a mapping of plain values, or a loaded pipeline.
@@ -42,7 +42,7 @@ def loaded_pipeline(pipeline: StrPath | Pipeline | Mapping[str, Any], overrides:
 
 
 def pipeline_for_arrays(pipeline: StrPath | Pipeline | Mapping[str, Any], overrides: Overrides = ()) -> Pipeline:
-    """Load a pipeline that learns from arrays: its data section may be missing, and names no place.
+    """Load a pipeline that learns from arrays: its data section may be missing, and names no folder.
 
     Raises:
         ConfigError: As :func:`loaded_pipeline`; or the pipeline is about natural images.
@@ -68,7 +68,7 @@ def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_sli
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
-        ConfigError, DataError: The manifest or the data are wrong, or nobody says where the data lies.
+        ConfigError, DataError: The manifest or the data are wrong, or the data's folder is not given.
     """
     if isinstance(pipeline.data, NaturalImageSection):
         return natural_image_source(pipeline.data, _root(pipeline, data_root))
@@ -80,7 +80,7 @@ def roles_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slic
     """Find a pipeline's slices by role; arguments as above.
 
     Raises:
-        ConfigError, DataError: The manifest or the data are wrong, or nobody says where the data lies.
+        ConfigError, DataError: The manifest or the data are wrong, or the data's folder is not given.
     """
     data = pipeline.ct
     manifest, root = load_manifest(data.manifest), _root(pipeline, data_root)

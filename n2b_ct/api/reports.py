@@ -108,7 +108,7 @@ def report(
 
 
 def _test_role(pipeline: Pipeline, root: Path | None, *, skip_bad_slices: bool) -> Roles:
-    """Share out the data and keep the test role, of whole series unless bad slices may be left out.
+    """Assign slices to roles and return the test role, of whole series unless bad slices may be left out.
 
     Raises:
         DataError: The role is empty, or a series of it is not whole.

@@ -82,25 +82,25 @@ def simulate(
         source: A DICOM file, a series folder or a tree of series; or ``piglet``, the digital animal at five doses.
         output: Where to; outside the source.
         doses: Fractions of the source's dose, above 0 and up to 1.
-        seed: Names the noise, and the animal.
+        seed: Seed of the noise and of the animal.
         photons: Photons per ray of the source; None: from the source's own noise.
         electronic_variance: Electronic noise per ray, photons²; None: that of a typical detector.
         bowtie: What a bowtie filter adds to the line integral 100 mm off the middle, such as 0.6.
         select: Regular expression on SeriesDescription; None: every series.
         resume: Keep outputs that are what this call would make; do the others.
-        overwrite: Replace what is in the places of outputs.
+        overwrite: Replace existing outputs.
         repair: Take files with blank UIDs, and add empty type 2 elements that are missing.
-        assume_hu: Vouch that values are HU where a file does not say so.
+        assume_hu: Assume that values are HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         force: Take even what n2b-ct has denoised.
         created: The one time to write; None: now.
         n_slices: Of every series of the piglet, spread evenly over the animal.
         size_px: Rows and columns of the piglet.
-        n_workers: Processes; 0: one a core. The bytes do not depend on it; above 1, a script must guard its main part.
+        n_workers: Processes; 0: one per core. The bytes do not depend on it; above 1, guard a script's main part.
         progress: Called with (slices done, all slices, what).
 
     Returns:
-        What became of every series and file; for the piglet, its folders and noise.
+        The outcomes of every series and file; for the piglet, its folders and noise.
 
     Raises:
         ConfigError: Doses of a piglet, or both ``resume`` and ``overwrite``, are asked for.

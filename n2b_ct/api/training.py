@@ -43,37 +43,39 @@ def train(
     """Train a pipeline, on the data that it names or on arrays in HU.
 
     Arrays and tensors are ``[rows, cols]`` or ``[slices, rows, cols]``, of any floats or signed integers of 16 bits and
-    more; one of them or several, whose sizes may differ. The pipeline's data section may then be missing; what it says
-    of window and patches counts, and where its data lies does not.
+    more; one of them or several, whose sizes may differ. The pipeline's data section may then be missing; its window
+    and patch settings are used, its data folder is not.
 
-    Under ``torchrun`` all its processes train it together (:mod:`n2b_ct.training.distribution`); the run folder must be
-    one for all of them, and only the first gets the summary. A restarted one goes on from the newest checkpoint.
+    Under ``torchrun`` all its processes train it together (:mod:`n2b_ct.training.distribution`); they must share one
+    run folder, and only the first returns the summary. A restarted process resumes from the newest checkpoint.
 
     Args:
         pipeline: A path, the name of a shipped one, a mapping of plain values, or a loaded pipeline.
         noisy: Low-dose slices to learn from; None: those of the pipeline's manifest, under ``data_root``.
         clean: Normal-dose slices, never paired with the noisy ones.
         references: The same slices as ``noisy`` at normal dose, in the same shapes.
-        validation: Low-dose slices to watch the training by.
+        validation: Low-dose slices for validation.
         truths: The same slices as ``validation`` at normal dose.
         data_root: The data's folder; None: the pipeline's ``data.root``.
         out: The run folder; None: ``runs/<pipeline name>``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        resume: Go on from the newest checkpoint of the run folder, on the same images; a finished run is left as it is.
+        resume: Resume from the newest checkpoint of the run folder, on the same images; a finished run is left
+            unchanged.
         overwrite: Replace a run that is there.
         overrides: Win over the pipeline: ``section.key=value`` texts, or a mapping of ``section.key`` to its value.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         progress: Called with (done, all, what).
-        threads: Of the processor, for this process from now on; None: torch's own number, one a core.
+        threads: CPU threads of this process from now on; None: torch's default, one per core.
 
     Returns:
-        The summary that also lies in the run folder: ``iterations``, ``seconds``, ``last`` losses, ``model_digest``.
+        The summary, as in the run folder's ``summary.json``: ``iterations``, ``seconds``, ``last`` losses,
+        ``model_digest``.
 
     Raises:
         ConfigError, DataError: The pipeline, the manifest or the data are wrong, or not those of the run to be resumed.
         OutputError: The run folder holds a run already.
         CollapseError: The networks collapsed; no model was written.
-        TrainingError: Another process of this training has gone.
+        TrainingError: Another process of this training has ended.
 
     Examples:
         >>> import n2b_ct as n2b
@@ -150,7 +152,7 @@ def check(
 
 
 def _rooted(pipeline: Pipeline, data_root: Path | None) -> Pipeline:
-    """Record in the pipeline where the data lies, so that its run folder can tell."""
+    """Return the pipeline with the data's folder in it, which the run folder records."""
     if data_root is None:
         return pipeline
     return pipeline.model_copy(update={"data": pipeline.data.model_copy(update={"root": data_root.resolve()})})

@@ -22,7 +22,7 @@ class DenoiseOptions:
         if_present: What to do where something is there already: ``refuse`` everything; ``skip`` what is what this run
             would make, make again what is not; ``replace`` it.
         repair_uids: Take files with blank UIDs too; their output has no source references.
-        assume_hu: Vouch that values are HU where a file does not say so.
+        assume_hu: Assume that values are HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default their series fails whole.
         allow_own_output: Denoise series that n2b-ct itself derived.
         volume_offset_hu: What must be added to the values of volumes to get HU.
@@ -60,7 +60,7 @@ class LowDoseOptions:
         if_present: What to do where something is there already: ``refuse`` everything; ``skip`` what is what this run
             would make, make again what is not; ``replace`` it.
         repair_uids: Take files with blank UIDs too; their output has no source references.
-        assume_hu: Vouch that values are HU where a file does not say so.
+        assume_hu: Assume that values are HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default their series fails whole.
         allow_own_output: Take series that n2b-ct has denoised.
         select: Regular expression on SeriesDescription; None: every series.

@@ -1,4 +1,4 @@
-"""The command line: parse, call the api, print. Nothing heavy is imported before a command runs."""
+"""The command line: parse, call the api, print. Heavy modules are imported when a command runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXIT_DONE, EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``n2b-ct`` and exit: 0 done, 1 some inputs failed, 2 nothing could be done, 130 interrupted.
 
-    A standard stream that cannot be written changes neither what is done nor, mostly, the exit code.
+    A standard stream that cannot be written does not stop the work, and mostly does not change the exit code.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         return _complain(f"usage: {_sentence(error)}", debug)
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
-    except Exception as error:  # the last boundary: a person gets a line, --debug the traceback
+    except Exception as error:  # last resort: one line for the user, a traceback with --debug
         return _complain(f"internal error: {type(error).__name__}; run again with --debug and report it", debug)
     if code == EXIT_INTERRUPTED:  # typer may answer Ctrl-C with the code instead of an exception
         say_err("interrupted; nothing is half-written")
@@ -67,9 +67,9 @@ def _sentence(error: Exception) -> str:
 
 
 def _quiet_libraries(debug: bool) -> None:
-    """Ignite logs every exception that we word ourselves, MONAI every loss; keep that for --debug.
+    """Silence logs without --debug: Ignite logs every exception, which is printed anyway, and MONAI every loss.
 
-    Warnings of libraries go the same way: pydicom's quote what a file holds.
+    Warnings of libraries are silenced too: pydicom's quote contents of files.
     """
     logging.captureWarnings(True)
     if debug:

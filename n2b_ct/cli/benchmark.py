@@ -22,9 +22,9 @@ def benchmark(
         str, typer.Argument(help="An experiment YAML: a path, or a shipped name such as bsd68_gaussian25.yaml.")
     ],
     data_root: Annotated[Path, typer.Option(metavar="DIR", help="Where the folders of images lie.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The table's folder; a second call goes on.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The table's folder; a second call resumes.")] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="ROW", help="Make this row now; repeat it for more.")
+        list[str] | None, typer.Option("--only", metavar="ROW", help="Make this row only; may be given again.")
     ] = None,
     device: Device = "auto",
     overwrite: Annotated[
@@ -37,10 +37,10 @@ def benchmark(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Validate file, folders and rows, train nothing.")] = False,
 ) -> None:
-    """Make a paper's table on natural images: train every row, denoise, score, set it beside what is published.
+    """Reproduce a paper's table on natural images: train every row, denoise, score, compare with the published values.
 
-    Leaves table.json, table.md, per_image.csv, scores.png and gallery.png. Finished rows and scored images are
-    kept, so that an interrupted table goes on where it was.
+    Writes table.json, table.md, per_image.csv, scores.png and gallery.png. Finished rows and scored images are
+    kept, so that an interrupted table resumes.
 
     Example: n2b-ct benchmark bsd68_gaussian25.yaml --data-root /data --out tables/bsd68_gaussian25
     """
@@ -70,7 +70,7 @@ def benchmark(
 
 
 def _command(experiment: str, overrides: Sequence[str]) -> str:
-    """The command that makes the whole table, on any machine: places are named, not told."""
+    """Return the command that makes the whole table, with placeholders for folders."""
     words = ["n2b-ct", "benchmark", Path(experiment).name, "--data-root", "DATA", "--out", "OUT"]
     return shlex.join([*words, *(word for override in overrides for word in ("--set", override))])
 
@@ -94,7 +94,7 @@ def _print_table(table: Table) -> None:
     headings = ["method", *(f"{test.name} ({test.n_images})" for test in table.tests)]
     rows = [[row.name, *(_cell(row, test.name) for test in table.tests)] for row in table.rows]
     say_table(headings, rows, max(80, 24 + 34 * len(table.tests)))
-    say("PSNR dB / SSIM; in brackets what the papers say, ~ where images or colour differ")
+    say("PSNR dB / SSIM; in brackets the papers' values, ~ where images or colour differ")
 
 
 def _cell(row: Row, test: str) -> str:

@@ -1,8 +1,8 @@
-"""All that is printed: every line that a person sees is written here, and cleaned.
+"""Printing: every line for the terminal is written here, with unprintable characters escaped.
 
-Folder names, series descriptions, names in a YAML and in a model file come from others. Raw, they could clear a screen,
-turn text around or forge a line of ours; here what is no printable character is shown as its escape. JSON keeps such
-values as they are, escaped as JSON escapes them.
+Folder names, series descriptions, names in a YAML and in a model file come from others. Unescaped, they could clear a
+screen, reverse text or forge a line; here unprintable characters are escaped. JSON keeps such values, with JSON's own
+escapes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def guard_streams() -> tuple[Stream, Stream]:
-    """Put guards before standard output and standard error, so that a failure of theirs takes nothing from the work."""
+    """Wrap standard output and standard error, so that a failure to print does not stop the work."""
     occupy_closed_descriptors()
     output, errors = Stream(sys.stdout, 1), Stream(sys.stderr, 2)
     sys.stdout, sys.stderr = output, errors
@@ -47,7 +47,7 @@ def say_json(values: Any) -> None:
 
 
 def json_text(values: Any) -> str:
-    """Write plain values as JSON in ASCII, without any character that a terminal would obey."""
+    """Write plain values as JSON in ASCII, without control characters."""
     return json.dumps(values, indent=2).replace("\x7f", "\\u007f")
 
 
@@ -69,19 +69,19 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], width: int
 
 
 def is_terminal() -> bool:
-    """Whether a person watches stderr."""
+    """Whether stderr is a terminal."""
     return sys.stderr.isatty()
 
 
 def bar_console() -> Console:
-    """Where bars are drawn; what they say must be cleaned by :func:`n2b_ct.errors.printable`."""
+    """Return the console of progress bars; clean their text by :func:`n2b_ct.errors.printable`."""
     from rich.console import Console
 
     return Console(stderr=True)
 
 
 def say_traceback() -> None:
-    """Print the traceback of the error at hand on stderr."""
+    """Print the traceback of the current error on stderr."""
     for line in traceback.format_exc().splitlines():
         say_err(line)
 

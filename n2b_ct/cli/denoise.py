@@ -26,7 +26,8 @@ _Source = Annotated[
 ]
 _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
 _Strength = Annotated[
-    float | None, typer.Option(min=0.0, max=1.0, help="Share of the found noise to remove; the model's if not given.")
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Share of the predicted noise to remove; the model's if not given."),
 ]
 _Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise too, as series or images.")]
 _Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series or image here.")]
@@ -36,7 +37,9 @@ _Repair = Annotated[
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Denoise even what n2b-ct has derived.")]
 _KeepPrivate = Annotated[bool, typer.Option("--keep-private", help="Copy private elements; they go by default.")]
-_Equipment = Annotated[Literal["scanner", "n2b"], typer.Option(help="Whom the series names as its equipment.")]
+_Equipment = Annotated[
+    Literal["scanner", "n2b"], typer.Option(help="Which equipment the series names: scanner or n2b.")
+]
 _Widen = Annotated[bool, typer.Option("--widen-bits", help="Store 16 bits, so that nothing is clipped.")]
 _Compress = Annotated[
     Literal["none", "jpeg-ls", "jpeg2000", "rle"], typer.Option("--compress", help="Lossless transfer syntax.")
@@ -49,7 +52,7 @@ _PerChannel = Annotated[
 ]
 _Scheduler = Annotated[
     str | None,
-    typer.Option(metavar="tls://HOST:8786", help="A Dask scheduler, whose workers do the series and volumes."),
+    typer.Option(metavar="tls://HOST:8786", help="A Dask scheduler, whose workers process the series and volumes."),
 ]
 _NumberOffset = Annotated[int, typer.Option(help="Added to SeriesNumber.")]
 

@@ -17,7 +17,9 @@ from n2b_ct.cli.report import finish, named_paths
 def evaluate(
     candidates: Annotated[
         list[str],
-        typer.Option("--candidate", metavar="NAME=DIR", help="What is judged: DICOM, NIfTI, NRRD, MetaImage."),
+        typer.Option(
+            "--candidate", metavar="NAME=DIR", help="A folder or file to evaluate: DICOM, NIfTI, NRRD, MetaImage."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The report's folder.")],
     reference: Annotated[Path | None, typer.Option(metavar="DIR", help="The normal-dose folder or file.")] = None,
@@ -42,7 +44,7 @@ def evaluate(
     skip_bad_slices: SkipBadSlices = False,
     overwrite: ReplaceReport = False,
 ) -> None:
-    """Compare folders that exist, whoever made them: fidelity, noise texture, HU bias, residual, tests.
+    """Compare existing folders from any software: fidelity, noise texture, HU bias, residual, tests.
 
     Example: n2b-ct evaluate --reference full --input low --candidate n2b=denoised --candidate vendor=ir --out report
     """

@@ -1,4 +1,4 @@
-"""``n2b-ct index`` and ``n2b-ct inspect``: what lies in a folder."""
+"""``n2b-ct index`` and ``n2b-ct inspect``: the contents of a folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def index(
     volume_offset_hu: VolumeOffsetHU = 0.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there.")] = False,
 ) -> None:
-    """Find the CT of a folder and write a manifest with proposed roles, to be read and corrected.
+    """Find the CT series of a folder and write a manifest with proposed roles, for review.
 
     Example: n2b-ct index /data/scanner --out scanner.yaml
     """
@@ -77,7 +77,7 @@ def inspect(
 
 
 def _warn_of_gaps(found: Inventory) -> None:
-    """Say which entries no command will take as they are; exit 1 if there is one."""
+    """Warn of entries with refused files; exit 1 if there is one."""
     from n2b_ct.errors import explain
 
     remedy = "replace them, or pass --skip-bad-slices to the commands that read it"
@@ -113,7 +113,7 @@ def _exit_code(found: Inventory) -> int:
 
 
 def _plain(found: Inventory) -> dict[str, Any]:
-    """Everything that is known, as JSON values."""
+    """Return the inventory as JSON values."""
     from n2b_ct.data.inventory import part_words, patient_numbers
 
     keys = dict.fromkeys(one.patient_key for one in found.series)
@@ -135,7 +135,7 @@ def _plain(found: Inventory) -> dict[str, Any]:
 
 
 def _plain_series(one: SeriesRef, patient: int, n_refused: int) -> dict[str, Any]:
-    """Tell a series; patients are only counted, in the order in which they are met."""
+    """Return a series as JSON values; patients are only numbered, in order of appearance."""
     from n2b_ct.data.inventory import dose_hints
     from n2b_ct.io.series import public_uid
 

@@ -1,7 +1,7 @@
-"""What lies in a folder, as text that reads well at 80 columns and better at 120.
+"""The contents of a folder as text for 80 columns and more.
 
-One short row of numbers for each series, then indented lines of words that fold. What comes from a file may hold
-anything; control characters never reach the terminal.
+One short row of numbers for each series, then indented lines of words that fold. Texts from files may hold anything;
+control characters are escaped.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def inventory_lines(found: Inventory, root: Path, width: int, *, all_files: bool
     """Describe an inventory for a person.
 
     Args:
-        found: What the folder holds.
-        root: The folder; paths are told from there.
+        found: The folder's contents.
+        root: The folder; paths are relative to it.
         width: Columns to fill at most.
         all_files: List every file that is not used, with its own reason.
     """
@@ -108,7 +108,7 @@ def _problem(code: str, one: SeriesRef) -> str:
 
 
 def _refused(records: Sequence[FileRecord], root: Path) -> str:
-    """Name files that fail the series, and whether they said that they are of it."""
+    """Name files that fail the series, and whether the series was inferred."""
     if not records:
         return ""
     named = [
@@ -162,7 +162,7 @@ def _labelled(label: str, text: str, width: int) -> list[str]:
 
 
 def _problem_lines(found: Inventory, width: int) -> list[str]:
-    """Say once what the problems mean."""
+    """Explain each problem code once."""
     told = [*(one.problems for one in found.series), *(one.problems for one in found.volumes)]
     codes = dict.fromkeys(code for problems in told for code in problems)
     lines = [line for code in codes for line in _fold(PROBLEMS.get(code, ""), f"{_INDENT}{code}: ", width, hang=8)]
@@ -170,7 +170,7 @@ def _problem_lines(found: Inventory, width: int) -> list[str]:
 
 
 def _pattern_lines(found: Inventory, root: Path, width: int) -> list[str]:
-    """Say what the series together show, with what to do about it."""
+    """Describe the patterns over all series, with remedies."""
     lines = ["patterns"] if found.patterns else []
     for one in found.patterns:
         meaning, remedy = PATTERNS[one.code]
@@ -232,7 +232,7 @@ def _listed(texts: Iterable[str]) -> str:
 
 
 def _relative(path: Path, root: Path) -> str:
-    """Tell a path from the folder that was asked for."""
+    """Return a path relative to the folder."""
     base = root if root.is_dir() else root.parent
     return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
 

@@ -1,4 +1,4 @@
-"""Options that commands share, so that one name means one thing everywhere; and the options that messages speak of."""
+"""Options that commands share, and the option names in messages."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typer.models import OptionInfo
 SkipBadSlices = Annotated[
     bool, typer.Option("--skip-bad-slices", help="Leave bad slices out; by default they fail their series.")
 ]
-AssumeHU = Annotated[bool, typer.Option("--assume-hu", help="Vouch that values are HU where a file does not say so.")]
+AssumeHU = Annotated[bool, typer.Option("--assume-hu", help="Assume that values are HU where a file does not say so.")]
 VolumeOffsetHU = Annotated[
     float, typer.Option("--volume-offset-hu", help="Added to the values of NIfTI, NRRD and MetaImage to get HU.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the processor; one a core if not given.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; one per core if not given.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Where the data lies.")]
 Select = Annotated[str | None, typer.Option(help="Regular expression on SeriesDescription.")]
 KeepProved = Annotated[
     bool, typer.Option("--resume", help="Keep outputs that are what this run would make; do the others.")
 ]
-ReplaceOutputs = Annotated[bool, typer.Option("--overwrite", help="Replace whatever is in the places of outputs.")]
+ReplaceOutputs = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 ReplaceReport = Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")]
 Created = Annotated[
     str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
@@ -32,7 +32,7 @@ Created = Annotated[
 
 
 def with_options(message: str) -> str:
-    """Word a library's message for the command line: its parameters become the options that set them.
+    """Rewrite a library's message for the command line: parameters become options.
 
     ``baselines: must be …`` becomes ``--baseline: must be …``, ``overwrite=True`` becomes ``--overwrite`` and
     ``data_root=DIR`` becomes ``--data-root DIR``; ``out=…`` stands for an option without its value. What a line says it

@@ -1,4 +1,4 @@
-"""How the process treats memory that it has freed, and threads that wait for each other."""
+"""Process-wide settings: allocator and OpenMP waiting."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def keep_freed_memory() -> bool:
 
 
 def wait_asleep() -> bool:
-    """Let threads that wait for each other sleep soon, where by default they keep their cores busy.
+    """Let waiting OpenMP threads sleep soon, instead of spinning.
 
     The parts of a convolution end together, and whichever is done first waits. Where another process has one of the
     cores, the part on it is late, and threads that spin meanwhile take the time of which it is short: on two cores

@@ -18,7 +18,7 @@ _PLAIN_LINE_EVERY_S = 15.0
 
 @contextmanager
 def progress_bar(what: str, *, shown: bool = True) -> Iterator[Progress]:
-    """Give a callback ``(done, all, what)`` that draws on stderr, or nothing unless ``shown``."""
+    """Yield a callback ``(done, all, what)`` that draws on stderr, or does nothing unless ``shown``."""
     if not shown:
         yield lambda done, total, what: None  # noqa: ARG005 (another process of the same job draws)
     elif is_terminal():
@@ -63,13 +63,13 @@ def _terminal_bar(title: str) -> Iterator[Progress]:
 
 
 class _Pace:
-    """How fast it goes, from where it began: a resumed job does not count what was done before."""
+    """Speed since the start: a resumed job does not count what was done before."""
 
     def __init__(self) -> None:
         self._first, self._last, self._total, self._started = 0, -1, -1, 0.0
 
     def begins(self, done: int, total: int) -> bool:
-        """Take a count in; True where it begins anew, with another total or from further back."""
+        """Record a count; return True where the total changed or the count fell."""
         anew = total != self._total or done < self._last
         if anew:
             self._first, self._total, self._started = done, total, time.monotonic()

@@ -39,7 +39,7 @@ def report(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the pipeline.")
     ] = None,
 ) -> None:
-    """Report fidelity, noise texture, resolution, d′ and HU bias by dose, beside honest baselines.
+    """Report fidelity, noise texture, resolution, d′ and HU bias by dose, beside baselines.
 
     Example: n2b-ct report piglet.yaml --data-root /data/piglet --model n2b=runs/piglet --out report
     """

@@ -46,9 +46,9 @@ def simulate(
     created: Created = None,
     n_slices: Annotated[int, typer.Option("--slices", help="Piglet: slices a series; 906 are 0.625 mm apart.")] = 906,
     size_px: Annotated[int, typer.Option("--size", help="Piglet: rows and columns, pixels.")] = 512,
-    seed: Annotated[int, typer.Option(help="Names the noise, and the animal.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise and of the animal.")] = 0,
     n_workers: Annotated[
-        int, typer.Option("--workers", help="Processes; 0: one a core. The bytes do not depend on it.")
+        int, typer.Option("--workers", help="Processes; 0: one per core. The bytes do not depend on it.")
     ] = 0,
 ) -> None:
     """Simulate lower doses of normal-dose DICOM series, or make a digital piglet at five doses.
@@ -103,7 +103,7 @@ def simulate(
 
 
 def _refuse_foreign_options(context: typer.Context, names: tuple[str, ...], source: str) -> None:
-    """An option of the other kind of input would be ignored in silence."""
+    """Refuse an option that does not apply to this kind of input."""
     from n2b_ct.errors import ConfigError, explain
 
     given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]

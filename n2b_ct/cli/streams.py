@@ -1,7 +1,7 @@
-"""Standard output and standard error that may fail: a full disk, a closed stream, a reader that has gone.
+"""Standard output and standard error that may fail: a full disk, a closed stream, a closed pipe.
 
-What a command has done stays done when nobody can be told of it: from the first failure on a stream swallows what is
-written, and the end of the command says so once.
+A command's work does not depend on them: after the first failure a stream discards what is written, and the end of the
+command reports it once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STANDARD_DESCRIPTORS = (0, 1, 2)
 
 
 class Stream:
-    """Passes text on until that fails; keeps the failure, and what follows goes nowhere.
+    """Passes text on until writing fails; then keeps the failure and discards the rest.
 
     Args:
         stream: Where the text goes; None where it was closed before the program began.
@@ -35,7 +35,7 @@ class Stream:
             self._stream.reconfigure(errors="backslashreplace")  # a name that is no text must not end the work
 
     def write(self, content: str) -> int:
-        """Write, or swallow."""
+        """Write, or discard after a failure."""
         if self._was_closed and content:
             self.failure = OSError(errno.EBADF, os.strerror(errno.EBADF))
         try:
@@ -45,14 +45,14 @@ class Stream:
             return len(content)
 
     def flush(self) -> None:
-        """Send on what is held back."""
+        """Flush the stream."""
         try:
             self._stream.flush()
         except OSError as error:
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        """Lead the stream nowhere: Python would try once more at its end to write what is held back."""
+        """Redirect the stream to the null device: Python would try to flush it again at exit."""
         self.failure = error
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._descriptor)
@@ -63,9 +63,9 @@ class Stream:
 
 
 def occupy_closed_descriptors() -> None:
-    """Take the numbers of standard streams that were closed.
+    """Occupy the descriptors of standard streams that were closed.
 
-    Else the next file that is opened would get one, and what some library prints would go into that file.
+    Else the next file that is opened would get one, and a library's output would go into that file.
     """
     for descriptor in _STANDARD_DESCRIPTORS:
         try:
@@ -75,16 +75,15 @@ def occupy_closed_descriptors() -> None:
 
 
 def exit_code(code: int, arguments: Sequence[str], output: Stream, errors: Stream) -> int:
-    """Say what could not be printed, and give the exit code: that of the work.
+    """Report what could not be printed, and return the exit code: that of the work.
 
-    Where printing was all there was to do, nothing could be done. A reader that has gone, as ``head`` does, has all it
-    wanted.
+    Where printing was the only work, it is 2. A pipe closed by its reader, as by ``head``, is no failure.
     """
     output.flush()
     failure = output.failure
     if failure is not None and not isinstance(failure, BrokenPipeError):
         is_all = not arguments or arguments[0] in _PRINTING_IS_ALL or not {*_ASKS}.isdisjoint(arguments)
-        remedy = "nothing was told" if is_all else "the work was done, only the lines about it are lost"
+        remedy = "nothing was printed" if is_all else "the work is complete, only its messages are lost"
         errors.write(f"error: {explain('standard output', 'must be writable', failure.strerror, remedy)}\n")
         code = 2 if is_all else code
     errors.flush()

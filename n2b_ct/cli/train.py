@@ -15,7 +15,7 @@ from n2b_ct.cli.progress_bar import progress_bar
 
 
 def noise_seen(last: Mapping[str, float]) -> str:
-    """Say how strong the extracted noise was at the end; empty where a method extracts none."""
+    """Return the strength of the extracted noise at the end; empty where a method extracts none."""
     found = next((key.removeprefix("noise_std_") for key in last if key.startswith("noise_std_")), None)
     if found is None:
         return ""
@@ -39,9 +39,9 @@ def train(
     skip_bad_slices: SkipBadSlices = False,
     check: Annotated[bool, typer.Option("--check", help="Validate pipeline and data, train nothing.")] = False,
 ) -> None:
-    """Train a denoiser and leave a run folder: model.pt, pipeline.yaml, history.csv, losses.png, summary.json.
+    """Train a denoiser and write a run folder: model.pt, pipeline.yaml, history.csv, losses.png, summary.json.
 
-    Several processes share the work when torchrun starts them: torchrun --nproc-per-node 2 -m n2b_ct train piglet.yaml
+    torchrun shares the work among several processes: torchrun --nproc-per-node 2 -m n2b_ct train piglet.yaml
 
     Example: n2b-ct train piglet.yaml --data-root /data/piglet --out runs/piglet
     """
@@ -82,7 +82,7 @@ def train(
 
 
 def tell_left_out(n_by_series: Mapping[str, int]) -> None:
-    """Warn of every series that lacks slices; exit 1 if one does, but for torchrun, which takes that for a death."""
+    """Warn of every series that lacks slices; exit 1 if one does, but for torchrun, which takes that for a crash."""
     from n2b_ct.cli import EXIT_SOME_FAILED
     from n2b_ct.io.refusals import skipped_slices_warning
 

@@ -1,4 +1,4 @@
-"""What commands over a tree of series share: their options' checks, what they print, their JSON, their exit code."""
+"""Shared parts of the commands over trees: option checks, printed lines, JSON, exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def require_usable_json(json_path: Path | None) -> None:
-    """Find out before the work whether the JSON could not be written at its end."""
+    """Check before the work that the JSON can be written at its end."""
     from n2b_ct.errors import OutputError, explain
 
     if json_path is None:
@@ -29,7 +29,7 @@ def require_usable_json(json_path: Path | None) -> None:
     if not json_path.parent.is_dir():
         raise OutputError(explain(subject, "must lie in a folder", "no such folder", "make it first"))
     if json_path.exists() and not json_path.is_file():
-        raise OutputError(explain(subject, "must be a file or a free place", "something else", "name another"))
+        raise OutputError(explain(subject, "must be a file or must not exist", "something else", "name another"))
 
 
 def time_of(iso: str | None) -> datetime | None:
@@ -47,9 +47,9 @@ def time_of(iso: str | None) -> datetime | None:
 
 
 def tell(result: TreeResult, json_path: Path | None) -> None:
-    """Print what was done, what to look at, and what went wrong; all of it goes into the JSON.
+    """Print results, warnings and errors, and write them to the JSON.
 
-    Exits with 1 at least where the JSON cannot be written: the work is done all the same, and told of.
+    Exits with 1 at least where the JSON cannot be written; the work is done and printed all the same.
     """
     from n2b_ct.io.dicom.reasons import OTHER_VOLUMES
 
@@ -70,7 +70,7 @@ def tell(result: TreeResult, json_path: Path | None) -> None:
 
 
 def _write_json(result: TreeResult, path: Path) -> str:
-    """Write the JSON; returns why that was not possible."""
+    """Write the JSON; returns the error where that failed."""
     from n2b_ct.errors import OutputError
     from n2b_ct.io.atomic import remove_partials, write_atomically
 

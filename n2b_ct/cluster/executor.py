@@ -29,7 +29,7 @@ CHECK_EVERY_S = 5.0
 """How long no event must arrive before tasks without a worker are looked for."""
 
 N_RETRIES = 3
-"""How often a task is retried after its worker died or turned out to be unfit."""
+"""How often a task is retried after its worker failed or turned out to be unfit."""
 
 _N_QUEUED_MIN, _N_QUEUED_PER_THREAD = 256, 4
 _CONNECTION_LOST = (OSError, TimeoutError, CancelledError)
@@ -172,7 +172,7 @@ class _ClusterRun:
         future.add_done_callback(lambda ended: self._events.put((index, ended)))
 
     def _resubmit_stranded(self) -> None:
-        """Submit again what lost its worker when there was no other.
+        """Resubmit tasks that lost their worker when there was no other.
 
         The scheduler keeps such a task for the workers that it preferred, and they do not come back under their old
         addresses. Only what was without a worker twice in a row counts: a task may be between two workers.
@@ -187,9 +187,9 @@ class _ClusterRun:
         self._without_worker = without
 
     def _is_retried(self, index: int) -> bool:
-        """Return whether a task for which workers died goes on: the scheduler blames all that a dead worker held.
+        """Return whether a task whose worker failed is retried: the scheduler blames all tasks of such a worker.
 
-        Only a worker that had started the task can have died of it, and that is recorded in the marker.
+        Only a worker that had started the task can have failed on it, and that is recorded in the marker.
         """
         future = self._futures[index]
         was_killed = future.status == "error" and _is_killed_worker(future.exception())

@@ -1,4 +1,4 @@
-"""What every method's section has: a name, a denoiser, and answers to what must be known before pixels are read.
+"""The base section of methods: name, denoiser, and properties that are needed before pixels are read.
 
 A method's own keys are declared in its file (:mod:`n2b_ct.methods`), which the registry finds by its name.
 """
@@ -25,7 +25,7 @@ class BatchNeeds:
         blurred: The noisy patches' blurred labels.
         reference: Their truth.
         noisy_again: The same images with other noise.
-        distilled: What a teacher makes of them.
+        distilled: The teacher's results for them.
     """
 
     clean: bool = False
@@ -82,11 +82,11 @@ class MethodConfig(Section):
         return None
 
     def with_teacher_run(self, run: Path) -> MethodConfig:  # noqa: ARG002 (for methods that have a teacher)
-        """Return the section with a run of its teacher that is there already; unchanged without a teacher."""
+        """Return the section with an existing run of its teacher; unchanged without a teacher."""
         return self
 
     def require_installed(self) -> None:
-        """Refuse to go on where an optional package is absent.
+        """Check that optional packages are installed.
 
         Raises:
             ConfigError: Says which, and how to install it.
@@ -103,18 +103,18 @@ class MethodConfig(Section):
         """
 
     def licence_notices(self) -> tuple[str, ...]:
-        """Return what a command that used the method must say once."""
+        """Return licence notices that a command using the method must print once."""
         return ()
 
 
 @dataclass(frozen=True, slots=True)
 class FirstStage:
-    """A training that comes before a method's own, on the same images.
+    """The training of a teacher before the method's own, on the same images.
 
     Attributes:
         method: The teacher's.
         iterations: Optimiser steps; None: ``training.iterations``.
-        run: A run folder or model file of it that is there already; None: it is trained first.
+        run: An existing run folder or model file of it; None: it is trained first.
     """
 
     method: MethodConfig

@@ -1,4 +1,4 @@
-"""The sections that say which photographs are trained on, and which noise is laid on them."""
+"""The data section of natural images: folders by role, and the noise that is added to them."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ class NaturalImageSection(Section):
     root: Path | None = None
     """The data's folder; ``--data-root`` wins over it."""
     noisy: ImageFolder
-    """What is learned from: clean images that ``noise`` is laid on, or, without ``noise``, images noisy already."""
+    """Training images: clean ones to which ``noise`` is added, or, without ``noise``, noisy ones."""
     clean: ImageFolder | None = None
     """Clean images, unpaired; null where the method needs none."""
     validation: ImageFolder | None = None
-    """Clean images to watch the training by, under the same noise; null: none."""
+    """Clean images for validation, under the same noise; null: none."""
     colour: Literal["gray", "rgb"] = "gray"
     """What the images must be."""
     noise: NoiseSection | None = None
-    """The noise that is laid on; null: the noisy images have their own, and no ground truth."""
+    """The noise that is added; null: the noisy images have their own, and no ground truth."""
     realisations: Literal["one", "fresh"] = "one"
     """``one``: a noisy image keeps its noise, as a real one does; ``fresh``: every patch drawn gets new noise."""
     logarithm: bool = False
@@ -62,7 +62,7 @@ class NaturalImageSection(Section):
     """Clip noisy images to black and white before the network, as files do; the published protocol for Gaussian
     noise does not."""
     noisy_flat_share: float = Field(0.1, gt=0, le=1)
-    """Noise2Blur draws noisy patches from this flattest share of all images' places, where noise is seen best and
+    """Noise2Blur draws noisy patches from this flattest share of all images' positions, where noise is seen best and
     least structure can pass for it. Other methods ignore it."""
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
-"""The sections of networks, and what a file may say in them: plain numbers within bounds, and words that networks know.
+"""The sections of networks, and the values a file may give them: plain numbers within bounds, and known words.
 
-A model file or a pipeline may come from anyone. Its arguments reach constructors that we have not written, so an
+Model files and pipelines are untrusted. Their arguments reach constructors of other packages, so an
 address, a path or a number without bound is refused before any constructor is called.
 """
 
@@ -51,7 +51,7 @@ _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class ArgumentProblem:
-    """Something that no network may be handed from a file: the argument's name, what it must be, what it is."""
+    """An argument that is refused from a file: its name, the requirement, its value."""
 
     name: str
     requirement: str
@@ -59,7 +59,7 @@ class ArgumentProblem:
 
 
 def argument_problems(arguments: Mapping[str, JsonValue]) -> list[ArgumentProblem]:
-    """Find what no network may be handed from a file.
+    """Find arguments that are refused from a file.
 
     Args:
         arguments: Keyword arguments as the file has them.
@@ -132,7 +132,9 @@ def _key_problems(key: str) -> list[ArgumentProblem]:
     if not _KEY.fullmatch(key):
         return [ArgumentProblem(key, "must be the name of an argument", "another text")]
     if _FORBIDDEN.search(key.lower()):
-        return [ArgumentProblem(key, "must not be given: no file makes a network read, fetch or call anything", "it")]
+        return [
+            ArgumentProblem(key, "must not be given: a file must not make a network read, fetch or call anything", "it")
+        ]
     return []
 
 

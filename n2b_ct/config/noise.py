@@ -1,4 +1,4 @@
-"""What every noise's section has: its kind, its levels, and the noise that it stands for.
+"""The base section of noises: kind, level, and the noise that it describes.
 
 A noise's own keys are declared in its file (:mod:`n2b_ct.noises`), which the registry finds by its kind.
 """
@@ -37,7 +37,7 @@ NoiseSection = Annotated[SerializeAsAny[NoiseConfig], registered(NOISES, "kind",
 
 
 def _one_level_or_two(value: object) -> object:
-    """Refuse what is neither a number nor two, so that a problem is told once and not once for each."""
+    """Refuse what is neither a number nor a pair, with one problem."""
     numbers = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
     if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers):
         msg = "must be a number, or the lowest and the highest"

@@ -1,4 +1,4 @@
-"""Regular expressions from files and options, which may come from anyone: only those that end in time are taken.
+"""Regular expressions from untrusted files and options: only those that cannot take exponential time are accepted.
 
 Python tries every way to divide a text among repeats, so ``(a+)+$`` over forty letters takes years. What makes the
 ways multiply is refused before any text is met: a repeat or an alternative inside a repeat, and many of them.

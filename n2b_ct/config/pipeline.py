@@ -44,7 +44,7 @@ def checked_pipeline(values: Mapping[str, Any], subject: str) -> Pipeline:
 def _with_manifest_found(values: dict[str, Any], pipeline: Path) -> dict[str, Any]:
     """Let a pipeline name a manifest that lies beside it, and a run be resumed from any folder.
 
-    A pipeline may bear its manifest's name, as the shipped ones do: it is never taken for the manifest.
+    A pipeline may have its manifest's name, as the shipped ones do; it is never taken for the manifest.
     """
     data = values.get("data")
     name = data.get("manifest") if isinstance(data, dict) else None

@@ -1,4 +1,4 @@
-"""Names that people and files give: one line that can be printed, and, where it names a folder, one part of a path."""
+"""Names from users and files: one printable line, and, for folder names, one path component."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SEPARATORS = ("/", "\\", ":")
 
 
 def shown_name(name: str) -> str:
-    """Take a name that is printed, drawn and written into tables.
+    """Validate a name that is printed, plotted and written into tables.
 
     Raises:
         ValueError: It is empty, too long, or holds what cannot be printed.
@@ -23,7 +23,7 @@ def shown_name(name: str) -> str:
 
 
 def folder_name(name: str) -> str:
-    """Take a name that a folder gets: it stays inside the folder that it is made in.
+    """Validate a name that becomes a folder's name: one path component.
 
     Raises:
         ValueError: It leads elsewhere, is hidden, or cannot be printed.

@@ -1,4 +1,4 @@
-"""What every section of a pipeline is."""
+"""The base class of all sections of a pipeline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """What every section is: frozen, and a misspelt key is an error."""
+    """A frozen section; a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -42,7 +42,7 @@ class WindowSection(Section):
 
     @property
     def window(self) -> Window:
-        """The window as the rest of the house knows it."""
+        """The window as a :class:`~n2b_ct.hu.Window`."""
         return Window(self.lower_hu, self.upper_hu)
 
 
@@ -79,7 +79,7 @@ class DataSection(Section):
     """Noisy patches have at least this share of pixels inside the window: where the window cuts noise off, its
     texture is lost, and Noise2Blur would learn noise with holes."""
     noisy_flat_share: float = Field(0.4, gt=0, le=1)
-    """Noise2Blur draws noisy patches from this flattest share of each slice's places, where noise is seen best and
+    """Noise2Blur draws noisy patches from this flattest share of each slice's positions, where noise is seen best and
     least structure can pass for it. Other methods ignore it."""
     clean_body_fraction: float = Field(0.5, ge=0, le=1)
     """The same for clean patches, which may show air, fat and lung beside the body."""
@@ -111,23 +111,23 @@ class TrainingSection(Section):
     batch_size: int = Field(16, ge=1, le=MOST_PATCHES)
     """Noisy patches a step, and as many clean ones; several processes share them."""
     gradient_accumulation_steps: int = Field(1, ge=1, le=MOST_PATCHES)
-    """A batch goes through the networks in so many parts, one after another, for the memory's sake; the step is one."""
+    """Parts in which a batch passes through the networks, one after another, to save memory; one optimiser step."""
     patch_px: int = Field(128, ge=16, le=MOST_PATCH_PX)
     """Side of the square patches."""
     learning_rate: float = Field(1e-3, gt=0)
     """Adam's, at the start."""
     gradient_norm_limit: float | None = Field(None, gt=0)
-    """Each network's gradient is shortened to this norm, so that one odd batch cannot throw it; null: never."""
+    """Each network's gradient norm is clipped to this, against single outlier batches; null: never."""
     adaptive_gradient_clipping: float | None = Field(10.0, gt=1)
-    """Each network's gradient is shortened to so many times its usual norm; null: never."""
+    """Each network's gradient norm is clipped to this multiple of its usual norm; null: never."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """Cosine falls to ``final_learning_rate_fraction`` at the end."""
+    """The cosine schedule ends at ``final_learning_rate_fraction``."""
     final_learning_rate_fraction: float = Field(0.01, gt=0, le=1)
     """Of the first learning rate."""
     ema_decay: float = Field(0.99, ge=0, lt=1)
     """Decay of the moving average of the denoiser's weights that becomes the model; 0: the last weights."""
     seed: int = Field(0, ge=0, lt=2**63)
-    """Everything random follows from it."""
+    """Seed of all random numbers."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """``auto``: bf16 where the processor multiplies in it, else fp32; last layers are fp32 always."""
     checkpoint_every: int = Field(200, ge=1)
@@ -137,8 +137,8 @@ class TrainingSection(Section):
     validate_every: int = Field(200, ge=1)
     """Iterations between validations on the ``validation`` role, where the split has one."""
     cache: Literal["auto", "memory", "disk"] = "auto"
-    """Where training keeps its images. ``auto``: on its GPU, in memory, or in a nameless file beside the run folder,
-    the first of these of which they fill half at most."""
+    """Where training keeps its images. ``auto``: on its GPU, in memory, or in an unlinked file beside the run folder,
+    the first of which they fill at most half."""
     tensorboard: bool = False
     """Write TensorBoard event files too (needs ``n2b-ct[tensorboard]``)."""
 
@@ -154,9 +154,9 @@ class DenoisingSection(Section):
     """How the trained model is used."""
 
     strength: float = Field(1.0, ge=0, le=1)
-    """Share of the noise found that is removed, unless ``--strength`` says otherwise; lies in the model file."""
+    """Share of the predicted noise that is removed, unless ``--strength`` is given; stored in the model file."""
     test_time_augmentation: Literal[1, 8] = 1
-    """8: average over the eight flips and turns of a slice, for eight times the work; lies in the model file."""
+    """8: average over the eight flips and turns of a slice, for eight times the work; stored in the model file."""
 
 
 class ReportSection(Section):
@@ -165,7 +165,7 @@ class ReportSection(Section):
     windows: tuple[str, ...] = ("abdomen", "lung", "bone", "brain", "full")
     """Names of the windows that PSNR and SSIM are measured in; the first one leads."""
     baselines: tuple[Annotated[str, registered_name(BASELINES)], ...] = ("gaussian", "nlm", "tv")
-    """Denoisers without training that stand beside every model. ``wnnm`` takes a minute or two a slice; ``bm3d`` needs
+    """Denoisers without training, for comparison. ``wnnm`` takes a minute or two a slice; ``bm3d`` needs
     ``n2b-ct[bm3d]``, for non-commercial use only."""
     panels_per_dose: int = Field(1, ge=0, le=1000)
     """Slices shown as images, per dose."""

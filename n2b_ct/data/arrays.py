@@ -30,7 +30,7 @@ def array_roles(
         noisy: Low-dose slices to learn from, one array or several; sizes may differ.
         clean: Normal-dose slices, never paired with the noisy ones.
         references: The same slices as ``noisy`` at normal dose, for supervised training; the same shapes.
-        validation: Low-dose slices to watch the training by.
+        validation: Low-dose slices for validation.
         truths: The same slices as ``validation`` at normal dose.
 
     Raises:

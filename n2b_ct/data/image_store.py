@@ -94,7 +94,7 @@ def _mapped(n_values: int, directory: Path) -> Tensor:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=directory, prefix=".images") as file:
             _reserve(file.fileno(), 4 * n_values)
-            return torch.from_file(file.name, shared=True, size=n_values)  # lives on when the name is gone
+            return torch.from_file(file.name, shared=True, size=n_values)  # stays mapped after the file is unlinked
     except (OSError, RuntimeError) as error:
         got = error.strerror if isinstance(error, OSError) else "a file system that cannot map it"
         remedy = "free space there, or train on fewer images"

@@ -28,7 +28,7 @@ class SeriesEntry(Section):
     hu_offset: float = Field(0.0, allow_inf_nan=False)
     """What must be added to the values of a NIfTI, NRRD or MetaImage volume to get HU; DICOM says it itself."""
     assume_hu: bool = False
-    """Vouch that the values are HU where a file does not say so, or where a volume's values do not look it."""
+    """Assume HU where a file does not say so, or where a volume's values do not look like HU."""
 
     @field_validator("where")
     @classmethod

@@ -39,7 +39,7 @@ def draft_manifest(
 
     Args:
         series: Found series.
-        root: The folder; paths are told from there.
+        root: The folder; paths are relative to it.
         name: The manifest's.
         volumes: Found volumes of CT.
         hu_offset: What was added to the values of volumes.

@@ -37,7 +37,7 @@ class DatasetSeries:
         patient_key: Digest that slices of one patient share.
         size_px: (rows, cols).
         hu_offset: What must be added to a volume's values to get HU.
-        assume_hu: Somebody vouches for a volume's values.
+        assume_hu: A volume's values are assumed to be HU.
         study_key: Digest that series of one study share; a series without PatientID has it as ``patient_key`` too.
         refused: Files of the series that cannot be used and were left out, as that was asked for.
     """

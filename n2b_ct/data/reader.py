@@ -46,7 +46,7 @@ class CTSeriesReader(ImageReader):
     Args:
         series_uid: SeriesInstanceUID to read where a folder holds several.
         hu_offset: What must be added to a volume's values to get HU; DICOM says it itself.
-        assume_hu: Vouch for values where a file does not say that they are HU, or where a volume's do not look it.
+        assume_hu: Assume HU where a file does not say so, or where a volume's values do not look like HU.
         skip_bad_slices: Leave out files that cannot be used; by default one of them fails its series.
     """
 

@@ -1,4 +1,4 @@
-"""A report on folders that exist, whoever made them: whichever of input, reference and candidates there are."""
+"""A report on existing folders from any software, with whichever of input, reference and candidates exist."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Compared:
 
     Attributes:
         sources: Every slice of the anchor.
-        anchor: What the others are held against: the input, else the reference, else the first candidate.
+        anchor: What the others are compared with: the input, else the reference, else the first candidate.
         problems: A line for each thing that was left out.
         inputs: The series of all folders, and the files that were refused.
     """
@@ -169,7 +169,7 @@ def evaluate(
     command: str = "",
     progress: Progress | None = None,
 ) -> Summary:
-    """Compare folders that exist, whoever made them; write HTML, JSON, CSV and figures.
+    """Compare existing folders from any software; write HTML, JSON, CSV and figures.
 
     Slices are matched by their position in the patient. What cannot be compared is left out and listed in
     ``Summary.physics.problems``; what cannot be measured without a reference or an input in ``dropped``.

@@ -1,4 +1,4 @@
-"""Series that lie in folders, whoever made them: DICOM or volumes, as slices at positions in the patient."""
+"""Series in existing folders: DICOM or volumes, as slices at positions in the patient."""
 
 from __future__ import annotations
 

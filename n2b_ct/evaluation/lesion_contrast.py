@@ -94,7 +94,7 @@ def read_lesion_truth(root: Path) -> LesionTruth | None:
 
 
 def _contrast_hu(stored: object) -> float:
-    """A true contrast; others are held against it."""
+    """A true contrast, with which others are compared."""
     contrast = float(str(stored))
     if not (math.isfinite(contrast) and contrast):
         raise ValueError(stored)

@@ -104,7 +104,7 @@ class Budget:
         seconds: Wall time.
         batch_size: Noisy patches a step.
         patch_px: Side of the patches.
-        seed: Everything random follows from it.
+        seed: Seed of all random numbers.
         n_images: Images by role.
         device: Where it ran.
         processor: Name of the accelerator or the processor.

@@ -78,7 +78,7 @@ def missing_package(row: RowSection, pipeline: Pipeline | None) -> str:
 
 
 def notices(row: RowSection, pipeline: Pipeline | None) -> tuple[str, ...]:
-    """What must be said where a row was used."""
+    """Return the licence notices of a row."""
     if row.baseline is not None:
         return licence_notices([row.baseline.name])
     return pipeline.method.licence_notices() if pipeline is not None else ()

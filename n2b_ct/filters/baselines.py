@@ -72,7 +72,7 @@ class Baseline:
         ct_white_hu: HU that the function sees as 1; 1 for one that works on any scale.
         ct_sigma: σ that the function is told of every slice, on its own scale; None: estimated from the slice.
         relative_cost: Roughly, its time in that of a network.
-        licence_notice: What must be said where it was used.
+        licence_notice: Licence notice to print where it was used.
         require_installed: Raises a ConfigError where a package is missing.
     """
 
@@ -255,5 +255,5 @@ def installed_baseline(name: str) -> Baseline:
 
 
 def licence_notices(names: Iterable[str]) -> tuple[str, ...]:
-    """Return what a command that used these baselines must say once."""
+    """Return licence notices that a command using these baselines must print once."""
     return tuple(dict.fromkeys(notice for name in names if (notice := BASELINES.get(name).licence_notice)))

@@ -32,7 +32,7 @@ class LabelFilter(Section):
     """A filter that makes blurred labels; a pipeline names it, and its fields are its keys there."""
 
     licence_notice: ClassVar[str] = ""
-    """What a command that used it must say once."""
+    """Licence notices that a command using it must print once."""
 
     filter: str
     """As it is registered."""
@@ -42,7 +42,7 @@ class LabelFilter(Section):
         raise NotImplementedError
 
     def require_installed(self) -> None:
-        """Refuse to go on where a package that it needs is absent.
+        """Check that the packages it needs are installed.
 
         Raises:
             ConfigError: Says which, and how to install it.

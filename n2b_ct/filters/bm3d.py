@@ -30,7 +30,7 @@ LICENCE_NOTICE = (
     "bm3d: the package bm3d of Tampere University is for non-commercial use only, and results made public must cite "
     "its authors (Mäkinen et al. 2020, Dabov et al. 2007)"
 )
-"""What a command says, once, when it has used it."""
+"""Licence notice that a command prints once when it has used BM3D."""
 
 _LEAST_PX = 32
 """The package refuses images below its block of 8 pixels, and images of just 8 x 8 can crash it."""
@@ -127,7 +127,7 @@ class Bm3dBlur(LabelFilter):
         return bm3d_blur(image, self.sigma)
 
     def require_installed(self) -> None:
-        """Refuse to go on without the package; see :func:`require_bm3d`."""
+        """Check that the package is installed; see :func:`require_bm3d`."""
         require_bm3d()
 
 

@@ -1,4 +1,4 @@
-"""Supervised denoising: the yardstick, where pairs exist.
+"""Supervised denoising: the reference method where pairs exist.
 
 x  low-dose slices ``[B, 1, rows, cols]``     y  the same slices at normal dose     F  denoiser
 """
@@ -17,7 +17,7 @@ Loss = Literal["l1", "l2"]
 
 
 class SupervisedConfig(MethodConfig):
-    """A denoiser trained on pairs: the yardstick, where pairs exist."""
+    """A denoiser trained on pairs: the reference method where pairs exist."""
 
     needs: ClassVar[BatchNeeds] = BatchNeeds(reference=True)
 

@@ -46,7 +46,7 @@ class UpiConfig(MethodConfig):
     teacher_iterations: int | None = Field(None, ge=1, le=MOST_ITERATIONS)
     """Optimiser steps of stage 1; null: as many as ``training.iterations``."""
     teacher_run: Path | None = None
-    """A run folder or model file of stage 1 that is there already; null: it is trained first."""
+    """An existing run folder or model file of stage 1; null: it is trained first."""
     distillation_weight: float = Field(0.1, ge=0)
     """λ, weight of the noisy images with the teacher's results against the clean images with composed noise."""
 
@@ -55,7 +55,7 @@ class UpiConfig(MethodConfig):
         return FirstStage(self.teacher, self.teacher_iterations, self.teacher_run)
 
     def with_teacher_run(self, run: Path) -> UpiConfig:
-        """Return the section with a run of its teacher that is there already."""
+        """Return the section with an existing run of its teacher."""
         return self.model_copy(update={"teacher_run": run})
 
     def require_ready(self, n_channels: int) -> None:

@@ -99,7 +99,7 @@ def write_piglet(
 
     Raises:
         DataError: A parameter is outside its range.
-        OutputError: The folder is there already, or cannot be written, or a worker died.
+        OutputError: The folder is there already, or cannot be written, or a worker failed.
     """
     plan = PigletPlan(n_slices, size_px, float(field_of_view_mm), tuple(map(float, doses)), seed, decoy)
     output_dir = Path(output_dir)

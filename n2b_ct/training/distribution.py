@@ -28,7 +28,7 @@ def is_rank_zero() -> bool:
 
 
 def was_restarted() -> bool:
-    """Whether ``torchrun --max-restarts`` has started this process again after one of them died."""
+    """Whether ``torchrun --max-restarts`` has restarted this process after one of them failed."""
     return _n_restarts() > 0
 
 

@@ -61,7 +61,7 @@ class DenoiseWorkflow(PropertyWorkflow):
         self._device_name, self._options = device, options
 
     def run(self) -> TreeResult:
-        """Denoise and write; returns what became of every series."""
+        """Denoise and write; returns the outcome of every series."""
         self.require_initialized()
         return api.denoise(self._source, self._output, model=self._model, **self._options)
 

@@ -134,7 +134,7 @@ def test_simulate_follows_the_rule(four):
 def test_a_json_that_cannot_be_written_takes_nothing_from_the_work(four, capsys):
     code = run(["denoise", "in", "out", "--model", "model.pt", "--json", "in"])
     assert code == 2
-    assert "--json in: must be a file or a free place" in error_lines(capsys.readouterr().err)[0]
+    assert "--json in: must be a file or must not exist" in error_lines(capsys.readouterr().err)[0]
     assert not Path("out").exists()
 
 

@@ -182,7 +182,7 @@ def trade_off_sentence(summary: Summary, methods: list[str]) -> str:
     level = summary.levels[0]
     clauses = [f"{method}: {', '.join(_parts(summary, level, method))}" for method in methods]
     where = f" (texture, resolution and d′ at {level.label})" if len(summary.levels) > 1 else ""
-    return f"The price{where} — {'; '.join(clauses)}."
+    return f"Trade-offs{where} — {'; '.join(clauses)}."
 
 
 def _parts(summary: Summary, level: DoseLevel, method: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Find CT series below a file or a folder, from headers alone, which worker processes read: a file may be hostile.
 
 Every file ends in exactly one :class:`FileRecord`: used, skipped or error, with a stable reason. An error that cannot
-say its series is held against those that it lies among (:mod:`n2b_ct.io.dicom.reading.attribution`).
+say its series is attributed to those around it (:mod:`n2b_ct.io.dicom.reading.attribution`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def scan(
 
 
 def _examined(paths: Sequence[Path], progress: Progress | None, **rules: bool) -> Iterator[SliceHeader | FileRecord]:
-    """Examine all files in worker processes; a file that its worker dies of is an error like any other."""
+    """Examine all files in worker processes; a file that crashes its worker is an error like any other."""
     items = ({"path": str(path), **rules} for path in paths)
     outcomes = shared_sandbox().ask_each(EXAMINE, items, n_together=_N_FILES_TOGETHER)
     for n_done, (path, outcome) in enumerate(zip(paths, outcomes, strict=True), start=1):

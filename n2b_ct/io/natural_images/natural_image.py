@@ -1,4 +1,4 @@
-"""What the rest of the house knows of a natural image."""
+"""A natural image in memory: pixels, bit depth, form and colour profile."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from n2b_ct.cli.streams import Stream, exit_code
 from tests.helpers import make_ct_dataset, save, save_series
 
 FULL = Path("/dev/full")
-LOST = "error: standard output: must be writable, got {}; the work was done, only the lines about it are lost"
+LOST = "error: standard output: must be writable, got {}; the work is complete, only its messages are lost"
 NOTHING_TOLD = "error: standard output: must be writable, got {}; nothing was told"
 NO_SPACE, CLOSED = "No space left on device", "Bad file descriptor"
 

@@ -1,8 +1,8 @@
-"""Files that cannot say which series they are of, held against the series that they lie among.
+"""Files that do not name their series, attributed to the series around them.
 
 A file that was cut, overwritten or cannot be read may be a slice of any series around it, and half a series misleads.
-It is held against the one series of its folder; where there are several, against the one whose files are named like it
-or lie around it in the order of the names; where that stays open, against all of them. A folder without a series
+It is attributed to the one series of its folder; where there are several, to the one whose files are named like it
+or lie around it in the order of the names; where that stays open, to all of them. A folder without a series
 belongs to the one series of its sibling folders, if that is spread over several.
 """
 
@@ -50,7 +50,7 @@ _OTHER_ENDINGS = frozenset(
 
 
 def attribute(records: Sequence[FileRecord], root: Path, empty_folders: Sequence[Path] = ()) -> tuple[FileRecord, ...]:
-    """Hold every file that may be a slice and cannot say its series against those that it may be of.
+    """Attribute every file that may be a slice and does not name its series to those that it may be of.
 
     Args:
         records: One for every file.
@@ -59,7 +59,7 @@ def attribute(records: Sequence[FileRecord], root: Path, empty_folders: Sequence
 
     Returns:
         The records in the order of their paths: files that are named like slices and lost their content are
-        ``unrecognisable``, and whoever is held against a series without having named it says so.
+        ``unrecognisable``, and a file attributed to a series that it does not name says so.
     """
     lost = [one for one in records if _lost_content(one) or _is_orphan(one)]
     if not lost and not empty_folders:

@@ -69,7 +69,7 @@ class Codestream:
 
 
 def require_codestream(dataset: Dataset) -> bytes:
-    """Hold a compressed frame against the data set before it is decoded.
+    """Compare a compressed frame with the data set before it is decoded.
 
     Args:
         dataset: One frame, encapsulated, whose pixel description was checked.
