@@ -52,7 +52,7 @@ def _denoiser(row: RowSection, folder: Path) -> RowDenoiser | None:
     try:
         if row.baseline is not None:
             return None if row.baseline.name in SLOW else baseline_denoiser(row.baseline)
-        return trained_denoiser(folder / RUNS_DIR / row.word, torch.device("cpu"))
+        return trained_denoiser(folder / RUNS_DIR / row.slug, torch.device("cpu"))
     except N2BError:
         return None
 

@@ -126,8 +126,8 @@ class Registry(Generic[T]):
             return entry_point.load()
         except (Exception, SystemExit) as error:  # whatever the code of others raises while it is imported
             package = entry_point.dist.name if entry_point.dist is not None else entry_point.module
-            said = str(error).partition("\n")[0]
-            got = f"{type(error).__name__}: {said}" if said else type(error).__name__
+            message = str(error).partition("\n")[0]
+            got = f"{type(error).__name__}: {message}" if message else type(error).__name__
             requirement = f"{name} must be importable from the installed package {package}"
             raise UnavailableError(subject, requirement, got, "repair or uninstall that package") from error
 

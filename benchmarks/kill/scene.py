@@ -48,7 +48,7 @@ def write_model(path: Path) -> Path:
     weights = {key: value * 0 for key, value in build_denoiser(section).state_dict().items()}
     weights["network.last.bias"] += 0.1
     window = Window(-160.0, 240.0)
-    save_model(path, weights=weights, section=section, sees=window, name="constant", method="none", facts={})
+    save_model(path, weights=weights, section=section, input_scale=window, name="constant", method="none", facts={})
     return path
 
 

@@ -111,11 +111,13 @@ def train(
     run_dir = Path("runs") / loaded.name if out is None else Path(out)
     resume = resume or was_restarted()
     with process_group(choose_device(device)) as own_device:
-        told = progress if is_rank_zero() else None
+        rank_progress = progress if is_rank_zero() else None
         require_free_run_dir(loaded, run_dir, resume=resume, overwrite=overwrite)
         if resume and finished_summary(run_dir) is not None:
-            return verified_summary(loaded, images, run_dir, told) or {}
-        return run_training(_rooted(loaded, data_root), images, run_dir, own_device, resume=resume, progress=told)
+            return verified_summary(loaded, images, run_dir, rank_progress) or {}
+        return run_training(
+            _rooted(loaded, data_root), images, run_dir, own_device, resume=resume, progress=rank_progress
+        )
 
 
 def _refuse_without_noisy(**arrays: Arrays) -> None:

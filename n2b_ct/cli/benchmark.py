@@ -29,7 +29,7 @@ def benchmark(
     device: Device = "auto",
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Train rows anew whose settings or images have changed since their run."),
+        typer.Option("--overwrite", help="Retrain rows whose settings or images have changed since their run."),
     ] = False,
     overrides: Annotated[
         list[str] | None,
@@ -99,10 +99,10 @@ def _print_table(table: Table) -> None:
 
 def _cell(row: Row, test: str) -> str:
     score = row.score(test)
-    ours = _words(score) if score is not None else {"failed": "failed", "not run": "not run"}.get(row.status, "")
+    measured = _words(score) if score is not None else {"failed": "failed", "not run": "not run"}.get(row.status, "")
     values = [value for value in row.published if value.test == test and value.psnr_db is not None]
-    theirs = ", ".join(f"{'~' if value.differs else ''}{value.psnr_db:.2f}" for value in values)
-    return f"{ours} [{theirs}]".lstrip() if theirs else ours
+    paper_values = ", ".join(f"{'~' if value.differs else ''}{value.psnr_db:.2f}" for value in values)
+    return f"{measured} [{paper_values}]".lstrip() if paper_values else measured
 
 
 def _words(score: Score) -> str:

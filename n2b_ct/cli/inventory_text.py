@@ -163,8 +163,8 @@ def _labelled(label: str, text: str, width: int) -> list[str]:
 
 def _problem_lines(found: Inventory, width: int) -> list[str]:
     """Explain each problem code once."""
-    told = [*(one.problems for one in found.series), *(one.problems for one in found.volumes)]
-    codes = dict.fromkeys(code for problems in told for code in problems)
+    all_codes = [*(one.problems for one in found.series), *(one.problems for one in found.volumes)]
+    codes = dict.fromkeys(code for problems in all_codes for code in problems)
     lines = [line for code in codes for line in _fold(PROBLEMS.get(code, ""), f"{_INDENT}{code}: ", width, hang=8)]
     return ["problems", *lines] if lines else []
 

@@ -14,7 +14,7 @@ from n2b_ct.cli.options import DataRoot, Device, SkipBadSlices, Threads
 from n2b_ct.cli.progress_bar import progress_bar
 
 
-def noise_seen(last: Mapping[str, float]) -> str:
+def extracted_noise_strength(last: Mapping[str, float]) -> str:
     """Return the strength of the extracted noise at the end; empty where a method extracts none."""
     found = next((key.removeprefix("noise_std_") for key in last if key.startswith("noise_std_")), None)
     if found is None:
@@ -75,7 +75,7 @@ def train(
     say(f"trained {summary['method']} for {summary['iterations']} iterations in {summary['seconds']:.0f} s")
     for notice in loaded.method.licence_notices():
         say_err(f"licence: {notice}")
-    if noise := noise_seen(summary["last"]):
+    if noise := extracted_noise_strength(summary["last"]):
         say(noise)
     say(f"model: {run_dir / 'model.pt'}")
     tell_left_out({one["name"]: one["n_skipped_slices"] for one in summary.get("series", ())})

@@ -95,10 +95,10 @@ def _complaints(result: TreeResult) -> list[str]:
     """One line for every series that failed, and for every folder and reason of refused files."""
     failed = [outcome for outcome in result.outcomes if outcome.status == "failed"]
     lines = [f"{outcome.source}: {with_options(outcome.detail)}" for outcome in failed]
-    told = {(outcome.source, outcome.reason) for outcome in failed}
+    reported = {(outcome.source, outcome.reason) for outcome in failed}
     details = {outcome.detail for outcome in failed}
     refused = [record for record in result.records if record.action == "error" and record.detail not in details]
-    lines += _grouped(record for record in refused if (record.path.parent, record.reason) not in told)
+    lines += _grouped(record for record in refused if (record.path.parent, record.reason) not in reported)
     return list(dict.fromkeys(lines))
 
 

@@ -112,7 +112,7 @@ def _loaded(path: Path, digest: str, device: str) -> Model:
     if model.digest != digest:
         got = f"{model.digest[:_N_DIGEST_CHARACTERS]} on {socket.gethostname()}"
         requirement = f"must be the run's, {digest[:_N_DIGEST_CHARACTERS]}"
-        raise ModelError(explain(f"model {path}", requirement, got, "leave a model alone while it is in use"))
+        raise ModelError(explain(f"model {path}", requirement, got, "do not change a model while it is in use"))
     return model
 
 

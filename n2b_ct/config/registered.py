@@ -36,10 +36,10 @@ def registered(registry: Registry[Any], key: str, base: type[Section], default: 
             raise _error(base, key, _unavailable(error), name) from error
         section = getattr(member, "Config", member)
         if not (isinstance(section, type) and issubclass(section, base)):
-            told = {"requirement": f"must have a Config derived from {base.__name__}", "got": str(name)}
+            details = {"requirement": f"must have a Config derived from {base.__name__}", "got": str(name)}
             remedy = "repair the package that registers it"
             raise _error(
-                base, key, PydanticCustomError("unavailable", "{requirement}", told | {"remedy": remedy}), name
+                base, key, PydanticCustomError("unavailable", "{requirement}", details | {"remedy": remedy}), name
             )
         return section.model_validate(values)
 
@@ -60,8 +60,8 @@ def registered_name(registry: Registry[Any]) -> AfterValidator:
 
 
 def _unavailable(error: UnavailableError) -> PydanticCustomError:
-    told = {"requirement": error.requirement, "got": error.got, "remedy": error.remedy}
-    return PydanticCustomError("unavailable", "{requirement}", told)
+    details = {"requirement": error.requirement, "got": error.got, "remedy": error.remedy}
+    return PydanticCustomError("unavailable", "{requirement}", details)
 
 
 def _error(base: type[Section], key: str, kind: str | PydanticCustomError, value: object) -> ValidationError:

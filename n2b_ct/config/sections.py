@@ -180,12 +180,12 @@ class ReportSection(Section):
 
 
 class Pipeline(Section):
-    """One experiment, whole."""
+    """One experiment."""
 
     name: FolderName
-    """Short; names the run folder."""
+    """Short name, also of the run folder."""
     description: str = ""
-    """One sentence for people."""
+    """One sentence that describes it."""
     data: Data
     method: Method
     training: TrainingSection

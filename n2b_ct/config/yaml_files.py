@@ -146,13 +146,16 @@ def problems_of(error: ValidationError, subject: str | Callable[[KeyPath], str])
     for problem in problems[:_N_PROBLEMS_SHOWN]:
         path = ".".join(str(part) for part in _as_written(problem["loc"]))
         requirement, remedy = _WORDING.get(problem["type"], ("", "correct it"))
-        told = problem["ctx"] if problem["type"] == "unavailable" else {}
+        context = problem["ctx"] if problem["type"] == "unavailable" else {}
         for text in (requirement or problem["msg"].removeprefix("Value error, ")).splitlines():
-            got = "nothing" if problem["type"] == "missing" else told.get("got", _short(problem["input"]))
+            got = "nothing" if problem["type"] == "missing" else context.get("got", _short(problem["input"]))
             place = subject(problem["loc"]) if callable(subject) else subject
             lines.append(
                 explain(
-                    f"{place}: {path}" if path else place, text[:1].lower() + text[1:], got, told.get("remedy", remedy)
+                    f"{place}: {path}" if path else place,
+                    text[:1].lower() + text[1:],
+                    got,
+                    context.get("remedy", remedy),
                 )
             )
     if len(problems) > _N_PROBLEMS_SHOWN:

@@ -133,9 +133,9 @@ class _Walk:
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchored:
             raise _not_taken("an alias without an anchor that ends before it", event)
-        meant = self._anchored[event.anchor]
-        self._n_values += meant.n_values
-        self._nest(meant.n_nested)
+        target = self._anchored[event.anchor]
+        self._n_values += target.n_values
+        self._nest(target.n_nested)
 
     def _nest(self, n_nested: int) -> None:
         if self._open:

@@ -1,7 +1,7 @@
-"""What a whole folder says about whoever made it: the marks that anonymisers leave on UIDs and PatientIDs.
+"""Patterns over all series of a folder: traces of anonymisers in UIDs and PatientIDs.
 
-Each series for itself looks well then. Together they tell that slices which belong together were torn apart, or that
-patients cannot be told from each other; both matter for splits that must not share a patient.
+Each series alone looks valid. Together they show that slices of one series were separated, or that patients cannot be
+distinguished; both matter for splits that must not share a patient.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from n2b_ct.io.dicom.reading.slice_header import SETTINGS, digest_key
 from n2b_ct.io.series import SeriesRef
 
 N_TORN_MIN = 3
-"""So many series of one slice that lie like one series are no chance."""
+"""From this many single-slice series that align like one series, it is no coincidence."""
 
 _PLACEHOLDERS = (
     "anonymous",
@@ -83,7 +83,7 @@ def _chosen(series: Series, groups: Iterable[Iterable[SeriesRef]]) -> list[Serie
 
 
 def _torn(series: Series) -> list[SeriesRef]:
-    """Series of one slice each that have all in common that a series has, and lie at positions of their own.
+    """Single-slice series that share all attributes of one series, at different positions.
 
     They share their study; or, where every file has a study of its own too, patient and folder.
     """
@@ -126,7 +126,7 @@ def _studies_of_several(series: Series) -> list[SeriesRef]:
 
 
 def _patients_of_several(series: Series) -> list[SeriesRef]:
-    """PatientIDs of several studies that are placeholders, have two birth dates or sexes, or are all that there is."""
+    """PatientIDs of several studies that are placeholders, have two birth dates or sexes, or are the only one."""
     known = [one for one in series if _known_patient(one)]
     patients = _grouped(known, lambda one: one.patient_key)
     return _chosen(series, (studies for studies in patients if _is_doubtful(studies, is_only=len(patients) == 1)))

@@ -1,4 +1,4 @@
-"""CT slices handed over from Python: arrays in HU as the series of a data set, each checked before it is used."""
+"""CT slices from Python arrays in HU, validated, as the series of a data set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def array_roles(
     """Return slices by role from arrays or tensors in HU, ``[rows, cols]`` or ``[slices, rows, cols]`` each.
 
     Neighbours in a three-dimensional array are neighbours in the patient, one slice thickness apart. The arrays are not
-    copied: leave them alone while they are in use.
+    copied: do not change them while they are in use.
 
     Args:
         noisy: Low-dose slices to learn from, one array or several; sizes may differ.
@@ -58,7 +58,7 @@ def hu_values(given: object, name: str) -> np.ndarray:
 
     Args:
         given: A NumPy array or a dense tensor: floats, or signed integers of 16 bits or more; ``[rows, cols]`` or
-            ``[slices, rows, cols]``. Unsigned integers are most likely a file's stored words.
+            ``[slices, rows, cols]``. Unsigned integers are most likely stored words of a file.
         name: The parameter, for the message.
 
     Raises:
@@ -83,7 +83,7 @@ def hu_values(given: object, name: str) -> np.ndarray:
 
 
 def plain_array(given: object, name: str) -> np.ndarray:
-    """Look at a NumPy array or a dense tensor as a NumPy array; floats that NumPy lacks become float32.
+    """Return a NumPy array or a dense tensor as a NumPy array; floats that NumPy lacks become float32.
 
     Raises:
         DataError: It is something else.
@@ -111,7 +111,7 @@ def _checked(arrays: Arrays, name: str, problems: list[str]) -> list[np.ndarray]
 def _mismatches(
     name: str, arrays: Sequence[np.ndarray], of: str, noisy: Sequence[np.ndarray], *, is_needed: bool
 ) -> list[str]:
-    """Say which arrays are not the counterparts of the noisy ones, by their shapes."""
+    """Check by their shapes that arrays are counterparts of the noisy ones; return a line for each problem."""
     if not arrays and not is_needed:
         return []
     if len(arrays) != len(noisy):

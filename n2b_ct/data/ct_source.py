@@ -32,7 +32,7 @@ _AIR_KERNEL_PX = 9
 
 
 def ct_source(section: DataSection, roles: Roles, method: MethodConfig) -> CTSource:
-    """Return the slices that a method can learn from; where it needs a second observation, those with neighbours.
+    """Return the slices usable for training; where the method needs a second observation, those with neighbours.
 
     Raises:
         DataError: No slice has such a neighbour.
@@ -69,12 +69,12 @@ class CTSource:
     @property
     def traits(self) -> ImageTraits:
         """One channel, clipped to the window."""
-        unit = NetworkUnit(self.sees.width_hu, "HU", "hu", "slice")
+        unit = NetworkUnit(self.input_scale.width_hu, "HU", "hu", "slice")
         return ImageTraits(n_channels=1, n_noisy=len(self.roles.noisy), clipped=True, unit=unit)
 
     @property
-    def sees(self) -> Window:
-        """HU that the network sees as [0, 1]."""
+    def input_scale(self) -> Window:
+        """HU that become [0, 1] for the network."""
         return self.section.window.window
 
     @property
@@ -84,7 +84,7 @@ class CTSource:
 
     @property
     def sampling(self) -> Sampling:
-        """Patches lie in the body; noisy ones where their slice is flattest."""
+        """Return patch limits: in the body; noisy ones where their slice is flattest."""
         return {
             "noisy_body_fraction": self.section.noisy_body_fraction,
             "noisy_flat_share": self.section.noisy_flat_share,
@@ -127,7 +127,7 @@ class CTSource:
     def dataset(
         self, role: Role, pipeline: Pipeline, directory: Path | None = None, progress: Progress | None = None
     ) -> InMemoryDataset:
-        """Read the slices of a role; clean ones stay whole, so that noise can be added before they meet the window.
+        """Read the slices of a role; clean ones are not clipped, so that noise can be added before the window.
 
         Raises:
             DataError: Values that are not finite, or a missing reference.
@@ -135,7 +135,7 @@ class CTSource:
         slices, is_noisy = self._slices(role), role == "noisy"
         dataset = load_slices(
             slices,
-            self.sees,
+            self.input_scale,
             label=pipeline.method.label_filter() if is_noisy else None,
             with_reference=_with_reference(role, pipeline),
             clipped=role != "clean",
@@ -148,7 +148,7 @@ class CTSource:
         return dataset
 
     def digests(self, role: Role, pipeline: Pipeline, progress: Progress | None = None) -> dict[str, list[str]]:
-        """Return the digests of slices and of references, and keep no slice.
+        """Return the digests of slices and of references, without keeping slices in memory.
 
         Raises:
             DataError: As :meth:`dataset`.
@@ -164,7 +164,7 @@ class CTSource:
         neighbours = pipeline.method.second_observation()
         indices = None if neighbours is None else neighbour_indices(self.roles.noisy, neighbours)
         return {
-            "window": [self.sees.lower_hu, self.sees.upper_hu],
+            "window": [self.input_scale.lower_hu, self.input_scale.upper_hu],
             "neighbours": None if indices is None else [list(found) for found in indices],
         }
 
@@ -186,7 +186,7 @@ def load_slices(
     directory: Path | None = None,
     progress: Progress | None = None,
 ) -> InMemoryDataset:
-    """Read slices and put them through the window.
+    """Read slices and normalise them by the window.
 
     Args:
         slices: What to read; runs of one series are read together.
@@ -194,7 +194,7 @@ def load_slices(
         label: Makes the blurred label y_b from a whole windowed slice ``[rows, cols]``.
         with_reference: Read each slice's normal-dose counterpart too.
         clipped: Clip to the window.
-        directory: Where a file takes the slices that do not fit into memory; None: they do.
+        directory: Folder of a memory-mapped file for slices that do not fit into memory; None: in memory.
         progress: Called with (slices done, all slices, series name).
 
     Raises:
@@ -202,10 +202,10 @@ def load_slices(
     """
 
     def sample(slice_hu: np.ndarray, reference_hu: np.ndarray | None) -> Sample:
-        seen = window.normalise(slice_hu)
-        tensors = {"image": _tensor(seen if clipped else window.scale(slice_hu))}
+        windowed = window.normalise(slice_hu)
+        tensors = {"image": _tensor(windowed if clipped else window.scale(slice_hu))}
         if label is not None:
-            tensors["blurred"] = _tensor(label(seen))
+            tensors["blurred"] = _tensor(label(windowed))
         if reference_hu is not None:
             tensors["reference"] = _tensor(window.normalise(reference_hu))
         return Sample(tensors, _digests(slice_hu, reference_hu), body_mask(slice_hu, window))
@@ -217,7 +217,7 @@ def load_slices(
 def slice_digests(
     slices: Sequence[RoleSlice], *, with_reference: bool = False, progress: Progress | None = None
 ) -> dict[str, list[str]]:
-    """Return the digests that :func:`load_slices` gives a dataset, and keep no slice.
+    """Return the digests that :func:`load_slices` gives a dataset, without keeping slices in memory.
 
     Raises:
         DataError: As :func:`load_slices`.
@@ -230,7 +230,7 @@ def slice_digests(
 
 
 def body_mask(hu: np.ndarray, window: Window) -> np.ndarray:
-    """Mark where a slice can teach: inside the window, and not in the air around the body.
+    """Mark pixels usable for training: inside the window, and not in the air around the body.
 
     Air is where the mean of 9×9 pixels lies below -950 HU; lung is denser, and noise does not reach that mean.
 

@@ -1,4 +1,4 @@
-"""All images of a role in network units, with their targets: what patches are cut from."""
+"""All images of a role in network units, with their targets, from which patches are cut."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class InMemoryDataset:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image on its way into a dataset.
+    """One image before it is added to a dataset.
 
     Attributes:
         tensors: ``image`` and its targets by key, ``[channels, rows, cols]`` each.
@@ -61,7 +61,7 @@ def filled_dataset(
     Args:
         samples: One for every shape, all with the same keys.
         shapes: Channels, rows and columns of every image.
-        directory: Where a file takes what does not fit into memory; None: it does.
+        directory: Folder of a memory-mapped file for images that do not fit into memory; None: in memory.
 
     Raises:
         DataError: The file cannot be made.

@@ -1,4 +1,4 @@
-"""Which images a training reads: a digest for each, so that a run can tell whether it goes on with the same ones.
+"""Digests of a training's images, so that a resumed run can verify that they are the same.
 
 Digests are of the values as read, before window, noise and label, which follow from them and from plain settings: those
 values are the same on every processor, and the bytes of a file may change (another encoding, a corrected header) where
@@ -21,7 +21,7 @@ _N_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class DataFingerprint:
-    """The images of a training, and what decides how its network sees them.
+    """The images of a training, and the settings of their preprocessing.
 
     Attributes:
         images: Role to the digests of its images, in order.
@@ -33,17 +33,17 @@ class DataFingerprint:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything: other images, another order, split or window give another."""
+        """SHA-256 over images, order, split and window."""
         content = {"images": {role: list(found) for role, found in self.images.items()}, "seen_as": self.seen_as}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps, to say what changed."""
+        """Return the content for a checkpoint, from which changes are found."""
         images = {role: list(found) for role, found in self.images.items()}
         return {"digest": self.digest, "images": images, "seen_as": dict(self.seen_as)}
 
     def changes_since(self, earlier: Mapping[str, Any]) -> str:
-        """Say what is not as it was; empty where all is.
+        """Describe what changed; empty where nothing did.
 
         Args:
             earlier: What :meth:`state_dict` gave, or its ``digest`` alone.
@@ -54,9 +54,9 @@ class DataFingerprint:
             return "other images" if earlier.get("digest") else "no record of them"
         before, how = earlier["images"], earlier["seen_as"]
         roles = dict.fromkeys((*before, *self.images))
-        told = [_change(role, before.get(role, ()), self.images.get(role, ())) for role in roles]
-        told += [f"other {key}" for key, value in self.seen_as.items() if how.get(key) != value]
-        return ", ".join(filter(None, told))
+        changes = [_change(role, before.get(role, ()), self.images.get(role, ())) for role in roles]
+        changes += [f"other {key}" for key, value in self.seen_as.items() if how.get(key) != value]
+        return ", ".join(filter(None, changes))
 
 
 def image_digest(values: np.ndarray) -> str:
@@ -66,7 +66,7 @@ def image_digest(values: np.ndarray) -> str:
 
 
 def short_digest(*parts: bytes | memoryview) -> str:
-    """Digest bytes, for what is only ever compared with its like; one part or several make no difference."""
+    """Return a short digest of bytes, in one part or several."""
     sha = hashlib.sha256()
     for part in parts:
         sha.update(part)

@@ -1,4 +1,4 @@
-"""Where training images come from: one protocol for slices of CT, on disk or as arrays, and for natural images."""
+"""The protocol of training images: CT slices, on disk or as arrays, and natural images."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Role = Literal["noisy", "clean", "validation"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkUnit:
-    """What 1 is to the network, for people.
+    """The size of the network's 1 in physical units.
 
     Attributes:
-        size: In what people read: HU, or 8-bit grey levels.
+        size: In HU, or 8-bit grey levels.
         name: ``HU`` or ``grey levels``.
         suffix: Of columns in the history: ``hu`` or ``grey``.
         image: What one image is called: ``slice`` or ``image``.
@@ -43,13 +43,13 @@ class NetworkUnit:
 
 @dataclass(frozen=True, slots=True)
 class ImageTraits:
-    """What networks and methods have to know of the images.
+    """Properties of the images that networks and methods depend on.
 
     Attributes:
         n_channels: 1, or 3 for RGB.
         n_noisy: How many noisy images there are.
         clipped: Noisy images end at 0 and 1.
-        unit: What 1 is.
+        unit: The unit of 1.
     """
 
     n_channels: int
@@ -68,7 +68,7 @@ class Sampling(TypedDict, total=False):
 
 
 class ImageSource(Protocol):
-    """Images by role, found and not yet read."""
+    """Images by role, found but not read."""
 
     @property
     def n_images(self) -> dict[str, int]:
@@ -80,15 +80,15 @@ class ImageSource(Protocol):
 
     @property
     def traits(self) -> ImageTraits:
-        """What networks and methods have to know."""
+        """Properties that networks and methods depend on."""
 
     @property
-    def sees(self) -> Window | NaturalImageScale:
-        """What the network sees as [0, 1]."""
+    def input_scale(self) -> Window | NaturalImageScale:
+        """What becomes [0, 1] for the network."""
 
     @property
     def inputs(self) -> Inputs:
-        """The series that they come from, and files that were left out; none for natural images."""
+        """The series they come from, and files that were left out; none for natural images."""
 
     @property
     def sampling(self) -> Sampling:
@@ -96,23 +96,23 @@ class ImageSource(Protocol):
 
     @property
     def digest_keys(self) -> tuple[str, ...]:
-        """Roles, and ``<role> reference`` where references are read for themselves: what a fingerprint tells apart."""
+        """Keys of a fingerprint: roles, and ``<role> reference`` where references are read separately."""
 
     def shapes(self, role: Role) -> list[Shape]:
         """Return channels, rows and columns of every image of a role."""
 
     def problems(self, pipeline: Pipeline) -> list[str]:
-        """Return one line for everything that keeps the pipeline from training on them."""
+        """Return one line for each reason why the pipeline cannot train on them."""
 
     def dataset(
         self, role: Role, pipeline: Pipeline, directory: Path | None = None, progress: Progress | None = None
     ) -> InMemoryDataset:
-        """Read the images of a role as the network sees them; noisy ones with the targets that the method needs.
+        """Read the images of a role in network units; noisy ones with the targets that the method needs.
 
         Args:
             role: Which; ``validation`` comes with its references.
             pipeline: The experiment.
-            directory: Where a file takes images that do not fit into memory; None: they do.
+            directory: Folder of a memory-mapped file for images that do not fit into memory; None: in memory.
             progress: Called with (images done, all of the role, name).
 
         Raises:
@@ -120,14 +120,14 @@ class ImageSource(Protocol):
         """
 
     def digests(self, role: Role, pipeline: Pipeline, progress: Progress | None = None) -> dict[str, list[str]]:
-        """Return the digests that :meth:`dataset` would have, and keep no image.
+        """Return the digests that :meth:`dataset` would have, without keeping images in memory.
 
         Raises:
             DataError: As :meth:`dataset`.
         """
 
     def fresh_noise(self, pipeline: Pipeline) -> Finish | None:
-        """Return what draws the noise of every patch anew; None where images keep theirs."""
+        """Return what draws new noise for every patch; None where each image keeps its noise."""
 
     def settings(self, pipeline: Pipeline) -> dict[str, Any]:
-        """Return what decides how the network sees the images, in plain values, beside labels and teacher."""
+        """Return the preprocessing settings as plain values, without labels and teacher."""

@@ -19,12 +19,12 @@ Shape = tuple[int, int, int]
 
 
 class ImageStore(Sequence[Tensor]):
-    """A sequence of images, each a view into one flat float32 tensor; the sizes may differ.
+    """A sequence of images, each a view into one flat float32 tensor; sizes may differ.
 
     Args:
         shapes: Channels, rows and columns of every image.
         directory: None: in memory, to be filled. A folder: in a file there that is mapped into memory, for images that
-            do not fit; it has no name, so that nothing remains of it, however the process ends.
+            do not fit; it is unlinked, so that it never outlives the process.
 
     Attributes:
         flat: All pixels, image by image, ``[pixels]``.
@@ -41,7 +41,7 @@ class ImageStore(Sequence[Tensor]):
 
     @classmethod
     def of(cls, images: Iterable[Tensor], directory: Path | None = None) -> ImageStore:
-        """Copy images ``[channels, rows, cols]`` into a store; one that is a store already is taken as it is."""
+        """Copy images ``[channels, rows, cols]`` into a store; a store is returned unchanged."""
         if isinstance(images, ImageStore):
             return images
         listed = list(images)
@@ -68,7 +68,7 @@ class ImageStore(Sequence[Tensor]):
 
 
 def n_bytes(shapes: Iterable[Shape]) -> int:
-    """Bytes that images take in a store."""
+    """Return the bytes that images take in a store."""
     return 4 * sum(channels * rows * cols for channels, rows, cols in shapes)
 
 
@@ -78,7 +78,7 @@ def _shape(image: Tensor) -> Shape:
 
 
 def _reserve(descriptor: int, n_bytes: int) -> None:
-    """Give a file its size and its room: a full disk is an error here, and a dead process when a page is written.
+    """Allocate a file's full size: a full disk is an error here, and would kill the process when a page is written.
 
     Raises:
         OSError: There is no room.

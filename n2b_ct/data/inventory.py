@@ -1,4 +1,4 @@
-"""What lies in a folder: CT series, volumes, and one record for every file."""
+"""The contents of a folder: CT series, volumes, and one record for every file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from n2b_ct.io.volumes import VolumeInfo
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
         series: The DICOM CT series.
         volumes: The NIfTI, NRRD and MetaImage volumes.
         records: One per file, in the order of the paths.
-        patterns: What the series together say about whoever made them.
+        patterns: Patterns over all series, such as traces of an anonymiser.
     """
 
     series: tuple[SeriesRef, ...]
@@ -43,7 +43,7 @@ class Inventory:
 
     @property
     def n_errors(self) -> int:
-        """How many files look like CT and cannot be trusted."""
+        """Number of files that look like CT and cannot be used."""
         return sum(record.action == "error" for record in self.records)
 
 
@@ -55,12 +55,12 @@ def take_inventory(
     assume_hu: bool = False,
     hu_offset: float = 0.0,
 ) -> Inventory:
-    """Look at every file at or below a place: headers, and the values of volumes.
+    """Examine every file at or below a path: headers, and the values of volumes.
 
     Args:
         root: A file or a folder.
         progress: Called with (done, total, what).
-        repair_uids: Name slices without UIDs after their content instead of refusing them.
+        repair_uids: Derive missing UIDs from the content instead of refusing the slices.
         assume_hu: Take the values for HU where a file does not say so.
         hu_offset: What must be added to the values of volumes to get HU.
 
@@ -73,11 +73,11 @@ def take_inventory(
 
 
 def part_words(one: SeriesRef, patients: dict[str, int]) -> dict[str, str]:
-    """Name what tells a series from others of its UID, by keyword.
+    """Return the attributes that distinguish a series from others of its UID, by keyword.
 
     Args:
         one: The series.
-        patients: As :func:`patient_numbers` counts them: a patient is never named.
+        patients: As :func:`patient_numbers` numbers them: a patient is never named.
     """
     found = {}
     for keyword in one.part:
@@ -88,13 +88,13 @@ def part_words(one: SeriesRef, patients: dict[str, int]) -> dict[str, str]:
 
 
 def patient_numbers(series: Iterable[SeriesRef]) -> dict[str, int]:
-    """Count the patients who share a SeriesInstanceUID with others, in the order in which they are met."""
+    """Number the patients who share a SeriesInstanceUID with others, in order of appearance."""
     met = dict.fromkeys(one.marks["Patient"] for one in series if "Patient" in one.part)
     return {mark: number for number, mark in enumerate(met, start=1)}
 
 
 def dose_hints(series: SeriesRef) -> tuple[str, ...]:
-    """Word what a series' header and name say about its dose: for people, never a number to compute with.
+    """Describe the dose hints in a series' header and name; never used in computations.
 
     Simulated low-dose series often carry the tube current of the full dose.
     """
@@ -112,13 +112,13 @@ def dose_hints(series: SeriesRef) -> tuple[str, ...]:
 
 
 def _fraction(what: str, text: str) -> str:
-    """Word a dose that stands in a name, with the name: a person sees at once where it was misread."""
+    """Describe a dose found in a name, with the name, so that a misreading is visible."""
     fraction = dose_hint(text)
     return "" if fraction is None else f"{100 * fraction:g} % dose ({what} {text!r})"
 
 
 def short_number(number: str) -> str:
-    """Leave four digits of a number; a text that is none stays."""
+    """Round a number to four digits; other text is returned unchanged."""
     try:
         return f"{float(number):.4g}"
     except ValueError:

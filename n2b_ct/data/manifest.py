@@ -15,10 +15,10 @@ from n2b_ct.errors import ConfigError, explain
 
 
 class SeriesEntry(Section):
-    """One series of a data set: where it lies, how to know it, its dose."""
+    """One series of a data set: its path, its selector, its dose."""
 
     path: str = "."
-    """Folder or file below the data root; the series lies somewhere in it."""
+    """Folder or file below the data root that contains the series."""
     where: dict[str, str] = Field(default_factory=dict)
     """Header keyword to regular expression (searched, case-insensitive); all must match."""
     dose: float | None = Field(None, gt=0, le=1)
@@ -75,13 +75,13 @@ class SeriesSplit(Section):
     noisy: tuple[Entry, ...] = ()
     """Low-dose slices to learn from; a ``reference`` serves supervised training only."""
     validation: tuple[Entry, ...] = ()
-    """Watched while training; never chooses anything."""
+    """Monitored while training; never used for model selection."""
     test: tuple[Entry, ...] = ()
-    """Reported on; never trained on."""
+    """Used by reports; never trained on."""
 
 
 class ProportionsSplit(Section):
-    """Slices of one volume shared out: test slices spread evenly, the rest in alternating blocks.
+    """Split of one volume: test slices spread evenly, the rest in alternating blocks.
 
     Counts hold for a volume of ``clean + noisy + test`` slices and scale with the volume's length.
     """
@@ -91,7 +91,7 @@ class ProportionsSplit(Section):
     noisy: int = Field(ge=1)
     test: int = Field(ge=1)
     block: int = Field(50, ge=1)
-    """Slices a block: clean and noisy blocks alternate, so both see the whole body and no slice is in both."""
+    """Slices per block: clean and noisy blocks alternate, so both cover the whole body and no slice is in both."""
     full_dose: str
     """The normal-dose series: clean slices and references."""
     low_dose: tuple[str, ...] = Field(min_length=1)
@@ -123,7 +123,7 @@ Split = Annotated[SeriesSplit | ProportionsSplit | EveryNthSplit, Field(discrimi
 
 
 class Manifest(Section):
-    """A data set, described."""
+    """The description of a data set."""
 
     format: Literal[1]
     name: str
@@ -131,11 +131,11 @@ class Manifest(Section):
     licence: str = ""
     """What the data's owners allow; n2b-ct ships descriptions, never pixels."""
     source: str = ""
-    """Where it comes from: a citation, an address."""
+    """Its origin: a citation, an address."""
     order: Literal["position", "SliceLocation"] = "position"
     """What sorts the slices of a series: ImagePositionPatient along the normal, or SliceLocation ascending."""
     shared_patient: str = ""
-    """Why one patient may stand on both sides of a split; empty: refused."""
+    """Why one patient may be on both sides of a split; empty: refused."""
     series: dict[str, SeriesEntry] = Field(min_length=1)
     splits: dict[str, Split] = Field(min_length=1)
     default_split: str = "default"
@@ -176,7 +176,7 @@ def load_manifest(name: str | Path | None, beside: Path | None = None) -> Manife
     """Read and validate a manifest: a path, beside another file, or a shipped name.
 
     Raises:
-        ConfigError: With one line for every problem; or there is no name, for the pipeline was trained on arrays.
+        ConfigError: With one line for every problem; or there is no name, because the pipeline was trained on arrays.
     """
     if name is None:
         raise ConfigError(explain("data.manifest", "must name a data manifest", "null", "name one, or pass arrays"))

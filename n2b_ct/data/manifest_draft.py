@@ -1,4 +1,4 @@
-"""Write a manifest for a DICOM tree that has none: series are found, roles are proposed, a person decides."""
+"""Draft a manifest for a DICOM tree: series are found and roles proposed, for review."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def draft_manifest(
     *,
     hu_offset: float = 0.0,
 ) -> dict[str, Any]:
-    """Describe found series and volumes as a manifest, ready for YAML.
+    """Return found series and volumes as a manifest, plain values for YAML.
 
-    A series is known again by its folder, by its SeriesInstanceUID where it shares the folder, and by what makes it a
-    part where several series share the UID. Doses are read
+    A series is identified by its folder, by its SeriesInstanceUID where it shares the folder, and by the distinguishing
+    attributes where several series share the UID. Doses are read
     from SeriesDescription and folder names, never from tube current; series with a dose below 1 are proposed as noisy,
     the others as clean.
 
@@ -89,7 +89,7 @@ def dose_hint(text: str) -> float | None:
 
 
 def selectors(series: Sequence[SeriesRef]) -> list[dict[str, str]]:
-    """Give every series the header patterns that single it out in its folder; none where it is alone there."""
+    """Return for every series the header patterns that identify it in its folder; none where it is alone there."""
     n_below = Counter(folder for one in series for folder in _folders_above(one))
     patients: dict[str, set[str]] = defaultdict(set)
     for one in series:
@@ -103,7 +103,7 @@ def selectors(series: Sequence[SeriesRef]) -> list[dict[str, str]]:
 
 
 def _folders_above(one: SeriesRef) -> set[Path]:
-    """Every folder in which a scan meets slices of a series."""
+    """Return every folder with slices of a series."""
     return parent_folders(one.directories) | one.directories
 
 
@@ -116,7 +116,7 @@ def _selector(one: SeriesRef, n_characters: int) -> dict[str, str]:
 
 
 def _n_telling_apart(keys: set[str]) -> int:
-    """How many first characters of digests tell them apart: few, so that nobody finds an ID by trying."""
+    """Return how many leading characters distinguish the digests: few, so that IDs cannot be found by brute force."""
     return next(n for n in range(_N_DIGEST_MIN, max(map(len, keys)) + 1) if len({key[:n] for key in keys}) == len(keys))
 
 

@@ -27,7 +27,7 @@ Scans = dict[tuple[str, bool, bool], "_Scanned"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetSeries:
-    """A CT series of a data set: found on disk, sorted as its manifest says, or handed over as an array.
+    """A CT series of a data set: from disk, sorted as its manifest says, or from an array.
 
     Attributes:
         name: Its name in the manifest.
@@ -39,7 +39,7 @@ class DatasetSeries:
         hu_offset: What must be added to a volume's values to get HU.
         assume_hu: A volume's values are assumed to be HU.
         study_key: Digest that series of one study share; a series without PatientID has it as ``patient_key`` too.
-        refused: Files of the series that cannot be used and were left out, as that was asked for.
+        refused: Files of the series that cannot be used and were left out with ``skip_bad_slices``.
     """
 
     name: str
@@ -74,7 +74,7 @@ class DatasetSeries:
 
     @property
     def facts(self) -> SeriesRead:
-        """What is recorded of it."""
+        """Its record."""
         if not isinstance(self.source, SeriesRef):
             return SeriesRead(self.name, "", len(self))
         problems = with_missing_slices(self.source.problems, len(self.refused))
@@ -84,13 +84,14 @@ class DatasetSeries:
         hu = read_volume(path, hu_offset=self.hu_offset, assume_hu=self.assume_hu).hu
         if hu.shape != (len(self), *self.size_px):
             got, wanted = ("x".join(map(str, shape)) for shape in (hu.shape, (len(self), *self.size_px)))
-            remedy = "leave the data alone while they are in use"
+            remedy = "do not change the data while they are in use"
             raise DataError(explain(f"series {self.name}", f"must still be {wanted}", got, remedy))
         return hu
 
 
 class _Scanned:
-    """A scan of one folder; its series are looked up by what ``index`` writes, with no pattern compiled."""
+    """A scan of one folder; its series are looked up by the selectors that ``index`` writes, without compiling
+    patterns."""
 
     def __init__(self, result: ScanResult) -> None:
         self.result = result
@@ -100,7 +101,7 @@ class _Scanned:
             self._by_selector[frozenset(where.items())].append(one)
 
     def matching(self, entry: SeriesEntry) -> Sequence[SeriesRef]:
-        """Return the series whose selector an entry holds word for word, else those that its patterns find."""
+        """Return the series whose selector equals an entry's, else those that its patterns match."""
         own = self._by_selector.get(frozenset(entry.where.items())) if entry.where else None
         return own or [one for one in self.result.series if _matches(one, entry)]
 
@@ -111,7 +112,7 @@ def find_series(
     """Find the named series below ``root``; every folder is scanned once.
 
     Args:
-        manifest: Says where they lie.
+        manifest: Has their paths.
         root: The data's folder.
         names: Which of them.
         skip_bad_slices: Leave out slices that cannot be used, after decoding those that are compressed; by default
@@ -136,7 +137,7 @@ def find_series(
 
 
 def require_decodable(series: Iterable[DatasetSeries]) -> None:
-    """Decode the compressed slices of series once, for who would otherwise find out in the middle of its work.
+    """Decode the compressed slices of series once, so that damaged ones are found before the work starts.
 
     Raises:
         DataError: One line for every series of which a slice is damaged.
@@ -189,10 +190,10 @@ def _find_one(manifest: Manifest, name: str, root: Path, scans: Scans, *, skip_b
 def _without_bad_slices(
     name: str, series: SeriesRef, refusals: Refusals, *, skip_bad_slices: bool
 ) -> tuple[SeriesRef, tuple[FileRecord, ...]]:
-    """The series as it can be used, and what was refused of it.
+    """Return the usable part of a series, and its refused files.
 
     Raises:
-        DataError: Something was, and may not be left out; or nothing remains.
+        DataError: Files were refused and may not be left out; or nothing remains.
     """
     refused = refusals.of(series)
     try:
@@ -210,7 +211,7 @@ def _remedy(result: ScanResult, candidates: Sequence[SeriesRef]) -> str:
 
 
 def _matches(series: SeriesRef, entry: SeriesEntry) -> bool:
-    """Whether all patterns are found; a fact is searched as the first slice has it and as the series is known by it."""
+    """Whether all patterns match; a fact is searched both in the first slice's form and in the series' form."""
     own = {"SeriesDescription": series.description, "SeriesInstanceUID": series.series_instance_uid}
     sources = (own, series.facts, series.marks)
     return all(
@@ -250,5 +251,5 @@ def _found_dicom(
 def _found_volume(name: str, entry: SeriesEntry, path: Path) -> DatasetSeries:
     n_slices, rows, cols = examine_volume(path, hu_offset=entry.hu_offset, assume_hu=entry.assume_hu).shape
     positions = tuple(float(index) for index in range(n_slices))
-    vouched = (entry.hu_offset, entry.assume_hu)
-    return DatasetSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *vouched)
+    hu_options = (entry.hu_offset, entry.assume_hu)
+    return DatasetSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *hu_options)

@@ -1,4 +1,4 @@
-"""Natural images as training images: folders by role, under a noise that is laid on once, anew for every patch, or own.
+"""Natural images as training images: folders by role, with noise added once, drawn anew for every patch, or their own.
 
 The label of a noisy image is made of each channel by itself, as the network sees it.
 """
@@ -81,18 +81,18 @@ class NaturalImageSource:
 
     @property
     def traits(self) -> ImageTraits:
-        """Channels and range, as the section says."""
+        """Channels and range, from the section."""
         unit = NetworkUnit(WHITE_8_BIT, "grey levels", "grey", "image")
         return ImageTraits(self.section.n_channels, len(self.files["noisy"]), self.section.clipped, unit)
 
     @property
-    def sees(self) -> NaturalImageScale:
+    def input_scale(self) -> NaturalImageScale:
         """Black is 0 and white is 1, in the logarithm where the section says so."""
         return NaturalImageScale(self.section.colour, self.section.logarithm, self.section.clipped)
 
     @property
     def inputs(self) -> Inputs:
-        """No series: an image that cannot be used stops the training."""
+        """Empty: an image that cannot be used stops the training."""
         return Inputs()
 
     @property
@@ -116,7 +116,7 @@ class NaturalImageSource:
         if needs.clean and section.clean is None:
             problems.append(explain("data.clean", f"{method} needs clean images", "null", "name a folder"))
         if (needs.reference or needs.noisy_again) and section.noise is None:
-            requirement = f"{method} needs noise to lay on clean images"
+            requirement = f"{method} needs noise to add to clean images"
             problems.append(explain("data.noise", requirement, "null", "name one, or train noise2blur"))
         if section.realisations == "fresh" and (needs.blurred or needs.distilled):
             requirement = f"{method} needs images that keep their noise"
@@ -135,7 +135,7 @@ class NaturalImageSource:
     def dataset(
         self, role: Role, pipeline: Pipeline, directory: Path | None = None, progress: Progress | None = None
     ) -> InMemoryDataset:
-        """Read the images of a role and lay the noise on them; where it is drawn anew, noisy images are their truths.
+        """Read the images of a role and add the noise; where it is drawn anew, noisy images are returned clean.
 
         Raises:
             DataError: An image cannot be read, or there is no noise for validation.
@@ -162,14 +162,14 @@ class NaturalImageSource:
         return {"images": [_digest(file) for _, file in _told(self.files.get(role, ()), progress)]}
 
     def fresh_noise(self, pipeline: Pipeline) -> FreshNoise | None:
-        """Return what gives every patch a noise of its own; None where images keep theirs."""
+        """Return what draws new noise for every patch; None where each image keeps its noise."""
         noise = self._noise()
         if noise is None or self.section.realisations != "fresh":
             return None
         return FreshNoise(noise, pipeline.method.needs.noisy_again, self.section.logarithm, self.section.clipped)
 
     def settings(self, pipeline: Pipeline) -> dict[str, Any]:
-        """Return how noise is laid on the images and how the network sees them."""
+        """Return the settings of noise and scaling."""
         keys = {"colour", "noise", "realisations", "logarithm", "clipped"}
         return self.section.model_dump(mode="json", include=keys) | {"seed": pipeline.training.seed}
 
@@ -179,21 +179,21 @@ class NaturalImageSource:
     def _sample(
         self, role: Role, pipeline: Pipeline, noise: ImageNoise | None, index: int, image: np.ndarray
     ) -> Sample:
-        """Return the index-th image of a role with its targets; a truth whose noise is drawn anew comes as it is."""
+        """Return the index-th image of a role with its targets; without noise where it is drawn anew."""
         needs, seed = pipeline.method.needs, pipeline.training.seed
         if role == "clean":
-            tensors = {"image": self._seen(image)}
+            tensors = {"image": self._network_input(image)}
         elif role == "validation":
             tensors = self._pair(image, noise, _VALIDATION_SEED, index, Stream.VALIDATION, with_reference=True)
         elif self.section.realisations == "fresh":
-            tensors = {"image": _tensor(image)} | ({"reference": self._seen(image)} if needs.reference else {})
+            tensors = {"image": _tensor(image)} | ({"reference": self._network_input(image)} if needs.reference else {})
         else:
             tensors = self._pair(image, noise, seed, index, Stream.TRAINING, with_reference=needs.reference)
             if needs.blurred and (label := pipeline.method.label_filter()) is not None:
                 tensors["blurred"] = _blurred(tensors["image"], label)
             if needs.noisy_again and noise is not None:
                 again = corrupted(image, noise, seed, index, Stream.SECOND_REALISATION)
-                tensors["noisy_again"] = self._seen(again, is_noisy=True)
+                tensors["noisy_again"] = self._network_input(again, is_noisy=True)
         return Sample(tensors, {"images": image_digest(image)})
 
     def _pair(
@@ -206,20 +206,21 @@ class NaturalImageSource:
         *,
         with_reference: bool,
     ) -> dict[str, Tensor]:
-        """Return an image under its noise, and the image itself as reference; its own noise has none."""
+        """Return an image with noise added, and the clean image as reference; no reference for images with their own
+        noise."""
         if noise is None:
-            return {"image": self._seen(image, is_noisy=True)}
-        reference = {"reference": self._seen(image)} if with_reference else {}
-        return {"image": self._seen(corrupted(image, noise, seed, index, stream), is_noisy=True)} | reference
+            return {"image": self._network_input(image, is_noisy=True)}
+        reference = {"reference": self._network_input(image)} if with_reference else {}
+        return {"image": self._network_input(corrupted(image, noise, seed, index, stream), is_noisy=True)} | reference
 
-    def _seen(self, pixels: np.ndarray, *, is_noisy: bool = False) -> Tensor:
+    def _network_input(self, pixels: np.ndarray, *, is_noisy: bool = False) -> Tensor:
         clipped = is_noisy and self.section.clipped
         return _tensor(to_network(pixels, logarithm=self.section.logarithm, clipped=clipped))
 
 
 @dataclass(frozen=True, slots=True)
 class FreshNoise:
-    """Gives every patch of a batch a noise of its own.
+    """Draws new noise for every patch of a batch.
 
     Attributes:
         noise: Kind and level.
@@ -233,7 +234,7 @@ class FreshNoise:
     clipped: bool
 
     def __call__(self, batch: dict[str, Tensor], random_state: np.random.RandomState) -> dict[str, Tensor]:
-        """Replace ``noisy``, which holds the truth, by noisy patches; add ``noisy_again`` where it is wanted."""
+        """Replace the clean patches in ``noisy`` by noisy ones; add ``noisy_again`` where it is needed."""
         truths = batch["noisy"]
         seeds = random_state.randint(_N_SEEDS, size=(len(truths), 2), dtype=np.uint64)
         names = ("noisy", "noisy_again") if self.again else ("noisy",)
@@ -258,7 +259,7 @@ def _told(files: Sequence[ImageFile], progress: Progress | None) -> Iterator[tup
 
 
 def _digest(file: ImageFile) -> str:
-    """Digest an image; one that the rows of a table share is read once while its file stays as it is."""
+    """Digest an image; cached while its file is unchanged, as rows of a table share images."""
     try:
         status = file.path.stat()
     except OSError:

@@ -43,7 +43,7 @@ class ImageFile:
         pixels = read_natural_image(self.path, self.subject).pixels
         if pixels.shape[:2] != self.size_px:
             got, wanted = ("x".join(map(str, size)) for size in (pixels.shape[:2], self.size_px))
-            need, remedy = f"must still be {wanted}, as its header said", "leave the folder alone while it is in use"
+            need, remedy = f"must still be {wanted}, as its header said", "do not change the folder while it is in use"
             raise DataError(explain(self.subject, need, got, remedy))
         return pixels
 
@@ -79,15 +79,15 @@ def find_natural_images(folder: ImageFolder, root: Path, colour: Colour, key: st
     return files
 
 
-def _other_colour(subject: str, got: Colour, asked: Colour, n_before: int) -> DataError:
+def _other_colour(subject: str, got: Colour, expected: Colour, n_before: int) -> DataError:
     if n_before:
         remedy = "keep images of one colour in the folder"
-        return DataError(explain(subject, f"must be {asked} like the {n_before} before it", got, remedy))
-    return DataError(explain(subject, f"must be {asked} (data.colour)", got, f"set data.colour: {got}"))
+        return DataError(explain(subject, f"must be {expected} like the {n_before} before it", got, remedy))
+    return DataError(explain(subject, f"must be {expected} (data.colour)", got, f"set data.colour: {got}"))
 
 
 class Stream(IntEnum):
-    """Whose noise it is: no two of them ever share their random numbers."""
+    """Purpose of a noise; no two share random numbers."""
 
     TRAINING = 0
     SECOND_REALISATION = 1
@@ -98,12 +98,12 @@ class Stream(IntEnum):
 def corrupted(
     image: np.ndarray, noise: ImageNoise, seed: int, index: int, stream: Stream = Stream.TRAINING
 ) -> np.ndarray:
-    """Lay the noise of the ``index``-th image on it, neither clipped nor rounded.
+    """Add the noise of the ``index``-th image, neither clipped nor rounded.
 
     Args:
         image: ``[rows, cols]`` or ``[rows, cols, 3]`` on [0, 1].
         noise: Kind and level.
-        seed: Names the noise of a whole folder.
+        seed: Seed of the noise of a whole folder.
         index: k.
         stream: Whose noise.
     """
@@ -113,12 +113,12 @@ def corrupted(
 
 @dataclass(frozen=True, slots=True)
 class NaturalImageScale:
-    """How a denoiser sees natural images: black is 0, white is 1.
+    """The scale of natural images for a network: black is 0, white is 1.
 
     Attributes:
         colour: What it was trained on.
-        logarithm: It sees the logarithm, where speckle is additive.
-        clipped: It sees noisy images clipped to black and white.
+        logarithm: The network gets the logarithm, where speckle is additive.
+        clipped: The network gets noisy images clipped to black and white.
     """
 
     colour: Colour
@@ -132,13 +132,12 @@ class NaturalImageScale:
 
 
 def to_network(pixels: np.ndarray, *, logarithm: bool, clipped: bool = False) -> np.ndarray:
-    """Turn an image into what the network sees; black stays 0 and white 1.
+    """Convert an image to the network's scale; black stays 0 and white 1.
 
     Args:
         pixels: Any shape, 0 black and 1 white; noise may reach beyond.
-        logarithm: The network sees the logarithm. Below black there is no light to take it of: such pixels count
-            as black.
-        clipped: The network sees nothing below black and above white.
+        logarithm: Take the logarithm; pixels below black count as black.
+        clipped: Clip to black and white.
 
     Returns:
         float32 of the same shape.

@@ -12,7 +12,7 @@ How much anatomy differs, root mean square over the body of the difference of me
 ``max_difference``), 13 HU and 10 HU are left, for 11 % and 4 % of the pixels. Body, 4 mm: 42 and 18 HU; 14 and 10 HU,
 for 16 % and 5 %.
 
-A neighbour stands in the noisy role itself: a slice that is kept for testing is never learned from.
+Neighbours are taken from the noisy role only: test slices are never learned from.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def neighbour_indices(slices: Sequence[RoleSlice], section: NeighboursSection) -
 
     Args:
         slices: The noisy role.
-        section: How far away they may lie, and whether on one side or on both.
+        section: Allowed distances, and whether on one side or on both.
 
     Returns:
         For every slice the indices of its neighbours in ``slices``: none, one or two.
@@ -69,7 +69,7 @@ def with_neighbours(slices: Sequence[RoleSlice], section: NeighboursSection) -> 
 
 
 def neighbour_problems(slices: Sequence[RoleSlice], section: NeighboursSection) -> list[str]:
-    """Say, in one line for each series, why none of the slices has a neighbour; nothing where one has."""
+    """Return one line per series why none of the slices has a neighbour; nothing where one has."""
     if not slices or any(neighbour_indices(slices, section)):
         return []
     series = {one.series.name: one.series for one in slices}
@@ -99,7 +99,7 @@ def neighbour_images(slices: Sequence[RoleSlice], images: Sequence[Tensor], sect
 
 
 def gap_range_mm(series: DatasetSeries, section: NeighboursSection) -> tuple[float, float]:
-    """Say how near and how far a neighbour may lie: from one slice thickness to two unless the section says so.
+    """Return the least and largest distance of a neighbour: one to two slice thicknesses unless the section sets them.
 
     A series that does not tell its thickness, and a volume, whose positions count slices, are taken for slices that
     just touch: their thickness is the smallest distance between two of them.
@@ -110,9 +110,9 @@ def gap_range_mm(series: DatasetSeries, section: NeighboursSection) -> tuple[flo
 
 
 def _thickness_mm(series: DatasetSeries) -> float:
-    told = series.source.facts.get("SliceThickness", "") if isinstance(series.source, SeriesRef) else ""
+    thickness_text = series.source.facts.get("SliceThickness", "") if isinstance(series.source, SeriesRef) else ""
     try:
-        thickness = float(told)
+        thickness = float(thickness_text)
     except ValueError:
         thickness = 0.0
     if 0.0 < thickness < float("inf"):

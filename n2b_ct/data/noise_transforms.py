@@ -36,8 +36,8 @@ class RandImageNoise(RandomizableTransform):
 
     Args:
         noise: The kind of noise and its level, on the image's scale.
-        prob: Probability of an image to become noisy. 1 unless said otherwise, unlike MONAI's 0.1:
-            the noise is the task here, not an augmentation.
+        prob: Probability of an image to become noisy. 1 by default, unlike MONAI's 0.1: the noise is the task here, not
+            an augmentation.
     """
 
     backend: ClassVar[list[str]] = [TransformBackends.NUMPY]
@@ -48,7 +48,7 @@ class RandImageNoise(RandomizableTransform):
         self._corruption: Corruption | None = None
 
     def randomize(self, data: NdarrayOrTensor) -> None:
-        """Draw whether there is noise and, if so, the noise for images of this one's shape."""
+        """Draw whether to add noise and, if so, noise of the image's shape."""
         super().randomize(None)
         self._corruption = None
         if self._do_transform:
@@ -60,7 +60,7 @@ class RandImageNoise(RandomizableTransform):
         """Make ``[channels, rows, cols]`` noisy.
 
         Args:
-            img: Array, tensor or MetaTensor; it is left alone.
+            img: Array, tensor or MetaTensor; not modified.
             randomize: Draw first; False applies what :meth:`randomize` drew last.
 
         Returns:

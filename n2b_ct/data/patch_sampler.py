@@ -71,7 +71,7 @@ class PatchSampler:
                 explain(
                     f"role {role}",
                     f"patches of {patch_px} px must lie to {body_fraction:.0%} inside the window",
-                    "no such place in any slice",
+                    "no such position in any slice",
                     f"use a smaller training.patch_px, a wider data.window or a lower data.{role}_body_fraction",
                 )
             )
@@ -98,7 +98,7 @@ class PatchSampler:
         return allowed & (structure <= np.quantile(structure[allowed], share))
 
     def _flattest_of_all(self, dataset: InMemoryDataset, share: float) -> list[np.ndarray]:
-        """Compare corners of different images by their labels alone: noise of any level leaves those as they are."""
+        """Rank corners of different images by their labels alone, which hardly depend on the noise level."""
         labels = dataset.targets["blurred"]
         steepness = [label_steepness(label.mean(dim=0).numpy(), self.patch_px) for label in labels]
         allowed = [values[corners] for values, corners in zip(steepness, self.corners, strict=True)]
@@ -107,7 +107,7 @@ class PatchSampler:
 
 
 def body_share(mask: np.ndarray, patch_px: int) -> np.ndarray:
-    """Give the share of True under a patch at every corner.
+    """Return the share of True under a patch at every corner.
 
     Args:
         mask: bool ``[rows, cols]``.
@@ -120,7 +120,8 @@ def body_share(mask: np.ndarray, patch_px: int) -> np.ndarray:
 
 
 def structure_share(residual: np.ndarray, patch_px: int) -> np.ndarray:
-    """Say how much of n_b = x − y_b is structure, at every corner: energy that a 7×7 mean keeps, of all its energy.
+    """Return the share of n_b = x − y_b that is structure, at every corner: energy kept by a 7×7 mean over all its
+    energy.
 
     Noise loses most of its energy in that mean at any dose, edges keep theirs.
 
@@ -137,7 +138,7 @@ def structure_share(residual: np.ndarray, patch_px: int) -> np.ndarray:
 
 
 def label_steepness(label: np.ndarray, patch_px: int) -> np.ndarray:
-    """Say how steep a blurred label is under a patch at every corner: the sum of its squared slopes.
+    """Return how steep a blurred label is under a patch at every corner: the sum of its squared slopes.
 
     Args:
         label: y_b ``[rows, cols]``.
@@ -158,6 +159,6 @@ def patch_sum(values: np.ndarray, patch_px: int) -> np.ndarray:
 
 
 def too_small(role: str, smallest_px: int, patch_px: int) -> str:
-    """Word the error of a role whose smallest slice is smaller than the patch."""
+    """Return the error of a role whose smallest slice is smaller than the patch."""
     requirement = f"slices must be at least training.patch_px = {patch_px} wide and high"
     return explain(f"role {role}", requirement, smallest_px, "use a smaller patch_px")

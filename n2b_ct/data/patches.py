@@ -1,7 +1,7 @@
 """Batches of random patches, where batch number and seed alone decide what is drawn.
 
-So a resumed run draws what an uninterrupted one would have drawn. Drawing (:mod:`n2b_ct.data.patch_sampler`)
-stands apart from cutting: :class:`BatchCutter` cuts a whole batch by one gather, where the images lie.
+So a resumed run draws the same patches as an uninterrupted one. Drawing (:mod:`n2b_ct.data.patch_sampler`)
+is separate from cutting: :class:`BatchCutter` cuts a whole batch by one gather, where the images lie.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from n2b_ct.data.image_store import ImageStore
 from n2b_ct.data.patch_sampler import Patch, PatchSampler
 
 Finish = Callable[[dict[str, Tensor], np.random.RandomState], dict[str, Tensor]]
-"""Completes a batch with what is drawn for it."""
+"""Completes a batch with random draws, such as noise."""
 
 
 class PatchBatches(Dataset):
@@ -99,7 +99,7 @@ class PatchBatches(Dataset):
 
 @dataclass(frozen=True, slots=True)
 class _RolePatches:
-    """What draws the patches of a role, and what cuts them."""
+    """Sampler and cutter of a role's patches."""
 
     sampler: PatchSampler
     cut: BatchCutter
@@ -125,7 +125,7 @@ class ResumeSampler(Sampler[int]):
 
 
 def cut(image: Tensor, patch: Patch, patch_px: int) -> Tensor:
-    """Carry a drawn patch out on ``[channels, rows, cols]``: crop, then flip rows, then turn."""
+    """Cut a drawn patch from ``[channels, rows, cols]``: crop, then flip rows, then turn."""
     region = image[:, patch.row_px : patch.row_px + patch_px, patch.col_px : patch.col_px + patch_px]
     if patch.flipped:
         region = region.flip(-2)
@@ -133,7 +133,7 @@ def cut(image: Tensor, patch: Patch, patch_px: int) -> Tensor:
 
 
 class BatchCutter:
-    """Cuts batches from the images of one role and whatever lies beside them, pixel by pixel as :func:`cut` does.
+    """Cuts batches from the images of one role and their targets, pixel by pixel as :func:`cut` does.
 
     Args:
         images: By key, ``noisy`` and its targets, say; all of the same shapes.
@@ -170,7 +170,7 @@ class BatchCutter:
 
 
 def _symmetries(patch_px: int) -> Tensor:
-    """From where in the square each pixel comes: ``[flipped and turns, row or column, patch, patch]``."""
+    """Source position of each pixel in the square: ``[flipped and turns, row or column, patch, patch]``."""
     steps = torch.arange(patch_px)
     rows, cols = torch.meshgrid(steps, steps, indexing="ij")
     square = torch.stack([rows, cols])

@@ -63,14 +63,14 @@ class CTSeriesReader(ImageReader):
         self.skip_bad_slices = skip_bad_slices
 
     def verify_suffix(self, filename: Paths) -> bool:  # noqa: ARG002  (MONAI's signature)
-        """Accept any name: DICOM files often have none that tells."""
+        """Accept any name: DICOM files often have no suffix."""
         return True
 
     def read(self, data: Paths, **_kwargs: Any) -> _Wanted:
-        """Note what to read; :meth:`get_data` reads it.
+        """Record what to read; :meth:`get_data` reads it.
 
         LoadImage swallows whatever ``read`` raises and hands the files to MONAI's next reader, which
-        would mix two series without a word. It does not swallow what ``get_data`` raises.
+        would silently mix two series. It does not swallow what ``get_data`` raises.
 
         Args:
             data: A folder, a DICOM file or a volume, or several DICOM files of one folder.

@@ -1,4 +1,4 @@
-"""Share the slices of a data set out into roles, as a manifest's split says."""
+"""Assign the slices of a data set to roles, by a manifest's split."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAIRING_TOLERANCE_MM = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RoleSlice:
-    """One slice in a role, and where its normal-dose counterpart lies, if it has one."""
+    """One slice in a role, and its normal-dose counterpart, if it has one."""
 
     series: DatasetSeries
     index: int
@@ -65,7 +65,7 @@ def assign_roles(
     *,
     skip_bad_slices: bool = False,
 ) -> Roles:
-    """Find a manifest's series and share their slices out.
+    """Find a manifest's series and assign their slices to roles.
 
     Args:
         manifest: The data set.
@@ -75,7 +75,7 @@ def assign_roles(
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
-        ConfigError: The split's name is unknown or a patient stands on both sides without leave.
+        ConfigError: The split's name is unknown or a patient is on both sides without ``shared_patient``.
         DataError: Series are missing or do not pair.
     """
     split = manifest.split(split_name)
@@ -144,7 +144,7 @@ def _share_out(split: SeriesSplit | ProportionsSplit | EveryNthSplit, found: dic
 
 
 def proportion_masks(n_slices: int, clean: int, noisy: int, test: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Say which slices test and which are clean; the others are noisy.
+    """Return which slices are for testing and which are clean; the others are noisy.
 
     Test slices are spread evenly; among the others, blocks alternate clean, noisy, clean …, and the share of
     clean slices is ``clean / (clean + noisy)``.
@@ -178,7 +178,7 @@ def _entry_slices(entry: RoleEntry, found: dict[str, DatasetSeries]) -> tuple[Ro
 
 
 def _whole(series: DatasetSeries) -> DatasetSeries:
-    """A series whose slices are counted must have all of them, or every later one would change its role.
+    """Refuse a series with missing slices where a split counts them, as later slices would change their role.
 
     Raises:
         DataError: Some were left out.
@@ -195,7 +195,7 @@ def _paired(
 ) -> tuple[RoleSlice, ...]:
     """Slices with their references; ``indices`` count the slices of each series.
 
-    What has lost its counterpart among slices that were left out is left out itself.
+    A slice whose counterpart was left out is left out itself.
     """
     pairs = ((series, int(k), _nearest(series, int(k), reference)) for series in series_list for k in indices)
     return tuple(RoleSlice(series, k, reference, nearest) for series, k, nearest in pairs if nearest is not None)
@@ -222,7 +222,7 @@ def _nearest(series: DatasetSeries, index: int, reference: DatasetSeries) -> int
 
 
 def _counted(low_dose: Sequence[DatasetSeries], full: DatasetSeries, indices: np.ndarray) -> tuple[RoleSlice, ...]:
-    """Slices of low-dose series whose places are counted in the full one."""
+    """Slices of low-dose series, by their indices in the full one."""
     whole = [series for series in low_dose if not series.refused]
     gapped = [series for series in low_dose if series.refused]
     return _paired(whole, full, indices) + tuple(
@@ -260,7 +260,7 @@ def _refuse_shared_patients(manifest: Manifest, roles: Roles) -> None:
 
 
 def _shared_patients(trained: Iterable[RoleSlice], tested: Iterable[RoleSlice]) -> set[str]:
-    """Patients of both, where a series without PatientID may be of any patient of its study."""
+    """Return the patients of both sides; a series without PatientID may be of any patient of its study."""
     trained_on, tested_on = (
         {(role.series.patient_key, role.series.study_key) for role in roles} for roles in (trained, tested)
     )

@@ -1,4 +1,4 @@
-"""MONAI transforms of our own: the HU window and the blurred label.
+"""MONAI transforms: the HU window and the blurred label.
 
 Both are deterministic, so MONAI's CacheDataset keeps their results; place them before MONAI's own
 random crops and flips, with the label's key among theirs::

@@ -39,7 +39,7 @@ class FolderSeries:
         corner_mm: Where the first pixel lies within its slice, along rows and columns, mm.
         read: Slice index to HU, float32 ``[rows, cols]``.
         patient_key: Digest of PatientID; empty where nothing tells the patient.
-        facts: What is recorded of it.
+        facts: Its record.
         refused: Its files that were left out.
     """
 
@@ -61,23 +61,23 @@ class VolumeCache:
     """Keeps the volumes that were read last: every slice of one is asked for on its own.
 
     Args:
-        n_kept: How many; as many as are compared at once.
+        n_cached: Number of volumes; as many as are compared at once.
         hu_offset: What must be added to volumes' values to get HU.
         assume_hu: Take volumes' values for HU.
     """
 
-    def __init__(self, n_kept: int, hu_offset: float = 0.0, assume_hu: bool = False) -> None:
-        self.n_kept, self.hu_offset, self.assume_hu = n_kept, hu_offset, assume_hu
-        self._kept: OrderedDict[Path, CTSeries] = OrderedDict()
+    def __init__(self, n_cached: int, hu_offset: float = 0.0, assume_hu: bool = False) -> None:
+        self.n_cached, self.hu_offset, self.assume_hu = n_cached, hu_offset, assume_hu
+        self._volumes: OrderedDict[Path, CTSeries] = OrderedDict()
 
     def volume(self, path: Path) -> CTSeries:
         """The volume, read now or before."""
-        if path not in self._kept:
-            self._kept[path] = read_volume(path, hu_offset=self.hu_offset, assume_hu=self.assume_hu)
-        self._kept.move_to_end(path)
-        while len(self._kept) > self.n_kept:
-            self._kept.popitem(last=False)
-        return self._kept[path]
+        if path not in self._volumes:
+            self._volumes[path] = read_volume(path, hu_offset=self.hu_offset, assume_hu=self.assume_hu)
+        self._volumes.move_to_end(path)
+        while len(self._volumes) > self.n_cached:
+            self._volumes.popitem(last=False)
+        return self._volumes[path]
 
     def read(self, path: Path, index: int) -> np.ndarray:
         """One slice."""
@@ -165,11 +165,11 @@ def _of_series(
 def _with_own_names(every: Sequence[FolderSeries]) -> list[FolderSeries]:
     """Number the series whose shortened UIDs are the same: rows of tables are told apart by their names."""
     names = Counter(one.name for one in every)
-    seen: Counter[str] = Counter()
+    n_by_name: Counter[str] = Counter()
     named = []
     for one in every:
-        seen[one.name] += 1
-        named.append(replace(one, name=f"{one.name} ({seen[one.name]})") if names[one.name] > 1 else one)
+        n_by_name[one.name] += 1
+        named.append(replace(one, name=f"{one.name} ({n_by_name[one.name]})") if names[one.name] > 1 else one)
     return named
 
 

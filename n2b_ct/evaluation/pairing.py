@@ -73,15 +73,16 @@ def _counterpart(anchor: FolderSeries, others: Sequence[FolderSeries], n_anchors
 
 def _same_positions(anchor: FolderSeries, other: FolderSeries) -> dict[int, int]:
     """Slices at the same position; a position that several slices share is left out."""
-    theirs = np.asarray(other.positions_mm, dtype=np.float64)
-    order = np.argsort(theirs, kind="stable")
-    ours = np.asarray(anchor.positions_mm, dtype=np.float64)
+    other_values = np.asarray(other.positions_mm, dtype=np.float64)
+    order = np.argsort(other_values, kind="stable")
+    anchor_values = np.asarray(anchor.positions_mm, dtype=np.float64)
     starts, stops = (
-        np.searchsorted(theirs[order], ours + reach) for reach in (-2.0 * TOLERANCE_MM, 2.0 * TOLERANCE_MM)
+        np.searchsorted(other_values[order], anchor_values + reach)
+        for reach in (-2.0 * TOLERANCE_MM, 2.0 * TOLERANCE_MM)
     )
     found: dict[int, int] = {}
     for k, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        near = [index for index in order[start:stop] if abs(theirs[index] - ours[k]) <= TOLERANCE_MM]
+        near = [index for index in order[start:stop] if abs(other_values[index] - anchor_values[k]) <= TOLERANCE_MM]
         if len(near) == 1:
             found[k] = int(near[0])
     return found
@@ -121,23 +122,23 @@ def _values(subject: str, anchor: FolderSeries, other: FolderSeries, indices: di
     shared = sorted(indices)
     middle = shared[len(shared) // 2]
     try:
-        ours, theirs = anchor.read(middle), other.read(indices[middle])
-        return _scaling(subject, ours, theirs) or _order(subject, anchor, other, indices)
+        anchor_values, other_values = anchor.read(middle), other.read(indices[middle])
+        return _scaling(subject, anchor_values, other_values) or _order(subject, anchor, other, indices)
     except DataError:
         return ""  # the slice will be named when it is measured
 
 
-def _scaling(subject: str, ours: np.ndarray, theirs: np.ndarray) -> str:
+def _scaling(subject: str, anchor_values: np.ndarray, other_values: np.ndarray) -> str:
     """Another offset or another scale of HU shows in a tissue's median, or in the span from air to tissue."""
-    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+    if not (np.isfinite(anchor_values).all() and np.isfinite(other_values).all()):
         return ""
     remedy = "left out; look at its rescale slope and intercept"
-    spans = [float(np.subtract(*np.percentile(hu, (95.0, 5.0)))) for hu in (ours, theirs)]
+    spans = [float(np.subtract(*np.percentile(hu, (95.0, 5.0)))) for hu in (anchor_values, other_values)]
     if max(spans) > MIN_SPAN_HU and max(spans) > SPAN_FACTOR * min(spans):
         got = f"values over {spans[1]:.4g} beside {spans[0]:.4g}"
         return explain(subject, "compared slices must share one HU scale", got, remedy)
-    tissue = (ours > TISSUE_HU[0]) & (ours < TISSUE_HU[1])
-    difference = (theirs - ours)[tissue].astype(np.float64)
+    tissue = (anchor_values > TISSUE_HU[0]) & (anchor_values < TISSUE_HU[1])
+    difference = (other_values - anchor_values)[tissue].astype(np.float64)
     if difference.size < MIN_TISSUE_PX:
         return ""
     offset = float(np.median(difference))
@@ -154,8 +155,8 @@ def _order(subject: str, anchor: FolderSeries, other: FolderSeries, indices: dic
     first, last = shared[len(shared) // 4], shared[-1 - len(shared) // 4]
     if last - first < 2:
         return ""
-    ours = anchor.read(first)
-    straight, turned = (float(np.mean(np.abs(ours - other.read(indices[k])))) for k in (first, last))
+    anchor_values = anchor.read(first)
+    straight, turned = (float(np.mean(np.abs(anchor_values - other.read(indices[k])))) for k in (first, last))
     if not turned < REVERSED_SHARE * straight:
         return ""
     remedy = "left out; correct the positions"

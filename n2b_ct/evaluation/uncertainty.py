@@ -110,7 +110,9 @@ def _comparisons(
             if measure == REDUCTION or summary.measures[measure].higher_is_better is None:
                 continue
             for other in others:
-                own, theirs = (values.of(name, window, measure, level) for name in (method, other))
-                shared = [key for key in own if key in theirs]
-                paired = compare_paired([own[k] for k in shared], [theirs[k] for k in shared], [k[1] for k in shared])
+                own, other_values = (values.of(name, window, measure, level) for name in (method, other))
+                shared = [key for key in own if key in other_values]
+                paired = compare_paired(
+                    [own[k] for k in shared], [other_values[k] for k in shared], [k[1] for k in shared]
+                )
                 yield Row("comparisons", measure, method, paired, level=level.label, window=window, against=other)

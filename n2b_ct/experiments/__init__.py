@@ -1,1 +1,1 @@
-"""The papers' tables on natural images: they use the product, and nothing but their command uses them."""
+"""The papers' tables on natural images; only the command ``benchmark`` uses this package."""

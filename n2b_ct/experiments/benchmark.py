@@ -1,4 +1,4 @@
-"""The papers' tables on natural images: check everything, make row by row, write the numbers after each."""
+"""The papers' tables on natural images: check all inputs, compute row by row, write the table after each."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from n2b_ct.experiments.results import (
     this_machine,
 )
 from n2b_ct.experiments.rows import (
-    Job,
-    Made,
+    RowOutcome,
+    TableContext,
     input_denoiser,
     make_row,
     missing_package,
@@ -51,7 +51,7 @@ from n2b_ct.experiments.rows import (
     score_row,
 )
 from n2b_ct.experiments.scoring import DEFINITIONS as MEANS
-from n2b_ct.experiments.scoring import shown_image, summarised
+from n2b_ct.experiments.scoring import gallery_image, summarised
 from n2b_ct.io.atomic import write_atomically, write_text_atomically
 from n2b_ct.io.natural_images import Colour
 from n2b_ct.io.progress import Progress
@@ -79,15 +79,15 @@ def benchmark(
 ) -> Table:
     """Make a table on natural images: train rows, denoise test images, set the scores beside the papers'.
 
-    Finished rows and scored images are kept; a command that was killed goes on where it was.
+    Finished rows and scored images are kept; a command that was killed resumes.
 
     Args:
         experiment: A loaded experiment, a path, or the name of a shipped one.
-        out: The table's folder; runs and scores lie there too.
+        out: The table's folder, also of runs and scores.
         data_root: The folder that the experiment's folders lie in.
         only: Names of rows to make now; none: all. Rows that earlier commands made stay in the table.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        overwrite: Train rows anew whose settings or images have changed since their run.
+        overwrite: Retrain rows whose settings or images have changed since their run.
         overrides: ``section.key=value`` texts that win over the file and its rows, when ``experiment`` is a name.
         command: The command line, to be printed in the table.
         progress: Called with (thousandths done, 1000, what).
@@ -102,13 +102,13 @@ def benchmark(
     loaded = _loaded(experiment, overrides).only(only)
     columns = _checked_columns(loaded, data_root)
     gallery = loaded.section.gallery
-    shown = {gallery.test: tuple(gallery.images)} if gallery is not None else {}
-    job = Job(columns, out, data_root, choose_device(device), shown)
+    gallery_images = {gallery.test: tuple(gallery.images)} if gallery is not None else {}
+    context = TableContext(columns, out, data_root, choose_device(device), gallery_images)
     _require_place(out)
     if not overwrite:
-        _require_same_runs(loaded, job)
+        _require_same_runs(loaded, context)
     _begin(loaded, out)
-    return _make_rows(loaded, job, overwrite, command, progress)
+    return _make_rows(loaded, context, overwrite, command, progress)
 
 
 def check_benchmark(
@@ -144,36 +144,38 @@ def _checked_columns(experiment: Experiment, data_root: Path) -> tuple[Column, .
     return columns
 
 
-def _make_rows(experiment: Experiment, job: Job, overwrite: bool, command: str, progress: Progress | None) -> Table:
+def _make_rows(
+    experiment: Experiment, context: TableContext, overwrite: bool, command: str, progress: Progress | None
+) -> Table:
     rows, pipelines = experiment.section.rows, experiment.pipelines
-    counters = progress_counters(_costs(experiment, job), progress)
-    inputs = score_row(job, INPUT_ROW, input_denoiser(), counters[INPUT_ROW])
-    own: dict[str, Made] = {}
+    counters = progress_counters(_costs(experiment, context), progress)
+    inputs = score_row(context, INPUT_ROW, input_denoiser(), counters[INPUT_ROW])
+    own: dict[str, RowOutcome] = {}
     for row in rows:
         if experiment.is_chosen(row.name):
-            own[row.name] = make_row(job, row, pipelines.get(row.name), overwrite, counters[row.name])
+            own[row.name] = make_row(context, row, pipelines.get(row.name), overwrite, counters[row.name])
             # Other commands may have made other rows in the meantime.
-            made = [own.get(one.name) or recorded_row(job, one, pipelines.get(one.name)) for one in rows]
-            table = _assembled(experiment, job, inputs, made, command)
-            _write_numbers(job.out, table, inputs, made)
-    _write_plots(job, experiment.section, table, made)
+            outcomes = [own.get(one.name) or recorded_row(context, one, pipelines.get(one.name)) for one in rows]
+            table = _assembled(experiment, context, inputs, outcomes, command)
+            _write_numbers(context.out, table, inputs, outcomes)
+    _write_plots(context, experiment.section, table, outcomes)
     return table
 
 
-def _costs(experiment: Experiment, job: Job) -> dict[str, Cost]:
-    n_images = sum(len(column.truths) for column in job.columns)
+def _costs(experiment: Experiment, context: TableContext) -> dict[str, Cost]:
+    n_images = sum(len(column.truths) for column in context.columns)
     costs = {INPUT_ROW: cost_of(n_images)}
     for row in experiment.section.rows:
         if experiment.is_chosen(row.name):
             baseline = row.baseline.name if row.baseline is not None else None
-            costs[row.name] = cost_of(n_images, _to_train(experiment, job, row), baseline)
+            costs[row.name] = cost_of(n_images, _to_train(experiment, context, row), baseline)
     return costs
 
 
-def _to_train(experiment: Experiment, job: Job, row: RowSection) -> Pipeline | None:
+def _to_train(experiment: Experiment, context: TableContext, row: RowSection) -> Pipeline | None:
     pipeline = experiment.pipelines.get(row.name)
     try:
-        is_trained = pipeline is not None and job.finished(row, pipeline) is not None
+        is_trained = pipeline is not None and context.finished(row, pipeline) is not None
     except ConfigError:  # a run of other settings, to be overwritten
         is_trained = False
     return None if is_trained else pipeline
@@ -185,7 +187,7 @@ def _require_place(out: Path) -> None:
         raise OutputError(explain(f"out={out}", "must be new, empty or hold an experiment's rows", got, "pass another"))
 
 
-def _require_same_runs(experiment: Experiment, job: Job) -> None:
+def _require_same_runs(experiment: Experiment, context: TableContext) -> None:
     """Refuse, before anything is trained, runs of other settings under a chosen row's name."""
     problems = []
     for row in experiment.section.rows:
@@ -193,7 +195,7 @@ def _require_same_runs(experiment: Experiment, job: Job) -> None:
         if pipeline is None or not experiment.is_chosen(row.name):
             continue
         try:
-            job.finished(row, pipeline)
+            context.finished(row, pipeline)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -208,32 +210,35 @@ def _begin(experiment: Experiment, out: Path) -> None:
     write_text_atomically(out / EXPERIMENT_FILE, as_yaml(experiment.section.plain()))
 
 
-def _assembled(experiment: Experiment, job: Job, inputs: _Scores, made: Sequence[Made], command: str) -> Table:
-    """Put rows, papers and provenance together; the noisy images head the table, the papers' own rows end it."""
+def _assembled(
+    experiment: Experiment, context: TableContext, inputs: _Scores, outcomes: Sequence[RowOutcome], command: str
+) -> Table:
+    """Assemble rows, published values and provenance; the noisy images are the first row, the papers' own rows the
+    last."""
     section, pipelines = experiment.section, experiment.pipelines
-    compare_with = next((one.scores for one in made if one.row.name == section.compare_with), {})
+    compare_with = next((one.scores for one in outcomes if one.row.name == section.compare_with), {})
     rows = [Row(INPUT_ROW, "input", "done", method="none", scores=tuple(_summaries(inputs, compare_with)))]
-    for one in made:
+    for one in outcomes:
         compared = {} if one.row.name == section.compare_with else compare_with
         rows.append(result(one, pipelines.get(one.row.name), _summaries(one.scores, compared)))
     rows += [
         Row(row.name, "published", "published", published=published(row.published), note=row.note)
         for row in section.published
     ]
-    said = [line for one in made if one.scores for line in notices(one.row, pipelines.get(one.row.name))]
+    licence_lines = [line for one in outcomes if one.scores for line in notices(one.row, pipelines.get(one.row.name))]
     return Table(
         experiment=section.name,
         description=section.description,
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=this_machine(job.device),
+        machine=this_machine(context.device),
         versions=installed_versions(),
         colour=experiment.colour,
-        tests=tuple(map(_table_column, job.columns)),
+        tests=tuple(map(_table_column, context.columns)),
         compare_with=section.compare_with,
         rows=tuple(rows),
         sources=dict(section.sources),
-        notes=(*section.notes, *dict.fromkeys(said)),
+        notes=(*section.notes, *dict.fromkeys(licence_lines)),
         definitions={**FIDELITY, **MEANS},
     )
 
@@ -254,34 +259,40 @@ def _level(value: Plain | tuple[float, float]) -> Plain:
     return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else value
 
 
-def _write_numbers(out: Path, table: Table, inputs: _Scores, made: Sequence[Made]) -> None:
+def _write_numbers(out: Path, table: Table, inputs: _Scores, outcomes: Sequence[RowOutcome]) -> None:
     """Write ``table.json``, ``table.md`` and ``per_image.csv``."""
     scores = {(INPUT_ROW, test): found for test, found in inputs.items()}
-    scores |= {(one.row.name, test): found for one in made for test, found in one.scores.items()}
+    scores |= {(one.row.name, test): found for one in outcomes for test, found in one.scores.items()}
     _write(out / MARKDOWN_NAME, table_markdown(table).encode())
     _write(out / CSV_NAME, per_image_csv(scores).encode())
     _write(out / JSON_NAME, table_json(table).encode())
 
 
-def _write_plots(job: Job, section: ExperimentSection, table: Table, made: Sequence[Made]) -> None:
+def _write_plots(
+    context: TableContext, section: ExperimentSection, table: Table, outcomes: Sequence[RowOutcome]
+) -> None:
     """Write ``scores.png`` and, where the experiment has a gallery, ``gallery.png``."""
-    _write(job.out / SCORES_NAME, draw_scores(table))
+    _write(context.out / SCORES_NAME, draw_scores(table))
     gallery = section.gallery
     if gallery is not None:
-        column = next(column for column in job.columns if column.name == gallery.test)
-        panels = [_panel(job, column, gallery, name, made) for name in gallery.images]
-        _write(job.out / GALLERY_NAME, draw_gallery(panels, f"{section.name}: {gallery.test}"))
+        column = next(column for column in context.columns if column.name == gallery.test)
+        panels = [_panel(context, column, gallery, name, outcomes) for name in gallery.images]
+        _write(context.out / GALLERY_NAME, draw_gallery(panels, f"{section.name}: {gallery.test}"))
 
 
-def _panel(job: Job, column: Column, gallery: GallerySection, name: str, made: Sequence[Made]) -> Panel:
+def _panel(
+    context: TableContext, column: Column, gallery: GallerySection, name: str, outcomes: Sequence[RowOutcome]
+) -> Panel:
     pair = column.read(column.image_names.index(name))
-    return Panel(name, {**dict(_tiles(job, column, name, made)), TRUTH: pair.truth}, gallery.images[name])
+    return Panel(name, {**dict(_tiles(context, column, name, outcomes)), TRUTH: pair.truth}, gallery.images[name])
 
 
-def _tiles(job: Job, column: Column, name: str, made: Sequence[Made]) -> Iterator[tuple[str, np.ndarray]]:
+def _tiles(
+    context: TableContext, column: Column, name: str, outcomes: Sequence[RowOutcome]
+) -> Iterator[tuple[str, np.ndarray]]:
     """Heading and whole image of the noisy input and of every row that was kept."""
-    for heading, cache in job.caches(made):
-        found = shown_image(column, name, cache)
+    for heading, cache in context.caches(outcomes):
+        found = gallery_image(column, name, cache)
         if found is not None:
             score, image = found
             psnr = "identical" if score.psnr_db is None else f"{score.psnr_db:.2f} dB"

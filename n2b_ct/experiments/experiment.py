@@ -1,4 +1,4 @@
-"""An experiment file: one table of a paper, its columns, its rows and what the papers say.
+"""An experiment file: one table of a paper, its columns, its rows and the published values.
 
 :func:`load_experiment` makes a pipeline of every row that is trained. A row's keys win over the experiment's, section
 by section; overrides of the command line win over both. A section of another kind (another noise, another denoiser)
@@ -29,7 +29,7 @@ from n2b_ct.errors import ConfigError, explain
 from n2b_ct.registry import BASELINES, METHODS
 
 INPUT_ROW = "input"
-"""Heads every table: the noisy images as they are."""
+"""First row of every table: the noisy images."""
 _Values = dict[str, JsonValue]
 _Crop = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=16)]]
 SHIPPED_EXPERIMENTS: ShippedKind = "pipelines/benchmark"
@@ -42,7 +42,7 @@ class ColumnSection(ImageFolder):
     """A column of the table: test images under one noise."""
 
     name: ShownName
-    """Heads the column; published values and the gallery name it."""
+    """Heading of the column; published values and the gallery refer to it."""
     noise: NoiseSection | None = None
     """The noise that is laid on the images of ``folder``."""
     noisy: str | None = None
@@ -60,7 +60,7 @@ class ColumnSection(ImageFolder):
 
 
 class PublishedValue(Section):
-    """What a paper says about one cell of the table."""
+    """A paper's value for one cell of the table."""
 
     test: str
     """Name of the column."""
@@ -71,7 +71,7 @@ class PublishedValue(Section):
     source: str
     """Key of ``sources``."""
     differs: str = ""
-    """What was not as in our test (other images, colour); then only the order of methods compares."""
+    """How the paper's test differs from ours (other images, colour); then only the order of methods is comparable."""
 
     @model_validator(mode="after")
     def _says_something(self) -> PublishedValue:
@@ -86,15 +86,15 @@ class BaselineRow(Section):
 
     name: Annotated[str, registered_name(BASELINES)]
     sigma: float | None = Field(None, gt=0)
-    """The noise level it is told, in 8-bit grey levels; null: the column's own where that is one Gaussian level, else
-    estimated from each image."""
+    """Noise level, 8-bit grey levels; null: the column's where that is one Gaussian level, else estimated from each
+    image."""
 
 
 class RowSection(Section):
     """A row: a method that is trained, or a denoiser without training."""
 
     name: ShownName
-    """Names the row everywhere."""
+    """Name of the row."""
     method: _Values | None = None
     """A pipeline's ``method`` section."""
     baseline: BaselineRow | None = None
@@ -108,7 +108,7 @@ class RowSection(Section):
     teacher: str | None = None
     """For UPI: the row whose run is ``method.teacher_run``, instead of a stage 1 of its own."""
     published: tuple[PublishedValue, ...] = ()
-    """What the papers say."""
+    """The papers' values."""
     note: str = ""
     """A sentence for the table's foot."""
 
@@ -123,9 +123,9 @@ class RowSection(Section):
         return self
 
     @property
-    def word(self) -> str:
+    def slug(self) -> str:
         """The name as a part of file names."""
-        return file_word(self.name)
+        return file_slug(self.name)
 
 
 class PublishedRow(Section):
@@ -147,12 +147,12 @@ class GallerySection(Section):
 
 
 class ExperimentSection(Section):
-    """One table, whole."""
+    """One table."""
 
     name: FolderName
-    """Short; names the output folder."""
+    """Short name, also of the output folder."""
     description: str = ""
-    """One sentence for people."""
+    """One sentence that describes it."""
     data: _Values
     """A pipeline's ``data`` section of kind ``natural_images``, for all rows that are trained."""
     tests: tuple[ColumnSection, ...]
@@ -219,20 +219,20 @@ class ExperimentSection(Section):
         return self.model_dump(mode="json")
 
 
-def file_word(name: str) -> str:
+def file_slug(name: str) -> str:
     """A name as a part of file names: ``N2B one σ 25`` becomes ``n2b_one_25``."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
 
 
 def _twice(key: str, names: Iterable[str]) -> list[str]:
     """Names that would share their files."""
-    counted = Counter(file_word(name) for name in names)
-    return [f"{key} must have names that differ in letters and digits: {word}" for word, n in counted.items() if n > 1]
+    counted = Counter(file_slug(name) for name in names)
+    return [f"{key} must have names that differ in letters and digits: {slug}" for slug, n in counted.items() if n > 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A table that can be made.
+    """A validated experiment with the pipelines of its rows.
 
     Attributes:
         section: The file's content, with the overrides.
@@ -322,7 +322,7 @@ def _row_values(section: ExperimentSection, row: RowSection) -> dict[str, Any]:
         method["denoiser"] = section.denoiser
     shared = {key: _merged(getattr(section, key), getattr(row, key)) for key in _SHARED}
     description = f"{section.name}: {row.name}"
-    return {"name": row.word, "description": description, "method": method, **shared}
+    return {"name": row.slug, "description": description, "method": method, **shared}
 
 
 def _merged(base: Any, over: Any) -> Any:
@@ -344,13 +344,14 @@ def _takes_denoiser(method: object) -> bool:
 
 
 def _owner(loc: KeyPath, values: dict[str, Any], own: dict[str, Any], subject: str, row: str) -> str:
-    """Where a problem is: in the row, where its own keys lead as far as the merged ones do, else in what rows share."""
+    """Return where a problem is: in the row, where its own keys reach as deep as the merged ones, else in the shared
+    sections."""
     is_own = loc[0] not in _SHARED or _depth(loc, own) >= _depth(loc, values)
     return row if is_own else subject
 
 
 def _depth(loc: KeyPath, values: Any) -> int:
-    """How many parts of a problem's path lead through these values; names of kinds lead nowhere."""
+    """Return how many parts of a problem's path exist in these values; names of kinds do not count."""
     depth = 0
     for part in loc:
         if isinstance(values, dict) and part in values:

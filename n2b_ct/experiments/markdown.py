@@ -1,4 +1,4 @@
-"""``table.md``: our numbers beside the papers', the budget, and a foot with everything needed to judge them."""
+"""``table.md``: our numbers beside the papers', the budget, and notes with definitions and provenance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEVELS = {"sigma": "σ", "variance": "v", "probability": "p"}
 
 
 def table_markdown(table: Table) -> str:
-    """Write a table for people."""
+    """Return a table as Markdown."""
     footnotes = _footnotes(table)
     parts = [
         f"# {table.experiment}",

@@ -1,4 +1,4 @@
-"""How far a table is: by what its rows cost, counted in the megapixels that a network sees."""
+"""Progress of a table, by the cost of its rows in megapixels through a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from n2b_ct.io.progress import Progress
 from n2b_ct.registry import BASELINES
 
 TRAINING = "training"
-"""What a training tells while it runs."""
+"""Name of the step that a training reports."""
 _WHOLE = 1000
 """Fine enough for a bar over hours."""
 _PASSES_OF_A_STEP = 6
@@ -20,7 +20,7 @@ _IMAGE_MEGAPIXELS = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a row costs, in megapixels that a network sees."""
+    """Cost of a row, megapixels through a network."""
 
     training: float
     scoring: float
@@ -53,11 +53,11 @@ class ProgressCounter:
     """Progress of one row of a table, or of a part of it.
 
     Attributes:
-        progress: Called with (thousandths done, 1000, what); None: nobody listens.
+        progress: Called with (thousandths done, 1000, what), or None.
         name: Of the row.
-        first: Where it begins, as a share of the table.
+        first: Its start, as a share of the table.
         last: Where it ends.
-        training_share: How much of it training takes.
+        training_share: Training's share of it.
     """
 
     progress: Progress | None
@@ -72,7 +72,7 @@ class ProgressCounter:
         return ProgressCounter(self.progress, self.name, self.first + length * first, self.first + length * last)
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Tell that ``done`` of ``total`` are done."""
+        """Report that ``done`` of ``total`` are done."""
         self._tell(done / max(total, 1), f"{what} {done}/{total}")
 
     def training(self, done: int, total: int, what: str) -> None:

@@ -57,7 +57,7 @@ class Score:
         test: The column.
         psnr_db: dB.
         ssim: SSIM.
-        psnr_gain_db: Row minus compare_with, image by image, dB; None for the compare_with and without one.
+        psnr_gain_db: Row minus compare_with, image by image, dB; None for the reference row and without one.
         p_value: Of that gain, Wilcoxon signed-rank, two-sided.
         n_images: Images in the means.
         n_identical: Images identical to their truth, which have no PSNR.
@@ -76,14 +76,15 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a paper says about a cell.
+    """A paper's value for a cell.
 
     Attributes:
         test: The column.
         psnr_db: dB.
         ssim: SSIM.
         source: Key of the table's sources.
-        differs: What was not as in our test; the difference is then None, for only the order of methods compares.
+        differs: How the paper's test differs from ours; the difference is then None, as only the order of methods is
+            comparable.
         difference_db: Our PSNR minus the paper's.
     """
 
@@ -138,7 +139,7 @@ class Row:
         n_parameters: Of the denoiser; None without one.
         budget: None for what is not trained.
         scores: By column.
-        published: What the papers say.
+        published: The papers' values.
         note: A sentence for the foot.
     """
 
@@ -183,7 +184,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, whole."""
+    """A complete table."""
 
     experiment: str
     description: str
@@ -211,7 +212,7 @@ class Table:
 
 
 def this_machine(device: torch.device) -> Machine:
-    """Describe the machine; nothing in it names a host or a user."""
+    """Describe the machine, without host or user names."""
     return Machine(
         processor=processor_name(),
         cores=os.cpu_count() or 1,
@@ -222,7 +223,7 @@ def this_machine(device: torch.device) -> Machine:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of what takes part; a package that is not installed is left out."""
+    """Return the versions of the packages used; those not installed are left out."""
     found = {"n2b-ct": n2b_ct.__version__, "Python": platform.python_version()}
     for name in _PACKAGES:
         try:

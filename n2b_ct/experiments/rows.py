@@ -16,10 +16,10 @@ from n2b_ct.api.training import train
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.errors import ConfigError, N2BError
 from n2b_ct.experiments.columns import Column
-from n2b_ct.experiments.experiment import INPUT_ROW, BaselineRow, PublishedValue, RowSection, file_word
+from n2b_ct.experiments.experiment import INPUT_ROW, BaselineRow, PublishedValue, RowSection, file_slug
 from n2b_ct.experiments.progress_counter import ProgressCounter
 from n2b_ct.experiments.results import Budget, ImageScore, Plain, Published, Row, RowKind, RowStatus, Score
-from n2b_ct.experiments.scoring import RowDenoiser, ScoreCache, kept_scores, score_column
+from n2b_ct.experiments.scoring import RowDenoiser, ScoreCache, cached_scores, score_column
 from n2b_ct.filters.baselines import installed_baseline, licence_notices
 from n2b_ct.filters.image_input import estimated_sigma
 from n2b_ct.inference.model import load_natural_image_model
@@ -50,7 +50,7 @@ def trained_denoiser(run_dir: Path, device: torch.device) -> RowDenoiser:
 
 
 def baseline_denoiser(section: BaselineRow) -> RowDenoiser:
-    """A denoiser without training; it is told the noise level, or estimates it.
+    """A denoiser without training; the noise level is given or estimated.
 
     Raises:
         ConfigError: Its package is not installed.
@@ -58,8 +58,8 @@ def baseline_denoiser(section: BaselineRow) -> RowDenoiser:
     baseline = installed_baseline(section.name)
 
     def denoise(noisy: np.ndarray, sigma: float | None) -> np.ndarray:
-        told = section.sigma / WHITE_8_BIT if section.sigma is not None else sigma
-        return baseline(noisy, estimated_sigma(noisy) if told is None else told)
+        sigma_used = section.sigma / WHITE_8_BIT if section.sigma is not None else sigma
+        return baseline(noisy, estimated_sigma(noisy) if sigma_used is None else sigma_used)
 
     identity = {**section.model_dump(mode="json"), "how": baseline.description, "version": n2b_ct.__version__}
     return RowDenoiser(identity, denoise)
@@ -85,39 +85,39 @@ def notices(row: RowSection, pipeline: Pipeline | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Everything that rows share.
+class TableContext:
+    """What all rows of a table share.
 
     Attributes:
         columns: The test images.
         out: The output folder.
         data_root: The data's folder.
         device: Where rows are trained and denoise.
-        shown: Column to names of the images that the gallery shows.
+        gallery_images: Column to names of the images that the gallery shows.
     """
 
     columns: tuple[Column, ...]
     out: Path
     data_root: Path
     device: torch.device
-    shown: Mapping[str, tuple[str, ...]]
+    gallery_images: Mapping[str, tuple[str, ...]]
 
     def run_dir(self, row: RowSection) -> Path:
         """Where a row is trained."""
-        return self.out / RUNS_DIR / row.word
+        return self.out / RUNS_DIR / row.slug
 
     def pipeline(self, row: RowSection, pipeline: Pipeline) -> Pipeline:
         """A row's pipeline; where another row is its teacher, with that one's run."""
         if row.teacher is None:
             return pipeline
-        teacher_run = (self.out / RUNS_DIR / file_word(row.teacher)).resolve()
+        teacher_run = (self.out / RUNS_DIR / file_slug(row.teacher)).resolve()
         return pipeline.model_copy(update={"method": pipeline.method.with_teacher_run(teacher_run)})
 
     def finished(self, row: RowSection, pipeline: Pipeline) -> dict[str, Any] | None:
         """The summary of a row's finished run, or None.
 
         Raises:
-            ConfigError: The run that is there has other settings or saw other images.
+            ConfigError: The existing run has other settings or images.
         """
         own = self.pipeline(row, pipeline)
         return verified_summary(own, images_of(own, self.data_root), self.run_dir(row))
@@ -125,12 +125,12 @@ class Job:
     def train(
         self, row: RowSection, pipeline: Pipeline, *, overwrite: bool, progress: Progress | None
     ) -> dict[str, Any]:
-        """Train a row as ``n2b-ct train`` does, or go on from its newest checkpoint; return the summary.
+        """Train a row as ``n2b-ct train`` does, or resume from its newest checkpoint; return the summary.
 
         Args:
             row: Whose.
             pipeline: What is trained.
-            overwrite: Train anew where the run that is there has other settings or saw other images.
+            overwrite: Retrain where the existing run has other settings or images.
             progress: Called with (done, all, what).
 
         Raises:
@@ -154,21 +154,21 @@ class Job:
             return False
         return True
 
-    def cache(self, word: str, denoiser: RowDenoiser) -> ScoreCache:
+    def cache(self, slug: str, denoiser: RowDenoiser) -> ScoreCache:
         """A row's scores."""
-        return ScoreCache(self.out / ROWS_DIR / word, denoiser.identity)
+        return ScoreCache(self.out / ROWS_DIR / slug, denoiser.identity)
 
-    def caches(self, made: Sequence[Made]) -> Iterator[tuple[str, ScoreCache]]:
+    def caches(self, outcomes: Sequence[RowOutcome]) -> Iterator[tuple[str, ScoreCache]]:
         """Names and scores of the noisy images and of every row that was made."""
         yield INPUT_ROW, self.cache(INPUT_ROW, input_denoiser())
-        for one in made:
+        for one in outcomes:
             if one.denoiser is not None:
-                yield one.row.name, self.cache(one.row.word, one.denoiser)
+                yield one.row.name, self.cache(one.row.slug, one.denoiser)
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What became of a row.
+class RowOutcome:
+    """The outcome of one row.
 
     Attributes:
         row: Its section.
@@ -185,61 +185,65 @@ class Made:
     problem: str = ""
 
 
-def make_row(job: Job, row: RowSection, pipeline: Pipeline | None, overwrite: bool, counter: ProgressCounter) -> Made:
-    """Train a row, or take its finished run, and score it; what goes wrong is its problem and nobody else's."""
+def make_row(
+    context: TableContext, row: RowSection, pipeline: Pipeline | None, overwrite: bool, counter: ProgressCounter
+) -> RowOutcome:
+    """Train a row, or load its finished run, and score it; an error ends up in the outcome's ``problem``."""
     summary: dict[str, Any] | None = None
     try:
         share = counter.training_share
         if pipeline is not None:
             training = counter.part(0.0, share).training
-            summary = job.train(row, pipeline, overwrite=overwrite, progress=training)
-        denoiser = _denoiser(job, row)
-        scores = score_row(job, row.word, denoiser, counter.part(share, 1.0))
+            summary = context.train(row, pipeline, overwrite=overwrite, progress=training)
+        denoiser = _denoiser(context, row)
+        scores = score_row(context, row.slug, denoiser, counter.part(share, 1.0))
     except N2BError as error:
-        return Made(row, {}, summary, problem=" ".join(str(error).splitlines()))
-    return Made(row, scores, summary, denoiser)
+        return RowOutcome(row, {}, summary, problem=" ".join(str(error).splitlines()))
+    return RowOutcome(row, scores, summary, denoiser)
 
 
-def recorded_row(job: Job, row: RowSection, pipeline: Pipeline | None) -> Made:
-    """What an earlier run left of a row that is not asked for now; nothing where it did not get through."""
+def recorded_row(context: TableContext, row: RowSection, pipeline: Pipeline | None) -> RowOutcome:
+    """Load a row from an earlier run, where it was not chosen now; without scores where that run was incomplete."""
     try:
-        summary = job.finished(row, pipeline) if pipeline is not None else None
+        summary = context.finished(row, pipeline) if pipeline is not None else None
         if pipeline is not None and summary is None:
-            return Made(row, {})
-        denoiser = _denoiser(job, row)
+            return RowOutcome(row, {})
+        denoiser = _denoiser(context, row)
     except N2BError:
-        return Made(row, {})
-    cache = job.cache(row.word, denoiser)
-    kept = {column.name: kept_scores(column, cache) for column in job.columns}
+        return RowOutcome(row, {})
+    cache = context.cache(row.slug, denoiser)
+    kept = {column.name: cached_scores(column, cache) for column in context.columns}
     scores = {test: found for test, found in kept.items() if found is not None}
-    return Made(row, scores, summary, denoiser) if len(scores) == len(kept) else Made(row, {})
+    return RowOutcome(row, scores, summary, denoiser) if len(scores) == len(kept) else RowOutcome(row, {})
 
 
-def score_row(job: Job, word: str, denoiser: RowDenoiser, counter: ProgressCounter) -> dict[str, list[ImageScore]]:
+def score_row(
+    context: TableContext, slug: str, denoiser: RowDenoiser, counter: ProgressCounter
+) -> dict[str, list[ImageScore]]:
     """Score every column with a denoiser.
 
     Raises:
         N2BError: An image cannot be read, denoised or scored.
     """
-    cache, n = job.cache(word, denoiser), len(job.columns)
+    cache, n = context.cache(slug, denoiser), len(context.columns)
     scores = {}
-    for k, column in enumerate(job.columns):
+    for k, column in enumerate(context.columns):
         part = counter.part(k / n, (k + 1) / n)
-        scores[column.name] = score_column(denoiser, column, cache, job.shown.get(column.name, ()), part)
+        scores[column.name] = score_column(denoiser, column, cache, context.gallery_images.get(column.name, ()), part)
     return scores
 
 
-def result(made: Made, pipeline: Pipeline | None, scores: Sequence[Score]) -> Row:
+def result(outcomes: RowOutcome, pipeline: Pipeline | None, scores: Sequence[Score]) -> Row:
     """A row as the table holds it."""
-    row = made.row
+    row = outcomes.row
     kind: RowKind = "trained" if pipeline is not None else "baseline"
-    summary = made.summary or {}
-    status: RowStatus = "failed" if made.problem else "done" if scores else "not run"
+    summary = outcomes.summary or {}
+    status: RowStatus = "failed" if outcomes.problem else "done" if scores else "not run"
     return Row(
         name=row.name,
         kind=kind,
         status=status,
-        problem=made.problem,
+        problem=outcomes.problem,
         method=pipeline.method.name if pipeline is not None else str(row.baseline and row.baseline.name),
         settings=_settings(row, pipeline),
         n_parameters=summary.get("n_parameters"),
@@ -251,7 +255,7 @@ def result(made: Made, pipeline: Pipeline | None, scores: Sequence[Score]) -> Ro
 
 
 def published(values: Sequence[PublishedValue], scores: Sequence[Score] = ()) -> tuple[Published, ...]:
-    """What the papers say, with our difference where the setting is the same."""
+    """The papers' values, with our difference where the setting is the same."""
     means = {score.test: score.psnr_db.mean for score in scores}
     return tuple(
         Published(
@@ -277,14 +281,14 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Plain]:
     return found
 
 
-def _denoiser(job: Job, row: RowSection) -> RowDenoiser:
+def _denoiser(context: TableContext, row: RowSection) -> RowDenoiser:
     if row.baseline is not None:
         return baseline_denoiser(row.baseline)
-    return trained_denoiser(job.run_dir(row), job.device)
+    return trained_denoiser(context.run_dir(row), context.device)
 
 
-def _difference(ours: float | None, theirs: float | None) -> float | None:
-    return None if ours is None or theirs is None else ours - theirs
+def _difference(own_db: float | None, paper_db: float | None) -> float | None:
+    return None if own_db is None or paper_db is None else own_db - paper_db
 
 
 def _budget(summary: Mapping[str, Any], pipeline: Pipeline) -> Budget:
@@ -304,7 +308,7 @@ def _budget(summary: Mapping[str, Any], pipeline: Pipeline) -> Budget:
 
 
 def _images_used(n_images: Mapping[str, int], needs: BatchNeeds) -> dict[str, int]:
-    """Images that the method looks at, by role; an experiment may name more."""
+    """Images that the method uses, by role; an experiment may name more."""
     n_noisy = n_images["noisy"]
     used = {"noisy": n_noisy}
     used |= {"clean": n_images["clean"]} if needs.clean else {}
@@ -313,7 +317,7 @@ def _images_used(n_images: Mapping[str, int], needs: BatchNeeds) -> dict[str, in
 
 
 def _settings(row: RowSection, pipeline: Pipeline | None) -> dict[str, Plain]:
-    """Every key of a row; where the data lies on this machine is nobody's business."""
+    """Every key of a row, without paths of this machine."""
     if pipeline is not None:
         return {key: value for key, value in flat(pipeline.plain()).items() if key != "data.root"}
     return flat(row.baseline.model_dump(mode="json")) if row.baseline is not None else {}

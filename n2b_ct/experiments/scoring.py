@@ -37,7 +37,7 @@ DEFINITIONS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RowDenoiser:
-    """What a row does to an image.
+    """The denoiser of a row.
 
     Attributes:
         identity: Plain values that its scores depend on.
@@ -52,8 +52,8 @@ class ScoreCache:
     """Scores and shown images of one row.
 
     Args:
-        folder: Its place; made when something is kept.
-        row: What the row is, as plain values: when they change, what was kept is dropped.
+        folder: Its folder; created with the first score.
+        row: Plain values that identify the row: when they change, stored scores are dropped.
     """
 
     def __init__(self, folder: Path, row: Mapping[str, Any]) -> None:
@@ -62,18 +62,18 @@ class ScoreCache:
         self._scores = self._read()
 
     def score(self, pixels: str) -> ImageScore | None:
-        """What was kept for an image, by the digest of its pixels."""
+        """Return the stored score of an image, by the digest of its pixels."""
         return self._scores.get(pixels)
 
     def image(self, pixels: str) -> np.ndarray | None:
-        """The denoised image that was kept to be shown; one that is damaged counts as none."""
+        """Return the stored denoised image; None where there is none or it is damaged."""
         try:
             return np.asarray(np.load(self._image_path(pixels), allow_pickle=False))
         except (OSError, ValueError, EOFError):
             return None
 
-    def keep(self, pixels: str, score: ImageScore, denoised: np.ndarray | None = None) -> None:
-        """Keep a score, and the denoised image where it will be shown.
+    def store(self, pixels: str, score: ImageScore, denoised: np.ndarray | None = None) -> None:
+        """Store a score, and the denoised image where the gallery shows it.
 
         Raises:
             OutputError: The place cannot be written.
@@ -87,7 +87,7 @@ class ScoreCache:
         write_atomically(self._folder / SCORES_FILE, lambda file: file.write(content.encode()))
 
     def _read(self) -> dict[str, ImageScore]:
-        """The row's own scores; those of another row of its name, or a file that is none of ours, count as none."""
+        """Return the row's scores; none where the file is of another row of this name, or damaged."""
         try:
             found = read_json(self._folder / SCORES_FILE)
             scores = found["scores"] if found["row"] == self._row else {}
@@ -113,7 +113,7 @@ class ScoreCache:
 
 
 def pixels_digest(truth: np.ndarray, noisy: np.ndarray, sigma: float | None = None) -> str:
-    """A digest of a test image: its truth and its noise, and what denoisers are told of that."""
+    """Return a digest of a test image: truth, noisy image and the noise level given to denoisers."""
     head = f"{'x'.join(map(str, noisy.shape))} {sigma}".encode()
     return short_digest(head, np.ascontiguousarray(truth).tobytes(), np.ascontiguousarray(noisy).tobytes())
 
@@ -122,16 +122,16 @@ def score_column(
     denoiser: RowDenoiser,
     column: Column,
     cache: ScoreCache,
-    shown: Collection[str] = (),
+    gallery_images: Collection[str] = (),
     progress: Progress | None = None,
 ) -> list[ImageScore]:
-    """Denoise and score every image of a column that has not been yet.
+    """Denoise and score every image of a column that has no score yet.
 
     Args:
         denoiser: The row's.
         column: Its images.
-        cache: The row's scores so far; every new one is kept at once.
-        shown: Names of images to be kept for the gallery.
+        cache: The row's scores so far; every new one is stored at once.
+        gallery_images: Names of images to be stored for the gallery.
         progress: Called with (images done, all images, image).
 
     Raises:
@@ -141,12 +141,12 @@ def score_column(
     for k, name in enumerate(column.image_names):
         if progress is not None:
             progress(k, len(column.truths), name)
-        scores.append(_score(denoiser, column.read(k), column.sigma, cache, name in shown))
+        scores.append(_score(denoiser, column.read(k), column.sigma, cache, name in gallery_images))
     return scores
 
 
-def kept_scores(column: Column, cache: ScoreCache) -> list[ImageScore] | None:
-    """The scores of an earlier run, or None where one is missing."""
+def cached_scores(column: Column, cache: ScoreCache) -> list[ImageScore] | None:
+    """Return the scores of an earlier run, or None where one is missing."""
     scores = []
     for k in range(len(column.truths)):
         pair = column.read(k)
@@ -157,8 +157,8 @@ def kept_scores(column: Column, cache: ScoreCache) -> list[ImageScore] | None:
     return scores
 
 
-def shown_image(column: Column, name: str, cache: ScoreCache) -> tuple[ImageScore, np.ndarray] | None:
-    """A denoised image for the gallery with its score, if it was kept."""
+def gallery_image(column: Column, name: str, cache: ScoreCache) -> tuple[ImageScore, np.ndarray] | None:
+    """Return a denoised image for the gallery with its score, if it was stored."""
     pair = column.read(column.image_names.index(name))
     pixels = pixels_digest(pair.truth, pair.noisy, column.sigma)
     score, image = cache.score(pixels), cache.image(pixels)
@@ -166,7 +166,7 @@ def shown_image(column: Column, name: str, cache: ScoreCache) -> tuple[ImageScor
 
 
 def summarised(test: str, scores: Sequence[ImageScore], compare_with: Sequence[ImageScore] | None = None) -> Score:
-    """Means, intervals and, where there is a compare_with, the paired difference."""
+    """Return means, intervals and, where there is a row to compare with, the paired difference."""
     psnr_db = [one.psnr_db for one in scores]
     gain = compare_paired(psnr_db, [one.psnr_db for one in compare_with]) if compare_with is not None else None
     return Score(
@@ -193,7 +193,7 @@ def _score(
     seconds = time.perf_counter() - started
     fidelity = measure_image(pair.truth, denoised)
     score = ImageScore(pair.name, fidelity.psnr_db, fidelity.ssim, seconds)
-    cache.keep(pixels, score, denoised.astype(np.float32) if is_shown else None)
+    cache.store(pixels, score, denoised.astype(np.float32) if is_shown else None)
     return score
 
 

@@ -130,13 +130,13 @@ def baseline(
     def register(function: Callable[..., np.ndarray]) -> Baseline:
         own = {one.name: one.default for one in inspect.signature(function).parameters.values()}
         on_ct = own | dict(ct_parameters or {})
-        told = () if facts.get("ct_sigma") is not None else (_ESTIMATED,)
+        suffixes = () if facts.get("ct_sigma") is not None else (_ESTIMATED,)
         return BASELINES.register(name)(
             Baseline(
                 name=name,
                 function=function,
                 description=description.format_map(own),
-                ct_description=", ".join(((ct_description or description).format_map(on_ct), *told)),
+                ct_description=", ".join(((ct_description or description).format_map(on_ct), *suffixes)),
                 ct_parameters=ct_parameters or {},
                 **facts,
             )

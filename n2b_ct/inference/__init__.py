@@ -1,1 +1,1 @@
-"""The model file, and what it does to one slice."""
+"""The model file, and denoising of slices and images with it."""

@@ -61,7 +61,7 @@ class Denoiser:
 
     @property
     def strength(self) -> float:
-        """Share of the noise found that is removed where nobody says otherwise, 0 to 1."""
+        """Default share of the predicted noise that is removed, 0 to 1."""
         return self.model.denoising.strength
 
     @property

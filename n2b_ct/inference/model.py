@@ -1,4 +1,4 @@
-"""The model file: a denoiser's weights, the network they belong to, and how it saw its images.
+"""The model file: a denoiser's weights, its network, and the scale of its input.
 
 A file is one dictionary of plain values and tensors, read with ``weights_only=True``: nothing in it can run.
 """
@@ -30,7 +30,7 @@ MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"
 _KEYS = {"format", "name", "method", "denoiser", "denoising", "weights", "facts"}
 _DIGEST_KEYS = {"test_time_augmentation": "symmetries"}
-"""Keys that bear another word in the digest: derived UIDs follow from it, so a renamed key must not change it."""
+"""Keys with another name in the digest: derived UIDs follow from it, so a renamed key must not change it."""
 _CT_KEY, _NATURAL_IMAGES_KEY = "window_hu", "natural_images"
 _MOST_BYTES = 1_000_000_000
 _MOST_VALUES = 2000
@@ -45,18 +45,18 @@ class Model:
     Attributes:
         denoiser: F, in evaluation mode.
         section: The network it is.
-        sees: What it saw as [0, 1]: HU in a window, or natural images.
+        input_scale: What becomes [0, 1]: HU in a window, or natural images.
         name: The pipeline that trained it.
         method: Its method's name.
         digest: SHA-256 over weights, network, window and use: what can change a pixel.
         multiple_px: Both sides of its input must be multiples of this.
-        facts: What training has to say: iterations, seed, version, noise seen.
-        denoising: How it is used where nobody says otherwise: strength, test_time_augmentation.
+        facts: Facts of the training: iterations, seed, version, noise of the images.
+        denoising: Default use: strength and test-time augmentation.
     """
 
     denoiser: nn.Module
     section: DenoiserSection
-    sees: Window | NaturalImageScale
+    input_scale: Window | NaturalImageScale
     name: str
     method: str
     digest: str
@@ -67,33 +67,33 @@ class Model:
     @property
     def is_of_ct(self) -> bool:
         """Whether it was trained on CT."""
-        return isinstance(self.sees, Window)
+        return isinstance(self.input_scale, Window)
 
     @property
     def window(self) -> Window:
-        """HU that it saw as [0, 1].
+        """HU that become [0, 1].
 
         Raises:
             ModelError: It was trained on natural images.
         """
-        if isinstance(self.sees, Window):
-            return self.sees
+        if isinstance(self.input_scale, Window):
+            return self.input_scale
         raise _other_kind(self.name, "CT", "natural images")
 
     @property
     def scale(self) -> NaturalImageScale:
-        """How it saw natural images.
+        """Return the scale of natural images.
 
         Raises:
             ModelError: It was trained on CT.
         """
-        if isinstance(self.sees, NaturalImageScale):
-            return self.sees
+        if isinstance(self.input_scale, NaturalImageScale):
+            return self.input_scale
         raise _other_kind(self.name, "natural images", "CT")
 
 
-def _other_kind(name: str, asked: str, got: str) -> ModelError:
-    return ModelError(explain(f"model {name}", f"must be trained on {asked}", got, f"pass a model of {asked}"))
+def _other_kind(name: str, expected: str, got: str) -> ModelError:
+    return ModelError(explain(f"model {name}", f"must be trained on {expected}", got, f"pass a model of {expected}"))
 
 
 def save_model(
@@ -101,7 +101,7 @@ def save_model(
     *,
     weights: Mapping[str, Tensor],
     section: DenoiserSection,
-    sees: Window | NaturalImageScale,
+    input_scale: Window | NaturalImageScale,
     name: str,
     method: str,
     facts: Mapping[str, Any],
@@ -109,14 +109,14 @@ def save_model(
 ) -> str:
     """Write a model file at once or not at all; returns its digest.
 
-    ``sees`` says what the network saw as [0, 1]: a window, or images.
+    ``input_scale`` says what becomes [0, 1]: a window, or natural images.
     """
     content = {
         "format": _FORMAT,
         "name": name,
         "method": method,
         "denoiser": section.model_dump(mode="json"),
-        **_seen_as(sees),
+        **_scale_keys(input_scale),
         "denoising": (denoising or DenoisingSection()).model_dump(mode="json"),
         "weights": {key: value.detach().cpu().contiguous() for key, value in weights.items()},
         "facts": {"n2b_ct": n2b_ct.__version__, **facts},
@@ -176,7 +176,7 @@ def _model_of(content: Mapping[str, Any], device: torch.device | str) -> Model:
     denoiser.load_state_dict(content["weights"])
     return Model(
         section=section,
-        sees=scale or _window(content[_CT_KEY]),
+        input_scale=scale or _window(content[_CT_KEY]),
         name=_short(content["name"]),
         method=_short(content["method"]),
         digest=_digest(content),
@@ -222,10 +222,10 @@ def _ready(denoiser: nn.Module, device: torch.device | str) -> nn.Module:
     return laid_out.eval().requires_grad_(False)
 
 
-def _seen_as(sees: Window | NaturalImageScale) -> dict[str, Any]:
-    if isinstance(sees, Window):
-        return {_CT_KEY: [sees.lower_hu, sees.upper_hu]}
-    return {_NATURAL_IMAGES_KEY: asdict(sees)}
+def _scale_keys(input_scale: Window | NaturalImageScale) -> dict[str, Any]:
+    if isinstance(input_scale, Window):
+        return {_CT_KEY: [input_scale.lower_hu, input_scale.upper_hu]}
+    return {_NATURAL_IMAGES_KEY: asdict(input_scale)}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -256,9 +256,9 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     """Hash everything in a model file that can change a pixel, independent of how the file was packed."""
-    sees = content.get(_CT_KEY) or sorted(content[_NATURAL_IMAGES_KEY].items())
+    input_scale = content.get(_CT_KEY) or sorted(content[_NATURAL_IMAGES_KEY].items())
     use = {_DIGEST_KEYS.get(key, key): value for key, value in content["denoising"].items()}
-    digest = hashlib.sha256(repr((content["denoiser"], sees, use)).encode())
+    digest = hashlib.sha256(repr((content["denoiser"], input_scale, use)).encode())
     for key, value in sorted(content["weights"].items()):
         digest.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().float().numpy().tobytes())
@@ -268,6 +268,6 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _first_problem(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
-        said = first["msg"].removeprefix("Value error, ").partition("\n")[0]
-        return f"{'.'.join(map(str, first['loc']))}: {said[:1].lower()}{said[1:]}"[:_MOST_CHARACTERS]
+        message = first["msg"].removeprefix("Value error, ").partition("\n")[0]
+        return f"{'.'.join(map(str, first['loc']))}: {message[:1].lower()}{message[1:]}"[:_MOST_CHARACTERS]
     return str(error).strip().splitlines()[0][:_MOST_CHARACTERS] if str(error).strip() else type(error).__name__

@@ -96,8 +96,8 @@ def _removed(model: Model, image: Tensor) -> Tensor:
 
 
 def _removed_once(model: Model, image: Tensor) -> Tensor:
-    seen = reflected(image, model.multiple_px).contiguous(memory_format=torch.channels_last)
-    return (seen - model.denoiser(seen))[..., : image.shape[-2], : image.shape[-1]]
+    network_input = reflected(image, model.multiple_px).contiguous(memory_format=torch.channels_last)
+    return (network_input - model.denoiser(network_input))[..., : image.shape[-2], : image.shape[-1]]
 
 
 def _turned(image: Tensor, quarter_turns: int, flipped: bool) -> Tensor:

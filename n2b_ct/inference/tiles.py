@@ -51,11 +51,11 @@ def denoise_natural_image(
     """
     require_colour(model, colour_of(image), per_channel=per_channel)
     scale = model.scale
-    seen = to_network(channels_first(image), logarithm=scale.logarithm, clipped=scale.clipped)
-    images = seen[:, None] if scale.colour == "gray" else seen[None]
+    network_input = to_network(channels_first(image), logarithm=scale.logarithm, clipped=scale.clipped)
+    images = network_input[:, None] if scale.colour == "gray" else network_input[None]
     noise = np.concatenate([_noise(model, image, whole_limit_px) for image in images])
     share = np.float32(model.denoising.strength if strength is None else strength)
-    return channels_last(from_network(seen - share * noise, logarithm=scale.logarithm))
+    return channels_last(from_network(network_input - share * noise, logarithm=scale.logarithm))
 
 
 def require_colour(model: Model, colour: Colour, subject: str = "image", *, per_channel: bool = False) -> None:
@@ -64,12 +64,12 @@ def require_colour(model: Model, colour: Colour, subject: str = "image", *, per_
     Raises:
         DataError: Say ``per_channel`` to let a model of gray images denoise RGB.
     """
-    asked = model.scale.colour
-    if colour == asked or (asked == "gray" and per_channel):
+    expected = model.scale.colour
+    if colour == expected or (expected == "gray" and per_channel):
         return
     gray_remedy = "pass per_channel=True, or a model trained with data.colour: rgb"
-    remedy = gray_remedy if asked == "gray" else "pass a model trained with data.colour: gray"
-    raise DataError(explain(subject, f"must be {asked}, as what the model was trained on", colour, remedy))
+    remedy = gray_remedy if expected == "gray" else "pass a model trained with data.colour: gray"
+    raise DataError(explain(subject, f"must be {expected}, as what the model was trained on", colour, remedy))
 
 
 def _noise(model: Model, image: np.ndarray, whole_limit_px: int) -> np.ndarray:

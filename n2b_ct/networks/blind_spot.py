@@ -84,8 +84,8 @@ class BlindSpotNet(nn.Module):
             μ ``[B, C, rows, cols]``, and L with Σ^μ = L Lᵀ, both float32.
         """
         features = torch.cat([branch(y) for branch in self.branches], dim=1)
-        said = self.last(self.join(features))
-        return said[:, : self.in_channels], lower_triangle(said[:, self.in_channels :], FIRST_STD)
+        output = self.last(self.join(features))
+        return output[:, : self.in_channels], lower_triangle(output[:, self.in_channels :], FIRST_STD)
 
 
 def lower_triangle(values: Tensor, std: Tensor | float) -> Triangle:

@@ -169,13 +169,15 @@ class Tubes:
         radius = np.maximum(self.start_radius_mm, self.end_radius_mm)
         low = np.minimum(self.start_mm, self.end_mm) - radius[:, None]
         high = np.maximum(self.start_mm, self.end_mm) + radius[:, None]
-        seen = np.flatnonzero((low[:, 2] < plane.z_mm) & (high[:, 2] > plane.z_mm))
-        if len(seen) == 0:
+        crossing = np.flatnonzero((low[:, 2] < plane.z_mm) & (high[:, 2] > plane.z_mm))
+        if len(crossing) == 0:
             return None
-        where = plane.window((low[seen, 0].min(), high[seen, 0].max()), (low[seen, 1].min(), high[seen, 1].max()))
+        where = plane.window(
+            (low[crossing, 0].min(), high[crossing, 0].max()), (low[crossing, 1].min(), high[crossing, 1].max())
+        )
         distance = np.full(plane.x_mm[where].shape, np.float32(1e3))
         below = np.zeros_like(distance)
-        for index in seen:
+        for index in crossing:
             inner = plane.window((low[index, 0], high[index, 0]), (low[index, 1], high[index, 1]))
             local = tuple(slice(i.start - w.start, i.stop - w.start) for i, w in zip(inner, where, strict=True))
             self._lower(int(index), plane, inner, distance[local], below[local])
@@ -192,9 +194,9 @@ class Tubes:
         share = np.clip((dx * axis[0] + dy * axis[1] + dz * axis[2]) / length2, 0.0, 1.0).astype(np.float32)
         off_x, off_y, off_z = dx - share * axis[0], dy - share * axis[1], dz - share * axis[2]
         radius = self.start_radius_mm[index] + share * (self.end_radius_mm[index] - self.start_radius_mm[index])
-        mine = (np.sqrt(off_x**2 + off_y**2 + off_z**2) - radius).astype(np.float32)
-        nearer = mine < distance
-        np.copyto(distance, mine, where=nearer)
+        own_distance = (np.sqrt(off_x**2 + off_y**2 + off_z**2) - radius).astype(np.float32)
+        nearer = own_distance < distance
+        np.copyto(distance, own_distance, where=nearer)
         np.copyto(below, off_y.astype(np.float32), where=nearer)
 
 

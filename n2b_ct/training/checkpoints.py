@@ -149,27 +149,27 @@ def verified_summary(
         return None
     require_same_pipeline(pipeline, run_dir)
     summary = finished_summary(run_dir)
-    seen = _seen(run_dir, summary)
-    if seen is None:
+    recorded = _recorded_data(run_dir, summary)
+    if recorded is None:
         return None
     fingerprint = data_fingerprint(images, pipeline, _teacher_digest(pipeline, run_dir), progress)
     require_agreement(fingerprint.digest)
-    require_same_data(fingerprint, seen, run_dir)
+    require_same_data(fingerprint, recorded, run_dir)
     return summary
 
 
-def require_same_data(fingerprint: DataFingerprint, seen: Mapping[str, Any], run_dir: Path) -> None:
+def require_same_data(fingerprint: DataFingerprint, recorded: Mapping[str, Any], run_dir: Path) -> None:
     """Refuse to go on with a run on other images than those that its weights saw.
 
     Args:
         fingerprint: Of the images that are there.
-        seen: What the run recorded: ``digest``, and ``images`` where it is known.
+        recorded: What the run recorded: ``digest``, and ``images`` where it is known.
         run_dir: The run folder.
 
     Raises:
         ConfigError: Says what changed.
     """
-    if changes := fingerprint.changes_since(seen):
+    if changes := fingerprint.changes_since(recorded):
         raise ConfigError(
             explain(
                 f"run folder {run_dir}",
@@ -180,7 +180,7 @@ def require_same_data(fingerprint: DataFingerprint, seen: Mapping[str, Any], run
         )
 
 
-def _seen(run_dir: Path, summary: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _recorded_data(run_dir: Path, summary: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """What a run recorded of its images: its newest checkpoint says it in full; None where no weight has seen any."""
     try:
         checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR)

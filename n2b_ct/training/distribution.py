@@ -111,8 +111,8 @@ def require_agreement(data_digest: str) -> None:
 
 
 def _is_lost_peer(error: RuntimeError) -> bool:
-    said = f"{type(error).__name__} {error}".lower()
-    return any(word in said for word in _LOST_PEER)
+    text = f"{type(error).__name__} {error}".lower()
+    return any(word in text for word in _LOST_PEER)
 
 
 def _lost_peer() -> TrainingError:

@@ -57,7 +57,7 @@ def load_training_data(
         source: The images.
         pipeline: The experiment.
         method: Its method, which learns from the teacher.
-        run_dir: Where a file takes them if they are too many for the memory.
+        run_dir: Folder of a memory-mapped file for images that do not fit into memory.
         device: Where training runs; they go there where they fit.
         teacher: The model that the method distils.
         progress: Called with (done, all, what).
@@ -69,8 +69,8 @@ def load_training_data(
     n_needed = needed_bytes(needs, source.shapes("noisy"), source.shapes("clean"))
     storage = choose_storage(n_needed, training.cache, run_dir, device)
     roles: list[Role] = ["noisy", "clean"] if needs.clean else ["noisy"]
-    told = _over_roles(source, roles, progress)
-    datasets = {role: source.dataset(role, pipeline, storage.directory, told[role]) for role in roles}
+    callbacks = _over_roles(source, roles, progress)
+    datasets = {role: source.dataset(role, pipeline, storage.directory, callbacks[role]) for role in roles}
     noisy, clean = datasets["noisy"], datasets.get("clean")
     if teacher is not None:
         noisy.targets["distilled"] = method.learn_from(teacher.denoiser, noisy.images, progress)
@@ -103,8 +103,8 @@ def data_fingerprint(
         DataError: As there.
     """
     roles: list[Role] = ["noisy", "clean", "validation"] if pipeline.method.needs.clean else ["noisy", "validation"]
-    told = _over_roles(source, roles, progress)
-    digests = {role: source.digests(role, pipeline, told[role]) for role in roles}
+    callbacks = _over_roles(source, roles, progress)
+    digests = {role: source.digests(role, pipeline, callbacks[role]) for role in roles}
     return _fingerprint(source, pipeline, digests, teacher_digest)
 
 
@@ -123,12 +123,12 @@ def _fingerprint(
 
 def _over_roles(source: ImageSource, roles: Iterable[Role], progress: Progress | None) -> dict[Role, Progress | None]:
     """Return for each role a callback that counts its images after those of the roles before it."""
-    told: dict[Role, Progress | None] = {}
+    callbacks: dict[Role, Progress | None] = {}
     n_all, n_before = sum(source.n_images[role] for role in roles), 0
     for role in roles:
-        told[role] = progress and _shifted(progress, n_before, n_all)
+        callbacks[role] = progress and _shifted(progress, n_before, n_all)
         n_before += source.n_images[role]
-    return told
+    return callbacks
 
 
 def _shifted(progress: Progress, n_before: int, n_all: int) -> Progress:

@@ -199,7 +199,7 @@ def _finish(
         run_dir / MODEL_FILE,
         weights=assembled.denoiser.state_dict(),
         section=pipeline.method.denoiser,
-        sees=images.sees,
+        input_scale=images.input_scale,
         name=pipeline.name,
         method=pipeline.method.name,
         denoising=pipeline.denoising,

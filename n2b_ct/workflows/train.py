@@ -62,7 +62,7 @@ class TrainWorkflow(PropertyWorkflow):
         self._pipeline = loaded_pipeline(pipeline, overrides)
         self._skip_bad_slices = skip_bad_slices
         self._data_root, self._run_dir, self._device_name = Path(dataset_dir), Path(run_dir), device
-        self._kept: tuple[Assembled, ImageSource] | None = None
+        self._assembled_run: tuple[Assembled, ImageSource] | None = None
 
     def run(self) -> dict[str, Any]:
         """Run ``trainer`` and fill the run folder; returns its summary."""
@@ -73,14 +73,14 @@ class TrainWorkflow(PropertyWorkflow):
     def finalize(self) -> None:
         """Let go of the trainer too."""
         super().finalize()
-        self._kept = None
+        self._assembled_run = None
 
     def _assembled(self) -> tuple[Assembled, ImageSource]:
-        if self._kept is None:
+        if self._assembled_run is None:
             images = api.images_of(self._pipeline, self._data_root, skip_bad_slices=self._skip_bad_slices)
             require_ready(self._pipeline, images)
             require_free_run_dir(self._pipeline, self._run_dir)
             device = choose_device(self._device_name)
             teacher = teacher_of(self._pipeline, images, self._run_dir, device)
-            self._kept = assemble(self._pipeline, images, self._run_dir, device, teacher=teacher), images
-        return self._kept
+            self._assembled_run = assemble(self._pipeline, images, self._run_dir, device, teacher=teacher), images
+        return self._assembled_run

@@ -22,17 +22,19 @@ def natural_image_model(path: Path, colour: str = "gray", *, gain: float = 0.0, 
 
     DnCNN says what the noise is; its weights are 0 but for one path through every layer.
     """
-    sees = NaturalImageScale(colour, **scale)  # type: ignore[arg-type]
-    network = build_denoiser(SECTION, sees.n_channels).eval()
+    input_scale = NaturalImageScale(colour, **scale)  # type: ignore[arg-type]
+    network = build_denoiser(SECTION, input_scale.n_channels).eval()
     weights = {key: torch.zeros_like(value) for key, value in network.state_dict().items()}
     kernels = [key for key, value in weights.items() if value.ndim == 4]
     for number, key in enumerate(kernels):
-        for channel in range(sees.n_channels):
+        for channel in range(input_scale.n_channels):
             weights[key][channel, channel, 1, 1] = gain if number == len(kernels) - 1 else 1.0
     for key in weights:
         if key.endswith(("running_var",)) or (key.endswith("weight") and weights[key].ndim == 1):
             weights[key] = torch.ones_like(weights[key])
-    save_model(path, weights=weights, section=SECTION, sees=sees, name="toy", method="supervised", facts={})
+    save_model(
+        path, weights=weights, section=SECTION, input_scale=input_scale, name="toy", method="supervised", facts={}
+    )
     return path
 
 

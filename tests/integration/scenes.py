@@ -146,7 +146,7 @@ def biased_model(path: Path, bias: float = 0.1) -> Path:
 
 def write_model(path: Path, section: DenoiserSection, weights: dict[str, torch.Tensor]) -> Path:
     """Write a model file as a training would."""
-    save_model(path, weights=weights, section=section, sees=WINDOW, name="toy", method="none", facts={})
+    save_model(path, weights=weights, section=section, input_scale=WINDOW, name="toy", method="none", facts={})
     return path
 
 

@@ -89,4 +89,4 @@ def test_a_photograph_too_large_to_be_seen_whole_is_denoised_in_tiles(photos, mo
 def test_what_needs_the_truth_says_so(photos, capsys):
     assert train({"name": "supervised", "denoiser": SMALL}) == 2
     (line,) = error_lines(capsys.readouterr().err)
-    assert "data.noise: supervised needs noise to lay on clean images, got null" in line
+    assert "data.noise: supervised needs noise to add to clean images, got null" in line

@@ -223,9 +223,9 @@ def hallucination_table(summary: Summary, level: str) -> PageTable:
         result = own.get((method, task))
         if result is None:
             return _missing()
-        seen, expected = (number(100 * result[rate], 1) for rate in ("false_positive_rate", "expected_rate"))
+        observed, expected = (number(100 * result[rate], 1) for rate in ("false_positive_rate", "expected_rate"))
         structure = f"{number(result['structure_hu'], 2)} HU, p {p_text(result['p_value'])}"
-        return Line(structure), Line(f"{seen} % seen, {expected} % expected")
+        return Line(structure), Line(f"{observed} % seen, {expected} % expected")
 
     rows = _rows(summary, JUDGED, lambda method: [cell(method, task) for task in tasks])
     return PageTable(tuple((task_name(task), "invented structure") for task in tasks), rows)

@@ -55,7 +55,7 @@ def scan(
     Args:
         root: A file or a folder; links to folders are not followed.
         progress: Called with (done, total, what) after each file.
-        repair_uids: Name slices without UIDs after their content instead of refusing them.
+        repair_uids: Derive missing UIDs from the content instead of refusing the slices.
         assume_hu: Take the values for HU where a file does not say so; its series then says ``assumed_hu``.
 
     Raises:

@@ -14,7 +14,7 @@ from tests.helpers import make_ct_dataset, save, save_series
 
 FULL = Path("/dev/full")
 LOST = "error: standard output: must be writable, got {}; the work is complete, only its messages are lost"
-NOTHING_TOLD = "error: standard output: must be writable, got {}; nothing was told"
+NOTHING_TOLD = "error: standard output: must be writable, got {}; nothing was printed"
 NO_SPACE, CLOSED = "No space left on device", "Bad file descriptor"
 
 

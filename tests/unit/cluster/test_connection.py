@@ -54,7 +54,9 @@ def test_workers_load_the_model_themselves(tmp_path):
 def test_images_are_done_here(tmp_path):
     section = DenoiserSection(name="SimpleUNet", output="residual", arguments={"n_features": 2, "depth": 2})
     weights, gray = build_denoiser(section).state_dict(), NaturalImageScale("gray")
-    save_model(tmp_path / "m.pt", weights=weights, section=section, sees=gray, name="toy", method="none", facts={})
+    save_model(
+        tmp_path / "m.pt", weights=weights, section=section, input_scale=gray, name="toy", method="none", facts={}
+    )
     with pytest.raises(ConfigError, match="scheduler: is for CT series and volumes, got a model of images"):
         api.denoise(tmp_path, tmp_path / "out", model=tmp_path / "m.pt", scheduler="tcp://127.0.0.1:1")
 

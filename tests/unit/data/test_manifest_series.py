@@ -207,5 +207,5 @@ def test_a_volume_that_changed_its_size_since_it_was_found_is_said(tmp_path):
         nibabel.save(image, tmp_path / f"{n_slices}.nii")
     found = find_series(manifest_of({"a": {"path": "3.nii"}}), tmp_path, ["a"])["a"]
     (tmp_path / "2.nii").replace(tmp_path / "3.nii")
-    with pytest.raises(DataError, match="series a: must still be 3x6x8, got 2x6x8; leave the data alone"):
+    with pytest.raises(DataError, match="series a: must still be 3x6x8, got 2x6x8; do not change the data"):
         found.read_hu([2])

@@ -323,5 +323,7 @@ def test_an_image_that_changed_its_size_since_it_was_found_is_said(tmp_path):
     Image.new("L", (9, 7)).save(tmp_path / "a.png")
     (found,) = find_natural_images(ImageFolder(folder="."), tmp_path, "gray", "data.noisy")
     Image.new("L", (9, 8)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"data.noisy.folder: a.png: must still be 7x9, .*, got 8x9; leave the folder"):
+    with pytest.raises(
+        DataError, match=r"data.noisy.folder: a.png: must still be 7x9, .*, got 8x9; do not change the folder"
+    ):
         found.read()

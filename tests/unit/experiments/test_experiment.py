@@ -9,7 +9,7 @@ import yaml
 
 from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.errors import ConfigError
-from n2b_ct.experiments.experiment import file_word, load_experiment
+from n2b_ct.experiments.experiment import file_slug, load_experiment
 from n2b_ct.methods.upi import UpiConfig
 
 GAUSSIAN = {"kind": "gaussian", "sigma": 25}
@@ -169,8 +169,8 @@ def test_rows_can_be_chosen_by_name(tmp_path):
 
 
 def test_names_become_parts_of_file_names():
-    assert file_word("N2B one, σ 25") == "n2b_one_25"
-    assert file_word("σ") == "unnamed"
+    assert file_slug("N2B one, σ 25") == "n2b_one_25"
+    assert file_slug("σ") == "unnamed"
 
 
 def test_a_students_teacher_is_a_row_above_it(tmp_path):

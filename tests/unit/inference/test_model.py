@@ -36,7 +36,7 @@ def save(path: Path, **changes: Any) -> str:
     values = {
         "weights": weights_of(),
         "section": SECTION,
-        "sees": Window(-160, 240),
+        "input_scale": Window(-160, 240),
         "name": "toy",
         "method": "noise2blur",
         "facts": {"iterations": 7},
@@ -103,7 +103,7 @@ def test_the_digest_changes_with_what_the_model_sees(tmp_path):
     gray = NaturalImageScale("gray")
     seen = [Window(-160, 240), Window(-161, 240), Window(-160, 241)]
     seen += [gray, *(replace(gray, **{key: value}) for key, value in OTHER_SCALE.items())]
-    assert len({save(tmp_path / "m", sees=one) for one in seen}) == len(seen)
+    assert len({save(tmp_path / "m", input_scale=one) for one in seen}) == len(seen)
 
 
 def test_the_digest_changes_with_every_weight(tmp_path):
@@ -310,7 +310,9 @@ def test_what_is_wrong_with_a_model_is_named(tmp_path):
     with pytest.raises(ModelError, match="got lowpass_kernel_px: input should be less than or equal to 255; train"):
         load_model(tmp_path)
     change(tmp_path / "model.pt", denoiser={"name": "HoVerNet", "arguments": {"pretrained_url": "http://h/b"}})
-    with pytest.raises(ModelError, match="got arguments: pretrained_url must not be given: no file makes a network"):
+    with pytest.raises(
+        ModelError, match="got arguments: pretrained_url must not be given: a file must not make a network"
+    ):
         load_model(tmp_path)
 
 

@@ -50,7 +50,7 @@ def model(denoiser: nn.Module, multiple: int = 1, **changes: Any) -> Model:
     fields = {
         "denoiser": denoiser,
         "section": DenoiserSection(),
-        "sees": WINDOW,
+        "input_scale": WINDOW,
         "name": "toy",
         "method": "none",
         "digest": "00",

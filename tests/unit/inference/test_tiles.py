@@ -31,7 +31,7 @@ def model_of(denoiser, colour="gray", multiple_px=1, **how):
     return Model(
         denoiser=denoiser.eval(),
         section=DenoiserSection(),
-        sees=scale,
+        input_scale=scale,
         name="toy",
         method="supervised",
         digest="0",

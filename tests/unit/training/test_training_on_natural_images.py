@@ -64,7 +64,7 @@ def test_images_are_counted_by_role(root):
     ("method", "data", "line"),
     [
         ("noise2blur", {"clean": None}, "data.clean: noise2blur needs clean images, got null"),
-        ("supervised", {"noise": None}, "data.noise: supervised needs noise to lay on clean images, got null"),
+        ("supervised", {"noise": None}, "data.noise: supervised needs noise to add to clean images, got null"),
         ("noise2blur", {"realisations": "fresh"}, "data.realisations: noise2blur needs images that keep their noise"),
     ],
 )
