@@ -81,7 +81,9 @@ def _write_model(path: Path) -> None:
     torch.manual_seed(0)
     section = DenoiserSection()
     weights = build_denoiser(section).state_dict()
-    save_model(path, weights=weights, section=section, sees=Window(-160, 240), name="size", method="none", facts={})
+    save_model(
+        path, weights=weights, section=section, input_scale=Window(-160, 240), name="size", method="none", facts={}
+    )
 
 
 def _slices_per_s(root: Path, n_workers: int, n_slices: int, repeats: int) -> list[float]:

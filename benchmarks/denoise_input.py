@@ -27,7 +27,9 @@ def write_model(folder: Path) -> Path:
     section, path = DenoiserSection(), folder / "model.pt"
     torch.manual_seed(0)
     weights = build_denoiser(section).state_dict()
-    save_model(path, weights=weights, section=section, sees=WINDOWS["full"], name="baseline", method="none", facts={})
+    save_model(
+        path, weights=weights, section=section, input_scale=WINDOWS["full"], name="baseline", method="none", facts={}
+    )
     return path
 
 

@@ -1,12 +1,12 @@
 """n2b-ct: Noise2Blur for low-dose CT, from DICOM folders to dose-level reports. Not a medical device.
 
-``import n2b_ct as n2b`` gives these, and loads nothing heavy before one of them is asked for:
+``import n2b_ct as n2b`` provides these; heavy modules are imported on first use:
 
 * :func:`load` a trained model, whose ``denoise(hu)`` and ``noise(hu)`` take NumPy arrays and tensors in HU;
 * :func:`denoise` files and folders, :func:`train` a model, also from arrays;
 * :func:`report` on models by dose, :func:`evaluate` folders that exist;
 * :func:`simulate` lower doses, :func:`read_series` as an array in HU;
-* :mod:`errors`: all that is raised on purpose is an ``errors.N2BError``, with one line that says what to do.
+* :mod:`errors`: all errors raised on purpose are ``errors.N2BError``, with one line that includes a remedy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for (PEP 562)."""
+    """Import public names on first use (PEP 562)."""
     if name == "errors":
         return import_module("n2b_ct.errors")
     if name not in _HOMES:
@@ -49,5 +49,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names before they are loaded, too."""
+    """List the public names, loaded or not."""
     return sorted({*globals(), *__all__})

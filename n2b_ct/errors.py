@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree; every branch has one meaning for the caller.
+"""The exception tree; every branch has one meaning for the caller.
 
 ::
 
@@ -8,8 +8,8 @@
     │   └── SeriesError    one series cannot be used; the others can
     ├── ModelError         a model file is not ours or does not fit
     ├── OutputError        the output place cannot be written, or must not be
-    ├── ClusterError       other machines that should do the work cannot be reached or are not fit for it
-    └── TrainingError      training cannot go on
+    ├── ClusterError       other machines that should do the work cannot be reached or are unsuitable
+    └── TrainingError      training cannot continue
         └── CollapseError  the extracted noise collapsed: no model is written
 
 A message is one line, ``<subject>: <requirement>, got <value>; <remedy>``, and names no patient.
@@ -22,7 +22,7 @@ _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji need them
 
 
 class N2BError(Exception):
-    """Anything n2b-ct says in one line instead of a traceback."""
+    """The base class of all errors, each a message of one line."""
 
 
 class ConfigError(N2BError):
@@ -54,11 +54,11 @@ class OutputError(N2BError):
 
 
 class ClusterError(N2BError):
-    """Other machines that should do the work cannot be reached, or are not fit for it."""
+    """Other machines that should do the work cannot be reached, or are unsuitable."""
 
 
 class TrainingError(N2BError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class CollapseError(TrainingError):
@@ -66,7 +66,7 @@ class CollapseError(TrainingError):
 
 
 def explain(subject: str, requirement: str, got: object, remedy: str) -> str:
-    """Word an error in the project's one form: ``subject: requirement, got value; remedy``.
+    """Return an error message of the form ``subject: requirement, got value; remedy``.
 
     Always one line that any terminal and any file can hold: control characters, bytes that are no text and
     everything else that cannot be printed are escaped, and a long value is cut.
@@ -77,9 +77,9 @@ def explain(subject: str, requirement: str, got: object, remedy: str) -> str:
 
 
 def printable(content: str) -> str:
-    """Escape what would steer a terminal, break a line, turn text around, or is no text; all else stays.
+    """Escape control characters, line breaks, bidirectional controls and invalid text; all else stays.
 
-    Any alphabet stays, with its blanks and joiners. Doing it twice changes nothing.
+    Any alphabet stays, with its blanks and joiners. Idempotent.
     """
     if content.isprintable():
         return content

@@ -1,4 +1,4 @@
-"""Hounsfield units: stored words, HU and network units, and nothing else knows how they relate.
+"""Hounsfield units: the only conversions between stored words, HU and network units.
 
 ``hu = stored · RescaleSlope + RescaleIntercept`` (PS3.3 C.7.6.16.2.9, C.11.1.1.2); a window
 ``[lower, upper]`` maps HU to network units ``[0, 1]``.
@@ -13,7 +13,7 @@ import numpy as np
 AIR_HU = -1000.0
 AIR_BELOW_HU = -950.0  # between air and the thinnest lung
 SCANNER_FLOOR_HU = -1024.0
-LARGEST_HU = 1e9  # no scan comes near it; beyond lie the fill values of volume formats, whose squares overflow
+LARGEST_HU = 1e9  # beyond any scan; fill values of volume formats are larger, and their squares overflow
 
 
 @dataclass(frozen=True, slots=True)

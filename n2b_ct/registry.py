@@ -1,4 +1,4 @@
-"""What can be extended, each kind by one registry: methods, networks, filters, baselines, noises, formats, measures.
+"""Registries of extension points: methods, networks, filters, baselines, noises, formats, measures.
 
 A name in a file or on the command line is looked up in three places, in this order:
 
@@ -7,8 +7,8 @@ A name in a file or on the command line is looked up in three places, in this or
 3. the entry points of installed packages, one group a kind (``n2b_ct.methods`` and so on). Their names are read without
    importing anything; the one that is asked for is imported then.
 
-So no file ever makes the program import code that nobody installed or registered for it, and a package outside that
-cannot be imported troubles only whoever asks for it. A name of this package is never replaced from outside.
+So no file makes the program import code that was not installed or registered, and a package outside that cannot be
+imported affects only uses of its names. A name of this package is never replaced from outside.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _N_CHARACTERS = 64
 
 
 class UnavailableError(ConfigError):
-    """No member has this name, or the package that has it cannot be imported."""
+    """No member has this name, or its package cannot be imported."""
 
     def __init__(self, subject: str, requirement: str, got: str, remedy: str) -> None:
         self.requirement, self.got, self.remedy = requirement, got, remedy
@@ -54,10 +54,10 @@ class Registry(Generic[T]):
         self._loaders: dict[str, Callable[[], T]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that makes a class or function known by ``name`` and returns it unchanged.
+        """Return a decorator that registers a class or function by ``name`` and returns it unchanged.
 
         Raises:
-            ConfigError: The name stands for something else already.
+            ConfigError: The name is already in use.
         """
 
         def decorate(member: T) -> T:
@@ -72,14 +72,14 @@ class Registry(Generic[T]):
         return decorate
 
     def register_lazily(self, name: str, load: Callable[[], T]) -> None:
-        """Make known by ``name`` what ``load`` returns, which is called when somebody asks for it."""
+        """Register by ``name`` what ``load`` returns; it is called on first use."""
         self._loaders[name] = load
 
     def get(self, name: str, subject: str | None = None) -> T:
         """Return the member of this name.
 
         Args:
-            name: As a file or a command line says it.
+            name: From a file or a command line.
             subject: What the message is about, such as ``method.name``; the kind where None.
 
         Raises:
@@ -94,7 +94,7 @@ class Registry(Generic[T]):
         return self._members[name]
 
     def names(self) -> tuple[str, ...]:
-        """Return all names: this package's by module, then those of packages outside, which stay unimported."""
+        """Return all names: this package's by module, then those of packages outside, without importing them."""
         self._load_homes()
         own = sorted(self._members, key=lambda name: str(getattr(self._members[name], "__module__", "")))
         return tuple(dict.fromkeys([*own, *self._loaders, *self._entry_points()]))
@@ -124,7 +124,7 @@ class Registry(Generic[T]):
             raise UnavailableError(subject, *self.unknown(name))
         try:
             return entry_point.load()
-        except (Exception, SystemExit) as error:  # whatever the code of others raises while it is imported
+        except (Exception, SystemExit) as error:  # other packages may raise anything while they are imported
             package = entry_point.dist.name if entry_point.dist is not None else entry_point.module
             message = str(error).partition("\n")[0]
             got = f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -86,7 +86,7 @@ def denoise(
 
     Args:
         source: What to denoise.
-        output: Where to; outside the source.
+        output: Output folder, outside the source.
         model: A run folder, a model file, or a loaded model.
         strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
         residual: Write the removed noise too, beside what was denoised.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from n2b_ct.config import Pipeline, load_pipeline
-from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.pipeline import checked_pipeline
 from n2b_ct.config.yaml_files import Overrides, with_overrides
 from n2b_ct.data.ct_source import ct_source
@@ -70,7 +69,7 @@ def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_sli
     Raises:
         ConfigError, DataError: The manifest or the data are wrong, or the data's folder is not given.
     """
-    if isinstance(pipeline.data, NaturalImageSection):
+    if pipeline.data.kind == "natural_images":
         return natural_image_source(pipeline.data, _root(pipeline, data_root))
     roles = roles_of(pipeline, data_root, skip_bad_slices=skip_bad_slices)
     return ct_source(pipeline.data, roles, pipeline.method)
@@ -90,6 +89,6 @@ def roles_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slic
 def _root(pipeline: Pipeline, data_root: Path | None) -> Path:
     root = data_root or pipeline.data.root
     if root is None:
-        need = "needs to know where the data lies"
+        need = "needs the folder of the data"
         raise ConfigError(explain(f"pipeline {pipeline.name}", need, "no folder", "pass data_root=DIR"))
     return root

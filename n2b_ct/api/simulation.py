@@ -80,7 +80,7 @@ def simulate(
 
     Args:
         source: A DICOM file, a series folder or a tree of series; or ``piglet``, the digital animal at five doses.
-        output: Where to; outside the source.
+        output: Output folder, outside the source.
         doses: Fractions of the source's dose, above 0 and up to 1.
         seed: Seed of the noise and of the animal.
         photons: Photons per ray of the source; None: from the source's own noise.

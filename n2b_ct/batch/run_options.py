@@ -52,7 +52,7 @@ class LowDoseOptions:
 
     Attributes:
         doses: Fractions of the source's dose, above 0 and up to 1.
-        seed: Names the noise.
+        seed: Seed of the noise.
         photons: ``I0``, photons per ray at the source's dose; None: from the source's own noise.
         electronic_variance: ``Ne``, photons² per ray; None: that of a typical detector.
         bowtie: What the bowtie filter adds to the line integral 100 mm off the image's middle; 0: no filter.

@@ -1,1 +1,1 @@
-"""More than one machine: the tasks of a run, executed by the workers of a Dask scheduler (extra ``cluster``)."""
+"""Runs on several machines: tasks are executed by the workers of a Dask scheduler (extra ``cluster``)."""

@@ -1,4 +1,4 @@
-"""The way to a scheduler: plain on a closed network, or by TLS with the certificates of Dask's own configuration."""
+"""Connection to a scheduler: plain TCP, or TLS with the certificates of Dask's own configuration."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d+")
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[Client]:
-    """Connect to a Dask scheduler; leaving forgets what was not begun, wherever it was waiting.
+    """Connect to a Dask scheduler; leaving the context cancels tasks that were not begun.
 
     Raises:
         ConfigError: The extra is not installed, that is no address, or ``tls://`` has no certificates to show.
-        ClusterError: Nobody answers there, or either side does not trust the other's certificate.
+        ClusterError: No answer, or either side does not trust the other's certificate.
     """
     try:
         from distributed import Client
@@ -48,7 +48,7 @@ def connected(scheduler: str) -> Iterator[Client]:
 
 
 def _no_connection(scheduler: str, error: BaseException | None) -> str:
-    """Word why there is none: a TLS connection that is made and then closed fails over certificates."""
+    """Return the error of a failed connection: one that is opened and then closed fails over certificates."""
     from distributed.comm.core import CommClosedError
 
     subject, chain = f"scheduler={scheduler}", []
@@ -65,7 +65,7 @@ def _no_connection(scheduler: str, error: BaseException | None) -> str:
 
 
 def _require_certificates(scheduler: str, security: Security) -> None:
-    """Load what this side shows and trusts, before a connection is tried that could only fail."""
+    """Load this side's certificates before connecting, for a clear error."""
     try:
         context = security.get_connection_args("client").get("ssl_context")
     except (OSError, ValueError) as error:  # also ssl.SSLError
@@ -79,6 +79,6 @@ def _require_certificates(scheduler: str, security: Security) -> None:
 
 
 def lost(scheduler: str) -> ClusterError:
-    """Word that a scheduler went away in mid-run."""
-    remedy = "what is done stays; start it again and pass resume=True"
+    """Return the error of a scheduler lost during the run."""
+    remedy = "finished outputs stay; start it again and pass resume=True"
     return ClusterError(explain(f"scheduler={scheduler}", "must stay until all is done", "no connection", remedy))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 CHECK_EVERY_S = 5.0
-"""How long no event must arrive before tasks without a worker are looked for."""
+"""Seconds without an event before tasks without a worker are looked for."""
 
 N_RETRIES = 3
 """How often a task is retried after its worker failed or turned out to be unfit."""
@@ -84,11 +84,11 @@ def _require_fit_workers(client: Client, spec: JobSpec) -> None:
 
 
 def preferred_workers(study_dir: Path, workers: Iterable[str]) -> list[str]:
-    """Return the workers, all of one machine, that should run the tasks of one folder; none with one machine.
+    """Return the workers, all of one machine, that should run the tasks of one folder; none with a single machine.
 
-    The series of a study share a folder, and so do their outputs. One machine that runs them all asks the shared
-    storage once for the folders above them, and is alone in making entries there; several would each ask again, and
-    wait for each other's locks on the folder.
+    The series of a study share a folder, and so do their outputs. A single machine looks up the parent folders on the
+    shared storage once and alone creates entries there; several would each look them up, and wait for each other's
+    locks on the folder.
 
     This is rendezvous hashing: every machine draws a number from its own name and the folder's, and the highest wins.
     The choice is the same in every process and every run, and where a machine comes or goes only its folders move.
@@ -213,7 +213,7 @@ class _ClusterRun:
             return future.result()
         except _CONNECTION_LOST:
             raise
-        except Exception as error:  # whatever happened to the worker, the others go on
+        except Exception as error:  # whatever happened to the worker, the other tasks continue
             return self._failed(task, error)
 
     def _failed(self, task: CTTask, error: BaseException | None) -> list[Outcome]:

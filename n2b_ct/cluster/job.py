@@ -1,4 +1,4 @@
-"""What a worker does: check that it sees what the others see, load the model once, run a task."""
+"""A job on a worker: check shared paths and versions, load the model once, run a task."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class JobSpec:
 
 
 def require_fit(spec: JobSpec) -> None:
-    """Refuse to work where the result would not be that of every other worker.
+    """Check that this worker would give the same result as every other one.
 
     Raises:
         ClusterError: Another version, or input, model or output do not exist under their paths.
@@ -74,7 +74,7 @@ def run_task(spec: JobSpec, task: CTTask, index: int) -> list[Outcome]:
     """Run one task; its errors end up in its outcomes.
 
     Raises:
-        ClusterError: This worker is not fit for the run; another may be. So for ModelError and ConfigError.
+        ClusterError: This worker is unsuitable for the run; another may do. So for ModelError and ConfigError.
     """
     require_fit(spec)
     _require_visible("input", task.path)

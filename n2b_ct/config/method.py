@@ -55,7 +55,7 @@ class NeighboursSection(Section):
 
 
 class MethodConfig(Section):
-    """A method's section; a method adds its own keys, and overrides the answers that differ."""
+    """A method's section; a method adds its own keys, and overrides the properties that differ."""
 
     needs: ClassVar[BatchNeeds] = BatchNeeds()
     """What its batches must hold."""

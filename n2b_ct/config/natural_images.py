@@ -39,7 +39,7 @@ class ImageFolder(Section):
 
 
 class NaturalImageSection(Section):
-    """Which images, in which roles, under which noise. The network sees black as 0 and white as 1."""
+    """Which images, in which roles, under which noise. For the network black is 0 and white is 1."""
 
     kind: Literal["natural_images"]
     root: Path | None = None

@@ -20,7 +20,7 @@ class NoiseConfig(Section):
     """A noise's section; a noise adds its own keys."""
 
     title: ClassVar[str] = ""
-    """How tables call it; its kind where empty."""
+    """Its name in tables; its kind where empty."""
     kind: str
 
     @property

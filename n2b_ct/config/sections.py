@@ -29,9 +29,9 @@ class WindowSection(Section):
     """An HU interval."""
 
     lower_hu: float = Field(ge=-_MOST_HU, le=_MOST_HU)
-    """HU that the network sees as 0."""
+    """HU that becomes 0 for the network."""
     upper_hu: float = Field(ge=-_MOST_HU, le=_MOST_HU)
-    """HU that the network sees as 1."""
+    """HU that becomes 1 for the network."""
 
     @model_validator(mode="after")
     def _lower_below_upper(self) -> WindowSection:
@@ -74,7 +74,8 @@ class DataSection(Section):
     doses: tuple[float, ...] | None = None
     """Dose fractions used for noisy and test slices; null: all that the manifest knows."""
     window: NamedWindow = WindowSection(lower_hu=-500.0, upper_hu=500.0)
-    """What the network sees; pixels outside it are never changed. Wider than what is looked at, by some σ of noise."""
+    """HU window of the network; pixels outside it are never changed. Wider than the display window, by some σ of
+    noise."""
     noisy_body_fraction: float = Field(0.95, ge=0, le=1)
     """Noisy patches have at least this share of pixels inside the window: where the window cuts noise off, its
     texture is lost, and Noise2Blur would learn noise with holes."""
@@ -199,7 +200,7 @@ class Pipeline(Section):
         Raises:
             ConfigError: The pipeline is about images.
         """
-        if isinstance(self.data, DataSection):
+        if self.data.kind == "ct":
             return self.data
         remedy = "use n2b-ct benchmark for images"
         raise ConfigError(explain(f"pipeline {self.name}: data.kind", "must be ct here", self.data.kind, remedy))

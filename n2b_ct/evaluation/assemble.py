@@ -1,4 +1,4 @@
-"""From everything that was measured to the one summary that page, JSON and CSV draw."""
+"""Assembles all measurements into the summary for page, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def assemble(
     """Make the summary of a report.
 
     Args:
-        measured: What was found out about every slice.
-        how: How it was measured.
+        measured: The measurements of every slice.
+        how: The settings of the measurement.
         baselines: Which methods are baselines.
-        anchor: What stands in the input's place.
+        anchor: The method that replaces a missing input.
         reference_dose: Dose fraction of the references, if known.
         problems: Lines about inputs that were refused before.
         inputs: What was read.
@@ -93,7 +93,7 @@ def _by_level(
 
 
 def _dropped(summary: Summary, measured: Measurements, how: MeasurementOptions) -> tuple[str, ...]:
-    """Say in sentences what is not in the report, and why."""
+    """Return sentences on what is not in the report, and why."""
     found = [
         _no_reference(summary),
         _no_input(summary),

@@ -1,4 +1,4 @@
-"""Slices to measure: which series, which place, which dose, how each is read, and what is wrong with it."""
+"""Slices to measure: series, position, dose, reader, and problems."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LEAVE_OUT = "left out; look for a diverged model or a broken file"
 
 @dataclass(frozen=True, eq=False)
 class SliceCase:
-    """One slice as it was measured, its reference if there is one, and what each method made of it.
+    """One noisy slice, its reference if there is one, and each method's result.
 
     Attributes:
         series: A label for people, such as ``L192`` or a shortened UID; it is printed, so no patient data.
@@ -193,7 +193,7 @@ def _location_mm(role: RoleSlice) -> float | None:
 
 
 def usable_case(case: SliceCase) -> tuple[SliceCase | None, list[Fault]]:
-    """Take what cannot be measured out of a slice.
+    """Remove what cannot be measured from a slice.
 
     Returns:
         The slice without candidates and reference that are unusable, None where the input itself is; and the faults.
@@ -212,7 +212,7 @@ def usable_case(case: SliceCase) -> tuple[SliceCase | None, list[Fault]]:
 
 
 def fault_lines(faults: Iterable[Fault]) -> tuple[str, ...]:
-    """Word the faults, one line for all slices of a series that share one."""
+    """Return the faults as lines, one for all slices of a series that share it."""
     groups: dict[tuple[str, str, str, str], list[Fault]] = defaultdict(list)
     for fault in faults:
         groups[fault.series, fault.method, fault.requirement, fault.remedy].append(fault)

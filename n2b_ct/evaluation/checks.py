@@ -1,4 +1,4 @@
-"""What every measure asks of a slice before it says a number."""
+"""Validation of slices before they are measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.hu import LARGEST_HU
 
 ROUNDING_HU = 1e-6
-"""What varies by less is constant: the rest is rounding, neither noise nor structure."""
+"""Smaller variation counts as constant: it is rounding, neither noise nor structure."""
 ROUNDING_SHARE = 1e-12
 """The same as a part of the values: what sums over them differ by."""
 

@@ -1,4 +1,4 @@
-"""Baselines on HU slices: a model that does not beat them has learned nothing.
+"""Baselines on HU slices: references for every trained model.
 
 Their parameters are in :mod:`n2b_ct.filters.baselines`. The noise level that all but the Gaussian need is estimated
 from the slice itself, never from a reference.

@@ -47,8 +47,8 @@ DEFINITIONS: dict[str, str] = {
     ),
     "inserted_d_prime": (
         "Present regions are those of the slice denoised with the disk, absent ones the same positions without it, as "
-        "pairs of the same noise. Off each region goes the plane through its surroundings, so that the organ it lies "
-        "in is no noise; what anatomy is left counts as noise, for every method alike."
+        "pairs of the same noise. The plane through its surroundings is subtracted from each region, so that the organ "
+        "it lies in is no noise; what anatomy is left counts as noise, for every method alike."
     ),
 }
 

@@ -1,4 +1,4 @@
-"""True lesions: how much of their known contrast a method leaves, and how far it stands out of the noise.
+"""True lesions: recovered contrast and contrast-to-noise ratio by method.
 
 A digital piglet's tree says voxel by voxel where its lesions are and what they add.
 """

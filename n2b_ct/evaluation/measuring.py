@@ -60,7 +60,7 @@ class MeasurementOptions:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """Everything that was found out, slice by slice, in the order of the slices.
+    """All measurements, in the order of the slices.
 
     Attributes:
         measures: Measures of the rows, by name.
@@ -80,7 +80,7 @@ class Measurements:
     n_other_pixels: int = 0
 
     def take(self, other: Measurements) -> None:
-        """Append what was found out about one slice."""
+        """Append the measurements of one slice."""
         for own, new in (
             (self.rows, other.rows),
             (self.noises, other.noises),
@@ -135,7 +135,7 @@ def measure_sources(
 
 
 def _announcing(denoisers: Mapping[str, Denoiser], announce: Callable[[str], None]) -> dict[str, Denoiser]:
-    """Say each denoiser's name before it runs: some take minutes a slice."""
+    """Report each denoiser's name before it runs: some take minutes a slice."""
 
     def run(name: str, hu: np.ndarray) -> np.ndarray:
         announce(name)
@@ -145,7 +145,7 @@ def _announcing(denoisers: Mapping[str, Denoiser], announce: Callable[[str], Non
 
 
 def _silent(done: int, total: int, what: str) -> None:
-    """Progress that nobody asked for."""
+    """A progress callback that does nothing."""
 
 
 def _inserts(sources: Sequence[CaseSource], how: MeasurementOptions) -> tuple[InsertPlan | None, dict[int, int], int]:
@@ -183,7 +183,7 @@ def _measure(
     rounds: int,
     number: int,
 ) -> Measurements:
-    """One slice, wholly in one thread."""
+    """Measure one slice, in one thread."""
     readable, faults = usable_case(case)
     if readable is None:
         return Measurements(faults=faults)
@@ -211,7 +211,7 @@ def _is_finite(insert: Insert) -> bool:
 def _in_threads(
     sources: Sequence[CaseSource], work: Work, n_workers: int | None
 ) -> Iterator[tuple[CaseSource, Measurements]]:
-    """Read ahead by no more than the threads need, and give results in the order of the slices."""
+    """Prefetch no more slices than the threads need, and yield results in the order of the slices."""
     n_threads = n_workers or len(os.sched_getaffinity(0))
     waiting: deque[tuple[CaseSource, Future[Measurements]]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:

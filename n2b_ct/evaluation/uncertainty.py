@@ -1,4 +1,4 @@
-"""How sure the means are: intervals on all of them, and paired tests against the input and the best baseline."""
+"""Uncertainty of the means: intervals, and paired tests against the input and the best baseline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AGAINST_INPUT, AGAINST_BASELINE = "input", "best baseline"
 DEFINITIONS: dict[str, str] = {
     "best_baseline": (
         "At each dose level the baseline with the highest mean PSNR in the primary window; without a reference the one "
-        "with the largest mean noise reduction, which a strong blur wins: then it is no more than a yardstick."
+        "with the largest mean noise reduction, which a strong blur wins: then it is only a reference value."
     ),
     "better": (
         "A difference is called decided where its 95 % interval excludes 0. The tests are not corrected for their "

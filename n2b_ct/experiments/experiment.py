@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection
+from n2b_ct.config.natural_images import ImageFolder
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.noise import NoiseSection
 from n2b_ct.config.printable_names import FolderName, ShownName
@@ -362,7 +362,7 @@ def _depth(loc: KeyPath, values: Any) -> int:
 def _kind_problems(pipeline: Pipeline, section: ExperimentSection, place: str) -> list[str]:
     """A table compares one kind of image."""
     data = pipeline.data
-    if not isinstance(data, NaturalImageSection):
+    if data.kind != "natural_images":
         return [explain(f"{place}.kind", "must be natural_images", data.kind, "run n2b-ct report for CT")]
     colour = section.data.get("colour", "gray")
     if data.colour != colour:

@@ -76,7 +76,7 @@ class ScoreCache:
         """Store a score, and the denoised image where the gallery shows it.
 
         Raises:
-            OutputError: The place cannot be written.
+            OutputError: The path cannot be written.
         """
         self._make_folder()
         if denoised is not None:

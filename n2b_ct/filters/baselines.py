@@ -1,4 +1,4 @@
-"""Denoisers that learn nothing, by name: what every trained one has to beat, on images and on CT slices.
+"""Baselines by name: denoisers without training for images and CT slices, with which every trained one is compared.
 
 A baseline is one function ``(image, sigma, **parameters) -> image``, registered by :func:`baseline`. As an object it
 takes images on [0, 1]; :mod:`n2b_ct.evaluation.ct_baselines` puts it on HU slices, with the parameters for CT.
@@ -47,7 +47,7 @@ from n2b_ct.filters.wnnm import wnnm as wnnm_image
 from n2b_ct.registry import BASELINES
 
 CT_WHITE_HU = 1000.0
-"""HU that a baseline sees as black to white, unless it says otherwise. The block thresholds of WNNM and BM3D were set
+"""HU range that a baseline gets as black to white by default. The block thresholds of WNNM and BM3D were set
 for photographs; on the real pairs BM3D gave the same with 400, 1000 and 4000 HU."""
 
 _SIGMA_25 = 25.0 / 255.0
@@ -55,7 +55,7 @@ _ESTIMATED = "σ estimated from flat tissue of the same slice"
 
 
 def _nothing_required() -> None:
-    """Most baselines need no package of their own."""
+    """Do nothing: most baselines need no optional package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Baseline:
         ct_description: The same as reports on CT print it.
         ct_parameters: The function's keyword arguments on CT that differ from its defaults, which are for images.
         ct_white_hu: HU that the function sees as 1; 1 for one that works on any scale.
-        ct_sigma: σ that the function is told of every slice, on its own scale; None: estimated from the slice.
+        ct_sigma: σ passed to the function for every slice, on its own scale; None: estimated from the slice.
         relative_cost: Roughly, its time in that of a network.
         licence_notice: Licence notice to print where it was used.
         require_installed: Raises a ConfigError where a package is missing.
@@ -124,7 +124,7 @@ def baseline(
         facts: Other attributes of :class:`Baseline`.
 
     Raises:
-        ConfigError: The name stands for something else already.
+        ConfigError: The name is already in use.
     """
 
     def register(function: Callable[..., np.ndarray]) -> Baseline:

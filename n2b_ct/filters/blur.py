@@ -1,6 +1,6 @@
 """Blurred labels ``y_b`` (Lin et al. 2019, arXiv 1912.01158, Eq. 1: ``y_b = x − n_b``).
 
-A label must be free of noise, not pretty: the paper uses a mean filter of 17 pixels on CT and found
+A label must be free of noise; sharpness does not matter: the paper uses a mean filter of 17 pixels on CT and found
 little difference between filters that remove all noise (Table 3).
 
 Every function takes ``[..., rows, cols]``, blurs each slice by itself and leaves its input alone.

@@ -2,8 +2,8 @@
 
 The package ``bm3d`` (4.0.3) of Tampere University is binary and calls itself free for non-commercial use: it may be
 used and changed "for informational and having non-commercial scope only", with its copyright notices, and results
-that are made public must refer to its authors. n2b-ct is Apache-2.0 and does not contain it; who wants it installs
-``n2b-ct[bm3d]`` and takes that licence on. Nothing is imported before it is used.
+that are made public must refer to its authors. n2b-ct is Apache-2.0 and does not contain it; users install
+``n2b-ct[bm3d]`` and accept that licence. Nothing is imported before it is used.
 
 References:
     Mäkinen, Azzari, Foi 2020, IEEE Trans. Image Process. 29, 8339-8354: what the package computes.
@@ -59,7 +59,7 @@ def require_bm3d() -> ModuleType:
 
 
 def bm3d(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Denoise an image with white Gaussian noise of known strength, on one thread, so that a result can be had again.
+    """Denoise an image with white Gaussian noise of known strength, on one thread, so that results are reproducible.
 
     Args:
         image: ``[rows, cols]`` or ``[rows, cols, 3]``, finite; white is about 1, as similar blocks are found by

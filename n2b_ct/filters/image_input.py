@@ -1,4 +1,4 @@
-"""What every denoiser of images asks of its input, and what the input itself says about its noise.
+"""Validation of the input of image denoisers, and estimation of its noise.
 
 Images are ``[rows, cols]`` or ``[rows, cols, 3]``; black is 0 and white is 1, and noise may reach beyond.
 """
@@ -23,7 +23,7 @@ LEAST_SIGMA = 1e-12
 _N_COLOURS = 3
 _WAVELET = "db2"
 _LEAST_PX = 8
-"""The estimate's wavelet is four pixels long and needs a few places to stand on."""
+"""The estimate's wavelet is four pixels long and needs several positions."""
 
 
 def require_image(image: np.ndarray, sigma: float) -> None:

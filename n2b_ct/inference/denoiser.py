@@ -24,7 +24,7 @@ class Denoiser:
     Takes HU as ``[rows, cols]`` or ``[slices, rows, cols]`` and returns the same container, shape, dtype and device;
     the input is never changed. Every slice is denoised by itself, as ``n2b-ct denoise`` does it.
 
-    Any floating-point dtype will do; the network computes in float32. Signed integers of 16 bits and more come back
+    Any floating-point dtype is accepted; the network computes in float32. Signed integers of 16 bits and more come back
     rounded to the nearest integer. Unsigned integers are refused: HU are negative in air, so that such values are most
     likely a file's stored words. Of tensors no gradient is kept.
 
@@ -66,7 +66,7 @@ class Denoiser:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Its device."""
         return device_of(self.model)
 
     def denoise(self, hu: HU, *, strength: float | None = None, is_padding: HU | None = None) -> HU:
@@ -109,7 +109,7 @@ class Denoiser:
         )
 
     def _of_each_slice(self, hu: HU, is_padding: HU | None, combine: _Combine) -> HU:
-        """Put what ``combine`` makes of every slice and its noise into a container like ``hu``."""
+        """Apply ``combine`` to every slice and its noise; return a container like ``hu``."""
         values = hu_values(hu, "hu")
         padded = np.zeros(values.shape, dtype=bool) if is_padding is None else _mask_of(is_padding, values.shape)
         found = np.empty(values.shape, values.dtype)

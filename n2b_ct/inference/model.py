@@ -107,7 +107,7 @@ def save_model(
     facts: Mapping[str, Any],
     denoising: DenoisingSection | None = None,
 ) -> str:
-    """Write a model file at once or not at all; returns its digest.
+    """Write a model file atomically; returns its digest.
 
     ``input_scale`` says what becomes [0, 1]: a window, or natural images.
     """
@@ -217,7 +217,7 @@ def _short(name: object) -> str:
 
 
 def _ready(denoiser: nn.Module, device: torch.device | str) -> nn.Module:
-    """Lay the weights out as the processors' convolutions want them; they stay float32 (decision 0010)."""
+    """Convert the weights to the fastest memory format for the device; they stay float32 (decision 0010)."""
     laid_out: nn.Module = denoiser.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return laid_out.eval().requires_grad_(False)
 

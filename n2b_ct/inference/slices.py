@@ -62,12 +62,12 @@ def required_strength(strength: float | None, model: Model) -> float:
 
 
 def device_of(model: Model) -> torch.device:
-    """Where the model's weights lie."""
+    """The device of the model's weights."""
     return next((p.device for p in model.denoiser.parameters()), torch.device("cpu"))
 
 
 def removed(model: Model, image: Tensor) -> Tensor:
-    """Say what F removes from ``[1, channels, rows, cols]``, averaged over the flips and turns that the model asks for.
+    """Return what F removes from ``[1, channels, rows, cols]``, averaged over the model's test-time augmentation.
 
     Raises:
         SeriesError: ``memory_limit``: the network needs more memory than there is.
@@ -84,7 +84,7 @@ def removed(model: Model, image: Tensor) -> Tensor:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether torch found no memory, on a GPU or elsewhere."""
+    """Return whether torch ran out of memory, on a GPU or elsewhere."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 

@@ -15,11 +15,11 @@ from n2b_ct.inference.slices import device_of, reflected, removed
 from n2b_ct.io.natural_images.natural_image import Colour, colour_of
 
 WHOLE_LIMIT_PX = 4_000_000
-"""Larger images are seen in tiles: a network of 64 maps needs about a kilobyte a pixel."""
+"""Larger images are denoised in tiles: a network of 64 maps needs about a kilobyte a pixel."""
 TILE_PX = 768
-"""Side of what is kept of a tile."""
+"""Side of a tile without its margin."""
 HALO_PX = 128
-"""What a tile sees beyond that on every side."""
+"""Margin of a tile on every side."""
 
 
 def denoise_natural_image(
@@ -32,16 +32,16 @@ def denoise_natural_image(
 ) -> np.ndarray:
     """Denoise an image; beyond its border the network sees its reflection.
 
-    An image of more than ``whole_limit_px`` pixels is seen in tiles that reach 128 px beyond what is kept of them. No
-    seam is left where the network looks no further than that, as the shipped ones do: the pixels are those of the
-    whole image. (A network that normalises by the statistics of what it sees has tiles of different means.)
+    An image of more than ``whole_limit_px`` pixels is denoised in tiles with a margin of 128 px. No seam is left where
+    the network's receptive field is smaller, as in the shipped ones: the pixels are those of the whole image. (A
+    network that normalises by the statistics of what it sees has tiles of different means.)
 
     Args:
         model: The denoiser.
         image: float ``[rows, cols]`` or ``[rows, cols, 3]``, 0 black and 1 white.
         strength: 0 removes nothing, 1 all noise found; None: the model's own.
         per_channel: Let a model of gray images denoise the channels of an RGB image one by one.
-        whole_limit_px: Pixels up to which an image is seen whole.
+        whole_limit_px: Pixels up to which an image is denoised whole.
 
     Returns:
         float32 of the same shape, not clipped.
@@ -83,7 +83,7 @@ def _noise(model: Model, image: np.ndarray, whole_limit_px: int) -> np.ndarray:
 
 
 def _removed_in_tiles(model: Model, image: Tensor) -> Tensor:
-    """Put the middles of overlapping tiles together; ends and steps keep the network's own grid of pixels."""
+    """Assemble the centres of overlapping tiles; tile ends and steps lie on the network's pixel grid."""
     side, halo = (_on_grid(px, model.multiple_px) for px in (TILE_PX, HALO_PX))
     noise = torch.empty_like(image)
     rows, cols = image.shape[-2:]

@@ -1,4 +1,4 @@
-"""The strength of the extracted noise, in units of the noise that the images themselves show: measured, held, watched.
+"""The strength of the extracted noise, relative to the noise of the images: measured, anchored, monitored.
 
 Where the blurred label y_b is flat, n_b = x − y_b is noise and little else, so there σ(ñ) has to equal σ(n_b). The
 label is nearly free of noise, so choosing by it favours no dose. No ground truth is needed. The losses do not show a
@@ -45,7 +45,7 @@ def flat_region_stds(noises: list[Tensor], y_b: Tensor, x: Tensor) -> list[Tenso
 
 
 class NoiseAnchor(nn.Module):
-    """A slow gain g that holds σ(g·ñ) at the noise of the slices: the pair alone lets it drift.
+    """A slow gain g that keeps σ(g·ñ) at the noise of the slices, which the two networks alone let drift.
 
     Every batch moves ``g ← g · (1 − rate · (g·r − 1))`` with r the median of σ(ñ)/σ(n_b) over flat blocks, and g stays
     between 2/3 and 3/2. It is a buffer: checkpoints keep it, no gradient meets it.
@@ -83,7 +83,7 @@ class CollapseMonitor:
     """Follow both σ through training, and stop a run whose ratio leaves its range.
 
     Args:
-        unit: What one network unit is to people.
+        unit: The physical size of one network unit.
         allowed: Lowest and highest ratio σ(ñ) / σ(n_b).
         every: Iterations between checks.
         grace: Iterations before a check may stop the run: the initial stage has to teach H first.
@@ -118,11 +118,11 @@ class CollapseMonitor:
         }
 
     def state_dict(self) -> dict[str, int]:
-        """What a checkpoint must keep."""
+        """Return the state for a checkpoint."""
         return {"outside": self._outside}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a checkpoint."""
+        """Load the state of a checkpoint."""
         self._outside = state["outside"]
 
     def _check(self, engine: Engine) -> None:

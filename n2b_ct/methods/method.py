@@ -1,4 +1,4 @@
-"""What a method is to the trainer: networks, losses, and answers to whatever else differs from method to method."""
+"""The interface of a method to the trainer: networks, losses, and properties that differ between methods."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ class Monitor(Protocol):
     """Follows a training, adds columns to its history, and may stop it."""
 
     def attach(self, engine: Engine) -> None:
-        """Listen to the trainer, whose output is a step's ``loss``, ``losses``, ``noise`` and ``blur_residual``."""
+        """Attach to the trainer, whose output is a step's ``loss``, ``losses``, ``noise`` and ``blur_residual``."""
 
     def columns(self) -> dict[str, float]:
         """Return the latest values by column of the history; empty where there are none."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Load the state of a checkpoint."""
 
 
 class Method:
-    """A trainable method: its networks, the losses of a batch, and answers to whatever differs from method to method.
+    """A trainable method: its networks, the losses of a batch, and properties that differ between methods.
 
     Weights follow from torch's seed, and so does what :meth:`step` draws.
 
@@ -93,13 +93,13 @@ class Method:
         return {}
 
     def monitors(self, training: TrainingSection) -> dict[str, Monitor]:  # noqa: ARG002 (for methods that have some)
-        """Return what follows the training, by a name that checkpoints keep."""
+        """Return monitors of the training, by a name that checkpoints use."""
         return {}
 
     def learn_from(
         self, teacher: nn.Module, images: Sequence[Tensor], progress: Progress | None = None
     ) -> Sequence[Tensor]:
-        """Return what a teacher makes of every noisy image, the ``distilled`` of a batch; for methods that have one.
+        """Return the teacher's results for every noisy image, the ``distilled`` of a batch; for methods with a teacher.
 
         Args:
             teacher: The denoiser that :meth:`MethodConfig.first_stage` trained.

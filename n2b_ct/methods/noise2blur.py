@@ -194,7 +194,7 @@ class Noise2Blur(Method):
         return {} if factor == 1.0 else {"noise_extractor": factor}
 
     def monitors(self, training: TrainingSection) -> dict[str, Monitor]:
-        """Return the watch over ñ, which stops nothing in the initial stage."""
+        """Return the monitor of ñ, which stops nothing in the initial stage."""
         if self.config.collapse_ratio is None:
             return {}
         grace = round(self.config.initial_fraction * training.iterations) + training.log_every

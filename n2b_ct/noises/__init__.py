@@ -1,1 +1,1 @@
-"""Noises that are laid on natural images, one file a kind, found by the registry."""
+"""Noises that are added to natural images, one file per kind, found by the registry."""

@@ -1,4 +1,4 @@
-"""What every noise of natural images is: a level, checked once, and one way to draw it.
+"""The interface of noises of natural images: a validated level, and a way to draw the noise.
 
 ::
 
@@ -90,7 +90,7 @@ def as_floating(image: np.ndarray) -> np.ndarray:
     return image if np.issubdtype(image.dtype, np.floating) else image.astype(np.float32)
 
 
-# ── What is in range ──
+# ── Validation ──
 
 
 def require_level(key: str, level: Level, require: Callable[[float], None]) -> None:

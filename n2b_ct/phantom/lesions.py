@@ -1,4 +1,4 @@
-"""Small, faint lesions whose place, size and contrast are known: what a denoiser must not erase."""
+"""Small, faint lesions of known position, size and contrast, which a denoiser must not erase."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a slice sees of a solid.
+    """The part of a solid that a slice intersects.
 
     Attributes:
         where: The window of rows and columns.

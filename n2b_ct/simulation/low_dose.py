@@ -57,8 +57,8 @@ def lower_doses(
         hu: ``[rows, cols]``, HU.
         doses: Fractions of the slice's dose, above 0 and up to 1.
         calibration: Of its series.
-        seed: Names the noise, together with ``identity`` and the dose: equal ones give equal noise.
-        identity: Names the slice, such as its SOPInstanceUID.
+        seed: Seed of the noise, together with ``identity`` and the dose: equal ones give equal noise.
+        identity: Identifies the slice, such as its SOPInstanceUID.
         current: Its tube current, mA, if known.
         is_fixed: True where pixels must stay, such as padding, bool ``[rows, cols]``.
         measures_slice: Adapt ``I0`` to the noise in the slice's own flat regions.

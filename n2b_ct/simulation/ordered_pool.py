@@ -1,4 +1,4 @@
-"""A pool of processes that maps a stream in its order and reads only a few items ahead."""
+"""A process pool that maps a stream in order, with a short prefetch queue."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class OrderedPool:
             The context with the answer.
 
         Raises:
-            OutputError: A process died.
+            OutputError: A process ended unexpectedly.
         """
         if self._n_workers <= 1:
             for context, arguments in tasks:

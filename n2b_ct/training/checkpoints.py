@@ -1,7 +1,7 @@
-"""Checkpoints, and what an earlier run in a run folder is worth: it counts for its own pipeline, images and weights.
+"""Checkpoints, and the check whether an earlier run is of the same pipeline and images.
 
-A checkpoint brings back all that training needs to end with the same weights after a kill. MONAI's CheckpointSaver
-chooses when, but would write in place; a handler of ours writes each file whole. MONAI's CheckpointLoader reads them.
+A checkpoint holds all state needed to end with the same weights after a kill. MONAI's CheckpointSaver schedules them,
+but would write in place; the save handler here writes atomically. MONAI's CheckpointLoader reads them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from n2b_ct.training.run_dir import (
 
 _KEPT = 2
 DATA_KEY = "data"
-"""Where a checkpoint keeps which images its weights saw."""
+"""Key of a checkpoint for the digests of the training images."""
 
 
 def checkpoint_saver(directory: Path, objects: Mapping[str, Any], every: int) -> CheckpointSaver:
@@ -63,7 +63,7 @@ class _AtomicFiles(BaseSaveHandler):
         write_atomically(self._directory / filename, lambda file: torch.save(dict(checkpoint), file))
 
     def remove(self, filename: str) -> None:
-        """Forget an old one."""
+        """Remove an old one."""
         (self._directory / filename).unlink(missing_ok=True)
 
 
@@ -78,8 +78,8 @@ class Checkpoint:
 
     Attributes:
         path: The file.
-        iteration: How far training was.
-        data: Which images its weights saw, as :meth:`~n2b_ct.data.fingerprint.DataFingerprint.state_dict` says it.
+        iteration: The iteration it was written at.
+        data: The training images, from :meth:`~n2b_ct.data.fingerprint.DataFingerprint.state_dict`.
     """
 
     path: Path
@@ -88,7 +88,7 @@ class Checkpoint:
 
 
 def newest_checkpoint(directory: Path) -> Checkpoint | None:
-    """Find the newest readable checkpoint; one torn by a crash is passed over.
+    """Find the newest readable checkpoint; damaged ones are skipped.
 
     Raises:
         TrainingError: There are checkpoints, and none can be read.
@@ -126,7 +126,7 @@ def _content(path: Path) -> dict[str, Any] | None:
 
 
 def finished_summary(run_dir: Path) -> dict[str, Any] | None:
-    """The summary of a training that came to its end and whose model is there; None where it must go on."""
+    """Return the summary of a completed training whose model exists; None where training must continue."""
     try:
         summary = read_summary(run_dir / SUMMARY_FILE)
         is_own = load_any_model(run_dir).digest == summary["model_digest"]
@@ -138,12 +138,12 @@ def finished_summary(run_dir: Path) -> dict[str, Any] | None:
 def verified_summary(
     pipeline: Pipeline, images: ImageSource, run_dir: Path, progress: Progress | None = None
 ) -> dict[str, Any] | None:
-    """The summary of a finished training of this pipeline on these images; None where there is none.
+    """Return the summary of a finished training of this pipeline on these images; None where there is none.
 
-    Reads the images, of a run that is not finished too: whoever gets None may go on with it.
+    Reads the images also for an unfinished run: None means that it may be resumed.
 
     Raises:
-        ConfigError: The run that is there is of another pipeline, or of other images.
+        ConfigError: The existing run is of another pipeline, or of other images.
     """
     if not (run_dir / PIPELINE_FILE).is_file():
         return None
@@ -159,10 +159,10 @@ def verified_summary(
 
 
 def require_same_data(fingerprint: DataFingerprint, recorded: Mapping[str, Any], run_dir: Path) -> None:
-    """Refuse to go on with a run on other images than those that its weights saw.
+    """Refuse to resume a run on other images than it was trained on.
 
     Args:
-        fingerprint: Of the images that are there.
+        fingerprint: Of the current images.
         recorded: What the run recorded: ``digest``, and ``images`` where it is known.
         run_dir: The run folder.
 
@@ -173,15 +173,15 @@ def require_same_data(fingerprint: DataFingerprint, recorded: Mapping[str, Any],
         raise ConfigError(
             explain(
                 f"run folder {run_dir}",
-                "must go on with the images that its weights saw",
+                "must resume with the images it was trained on",
                 changes,
-                "restore the data, or train anew with another out=… or overwrite=True",
+                "restore the data, or retrain with another out=… or overwrite=True",
             )
         )
 
 
 def _recorded_data(run_dir: Path, summary: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What a run recorded of its images: its newest checkpoint says it in full; None where no weight has seen any."""
+    """Return what a run recorded of its images, in full from its newest checkpoint; None where no checkpoint exists."""
     try:
         checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR)
     except TrainingError:
@@ -193,7 +193,7 @@ def _recorded_data(run_dir: Path, summary: Mapping[str, Any] | None) -> Mapping[
 
 
 def _teacher_digest(pipeline: Pipeline, run_dir: Path) -> str | None:
-    """Digest the teacher that the run distils, where it has one and it is there."""
+    """Return the digest of the teacher that the run distils, where it exists."""
     first = pipeline.method.first_stage()
     if first is None:
         return None

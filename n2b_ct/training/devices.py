@@ -1,4 +1,4 @@
-"""Which device, which processor, how many of its threads, and which arithmetic is fast on it."""
+"""Choice of device, threads and precision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from n2b_ct.errors import ConfigError, explain
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into an available device.
 
     Raises:
         ConfigError: Another word, or no such device.
@@ -29,7 +29,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def use_threads(n_threads: int | None) -> None:
-    """Let torch compute on so many threads of the processor from now on; None leaves its own number, one a core.
+    """Set the number of torch's CPU threads; None keeps its default, one per core.
 
     Raises:
         ConfigError: The number is below 1.
@@ -37,7 +37,7 @@ def use_threads(n_threads: int | None) -> None:
     if n_threads is None:
         return
     if n_threads < 1:
-        raise ConfigError(explain("threads", "must be at least 1", n_threads, "leave it out for one a core"))
+        raise ConfigError(explain("threads", "must be at least 1", n_threads, "leave it out for one per core"))
     torch.set_num_threads(n_threads)
 
 
@@ -67,7 +67,7 @@ def device_name(device: torch.device) -> str:
 
 
 def processor_name(facts: Path = _CPU_FACTS) -> str:
-    """The processor's model, where the system tells it."""
+    """Return the processor's model, where the system reports it."""
     if facts.is_file():
         for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")

@@ -2,7 +2,7 @@
 
 The processes draw the same batches and hold the same weights; each cuts its own part of a batch, and the gradients are
 averaged (DistributedDataParallel). ``training.batch_size`` is the whole batch, so the number of processes changes the
-speed and, but for rounding, not the result. Only the first process writes and talks.
+speed and, but for rounding, not the result. Only the first process writes and logs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOST_PEER = ("gloo", "nccl", "connection", "peer", "process group", "timed out"
 
 
 def is_rank_zero() -> bool:
-    """Whether this process is the one that writes and talks; true where there is only one."""
+    """Whether this process writes and logs; true where there is only one."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -41,13 +41,13 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     """Join the other processes, if ``torchrun`` has started several; nothing happens where there is one.
 
     Args:
-        device: What was asked for; several processes on GPUs take one each.
+        device: The requested device; several processes on GPUs take one each.
 
     Yields:
         This process's device.
 
     Raises:
-        TrainingError: Another process has gone.
+        TrainingError: Another process has ended.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or idist.get_world_size() > 1:
         yield device
@@ -69,7 +69,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
 
 
 def _init_process_group(backend: str) -> None:
-    """Find the others through ``torchrun``'s store, where addresses of an earlier attempt may still lie."""
+    """Connect to the others through ``torchrun``'s store, which may still hold addresses of an earlier attempt."""
     store, rank, n_processes = next(rendezvous("env://"))
     attempt = PrefixStore(f"attempt {_n_restarts()}", store)
     torch.distributed.init_process_group(backend, store=attempt, rank=rank, world_size=n_processes)
@@ -77,7 +77,7 @@ def _init_process_group(backend: str) -> None:
 
 
 def share_of_batch(training: TrainingSection) -> slice:
-    """Say which patches of every batch are this process's.
+    """Return which patches of every batch are this process's.
 
     Raises:
         ConfigError: The batch cannot be divided evenly.
@@ -116,5 +116,5 @@ def _is_lost_peer(error: RuntimeError) -> bool:
 
 
 def _lost_peer() -> TrainingError:
-    remedy = "see its message; torchrun --max-restarts 3 goes on from the newest checkpoint by itself"
-    return TrainingError(explain("training", "needs all its processes", "one of them gone", remedy))
+    remedy = "see its message; torchrun --max-restarts 3 resumes from the newest checkpoint by itself"
+    return TrainingError(explain("training", "needs all its processes", "one that has ended", remedy))

@@ -1,4 +1,4 @@
-"""What a training reports: history.csv, MONAI's statistics, TensorBoard and progress; losses.png when it is done."""
+"""Reporting of a training: history.csv, MONAI's statistics, TensorBoard and progress; losses.png at the end."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class HistoryWriter:
     """Average every ``every`` iterations into one row of history.csv.
 
     Args:
-        path: The CSV file; rows after the resumed iteration are dropped, then it goes on.
+        path: The CSV file; rows after the resumed iteration are dropped, new ones appended.
         every: Iterations a row.
         watched: Called at every row; their numbers become columns.
-        clock: Tells the seconds; None: one of its own.
+        clock: Counts the seconds; None: a new one.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class HistoryWriter:
         self._clock = clock or TrainingClock()
 
     def attach(self, engine: Engine) -> None:
-        """Listen to an engine."""
+        """Attach to an engine."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
 
@@ -82,7 +82,7 @@ def plot_history(rows: list[dict[str, float]], path: Path, title: str) -> None:
     """Draw the losses and, below, the extracted noise against the noise that the slices show.
 
     Raises:
-        OutputError: The place cannot be written.
+        OutputError: The path cannot be written.
     """
     names = sorted({key for row in rows for key in row if key.startswith("loss_")})
     extracted, own = _noise_columns(rows)
@@ -141,14 +141,14 @@ def attach_reports(
     clock: TrainingClock,
     progress: Progress | None,
 ) -> None:
-    """Attach everything that reports on a training and changes nothing in it.
+    """Attach all reporting handlers; none changes the training.
 
     Args:
         trainer: The engine.
         training: How often, and whether TensorBoard is wanted.
-        run_dir: Where the files go.
+        run_dir: Folder of the files.
         columns: More columns of the history: asked at every row.
-        clock: Tells the seconds.
+        clock: Counts the seconds.
         progress: Called with (iteration, all, what).
 
     Raises:
@@ -166,7 +166,7 @@ def attach_reports(
 
 
 def _stats(every: int) -> StatsHandler:
-    """MONAI's StatsHandler as a library's logger: it tells those who listen, and prints for nobody."""
+    """MONAI's StatsHandler as a library's logger: it prints nothing unless a handler is configured."""
     handler = StatsHandler(
         iteration_log=lambda _, iteration: iteration % every == 0,
         epoch_log=False,

@@ -1,4 +1,4 @@
-"""The images of a training: read from their source, kept where they fit, cut into batches, known again by digests."""
+"""The images of a training: read, stored where they fit, cut into batches, and identified by digests."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from n2b_ct.training.distribution import share_of_batch
 
 _CPU = torch.device("cpu")
 LARGEST_SHARE = 0.5
-"""Of a memory that images may take; the rest is the networks', and other people's."""
+"""Largest share of a memory for images; the rest is for the networks and other processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What is learned from.
+    """The training data.
 
     Attributes:
         batches: Of patches.
-        validation: Whole images to watch by.
+        validation: Whole images for validation.
         fingerprint: Which images were read.
     """
 
@@ -56,9 +56,9 @@ def load_training_data(
     Args:
         source: The images.
         pipeline: The experiment.
-        method: Its method, which learns from the teacher.
+        method: Its method, which gets the teacher's results.
         run_dir: Folder of a memory-mapped file for images that do not fit into memory.
-        device: Where training runs; they go there where they fit.
+        device: Where training runs; images are stored there if they fit.
         teacher: The model that the method distils.
         progress: Called with (done, all, what).
 
@@ -97,7 +97,7 @@ def load_training_data(
 def data_fingerprint(
     source: ImageSource, pipeline: Pipeline, teacher_digest: str | None = None, progress: Progress | None = None
 ) -> DataFingerprint:
-    """Read what :func:`load_training_data` would, and only say which images those are.
+    """Return the digests of the images that :func:`load_training_data` would read.
 
     Raises:
         DataError: As there.
@@ -140,11 +140,11 @@ def _shifted(progress: Progress, n_before: int, n_all: int) -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where images go.
+    """Storage of the images.
 
     Attributes:
-        directory: A folder for a file of them; None: in memory.
-        device: Where patches are cut.
+        directory: Folder of a memory-mapped file; None: in memory.
+        device: Device on which patches are cut.
     """
 
     directory: Path | None
@@ -154,10 +154,10 @@ class Storage:
 def choose_storage(
     n_bytes: int, cache: Literal["auto", "memory", "disk"], run_dir: Path, device: torch.device
 ) -> Storage:
-    """Keep images on the GPU while they take half of its free memory at most, then in memory, then in a file.
+    """Choose the GPU if images take at most half of its free memory, then memory, then a file.
 
     Args:
-        n_bytes: What they take.
+        n_bytes: Their size.
         cache: ``training.cache``.
         run_dir: The run folder; the file lies in it, or beside it while it is not made.
         device: Where training runs.
@@ -177,5 +177,5 @@ def needed_bytes(needs: BatchNeeds, noisy: Iterable[Shape], clean: Iterable[Shap
 
 
 def memory_bytes() -> int:
-    """Memory of this machine, whoever uses it."""
+    """Total memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""What follows a training: its losses, its time, and whole slices of the ``validation`` role, which choose nothing."""
+"""Monitors of a training: losses, time, and slices of the ``validation`` role, which influence nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from n2b_ct.inference.slices import reflected
 from n2b_ct.networks.build import size_multiple
 
 LIMIT = 100.0
-"""No loss of any method comes near it while its network answers anything like an image."""
+"""Far above any loss of a working network."""
 
 
 class DivergenceMonitor:
-    """Stop a run whose losses are not finite, or are beyond :data:`LIMIT` for several checks in a row.
+    """Stop a run whose losses are not finite, or exceed :data:`LIMIT` in several checks in a row.
 
-    Nothing of it goes into a checkpoint: a resumed run counts anew.
+    Its state is not checkpointed: a resumed run starts counting again.
 
     Args:
         every: Iterations between checks.
@@ -42,7 +42,7 @@ class DivergenceMonitor:
         """Check every ``every`` iterations.
 
         Raises:
-            TrainingError: Out of the engine, when the run is to stop.
+            TrainingError: Raised from the engine to stop the run.
         """
         engine.add_event_handler(Events.ITERATION_COMPLETED(every=self._every), self._check)
 
@@ -61,7 +61,7 @@ class DivergenceMonitor:
 
 
 class TrainingClock:
-    """Counts seconds from :meth:`start`, and adds those that a checkpoint kept: a resumed run knows its whole time."""
+    """Counts seconds from :meth:`start`, plus those from the checkpoint of a resumed run."""
 
     def __init__(self) -> None:
         self._before = 0.0
@@ -74,15 +74,15 @@ class TrainingClock:
 
     @property
     def seconds(self) -> float:
-        """Seconds so far, before resuming too."""
+        """Return the seconds so far, with those before resuming."""
         return self._before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def state_dict(self) -> dict[str, float]:
-        """What a checkpoint must keep."""
+        """Return the state for a checkpoint."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Go on from a checkpoint, counting from now."""
+        """Load the state of a checkpoint and count from now."""
         self._before = state["seconds"]
         if self._started is not None:
             self._started = time.monotonic()
@@ -92,7 +92,7 @@ def build_validator(denoiser: nn.Module, dataset: InMemoryDataset, device: torch
     """Make a MONAI Evaluator that gives PSNR and SSIM of denoised slices against their references.
 
     Both are measured in the network's window (data range 1 network unit), by MONAI's own metrics. Several processes
-    share the slices, and MONAI joins what they find.
+    share the slices, and MONAI gathers their results.
     """
     pairs = [
         {"image": image[None], "label": reference[None]}
@@ -115,13 +115,13 @@ def build_validator(denoiser: nn.Module, dataset: InMemoryDataset, device: torch
 
 
 class ValidationColumns:
-    """Hand the scores of each validation to the history once, as columns ``psnr_db`` and ``ssim``."""
+    """Pass the scores of each validation to the history once, as columns ``psnr_db`` and ``ssim``."""
 
     def __init__(self) -> None:
         self._latest: dict[str, float] = {}
 
     def attach(self, validator: Engine) -> None:
-        """Listen to a validator."""
+        """Attach to a validator."""
         validator.add_event_handler(Events.COMPLETED, self._keep)
 
     def columns(self) -> dict[str, float]:

@@ -62,7 +62,7 @@ def run_training(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train and fill the run folder; returns the summary.
+    """Train and write the run folder; returns the summary.
 
     Args:
         pipeline: The experiment.
@@ -91,14 +91,14 @@ def teacher_of(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Model | None:
-    """Load the teacher that a pipeline's method distils; train it first where nobody has.
+    """Load the teacher that a pipeline's method distils; train it first where it does not exist.
 
     Args:
         pipeline: The experiment.
         images: Its images.
         run_dir: Its run folder; the teacher's run is the folder ``teacher`` in it.
-        device: Where the teacher works.
-        resume: A teacher that is there, of the same pipeline and images, is kept.
+        device: Device of the teacher.
+        resume: Keep an existing teacher of the same pipeline and images.
         progress: Called with (done, all, what).
 
     Returns:
@@ -106,7 +106,7 @@ def teacher_of(
 
     Raises:
         ModelError: ``teacher_run`` is no model of stage 1.
-        ConfigError: The teacher that is to be kept is of another pipeline, or of other images.
+        ConfigError: The existing teacher is of another pipeline, or of other images.
     """
     stage = pipeline.method.first_stage()
     if stage is None:
@@ -142,9 +142,9 @@ def _teacher(stage: FirstStage, path: Path, device: torch.device) -> Model:
 def run_assembled(
     pipeline: Pipeline, images: ImageSource, run_dir: Path, device: torch.device, assembled: Assembled
 ) -> dict[str, Any]:
-    """Run a trainer that is wired already, with whatever handlers were added to it, and fill the run folder.
+    """Run an assembled trainer, with any handlers added to it, and write the run folder.
 
-    Of several processes the first one fills it; to the others the summary is empty.
+    Of several processes the first one writes it; the others return an empty summary.
 
     Raises:
         TrainingError: The networks collapsed, their weights are not finite, or a batch does not fit into memory; no

@@ -1,4 +1,4 @@
-"""The run folder: which files are a run's own, how it is made ready for a new one, and its summary.json."""
+"""The run folder: its files, its preparation for a new run, and its summary.json."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ CHECKPOINT_DIR = "checkpoints"
 TENSORBOARD_DIR = "tensorboard"
 TEACHER_DIR = "teacher"
 _WITHOUT_EFFECT = ("name", "description", "data.root", "training.cache")
-"""Keys of a pipeline that no weight depends on."""
+"""Keys of a pipeline that do not influence the weights."""
 
 
 def make_run_dir(run_dir: Path, *, keep: bool) -> None:
-    """Make the folder; unless ``keep``, remove what an earlier run left there, and nothing that is not a run's own.
+    """Create the folder; unless ``keep``, remove the files of an earlier run and no others.
 
-    What a kill left half-written, hidden, goes in any case. Of several processes the first does it, when all have seen
-    what was there.
+    Hidden partial files of a killed run are always removed. Of several processes the first does it, after all have
+    checked the folder.
 
     Raises:
         OutputError: The folder cannot be made or cleared.
@@ -78,11 +78,11 @@ def write_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
 
 
 def require_free_run_dir(pipeline: Pipeline, run_dir: Path, *, resume: bool = False, overwrite: bool = False) -> None:
-    """Refuse a run folder that holds something that must stay.
+    """Refuse a run folder that must not be overwritten.
 
     Raises:
         OutputError: It holds an earlier run, or something else.
-        ConfigError: It is to be resumed and holds a run of another pipeline.
+        ConfigError: It holds a run of another pipeline, which cannot be resumed.
     """
     is_run = (run_dir / PIPELINE_FILE).is_file()
     if is_run and resume:
@@ -110,7 +110,7 @@ def recorded_data_root(run_dirs: Iterable[Path]) -> Path | None:
 
 
 def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
-    """Refuse to go on with a run of another pipeline; its name, and where the data lies, may change.
+    """Refuse to resume a run of another pipeline; its name and data folder may differ.
 
     Raises:
         ConfigError: Names the keys that differ.
@@ -121,7 +121,7 @@ def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
         raise ConfigError(
             explain(
                 f"run folder {run_dir}",
-                "must hold a run of this very pipeline",
+                "must hold a run of the same pipeline",
                 f"other {', '.join(differing)}",
                 "pass another out=…, or overwrite=True",
             )
@@ -129,7 +129,7 @@ def require_same_pipeline(pipeline: Pipeline, run_dir: Path) -> None:
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what an older version did not know: a new key's default is what that version did."""
+    """Add keys that an older version did not have, with defaults that reproduce its behaviour."""
     try:
         return Pipeline.model_validate(values).plain()
     except ValidationError:
@@ -154,7 +154,7 @@ def training_summary(
     last_row: Mapping[str, float],
     data_digest: str,
 ) -> dict[str, Any]:
-    """Return the facts of a finished training, plain values."""
+    """Return the summary of a finished training, plain values."""
     return {
         "pipeline": pipeline.name,
         "method": pipeline.method.name,
@@ -178,7 +178,7 @@ def training_summary(
 
 
 def write_summary(summary: Mapping[str, Any], path: Path) -> None:
-    """Write the summary, at once or not at all."""
+    """Write the summary atomically."""
     write_text_atomically(path, json.dumps(summary, indent=2) + "\n")
 
 

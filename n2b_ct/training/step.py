@@ -16,14 +16,14 @@ from torch.optim import Optimizer
 from n2b_ct.config.sections import TrainingSection
 from n2b_ct.methods.method import Method, StepResult
 
-_RATE = 0.02  # of what is usual, towards each new norm, in logarithms: a lasting change is the new usual after 50 steps
+_RATE = 0.02  # smoothing in the logarithm of the usual norm: it follows a lasting change within 50 steps
 
 
 class GradientClipper(nn.Module):
     """Clips the gradient norm of each network by itself, to a constant or to a multiple of its usual norm.
 
     The usual norm, a slow geometric mean of the norms so far, is a buffer: checkpoints keep it. A gradient that is not
-    finite stays so, for the training to end with an error.
+    finite is left so; the training then ends with an error.
 
     Args:
         names: Of the networks.
@@ -38,7 +38,7 @@ class GradientClipper(nn.Module):
             self.register_buffer(name, torch.tensor(torch.nan))
 
     def apply_to(self, networks: nn.ModuleDict) -> None:
-        """Clip the gradients that ``backward`` has left in the networks' weights; nothing waits for the device."""
+        """Clip the gradients after ``backward``, without device synchronisation."""
         if self._norm_limit is None and self._adaptive_limit is None:
             return
         for name, network in networks.items():
@@ -52,7 +52,7 @@ class GradientClipper(nn.Module):
         longest = torch.full_like(norm, torch.inf if self._norm_limit is None else self._norm_limit)
         if self._adaptive_limit is not None:
             before = getattr(self, name)
-            usual = torch.where(before > 0, before, norm)  # the first one, and what follows nothing, is usual
+            usual = torch.where(before > 0, before, norm)  # the first norm, or one after zeros, is the usual one
             longest = torch.minimum(longest, self._adaptive_limit * usual)
             moved = usual * (torch.minimum(norm, longest) / usual) ** _RATE
             before.copy_(torch.where(moved > 0, moved, before))
@@ -60,11 +60,11 @@ class GradientClipper(nn.Module):
 
 
 ProcessFunction = Callable[[Engine, dict[str, Tensor]], dict[str, Any]]
-_OWN_DRAWS = 1_000_003  # a prime: what a method draws differs from process to process, and none repeats another's
+_OWN_DRAWS = 1_000_003  # a prime, so that the processes' random streams differ
 
 
 class Losses(nn.Module):
-    """A method as one module that answers with its losses, so that DistributedDataParallel sees one forward a step.
+    """A method as one module that returns its losses, so that DistributedDataParallel has one forward pass a step.
 
     Args:
         method: Networks and losses.
@@ -90,7 +90,8 @@ def training_step(
 ) -> ProcessFunction:
     """Make the process function.
 
-    Each loss already reaches only the networks it may train, so the sum's gradient is theirs. Where several processes
+    Each loss has gradients only for the networks it trains, so their sum can be differentiated at once. Where several
+    processes
     train, their gradients are averaged during the backward pass of the last part.
     """
     losses_of = wrap_ddp(Losses(method), device)
@@ -141,7 +142,7 @@ def _moved(value: Tensor, device: torch.device) -> Tensor:
 
 
 def _output(results: list[StepResult]) -> dict[str, Any]:
-    """Keep tensors as tensors: reading a number here would wait for the device at every step."""
+    """Keep tensors as tensors: reading a number would synchronise with the device at every step."""
     names = list(results[0].losses)
     parts = torch.stack([torch.stack([result.losses[name].detach() for name in names]) for result in results])
     means = parts.mean(dim=0)

@@ -1,6 +1,6 @@
-"""The trainer: a method, its patches and its handlers, wired into MONAI's ``Trainer`` around one process function.
+"""The trainer: a method, its patches and its handlers, assembled into MONAI's ``Trainer`` around one process function.
 
-One MONAI epoch is the whole training, so that ``iteration`` alone says how far it is.
+One MONAI epoch is the whole training, so that ``iteration`` alone measures progress.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from n2b_ct.training.step import GradientClipper, training_step
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A trainer, wired and ready to run, and the parts that are asked afterwards."""
+    """An assembled trainer, and the parts that are needed after the run."""
 
     trainer: Trainer
     method: Method
@@ -72,7 +72,7 @@ def assemble(
     teacher: Model | None = None,
     progress: Progress | None = None,
 ) -> Assembled:
-    """Wire everything; handlers fire in the order they are attached in, checkpoints last.
+    """Assemble the trainer; handlers fire in the order they are attached, checkpoints last.
 
     Args:
         pipeline: The experiment.
@@ -85,7 +85,7 @@ def assemble(
 
     Raises:
         DataError: The images cannot be read, or other processes read others.
-        ConfigError: The run that is to go on saw other images.
+        ConfigError: The run to be resumed was trained on other images.
     """
     training = pipeline.training
     checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR) if resume else None
@@ -164,7 +164,7 @@ def build_trainer(
     handlers: Iterable[Any] = (),
     limits: GradientClipper | None = None,
 ) -> Trainer:
-    """Wire a method into MONAI's Trainer.
+    """Build MONAI's Trainer for a method.
 
     Args:
         method: Networks and losses.
@@ -175,7 +175,7 @@ def build_trainer(
         device: Where it runs.
         autocast: bf16, or None for fp32.
         handlers: MONAI or ignite handlers with ``attach``.
-        limits: Of the gradients; None: those that ``training`` asks for, with nothing usual yet.
+        limits: Of the gradients; None: those of ``training``, without a usual norm yet.
     """
     limits = gradient_clipper(method, training) if limits is None else limits
     return Trainer(
@@ -190,7 +190,7 @@ def build_trainer(
 
 
 def gradient_clipper(method: Method, training: TrainingSection) -> GradientClipper:
-    """What keeps one odd batch from throwing a network."""
+    """Return the gradient clipper for the networks, against outlier batches."""
     return GradientClipper(method.networks, training.gradient_norm_limit, training.adaptive_gradient_clipping)
 
 

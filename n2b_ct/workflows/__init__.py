@@ -1,4 +1,4 @@
-"""MONAI BundleWorkflow faces over the training and the inference of a pipeline."""
+"""MONAI BundleWorkflows for training and inference of a pipeline."""
 
 from n2b_ct.workflows.infer import DenoiseWorkflow
 from n2b_ct.workflows.train import TrainWorkflow

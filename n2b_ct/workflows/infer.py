@@ -31,7 +31,7 @@ class DenoiseWorkflow(PropertyWorkflow):
     Args:
         model: A run folder or a model file.
         dataset_dir: What to denoise.
-        output_dir: Where to; outside ``dataset_dir``.
+        output_dir: Output folder, outside ``dataset_dir``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         options: Further keyword arguments of :func:`n2b_ct.denoise`, such as ``strength``.
     """

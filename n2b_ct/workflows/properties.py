@@ -1,4 +1,4 @@
-"""The properties that MONAI asks of every bundle workflow, kept in one place."""
+"""The properties that MONAI requires of every bundle workflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from n2b_ct.errors import ConfigError, explain
 
 
 class PropertyWorkflow(BundleWorkflow):
-    """A BundleWorkflow whose properties are looked up in a mapping of functions, made at first use and kept.
+    """A BundleWorkflow whose properties come from a mapping of functions, called on first use and cached.
 
     Args:
         workflow_type: ``train`` or ``infer``, as MONAI calls them.
@@ -29,11 +29,11 @@ class PropertyWorkflow(BundleWorkflow):
         self._initialized = False
 
     def initialize(self) -> None:
-        """Forget values made earlier, keep those that were set by hand, and allow ``run``."""
+        """Clear cached values, keep those that were set by hand, and allow ``run``."""
         self._initialized = True
 
     def finalize(self) -> None:
-        """Let go of everything that was made."""
+        """Release all cached values."""
         self._values.clear()
         self._initialized = False
 

@@ -21,7 +21,7 @@ from n2b_ct.workflows.properties import PropertyWorkflow
 class TrainWorkflow(PropertyWorkflow):
     """Train a pipeline through MONAI's workflow interface.
 
-    ``trainer`` is a MONAI Trainer that can be inspected and given more handlers; ``run`` runs it and fills the run
+    ``trainer`` is a MONAI Trainer that can be inspected and given more handlers; ``run`` runs it and writes the run
     folder as ``n2b-ct train`` does.
 
     Args:
@@ -65,13 +65,13 @@ class TrainWorkflow(PropertyWorkflow):
         self._assembled_run: tuple[Assembled, ImageSource] | None = None
 
     def run(self) -> dict[str, Any]:
-        """Run ``trainer`` and fill the run folder; returns its summary."""
+        """Run ``trainer`` and write the run folder; returns its summary."""
         self.require_initialized()
         assembled, images = self._assembled()
         return run_assembled(self._pipeline, images, self._run_dir, choose_device(self._device_name), assembled)
 
     def finalize(self) -> None:
-        """Let go of the trainer too."""
+        """Release the trainer too."""
         super().finalize()
         self._assembled_run = None
 

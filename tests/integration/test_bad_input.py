@@ -162,7 +162,7 @@ def test_resume_refuses_another_pipeline(train, capsys):
     assert run(train) == 0
     capsys.readouterr()
     assert run([*train, "--resume", "--set", "training.seed=4"]) == 2
-    assert "must hold a run of this very pipeline, got other training.seed" in the_complaint(capsys)
+    assert "must hold a run of the same pipeline, got other training.seed" in the_complaint(capsys)
 
 
 def test_a_run_folder_with_foreign_files_is_left_alone(train, capsys):

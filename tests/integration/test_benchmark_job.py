@@ -245,7 +245,7 @@ def test_rows_on_changed_images_are_refused_before_any_work_and_made_anew_on_req
     before, seen = document(), (data_digest_of("u_net"), data_digest_of("n2b"))
     assert benchmark(own_images) == 2
     (line,) = error_lines(capsys.readouterr().err)  # the supervised row sees no clean images
-    assert "runs/n2b: must go on with the images that its weights saw, got 1 of 2 clean images changed" in line
+    assert "runs/n2b: must resume with the images it was trained on, got 1 of 2 clean images changed" in line
     assert "--overwrite" in line
     assert document() == before
     assert benchmark(own_images, "--overwrite") == 0

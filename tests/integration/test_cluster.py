@@ -148,7 +148,7 @@ def replace_workers(fleet: Fleet, output: Path) -> None:
 
 def test_a_lost_scheduler_is_one_line_and_what_is_done_stays(archive, model, tmp_path):
     with fleet_of(1, tmp_path / "fleet") as fleet:
-        with pytest.raises(ClusterError, match="must stay until all is done, got no connection; what is done stays"):
+        with pytest.raises(ClusterError, match="must stay until all is done, got no connection; finished outputs stay"):
             denoise(archive, model, scheduler=fleet.address, progress=lambda *_: kill(fleet.scheduler))
         wait_until(lambda: fleet.workers[0].poll() is not None, "the worker to end without its scheduler")
     n_done = len(list((tmp_path / "out").glob("p*/s*")))

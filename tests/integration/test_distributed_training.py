@@ -142,7 +142,9 @@ def test_a_killed_process_stops_all_with_one_line_or_starts_all_again(train):
         assert code == code_wanted, stderr
         said = [line for line in stderr.splitlines() if line.startswith("error: ")]
         assert len(said) <= 1  # torchrun may end the other before it speaks
-        assert all(re.match(r"error: training: needs all its processes, got one of them gone; ", line) for line in said)
+        assert all(
+            re.match(r"error: training: needs all its processes, got one that has ended; ", line) for line in said
+        )
         assert Path(out, "model.pt").exists() == (code == 0)
     rows = [row["iteration"] for row in read_history(Path("restarted/history.csv"))]
     assert rows == list(range(5, 65, 5))

@@ -140,4 +140,4 @@ def test_a_report_finds_the_data_where_its_model_was_trained(world, data, capsys
     assert run(["report", str(world), "--model", "n2b=run", "--out", "report"]) == 0
     assert run(["report", str(world), "--model", f"n2b={identity_model(Path('alone.pt'))}", "--out", "other"]) == 2
     (line,) = error_lines(capsys.readouterr().err)
-    assert "needs to know where the data lies, got no folder; pass --data-root DIR" in line
+    assert "needs the folder of the data, got no folder; pass --data-root DIR" in line

@@ -131,7 +131,7 @@ def test_overrides_are_a_mapping_or_texts(world, data):
 def test_a_run_from_arrays_goes_on_with_the_same_arrays_only(world):
     noisy, clean = with_noise(tissue_hu(2), 12), tissue_hu(5)
     n2b.train(world, noisy=noisy, clean=clean, out="run")
-    with pytest.raises(ConfigError, match="must go on with the images that its weights saw, got 1 of 3 clean images"):
+    with pytest.raises(ConfigError, match="must resume with the images it was trained on, got 1 of 3 clean images"):
         n2b.train(world, noisy=noisy, clean=[*clean[:2], clean[2] + 1], out="run", resume=True)
 
 

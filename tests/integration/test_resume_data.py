@@ -25,8 +25,8 @@ from tests.integration.scenes import (
     write_yaml_file,
 )
 
-REFUSED = "must go on with the images that its weights saw, got "
-REMEDY = "; restore the data, or train anew with another --out or --overwrite"
+REFUSED = "must resume with the images it was trained on, got "
+REMEDY = "; restore the data, or retrain with another --out or --overwrite"
 
 
 @pytest.fixture

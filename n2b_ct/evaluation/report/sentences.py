@@ -22,12 +22,12 @@ YARDSTICK = "Less noise alone does not make a better image, a strong blur lowers
 
 
 def summary_sentences(summary: Summary) -> list[str]:
-    """Say in three sentences what was gained, what it cost, and how sure that is."""
+    """Return three sentences: gains, trade-offs, and their uncertainty."""
     return [_gain(summary), trade_off_sentence(summary, judged(summary)), uncertainty_sentence(summary)]
 
 
 def notes(summary: Summary) -> list[str]:
-    """What a reader must know before comparing these numbers with others."""
+    """Return notes for comparing these numbers with others."""
     found = [
         _ceiling(summary),
         _identical(summary),
@@ -176,7 +176,7 @@ def _one_slice(summary: Summary) -> str:
 
 
 def trade_off_sentence(summary: Summary, methods: list[str]) -> str:
-    """Say what was lost, at the lowest dose where it depends on the dose; only what was measured."""
+    """Return the trade-offs, at the lowest dose where they depend on the dose; only what was measured."""
     if not methods:
         return "No method was measured, so there is nothing that it could have cost."
     level = summary.levels[0]

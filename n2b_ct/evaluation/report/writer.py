@@ -1,4 +1,4 @@
-"""Puts a report into a folder, whole or not at all."""
+"""Writes a report's folder atomically."""
 
 from __future__ import annotations
 

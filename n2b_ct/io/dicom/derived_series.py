@@ -151,7 +151,7 @@ def write_dataset_atomically(dataset: Dataset, path: Path) -> None:
     """Write a data set with its file meta information; the file is there whole or not at all.
 
     Raises:
-        OutputError: The place cannot be written.
+        OutputError: The path cannot be written.
         SeriesError: ``header_unwritable``, an element that was copied cannot be encoded.
     """
     content = encoded(dataset, path.name)

@@ -1,6 +1,6 @@
 """Why a file was not used: every stable code, whether it skips or fails, and what it means.
 
-A *skip* is a file that never was a CT slice to us; an *error* is a CT slice that cannot be trusted, or a file
+A *skip* is a file that is no CT slice; an *error* is a CT slice that cannot be trusted, or a file
 that might have been one. The user guide says what a person can do about each.
 """
 

@@ -35,7 +35,7 @@ def write_natural_image(path: Path, pixels: np.ndarray, like: NaturalImage) -> N
 
     Raises:
         DataError: A pixel is NaN or infinite.
-        OutputError: The place cannot be written.
+        OutputError: The path cannot be written.
     """
     if not np.isfinite(pixels).all():
         raise DataError(explain(f"image {path.name}", "must hold finite pixels", "NaN or infinity", "check the model"))

@@ -356,7 +356,7 @@ GRAY = NaturalImageScale("gray")
 
 def test_a_model_of_the_other_kind_is_refused_with_both_kinds_named(tmp_path):
     save(tmp_path / "ct.pt")
-    save(tmp_path / "images.pt", sees=GRAY)
+    save(tmp_path / "images.pt", input_scale=GRAY)
     of_images = r"must be trained on CT, got natural images; pass a model of CT$"
     of_ct = r"must be trained on natural images, got CT; pass a model of natural images$"
     with pytest.raises(ModelError, match=rf"^model images\.pt: {of_images}"):
@@ -372,7 +372,7 @@ def test_a_model_of_the_other_kind_is_refused_with_both_kinds_named(tmp_path):
 
 def test_a_model_goes_to_the_device_that_is_asked_for(tmp_path):
     save(tmp_path / "ct.pt")
-    save(tmp_path / "images.pt", sees=GRAY)
+    save(tmp_path / "images.pt", input_scale=GRAY)
     for model in (load_model(tmp_path / "ct.pt", "meta"), load_natural_image_model(tmp_path / "images.pt", "meta")):
         assert {weight.device.type for weight in model.denoiser.parameters()} == {"meta"}
 

@@ -160,7 +160,13 @@ def untrained(folder: Path, **changes: Any) -> str:
     section = DenoiserSection.model_validate(SMALL_UNET)
     torch.manual_seed(changes.pop("seed", 0))
     weights = build_denoiser(section).state_dict()
-    values = {"weights": weights, "section": section, "sees": Window(0.0, 1.0), "name": "p", "method": "supervised"}
+    values = {
+        "weights": weights,
+        "section": section,
+        "input_scale": Window(0.0, 1.0),
+        "name": "p",
+        "method": "supervised",
+    }
     return save_model(folder / "model.pt", **{**values, "facts": {}, **changes})
 
 
@@ -198,11 +204,11 @@ def test_a_finished_run_of_the_same_pipeline_and_images_is_verified_image_by_ima
     assert verified_summary(pipeline, images, finished.parent / "absent") is None
 
 
-REMEDY = "restore the data, or train anew with another out=… or overwrite=True"
+REMEDY = "restore the data, or retrain with another out=… or overwrite=True"
 
 
 def refused(run_dir: Path, got: str) -> str:
-    return rf"^run folder {run_dir}: must go on with the images that its weights saw, got {got}; {REMEDY}$"
+    return rf"^run folder {run_dir}: must resume with the images it was trained on, got {got}; {REMEDY}$"
 
 
 def test_a_finished_run_of_other_images_is_not_gone_on_with(finished):
@@ -238,7 +244,7 @@ def test_a_run_whose_weights_saw_nothing_yet_may_go_on_with_any_images(finished)
 
 def test_a_run_of_another_pipeline_is_not_verified(finished):
     other = tiny_pipeline(training={"seed": 1})
-    with pytest.raises(ConfigError, match=r"must hold a run of this very pipeline, got other training\.seed; "):
+    with pytest.raises(ConfigError, match=r"must hold a run of the same pipeline, got other training\.seed; "):
         verified_summary(other, tiny_images(other), finished)
 
 

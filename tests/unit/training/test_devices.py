@@ -49,7 +49,7 @@ def test_threads_are_as_many_as_asked_for_and_left_alone_otherwise():
 
 
 def test_no_threads_at_all_are_refused():
-    with pytest.raises(ConfigError, match="threads: must be at least 1, got 0; leave it out for one a core"):
+    with pytest.raises(ConfigError, match="threads: must be at least 1, got 0; leave it out for one per core"):
         use_threads(0)
 
 

@@ -65,7 +65,7 @@ def test_a_lost_process_is_told_from_any_other_error(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(distribution, "_init_process_group", lambda backend: None)
     with (
-        pytest.raises(TrainingError, match="training: needs all its processes, got one of them gone"),
+        pytest.raises(TrainingError, match="training: needs all its processes, got one that has ended"),
         process_group(CPU),
     ):
         raise RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer")
@@ -98,7 +98,8 @@ def test_every_word_of_a_lost_process_is_understood(monkeypatch, said):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(distribution, "_init_process_group", lambda backend: None)
     expected = (
-        r"^training: needs all its processes, got one of them gone; see its message; torchrun --max-restarts 3 goes on "
+        r"^training: needs all its processes, got one that has ended; "
+        r"see its message; torchrun --max-restarts 3 resumes "
         r"from the newest checkpoint by itself$"
     )
     with pytest.raises(TrainingError, match=expected), process_group(CPU):

@@ -278,8 +278,8 @@ def test_a_run_goes_on_with_no_other_images_than_its_own(tmp_path):
     other = slices_hu()["noisy"].copy()
     other[3, 0, 0] += 1.0
     expected = (
-        rf"^run folder {tmp_path}: must go on with the images that its weights saw, got 1 of 4 noisy images changed "
-        r"\(number 4\); restore the data, or train anew with another out=… or overwrite=True$"
+        rf"^run folder {tmp_path}: must resume with the images it was trained on, got 1 of 4 noisy images changed "
+        r"\(number 4\); restore the data, or retrain with another out=… or overwrite=True$"
     )
     with pytest.raises(ConfigError, match=expected):
         run_training(pipeline, tiny_images(pipeline, noisy=other), tmp_path, CPU, resume=True)
@@ -320,7 +320,7 @@ def test_a_finished_run_is_replaced_only_when_that_is_asked_for(tmp_path):
 def test_a_run_of_another_pipeline_is_not_resumed(tmp_path):
     by_arrays(tiny_pipeline(), tmp_path)
     expected = (
-        rf"^run folder {tmp_path}: must hold a run of this very pipeline, got other training\.learning_rate, "
+        rf"^run folder {tmp_path}: must hold a run of the same pipeline, got other training\.learning_rate, "
         r"training\.seed; pass another out=…, or overwrite=True$"
     )
     with pytest.raises(ConfigError, match=expected):

@@ -91,7 +91,7 @@ def test_a_run_goes_on_that_an_older_version_began_without_knowing_a_key(tmp_pat
 
 def test_a_run_whose_pipeline_no_version_would_read_is_another(tmp_path):
     (tmp_path / "pipeline.yaml").write_text(as_yaml({"name": "p", "trainig": {"iterations": 3}}))
-    with pytest.raises(ConfigError, match="must hold a run of this very pipeline"):
+    with pytest.raises(ConfigError, match="must hold a run of the same pipeline"):
         require_same_pipeline(pipeline(), tmp_path)
 
 

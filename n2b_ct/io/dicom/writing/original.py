@@ -99,7 +99,7 @@ def write_original(path: Path, dataset: Dataset) -> None:
     """Write a slice into a folder that is being built and will be renamed as a whole.
 
     Raises:
-        OutputError: The place cannot be written.
+        OutputError: The path cannot be written.
     """
     try:
         dataset.save_as(path, enforce_file_format=True, overwrite=False)

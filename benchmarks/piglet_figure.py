@@ -1,6 +1,6 @@
 """Draw the digital piglet as scans show it: ``docs/images/piglet_levels.png``.
 
-    python -m benchmarks.piglet_picture
+    python -m benchmarks.piglet_figure
 
 Five levels of one animal; noise-free, at full dose and at 5 %.
 """

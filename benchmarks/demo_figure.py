@@ -1,6 +1,6 @@
-"""The README's picture, put together from the figures of ``make demo``'s report.
+"""The README's figure, composed of the figures of ``make demo``'s report.
 
-python -m benchmarks.demo_picture demo/report docs/images/demo_5_percent.png
+python -m benchmarks.demo_figure demo/report docs/images/demo_5_percent.png
 """
 
 from __future__ import annotations
