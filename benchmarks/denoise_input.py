@@ -14,7 +14,7 @@ from pydicom.uid import UID
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import save_model
-from n2b_ct.io.dicom.uids import stable_uid
+from n2b_ct.io.dicom.elements import stable_uid
 from n2b_ct.io.dicom.writing.original import OriginalSeries, original_dataset
 from n2b_ct.networks.build import build_denoiser
 

@@ -35,7 +35,7 @@ from n2b_ct.data.image_source import Role, Sampling
 from n2b_ct.data.image_store import Shape
 from n2b_ct.filters import mean_blur
 from n2b_ct.hu import Window
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 from n2b_ct.methods.method import ImageTraits, NetworkUnit, build_method
 from n2b_ct.training.devices import autocast_dtype, choose_device, processor_name
 from n2b_ct.training.trainer import Assembled, assemble

@@ -17,8 +17,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from n2b_ct.io.dicom.elements import quiet_pydicom
-from n2b_ct.io.dicom.uids import stable_uid
+from n2b_ct.io.dicom.elements import quiet_pydicom, stable_uid
 
 DEBIAN_PACKAGES = {
     "dciodvfy": "dicom3tools",

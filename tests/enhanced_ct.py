@@ -12,8 +12,8 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from n2b_ct.io.dicom.elements import stable_uid
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
-from n2b_ct.io.dicom.uids import stable_uid
 from tests.helpers import AXIAL, make_ct_dataset, save
 
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"

@@ -15,7 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from n2b_ct.io.dicom.ct_reader import read_slice, stored_values
 from n2b_ct.io.dicom.derived_series import write_dataset_atomically
-from n2b_ct.io.dicom.uids import stable_uid
+from n2b_ct.io.dicom.elements import stable_uid
 from n2b_ct.io.dicom.writing.derived_slice import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.series import CTSlice
 

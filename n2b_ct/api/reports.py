@@ -27,7 +27,7 @@ from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import skipped_slices_warning
+from n2b_ct.io.series import skipped_slices_warning
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run_dir import recorded_data_root
 

@@ -14,7 +14,7 @@ from n2b_ct.data.arrays import Arrays, array_roles
 from n2b_ct.data.ct_source import ct_source
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 from n2b_ct.training.checkpoints import finished_summary, verified_summary
 from n2b_ct.training.devices import choose_device, use_threads
 from n2b_ct.training.distribution import is_rank_zero, process_group, was_restarted

@@ -23,7 +23,7 @@ from n2b_ct.batch.run_options import IfPresent
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.ct_reader import read_slices
 from n2b_ct.io.dicom.derived_series import FileOrigin, derived_uids, folder_contents, slice_names
-from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID
+from n2b_ct.io.dicom.elements import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID
 from n2b_ct.io.dicom.writing.derivation import Derivation, SeriesContext
 from n2b_ct.io.output_records import (
     OutputRecord,

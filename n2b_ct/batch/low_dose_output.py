@@ -16,7 +16,7 @@ from n2b_ct.batch.run_context import RunningStd
 from n2b_ct.batch.run_options import LowDoseOptions
 from n2b_ct.errors import DataError
 from n2b_ct.io.atomic import remove_partials, unwritable, write_text_atomically
-from n2b_ct.io.dicom.uids import stable_uid
+from n2b_ct.io.dicom.elements import stable_uid
 from n2b_ct.io.dicom.writing.derivation import DOSE_SIMULATION, Derivation
 from n2b_ct.io.json_files import read_json
 from n2b_ct.io.series import SeriesRef

@@ -25,8 +25,7 @@ from n2b_ct.io.dicom.elements import lenient_number, quiet_pydicom
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.derived_slice import require_encoder
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Refusals
-from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef
+from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, Refusals, SeriesRef
 from n2b_ct.simulation.calibration import Calibration, calibrate
 from n2b_ct.simulation.calibration_regions import measure_regions
 from n2b_ct.simulation.dose import LEAST_DOSE, MOST_PHOTONS

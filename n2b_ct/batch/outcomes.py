@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.refusals import skipped_slices_warning
-from n2b_ct.io.series import FileRecord
+from n2b_ct.io.series import FileRecord, skipped_slices_warning
 
 Status = Literal["done", "present", "failed"]
 

@@ -27,8 +27,7 @@ from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.writing.derivation import Derivation
 from n2b_ct.io.dicom.writing.derived_slice import DerivedSlice
 from n2b_ct.io.prefetch import prefetch, write_behind
-from n2b_ct.io.refusals import require_whole, with_missing_slices
-from n2b_ct.io.series import CTSlice, FileRecord, SeriesRef
+from n2b_ct.io.series import CTSlice, FileRecord, SeriesRef, require_whole, with_missing_slices
 
 ResultT = TypeVar("ResultT")
 

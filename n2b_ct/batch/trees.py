@@ -30,8 +30,7 @@ from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.dicom.writing.derived_slice import require_encoder
 from n2b_ct.io.natural_images import in_natural_order, is_natural_image
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Refusals
-from n2b_ct.io.series import FileRecord, SeriesRef
+from n2b_ct.io.series import FileRecord, Refusals, SeriesRef
 from n2b_ct.io.volume_scan import find_volumes
 
 _FOR_CT_ONLY = {

@@ -84,7 +84,7 @@ def train(
 def tell_left_out(n_by_series: Mapping[str, int]) -> None:
     """Warn of every series that lacks slices; exit 1 if one does, but for torchrun, which takes that for a crash."""
     from n2b_ct.cli import EXIT_SOME_FAILED
-    from n2b_ct.io.refusals import skipped_slices_warning
+    from n2b_ct.io.series import skipped_slices_warning
 
     gaps = {name: n for name, n in n_by_series.items() if n}
     for name, n in gaps.items():

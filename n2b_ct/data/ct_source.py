@@ -26,7 +26,7 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.filters import mean_blur
 from n2b_ct.hu import AIR_BELOW_HU, Window
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 
 _AIR_KERNEL_PX = 9
 

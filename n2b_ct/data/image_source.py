@@ -16,7 +16,7 @@ from n2b_ct.data.natural_images import NaturalImageScale
 from n2b_ct.data.patches import Finish
 from n2b_ct.hu import Window
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 
 Label = Callable[[np.ndarray], np.ndarray]
 """Makes the blurred label y_b of a whole channel ``[rows, cols]``, in network units."""

@@ -11,8 +11,7 @@ from n2b_ct.data.anonymisation import Pattern, find_patterns
 from n2b_ct.data.manifest_draft import dose_hint
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Refusals
-from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
+from n2b_ct.io.series import FileRecord, Refusals, SeriesRef, public_uid
 from n2b_ct.io.volume_scan import find_volumes
 from n2b_ct.io.volumes import VolumeInfo
 

@@ -17,8 +17,16 @@ from n2b_ct.io.dicom.ct_reader import decodable, read_series
 from n2b_ct.io.dicom.reading.slice_header import study_key
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import SKIP_BAD_SLICES, Refusals, SeriesRead, require_whole, with_missing_slices
-from n2b_ct.io.series import FileRecord, InstanceRef, SeriesRef
+from n2b_ct.io.series import (
+    SKIP_BAD_SLICES,
+    FileRecord,
+    InstanceRef,
+    Refusals,
+    SeriesRead,
+    SeriesRef,
+    require_whole,
+    with_missing_slices,
+)
 from n2b_ct.io.volumes import examine_volume, is_volume, read_volume
 
 Scans = dict[tuple[str, bool, bool], "_Scanned"]

@@ -33,7 +33,7 @@ from n2b_ct.data.natural_images import (
 )
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 from n2b_ct.noises.noise import WHITE_8_BIT, ImageNoise
 
 _N_SEEDS = 2**32

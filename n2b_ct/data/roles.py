@@ -19,7 +19,7 @@ from n2b_ct.data.manifest import (
 )
 from n2b_ct.data.manifest_series import DatasetSeries, find_series
 from n2b_ct.errors import ConfigError, DataError, explain
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 
 PAIRING_TOLERANCE_MM = 0.1
 

@@ -20,7 +20,7 @@ from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_
 from n2b_ct.evaluation.summary import DoseLevel, Summary, summarise
 from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.evaluation.uncertainty import uncertainty_rows
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 
 
 def assemble(

@@ -24,7 +24,7 @@ from n2b_ct.evaluation.summary import Summary
 from n2b_ct.filters.baselines import Baseline
 from n2b_ct.hu import WINDOWS, Window
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 
 
 @dataclass(frozen=True, slots=True)

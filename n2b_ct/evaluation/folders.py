@@ -14,8 +14,17 @@ from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.errors import DataError, SeriesError, explain
 from n2b_ct.io.dicom.ct_reader import decodable, read_series
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.refusals import SKIP_BAD_SLICES, Inputs, Refusals, SeriesRead, require_whole, skipped_slices_warning
-from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
+from n2b_ct.io.series import (
+    SKIP_BAD_SLICES,
+    CTSeries,
+    FileRecord,
+    Inputs,
+    Refusals,
+    SeriesRead,
+    SeriesRef,
+    require_whole,
+    skipped_slices_warning,
+)
 from n2b_ct.io.volume_scan import find_volumes
 from n2b_ct.io.volumes import read_volume
 

@@ -15,7 +15,7 @@ from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.measures import Measure, known_measures
 from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.hu import Window
-from n2b_ct.io.refusals import Inputs
+from n2b_ct.io.series import Inputs
 from n2b_ct.registry import BASELINES
 
 Role = Literal["input", "baseline", "model", "reference"]

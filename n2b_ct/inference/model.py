@@ -1,11 +1,14 @@
 """The model file: a denoiser's weights, its network, and the scale of its input.
 
 A file is one dictionary of plain values and tensors, read with ``weights_only=True``: nothing in it can run.
+``torch.save`` writes a zip whose members are stored as they are. A member that is compressed, or that claims to hold
+more than the file does, was not written by it: it is refused before anything is unpacked.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +24,6 @@ from n2b_ct.config.sections import DenoisingSection, WindowSection
 from n2b_ct.data.natural_images import NaturalImageScale
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.hu import Window
-from n2b_ct.inference.torch_files import count_values, read_tensors
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.networks.build import build_denoiser, size_multiple
 from n2b_ct.networks.restricted import MOST_PARAMETERS
@@ -35,6 +37,9 @@ _CT_KEY, _NATURAL_IMAGES_KEY = "window_hu", "natural_images"
 _MOST_BYTES = 1_000_000_000
 _MOST_VALUES = 2000
 _MOST_CHARACTERS = 200
+_MOST_MEMBERS = 100_000
+_MOST_INDEX_BYTES = 16 * 1024**2
+_INDEX = "data.pkl"
 _MOST_UNFILLED = 100_000
 
 
@@ -271,3 +276,63 @@ def _first_problem(error: Exception) -> str:
         message = first["msg"].removeprefix("Value error, ").partition("\n")[0]
         return f"{'.'.join(map(str, first['loc']))}: {message[:1].lower()}{message[1:]}"[:_MOST_CHARACTERS]
     return str(error).strip().splitlines()[0][:_MOST_CHARACTERS] if str(error).strip() else type(error).__name__
+
+
+def read_tensors(path: Path, most_bytes: int | None = None) -> Any:
+    """Read a file that ``torch.save`` wrote, tensors and plain values only, onto the CPU.
+
+    Args:
+        path: The file.
+        most_bytes: What it may hold; None: whatever its own size is.
+
+    Raises:
+        ModelError: It is damaged, holds code or more than it may, or is something else.
+    """
+    try:
+        n_bytes = path.stat().st_size
+        if most_bytes is None or n_bytes <= most_bytes:
+            _require_as_stored(path, n_bytes)
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a foreign file makes torch's reader fail in any way: struct.error, IndexError ...
+        raise ModelError(
+            explain(
+                f"model {path.name}",
+                "must be a model file written by n2b-ct",
+                "something else",
+                "pass the run folder of a training",
+            )
+        ) from error
+    requirement = f"must hold at most {most_bytes / 1e9:.1f} GB"
+    raise ModelError(explain(f"model {path.name}", requirement, f"{n_bytes / 1e9:.1f} GB", "pass another model"))
+
+
+def count_values(content: object, most: int) -> int:
+    """Count the values in nested dictionaries and lists, as often as they are met, and stop above ``most``.
+
+    A list may hold one other list many times, and that another, so that a small file stands for more than any memory.
+    """
+    n, stack = 0, [content]
+    while stack and n <= most:
+        one = stack.pop()
+        n += 1
+        if isinstance(one, Mapping):
+            stack += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple):
+            stack += one
+        elif isinstance(one, str | bytes):
+            n += len(one) // 100
+    return n
+
+
+def _require_as_stored(path: Path, n_bytes: int) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    names = {member.filename for member in members}
+    is_as_stored = all(
+        member.compress_type == zipfile.ZIP_STORED and member.compress_size == member.file_size for member in members
+    )
+    index_bytes = sum(member.file_size for member in members if member.filename.endswith(_INDEX))
+    fits = len(names) == len(members) <= _MOST_MEMBERS and index_bytes <= _MOST_INDEX_BYTES
+    if not (is_as_stored and fits and sum(member.file_size for member in members) <= n_bytes):
+        msg = "not as torch.save stores it"
+        raise ValueError(msg)

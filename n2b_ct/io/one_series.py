@@ -11,8 +11,7 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.ct_reader import decodable
 from n2b_ct.io.dicom.ct_reader import read_series as read_found
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.refusals import Refusals, require_whole
-from n2b_ct.io.series import CTSeries, FileRecord, SeriesRef
+from n2b_ct.io.series import CTSeries, FileRecord, Refusals, SeriesRef, require_whole
 from n2b_ct.io.volumes import is_volume, read_volume
 
 

@@ -31,7 +31,7 @@ from n2b_ct.io.atomic import (
     unwritable,
     write_atomically,
 )
-from n2b_ct.io.dicom.uids import content_digest
+from n2b_ct.io.dicom.elements import content_digest
 from n2b_ct.io.json_files import read_json
 
 Provenance = dict[str, str | float | bool]

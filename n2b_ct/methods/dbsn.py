@@ -52,7 +52,7 @@ from n2b_ct.networks.gaussians import (
     sum_of,
     trace_of_ratio,
 )
-from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
+from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead
 from n2b_ct.networks.noise_level import NoiseLevels
 from n2b_ct.registry import METHODS
 

@@ -33,7 +33,7 @@ from torch.nn.functional import conv2d, leaky_relu, softplus
 
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.networks.gaussians import Triangle
-from n2b_ct.networks.no_autocast import NoAutocastConv2d
+from n2b_ct.networks.heads import NoAutocastConv2d
 
 LEAK = 0.1
 FIRST_STD = 0.05

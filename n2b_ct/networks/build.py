@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from n2b_ct.config.networks import ArgumentProblem, DenoiserSection, argument_problems
 from n2b_ct.errors import ConfigError, ModelError, explain
-from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
+from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead
 from n2b_ct.networks.restricted import MOST_PARAMETERS, restricted
 from n2b_ct.registry import NETWORKS
 
@@ -71,7 +71,7 @@ def build_network(
         arguments: Keyword arguments of that class: numbers within bounds, and words that networks know.
             ``in_channels`` and ``out_channels`` default to ``n_channels``, MONAI's ``spatial_dims`` to 2 and
             ``pretrained`` to false. A constructor reaches no network, no file and no program.
-        output_form: What the output means, see :mod:`n2b_ct.networks.lowpass`.
+        output_form: What the output means, see :mod:`n2b_ct.networks.heads`.
         kernel_px: Side of the box mean of ``lowpass``.
         passes: How often ``lowpass`` applies it.
         n_channels: Channels of the images: 1, or 3 for RGB.

@@ -20,7 +20,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.networks.no_autocast import NoAutocastConv2d
+from n2b_ct.networks.heads import NoAutocastConv2d
 from n2b_ct.registry import NETWORKS
 
 

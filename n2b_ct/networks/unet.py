@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, max_pool2d, pad
 
 from n2b_ct.errors import ConfigError, ModelError, explain
-from n2b_ct.networks.no_autocast import NoAutocastConv2d
+from n2b_ct.networks.heads import NoAutocastConv2d
 from n2b_ct.registry import NETWORKS
 
 LEAK = 0.1

@@ -28,7 +28,7 @@ from scipy.ndimage import gaussian_filter
 
 from n2b_ct.errors import DataError
 from n2b_ct.io.atomic import write_atomically
-from n2b_ct.io.dicom.uids import content_digest
+from n2b_ct.io.dicom.elements import content_digest
 from n2b_ct.io.dicom.writing.original import original_dataset, write_original
 from n2b_ct.io.json_files import read_json
 from n2b_ct.io.progress import Progress

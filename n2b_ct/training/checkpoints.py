@@ -20,8 +20,7 @@ from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.image_source import ImageSource
 from n2b_ct.errors import ConfigError, DataError, ModelError, TrainingError, explain
-from n2b_ct.inference.model import load_any_model
-from n2b_ct.inference.torch_files import read_tensors
+from n2b_ct.inference.model import load_any_model, read_tensors
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.distribution import require_agreement

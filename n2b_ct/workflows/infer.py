@@ -17,7 +17,7 @@ from n2b_ct.inference.model import load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.refusals import Refusals, require_whole
+from n2b_ct.io.series import Refusals, require_whole
 from n2b_ct.training.devices import choose_device
 from n2b_ct.workflows.properties import PropertyWorkflow
 

@@ -22,8 +22,7 @@ from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report.document import PHYSICS, SCHEMA, SCHEMA_VERSION, Provenance
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Statistic
 from n2b_ct.evaluation.table import KEYS
-from n2b_ct.io.refusals import SeriesRead
-from n2b_ct.io.series import FileRecord
+from n2b_ct.io.series import FileRecord, SeriesRead
 
 SCHEMA_NAME = "report.schema.json"
 _PLAIN: dict[Any, str] = {

@@ -18,9 +18,9 @@ from n2b_ct.errors import SeriesError, explain
 from n2b_ct.hu import stored_to_hu
 from n2b_ct.io.dicom.elements import lenient_number, numbers, quiet_pydicom, text
 from n2b_ct.io.dicom.reading.codestreams import load_imagecodecs
-from n2b_ct.io.dicom.reading.dicom_file import DicomFile, load_character_sets, with_assumed_hu
-from n2b_ct.io.dicom.reading.enhanced_ct import encapsulated_pixels, parse_slice
-from n2b_ct.io.dicom.reading.slice_checks import KIND_CHECKS, PIXEL_CHECKS
+from n2b_ct.io.dicom.reading.dicom_file import DicomFile, load_character_sets, parse_file, with_assumed_hu
+from n2b_ct.io.dicom.reading.enhanced_ct import encapsulated_pixels, open_frames
+from n2b_ct.io.dicom.reading.slice_checks import KIND_CHECKS, PIXEL_CHECKS, is_enhanced
 from n2b_ct.io.dicom.reading.slice_geometry import volume_affine
 from n2b_ct.io.dicom.reading.stored_words import (
     described_pixels,
@@ -31,10 +31,9 @@ from n2b_ct.io.dicom.reading.stored_words import (
 )
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import with_file_name
 from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import Outcome, shared_sandbox
-from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef
+from n2b_ct.io.series import CTSeries, CTSlice, FileRecord, InstanceRef, SeriesRef, with_file_name
 
 __all__ = ["decodable", "read_series", "read_slice", "read_slices", "stored_values"]
 
@@ -301,3 +300,29 @@ def sized_words(dataset: Dataset, name: str) -> np.ndarray:
         message = explain(name, f"pixels must be {n_expected}", stored.shape, "send the file again")
         raise SeriesError("pixel_undecodable", message)
     return stored
+
+
+def parse_slice(path: Path, frame_number: int | None = None, *, with_pixels: bool) -> DicomFile:
+    """Read one slice: a single-frame file, or a frame of a multi-frame one.
+
+    Args:
+        path: The file.
+        frame_number: From 1; may be left out where the file has only one.
+        with_pixels: Read the pixels too; of a multi-frame file only this frame's.
+
+    Raises:
+        SeriesError: As :func:`~n2b_ct.io.dicom.reading.dicom_file.parse_file` and
+            :class:`~n2b_ct.io.dicom.reading.enhanced_ct.Frames`; ``no_slices`` where
+            a frame would have to be named.
+    """
+    if frame_number is None:
+        parsed = parse_file(path, with_pixels=with_pixels)
+        if not is_enhanced(parsed):
+            return parsed
+    with quiet_pydicom():
+        frames = open_frames(path)
+        if frame_number is None and len(frames) > 1:
+            got, remedy = f"{len(frames)} frames and no choice", "scan the file and read its instances"
+            raise SeriesError("no_slices", explain(path.name, "one frame must be named", got, remedy))
+        number = 1 if frame_number is None else frame_number
+        return frames.with_pixels(number) if with_pixels else frames.header(number)

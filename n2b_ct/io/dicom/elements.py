@@ -2,10 +2,13 @@
 
 pydicom hands over ``'one'`` or ``'-1024,0'`` as a plain string without a word; here that is ``bad_value``. It validates
 assigned values with warnings only; an element set here by :func:`put` breaks the rules of its VR with an exception.
+
+UIDs that follow from their inputs are ``2.25.`` and a 128-bit integer (PS3.5 B.2), the first half of SHA-256.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import re
@@ -14,6 +17,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from pydicom import config
@@ -24,7 +28,13 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
+from n2b_ct import __version__
 from n2b_ct.errors import SeriesError, explain
+
+INSTANCE_CREATOR_UID = "2.25.10063981242935414837056655532256019933"
+SIMULATION_CREATOR_UID = "2.25.221822179985796949389929163432076023759"
+IMPLEMENTATION_CLASS_UID = "2.25.116589803404176308915602277147556061739"
+IMPLEMENTATION_VERSION_NAME = f"N2B_CT_{__version__}"[:16]  # SH, at most 16 characters (PS3.10 7.1)
 
 _LOGGER = logging.getLogger("pydicom")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -239,3 +249,25 @@ def put_sequence(dataset: Dataset, keyword: str, items: Iterable[Dataset]) -> No
     """Set a sequence."""
     tag = _tag(keyword)
     dataset[tag] = DataElement(tag, "SQ", Sequence(items))
+
+
+# ── UIDs that follow from their inputs: the same work twice gives the same instance ──
+
+
+def stable_uid(*parts: str | bytes) -> str:
+    """Hash the parts into a UID of at most 44 characters.
+
+    Every part is preceded by its length, so ``("ab", "c")`` and ``("a", "bc")`` differ.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8, "big"))
+        digest.update(content)
+    return f"2.25.{int.from_bytes(digest.digest()[:16], 'big')}"
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,10 +17,10 @@ import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.ct_reader import read_slice
+from n2b_ct.io.dicom.elements import content_digest, stable_uid
 from n2b_ct.io.dicom.reading.grouping import Group, instance_ref
 from n2b_ct.io.dicom.reading.slice_geometry import SAME_LOCATION_MM, orientation_labels
 from n2b_ct.io.dicom.reading.slice_header import SliceHeader
-from n2b_ct.io.dicom.uids import content_digest, stable_uid
 
 REPEATED = "sop_uid_repeated"
 REPAIRED = "repaired_uids"

@@ -17,17 +17,16 @@ from n2b_ct.io.dicom.elements import lenient_text, quiet_pydicom
 from n2b_ct.io.dicom.instance_uids import repair_missing_uids, resolve_duplicates
 from n2b_ct.io.dicom.reading.attribution import attribute
 from n2b_ct.io.dicom.reading.dicom_file import DicomFile, load_character_sets, parse_file, with_assumed_hu
-from n2b_ct.io.dicom.reading.enhanced_ct import Frames, is_enhanced
+from n2b_ct.io.dicom.reading.enhanced_ct import Frames
 from n2b_ct.io.dicom.reading.grouping import group_slices, mark_shared_uids, series_ref
 from n2b_ct.io.dicom.reading.listing import list_files
-from n2b_ct.io.dicom.reading.slice_checks import Check, checks_for
+from n2b_ct.io.dicom.reading.slice_checks import Check, checks_for, is_enhanced
 from n2b_ct.io.dicom.reading.slice_header import SliceHeader, slice_header
 from n2b_ct.io.dicom.reasons import action_of
 from n2b_ct.io.progress import Progress
-from n2b_ct.io.refusals import with_file_name
 from n2b_ct.io.sandbox.messages import Answer
 from n2b_ct.io.sandbox.pool import shared_sandbox
-from n2b_ct.io.series import FileRecord, SeriesRef, public_uid
+from n2b_ct.io.series import FileRecord, SeriesRef, public_uid, with_file_name
 
 EXAMINE = f"{__name__}:examine"
 

@@ -19,8 +19,7 @@ from n2b_ct.config.sections import DenoisingSection
 from n2b_ct.errors import ModelError
 from n2b_ct.hu import Window
 from n2b_ct.inference import model as model_file
-from n2b_ct.inference.model import NaturalImageScale, load_model, load_natural_image_model, save_model
-from n2b_ct.inference.torch_files import count_values
+from n2b_ct.inference.model import NaturalImageScale, count_values, load_model, load_natural_image_model, save_model
 from n2b_ct.networks.build import build_denoiser
 
 ARGUMENTS = {"n_features": 2, "depth": 3, "max_features": 4}

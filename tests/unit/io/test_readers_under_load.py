@@ -9,8 +9,7 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from n2b_ct.io.dicom import scan as scanning
-from n2b_ct.io.dicom.ct_reader import DECODE, decoding
-from n2b_ct.io.dicom.reading.enhanced_ct import parse_slice
+from n2b_ct.io.dicom.ct_reader import DECODE, decoding, parse_slice
 from n2b_ct.io.dicom.reading.transfer_syntaxes import JPEG_XL_LOSSLESS, NATIVE
 from n2b_ct.io.dicom.scan import EXAMINE
 from n2b_ct.io.sandbox import process

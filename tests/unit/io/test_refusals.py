@@ -9,8 +9,16 @@ import pytest
 
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.refusals import Inputs, Refusals, SeriesRead, require_whole, with_file_name, with_missing_slices
-from n2b_ct.io.series import FileRecord, SeriesRef
+from n2b_ct.io.series import (
+    FileRecord,
+    Inputs,
+    Refusals,
+    SeriesRead,
+    SeriesRef,
+    require_whole,
+    with_file_name,
+    with_missing_slices,
+)
 from tests.helpers import save_series
 
 UID = "1.2.3.1"

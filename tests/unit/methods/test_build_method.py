@@ -10,7 +10,7 @@ import torch
 from n2b_ct.errors import ConfigError
 from n2b_ct.methods.noise2blur import Noise2Blur
 from n2b_ct.methods.supervised import Supervised
-from n2b_ct.networks.lowpass import DirectHead, LowpassHead, ResidualHead
+from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead
 from tests.toy_methods import CT, toy_method
 
 SMALL = {"arguments": {"n_features": 2, "depth": 2}}

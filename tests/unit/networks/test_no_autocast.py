@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from n2b_ct.networks.no_autocast import NoAutocastConv2d, summed_planes
+from n2b_ct.networks.heads import NoAutocastConv2d, summed_planes
 
 REFLECTING = {"padding_mode": "reflect"}
 

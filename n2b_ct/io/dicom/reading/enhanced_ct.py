@@ -25,7 +25,7 @@ from n2b_ct.errors import SeriesError, explain
 from n2b_ct.io.dicom.elements import integer, lenient_integer, quiet_pydicom, text
 from n2b_ct.io.dicom.reading.dicom_file import DicomFile, open_dicom, parse_file
 from n2b_ct.io.dicom.reading.functional_groups import N_FRAMES_MAX, frame_dataset, groups_of, image_elements
-from n2b_ct.io.dicom.reading.slice_checks import ENHANCED_CT
+from n2b_ct.io.dicom.reading.slice_checks import is_enhanced
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE
 from n2b_ct.io.dicom.reasons import action_of
 
@@ -34,13 +34,6 @@ T = TypeVar("T")
 _PIXEL_DATA = 0x7FE00010
 _N_OFFSET_BYTES = 8
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
-
-
-def is_enhanced(parsed: DicomFile) -> bool:
-    """Say whether a file is one of the two kinds of multi-frame CT."""
-    with quiet_pydicom():
-        found = text(parsed.dataset, "SOPClassUID") or text(parsed.dataset.file_meta, "MediaStorageSOPClassUID")
-    return found in ENHANCED_CT
 
 
 class Frames:
@@ -151,31 +144,6 @@ class Frames:
 
     def _refusal(self, reason: str, requirement: str, got: object, remedy: str) -> SeriesError:
         return SeriesError(reason, explain(self._parsed.path.name, requirement, got, remedy))
-
-
-def parse_slice(path: Path, frame_number: int | None = None, *, with_pixels: bool) -> DicomFile:
-    """Read one slice: a single-frame file, or a frame of a multi-frame one.
-
-    Args:
-        path: The file.
-        frame_number: From 1; may be left out where the file has only one.
-        with_pixels: Read the pixels too; of a multi-frame file only this frame's.
-
-    Raises:
-        SeriesError: As :func:`~n2b_ct.io.dicom.reading.dicom_file.parse_file` and :class:`Frames`; ``no_slices`` where
-            a frame would have to be named.
-    """
-    if frame_number is None:
-        parsed = parse_file(path, with_pixels=with_pixels)
-        if not is_enhanced(parsed):
-            return parsed
-    with quiet_pydicom():
-        frames = open_frames(path)
-        if frame_number is None and len(frames) > 1:
-            got, remedy = f"{len(frames)} frames and no choice", "scan the file and read its instances"
-            raise SeriesError("no_slices", explain(path.name, "one frame must be named", got, remedy))
-        number = 1 if frame_number is None else frame_number
-        return frames.with_pixels(number) if with_pixels else frames.header(number)
 
 
 def open_frames(path: Path) -> Frames:

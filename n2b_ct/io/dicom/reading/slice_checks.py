@@ -11,7 +11,7 @@ from operator import mul
 import numpy as np
 
 from n2b_ct.errors import SeriesError, explain
-from n2b_ct.io.dicom.elements import integer, is_valid_uid, lenient_text, number, numbers, shown, text
+from n2b_ct.io.dicom.elements import integer, is_valid_uid, lenient_text, number, numbers, quiet_pydicom, shown, text
 from n2b_ct.io.dicom.reading.codestreams import N_PIXELS_MAX
 from n2b_ct.io.dicom.reading.dicom_file import SYNTAX_ASSUMED, DicomFile, require_few_pixel_bytes
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE, is_supported
@@ -273,3 +273,10 @@ def checks_for(*, repair_uids: bool = False) -> tuple[Check, ...]:
     """
     identity = () if repair_uids else (require_uids,)
     return (*KIND_CHECKS, *identity, require_geometry, *PIXEL_CHECKS)
+
+
+def is_enhanced(parsed: DicomFile) -> bool:
+    """Say whether a file is one of the two kinds of multi-frame CT."""
+    with quiet_pydicom():
+        found = text(parsed.dataset, "SOPClassUID") or text(parsed.dataset.file_meta, "MediaStorageSOPClassUID")
+    return found in ENHANCED_CT

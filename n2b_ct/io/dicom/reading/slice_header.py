@@ -11,6 +11,7 @@ from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 
 from n2b_ct.io.dicom.elements import (
+    INSTANCE_CREATOR_UID,
     has_known_root,
     is_valid_uid,
     lenient_integer,
@@ -21,7 +22,6 @@ from n2b_ct.io.dicom.elements import (
 )
 from n2b_ct.io.dicom.reading.dicom_file import DicomFile
 from n2b_ct.io.dicom.reading.transfer_syntaxes import NATIVE, lossy_method
-from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
 
 FACTS = (
     "Modality",

@@ -18,13 +18,15 @@ from pydicom.dataset import Dataset
 
 from n2b_ct import __version__
 from n2b_ct.io.dicom.elements import (
+    INSTANCE_CREATOR_UID,
+    SIMULATION_CREATOR_UID,
     is_valid_uid,
     put,
     put_sequence,
+    stable_uid,
     text,
 )
 from n2b_ct.io.dicom.reading.grouping import identity
-from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID, SIMULATION_CREATOR_UID, stable_uid
 from n2b_ct.io.dicom.writing.header_copy import mark_as_encoded
 from n2b_ct.io.series import SeriesRef
 

@@ -23,6 +23,8 @@ from pydicom.uid import (
 
 from n2b_ct.errors import N2BError, OutputError, SeriesError, explain
 from n2b_ct.io.dicom.elements import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
     integer,
     lenient_integer,
     put,
@@ -35,7 +37,6 @@ from n2b_ct.io.dicom.elements import (
 from n2b_ct.io.dicom.reading.slice_checks import CT_IMAGE_STORAGE
 from n2b_ct.io.dicom.reading.stored_words import StoredWords, stored_values, stored_words, word_format
 from n2b_ct.io.dicom.reading.transfer_syntaxes import lossy_method
-from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from n2b_ct.io.dicom.writing.derivation import (
     Compression,
     Derivation,

@@ -17,11 +17,11 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from n2b_ct import __version__
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.hu import SCANNER_FLOOR_HU, WINDOWS, hu_to_stored
-from n2b_ct.io.dicom.elements import put
-from n2b_ct.io.dicom.uids import (
+from n2b_ct.io.dicom.elements import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     INSTANCE_CREATOR_UID,
+    put,
     stable_uid,
 )
 

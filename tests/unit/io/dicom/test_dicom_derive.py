@@ -24,8 +24,7 @@ from n2b_ct import __version__
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.ct_reader import read_slice, stored_values
 from n2b_ct.io.dicom.derived_series import write_dataset_atomically
-from n2b_ct.io.dicom.elements import put
-from n2b_ct.io.dicom.uids import IMPLEMENTATION_CLASS_UID, INSTANCE_CREATOR_UID
+from n2b_ct.io.dicom.elements import IMPLEMENTATION_CLASS_UID, INSTANCE_CREATOR_UID, put
 from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from n2b_ct.io.dicom.writing.derived_slice import Derivation, SeriesContext, derive_slice
 from n2b_ct.io.series import InstanceRef

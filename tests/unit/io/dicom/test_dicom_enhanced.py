@@ -24,11 +24,12 @@ from pydicom.uid import (
 )
 
 from n2b_ct.errors import SeriesError
-from n2b_ct.io.dicom.ct_reader import decode, decoded_words, decoding, require_slice, sized_words
+from n2b_ct.io.dicom.ct_reader import decode, decoded_words, decoding, parse_slice, require_slice, sized_words
 from n2b_ct.io.dicom.reading import enhanced_ct
 from n2b_ct.io.dicom.reading.dicom_file import DicomFile, parse_file
-from n2b_ct.io.dicom.reading.enhanced_ct import Frames, is_enhanced, open_frames, parse_slice
+from n2b_ct.io.dicom.reading.enhanced_ct import Frames, open_frames
 from n2b_ct.io.dicom.reading.functional_groups import N_FRAMES_MAX, instance_number
+from n2b_ct.io.dicom.reading.slice_checks import is_enhanced
 from n2b_ct.io.dicom.reading.stored_words import rescale_of
 from tests.enhanced_ct import (
     LEGACY_CONVERTED_CT,

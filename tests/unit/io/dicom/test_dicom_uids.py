@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
-from n2b_ct.io.dicom.elements import has_known_root, is_valid_uid
-from n2b_ct.io.dicom.uids import (
+from n2b_ct.io.dicom.elements import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     INSTANCE_CREATOR_UID,
     content_digest,
+    has_known_root,
+    is_valid_uid,
     stable_uid,
 )
 

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from n2b_ct.errors import SeriesError
 from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.derived_series import write_dataset_atomically
-from n2b_ct.io.dicom.uids import INSTANCE_CREATOR_UID
+from n2b_ct.io.dicom.elements import INSTANCE_CREATOR_UID
 from n2b_ct.io.dicom.writing import derived_slice
 from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from n2b_ct.io.dicom.writing.derived_slice import SeriesContext, derive_slice
