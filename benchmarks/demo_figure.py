@@ -34,8 +34,8 @@ def main(report_dir: Path, target: Path) -> None:
         for row, part in enumerate(rows):
             found = sorted(figures.glob(f"{last}_?_{method}{part}.png"))
             if found:
-                picture = Image.open(found[0]).convert("L").resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
-                sheet.paste(picture, (left, CAPTION_PX + row * (SIDE_PX + GAP_PX)))
+                tile = Image.open(found[0]).convert("L").resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+                sheet.paste(tile, (left, CAPTION_PX + row * (SIDE_PX + GAP_PX)))
     target.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(target, optimize=True)
 

@@ -43,7 +43,7 @@ class Case:
         mutant: The file.
         has_company: Two sound slices of the same series lie beside it.
         repairs_uids: It is scanned with repaired UIDs.
-        assumes_hu: Somebody vouches for its HU.
+        assumes_hu: Its values are assumed to be HU.
         options: How it is written.
     """
 

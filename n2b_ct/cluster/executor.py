@@ -181,9 +181,9 @@ class _ClusterRun:
         pending = {index for index, future in self._futures.items() if future.status == "pending"}
         without = {index for index in pending & self._with_preference if self._futures[index].key not in assigned}
         for index in without & self._without_worker:
-            stranded = self._futures[index]
+            orphan = self._futures[index]
             self._resubmit(index)
-            stranded.cancel()
+            orphan.cancel()
         self._without_worker = without
 
     def _is_retried(self, index: int) -> bool:

@@ -56,7 +56,7 @@ def measure_noise(case: SliceCase, noise_free: bool = False) -> list[SliceNoise]
     Args:
         case: The slice; flat regions are found in its input and shared by all methods.
         noise_free: The reference holds no noise: it is subtracted before texture is measured, and the residual is
-            held against its fine structure.
+            compared with its fine structure.
     """
     rois = find_flat_rois(case.input_hu)
     truth = case.reference_hu if noise_free else None

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all.
+"""Atomic writing of files and folders.
 
 What is being written lies beside its final path under a hidden name that follows from it, so that the next run of the
 same work finds what a killed one left. Replacing an old folder takes two renames; a run that is killed between them
@@ -57,7 +57,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file, UTF-8, whole or not at all.
+    """Write a text file, UTF-8, atomically.
 
     Raises:
         OutputError: The file cannot be written; no part of it stays.
@@ -66,7 +66,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 class AtomicFolder:
-    """A folder that nobody sees before it is whole.
+    """A folder that appears only when it is complete.
 
     Args:
         target: Its final path.
@@ -85,7 +85,7 @@ class AtomicFolder:
         self._made_parents: list[Path] = []
 
     def begin(self) -> None:
-        """Remove what a killed run left and make the hidden folder.
+        """Remove partial output of a killed run and make the hidden folder.
 
         Raises:
             OutputError: The target exists and may not be replaced, or cannot be written.
@@ -172,7 +172,7 @@ def write_unsynced(path: Path, content: bytes | memoryview) -> None:
 
 
 def require_free_space(path: Path, n_bytes: int) -> None:
-    """Refuse work whose result will not fit on the disk.
+    """Refuse work whose result does not fit on the disk.
 
     Args:
         path: Where it goes; need not exist yet.

@@ -1,7 +1,7 @@
 """What a volume file shows: CT, or labels, probabilities, PET, dose, MR and the like, by its name, header and values.
 
-Names alone prove nothing: a folder ``mask_study`` may hold CT. Values that hold gas and tissue are CT whatever the name
-says; values that can be nothing else are no CT whatever the name says; between them name and header decide.
+Names alone are no evidence: a folder ``mask_study`` may hold CT. Values that hold gas and tissue are CT whatever the
+name says; values that can be nothing else are no CT whatever the name says; between them name and header decide.
 """
 
 from __future__ import annotations

@@ -46,14 +46,14 @@ def test_row_15_a_slope_that_gives_no_finite_hu_is_refused(tree, number):
 
 @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_row_15_a_missing_rescale_is_refused_unless_somebody_vouches(tree, keyword, value):
+def test_row_15_a_missing_rescale_is_refused_without_assume_hu(tree, keyword, value):
     slice_file(tree.bad / "slice", **{keyword: value})
     tree.holds({"slice": "error:bad_rescale"}, status=1)
     (told,) = tree.holds(USED, status=0, options=(*ASSUME_HU, "--overwrite"))
     assert "assumed_hu" in told["problems"]
 
 
-def test_row_15_vouched_values_are_words_and_the_output_says_so(tree):
+def test_row_15_assumed_values_are_words_and_the_output_says_so(tree):
     slice_file(tree.bad / "slice", RescaleSlope=None, RescaleIntercept=None, **SQUARE)
     (told,) = tree.holds(USED, status=0, options=ASSUME_HU)
     assert told["problems"] == ["assumed_hu"]
@@ -63,7 +63,7 @@ def test_row_15_vouched_values_are_words_and_the_output_says_so(tree):
     assert derived.PixelData == pydicom.dcmread(tree.bad / "slice").PixelData
 
 
-def test_row_15_vouching_reaches_the_decoder_of_compressed_slices(tree):
+def test_row_15_assume_hu_reaches_the_decoder_of_compressed_slices(tree):
     dataset = encoded_dataset(RLELossless, water_ramp(), bits_stored=12, is_signed=False, series_uid="1.2.3")
     del dataset.RescaleIntercept
     save(dataset, tree.bad / "slice")
@@ -71,7 +71,7 @@ def test_row_15_vouching_reaches_the_decoder_of_compressed_slices(tree):
     assert (told["status"], "assumed_hu" in told["problems"]) == ("done", True)
 
 
-def test_row_15_vouching_says_nothing_of_slices_that_say_it_themselves(tree):
+def test_row_15_assume_hu_says_nothing_of_slices_that_say_it_themselves(tree):
     slice_file(tree.bad / "slice", **SQUARE)
     (told,) = tree.holds(USED, status=0, options=ASSUME_HU)
     assert told["problems"] == []
@@ -85,7 +85,7 @@ def test_row_15_a_fractional_slope_is_exact(tree):
 
 
 @pytest.mark.parametrize("rescale_type", ["US", "HU_MOD", "EDW", "hu"])
-def test_row_16_values_that_are_not_hu_are_refused_unless_somebody_vouches(tree, rescale_type):
+def test_row_16_values_that_are_not_hu_are_refused_without_assume_hu(tree, rescale_type):
     slice_file(tree.bad / "slice", RescaleType=rescale_type)
     tree.holds({"slice": "error:not_hu"}, status=1)
     (told,) = tree.holds(USED, status=0, options=(*ASSUME_HU, "--overwrite"))

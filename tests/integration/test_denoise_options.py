@@ -146,11 +146,11 @@ def test_our_own_output_is_not_denoised_again_unless_forced(low_dose, capsys):
     assert "already_derived" in listed("again")[0]["problems"]
 
 
-def test_values_that_nobody_calls_hu_need_a_voucher(low_dose):
+def test_values_that_nobody_calls_hu_need_assume_hu(low_dose):
     for path in (low_dose / "a").iterdir():
         dataset = pydicom.dcmread(path)
         dataset.RescaleType = "US"
         save(dataset, path)
     assert denoise(low_dose, "out") == 1
-    assert denoise(low_dose, "vouched", "--assume-hu") == 0
-    assert first("vouched").RescaleType == "HU"
+    assert denoise(low_dose, "assumed", "--assume-hu") == 0
+    assert first("assumed").RescaleType == "HU"

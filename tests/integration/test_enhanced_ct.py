@@ -143,7 +143,7 @@ def test_one_frame_that_cannot_be_trusted_costs_the_file(tmp_path: Path) -> None
     assert found.records[0].series == "1.2.826.0.1.3680043.8.498.1.1"
 
 
-def test_missing_rescale_can_be_vouched_for(tmp_path: Path) -> None:
+def test_missing_rescale_can_be_assumed_to_be_hu(tmp_path: Path) -> None:
     groups = {"PixelValueTransformationSequence": None}
     save_enhanced(tmp_path / "a", [replace(frame, groups=groups) for frame in make_frames()])
     (series,) = scan(tmp_path, assume_hu=True).series

@@ -88,7 +88,7 @@ def test_a_label_map_or_pet_given_by_name_ends_with_one_line_that_says_why(bench
     assert not Path("out").exists()
 
 
-def test_values_that_may_not_be_hu_fail_alone_until_somebody_vouches(benchmark_set, capsys):
+def test_values_that_may_not_be_hu_fail_alone_without_assume_hu(benchmark_set, capsys):
     save_words(benchmark_set / "plus.mha", whole(ct() + 1024).clip(0))
     assert denoise(benchmark_set) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]

@@ -246,7 +246,7 @@ def test_the_offset_of_volumes_is_part_of_their_identity(tmp_path, monkeypatch):
     assert statuses() == [("done", "")]
 
 
-def test_a_volume_that_nobody_vouches_for_any_more_is_refused_although_its_output_is_there(tmp_path, monkeypatch):
+def test_a_volume_without_assume_hu_is_refused_although_its_output_is_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_models(".nii")
     image = SimpleITK.ReadImage(str(write_input(Path("in/a.nii"))))

@@ -18,7 +18,7 @@ from n2b_ct.evaluation.table import Row
 from n2b_ct.evaluation.uncertainty import AGAINST_BASELINE, against_role, is_better
 
 MAX_LISTED = 4
-YARDSTICK = "Less noise alone does not make a better image, a strong blur lowers it too: look at the residuals"
+NOISE_CAVEAT = "Less noise alone does not make a better image, a strong blur lowers it too: look at the residuals"
 
 
 def summary_sentences(summary: Summary) -> list[str]:
@@ -266,7 +266,7 @@ def _anatomy(summary: Summary, method: str) -> str:
 
 def uncertainty_sentence(summary: Summary) -> str:
     """Say whether models beat the baselines, whether that is decided, and for whom it holds."""
-    against = _against_baselines(summary) if summary.has_reference else YARDSTICK
+    against = _against_baselines(summary) if summary.has_reference else NOISE_CAVEAT
     return f"{against}{_decided(summary)}; {_validity(summary)}."
 
 

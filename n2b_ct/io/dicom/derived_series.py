@@ -1,6 +1,6 @@
-"""Derived series on disk: written as a whole folder or not at all, and what lies in such a folder already.
+"""Derived series on disk: written atomically as a folder, and the listing of existing ones.
 
-Nothing that lies there is trusted: worker processes read it, as they read any input.
+Existing files are untrusted: worker processes read them, like any input.
 """
 
 from __future__ import annotations

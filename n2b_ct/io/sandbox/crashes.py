@@ -1,4 +1,4 @@
-"""Why a worker process ended, and what that says about the item that it was working on.
+"""Why a worker process ended, and whether its item is to blame.
 
 A machine can end a worker too: it swaps, runs out of memory, or somebody kills the process. So nothing is blamed on an
 item before several workers have crashed on it, the later ones with nothing else to do.
@@ -37,7 +37,7 @@ class Crash:
 
     @property
     def n_tries(self) -> int:
-        """How many workers may end so before their item is blamed."""
+        """Number of such crashes before the item is blamed."""
         return _TRIES_KILLED if self.is_killed else _TRIES
 
     @property
@@ -46,17 +46,17 @@ class Crash:
         return _STARTS_KILLED if self.is_killed else _TRIES
 
     def pause_s(self, n_crashes: int) -> float:
-        """How long to wait before the next try."""
+        """Seconds before the next try."""
         return min(_PAUSE_KILLED_S * 2 ** (n_crashes - 1), _LONGEST_PAUSE_S) if self.is_killed else 0.0
 
     def as_error(self, n_crashes: int) -> SeriesError:
-        """Word it as an error of the item."""
+        """Return it as an error of the item."""
         got = f"{self.got}, in {n_crashes} readers one after the other"
         return SeriesError(self.reason, explain("file", self.requirement, got, self.remedy))
 
 
 def crash_from_exit_status(status: int, cpu_s: float) -> Crash:
-    """Return what a worker's exit status, negative for a signal, says about its end."""
+    """Return the crash for a worker's exit status, negative for a signal."""
     if status >= 0:
         return Crash("reader_crashed", "must be readable", f"exit status {status} of its reader")
     number = -status

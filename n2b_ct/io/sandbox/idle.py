@@ -1,4 +1,4 @@
-"""Waiting for a worker for as long as it is at work, however slow a busy machine makes it.
+"""Waiting for a worker while it makes progress, however slow the machine is.
 
 What counts is the time in which the worker neither computes nor waits for a processor: it waits for a disk or a network
 share then, and one that never answers must not hold up the run.
@@ -16,7 +16,7 @@ _TICK_S = 1.0
 
 
 class IdleTooLongError(Exception):
-    """A process has been idle for longer than it may."""
+    """A process has been idle for longer than its limit."""
 
 
 class IdleClock:
@@ -37,14 +37,14 @@ class IdleClock:
         self.tick_s = min(_TICK_S, limit_s / 4)
 
     def restart(self) -> None:
-        """Begin to count anew."""
+        """Restart counting."""
         self._idle_s = 0.0
 
     def tick(self) -> None:
         """Count a tick that has passed, if the process was idle.
 
         Raises:
-            IdleTooLongError: That was its last one.
+            IdleTooLongError: The limit is reached.
         """
         if self._is_idle():
             self._idle_s += self.tick_s

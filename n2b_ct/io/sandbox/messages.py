@@ -38,7 +38,7 @@ def send(stream: BinaryIO, note: dict[str, Any], payload: bytes | bytearray | me
 
 
 def receive(stream: BinaryIO) -> Answer | None:
-    """Read one message; None where the other side is gone or talks nonsense."""
+    """Read one message; None where the other side has ended or the message is invalid."""
     head = stream.read(_HEAD.size)
     if len(head) < _HEAD.size:
         return None

@@ -1,4 +1,4 @@
-"""A pool of workers that outlives its workers."""
+"""A pool of worker processes, which replaces crashed ones."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Sandbox:
         self._workers.close()
 
     def _outcomes(self, task: str, items: Sequence[Item], cancelled: Event) -> list[Outcome]:
-        """Run items one after the other; those behind one that a worker crashes on go on in another worker."""
+        """Run items one after the other; those after a crash continue in another worker."""
         outcomes: list[Outcome] = []
         while len(outcomes) < len(items):
             worker = self._workers.begin(task, items[len(outcomes) :], cancelled)
@@ -97,7 +97,7 @@ class Sandbox:
         return outcomes
 
     def _again(self, task: str, item: Item, crash: Crash, cancelled: Event) -> Outcome:
-        """Give an item that a worker crashed on to new workers, alone; it is blamed once they have crashed as well."""
+        """Retry an item that a worker crashed on in new workers, alone; it is blamed once they have crashed as well."""
         outcomes: list[Outcome] = []
         n_crashes = 1
         while n_crashes < crash.n_tries:
@@ -110,7 +110,7 @@ class Sandbox:
         return crash.as_error(n_crashes)
 
     def _extend(self, outcomes: list[Outcome], worker: WorkerProcess, n_items: int) -> Crash | None:
-        """Append the outcomes of what a worker has begun; return its crash, if it did not come to the end."""
+        """Append the outcomes of a worker's items; return its crash, if it did not finish."""
         try:
             for outcome in worker.outcomes(n_items):
                 outcomes.append(outcome)
@@ -125,7 +125,7 @@ class Sandbox:
 
 
 class WorkerPool:
-    """Hands out workers that have begun a piece of work, and keeps idle ones for the next.
+    """Provides workers that have begun a piece of work, and reuses idle ones.
 
     Args:
         limits: What one item may cost.
@@ -139,17 +139,17 @@ class WorkerPool:
     def begin(
         self, task: str, items: Sequence[dict[str, Any]], cancelled: Event, *, is_last_try: bool = False
     ) -> WorkerProcess:
-        """Let a worker begin; one that does not come so far is no item's fault, and another one is tried.
+        """Start a worker on items; one that fails before is no item's fault, and another one is tried.
 
         Args:
             task: ``"module:function"`` within n2b_ct.io.
             items: Keyword arguments for each.
-            cancelled: Set when nobody waits any more.
-            is_last_try: Take a new worker, and give every item all of its processor time.
+            cancelled: Set when the work is cancelled.
+            is_last_try: Take a new worker, and give every item the full processor time.
 
         Raises:
             DataError: Workers do not start.
-            WorkCancelledError: Nobody waits any more.
+            WorkCancelledError: The work was cancelled.
         """
         n_failures = 0
         while True:
@@ -162,7 +162,7 @@ class WorkerPool:
             cancelled.wait(begun.pause_s(n_failures))
 
     def take_back(self, worker: WorkerProcess) -> None:
-        """Keep a worker for the next piece of work, unless earlier ones have left too much in its memory."""
+        """Keep a worker for the next piece of work, unless its memory has grown too much."""
         if self._is_closed or worker.has_grown:
             worker.close()
         else:
@@ -194,7 +194,7 @@ class WorkerPool:
         return worker
 
     def _idle_one(self) -> WorkerProcess | None:
-        """Return one that is idle and still runs, or None."""
+        """Return an idle worker that still runs, or None."""
         while not self._idle.empty():
             try:
                 worker = self._idle.get_nowait()
@@ -210,7 +210,7 @@ _shared: dict[int, Sandbox] = {}
 
 
 def shared_sandbox() -> Sandbox:
-    """The sandbox of this process; a forked child gets its own, for two cannot talk through one pipe."""
+    """The sandbox of this process; a forked child gets its own, as two cannot share a pipe."""
     own = _shared.get(os.getpid())
     if own is None:
         own = _shared[os.getpid()] = Sandbox()

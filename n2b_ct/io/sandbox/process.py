@@ -67,11 +67,11 @@ class WorkerCrashedError(Exception):
 
 
 class WorkCancelledError(Exception):
-    """Nobody waits for the outcome any more."""
+    """The work was cancelled."""
 
 
 class WorkerProcess:
-    """A running worker; give it work until it ends, then throw it away.
+    """A running worker process.
 
     Args:
         limits: What one item may cost.
@@ -80,7 +80,7 @@ class WorkerProcess:
     Raises:
         OSError: The system starts no process.
         NotReadyError: It started one, which ended.
-        WorkCancelledError: Nobody waits any more.
+        WorkCancelledError: The work was cancelled.
     """
 
     def __init__(self, limits: Limits, is_cancelled: Callable[[], bool]) -> None:
@@ -113,12 +113,12 @@ class WorkerProcess:
         Args:
             task: ``"module:function"`` within n2b_ct.io.
             items: Keyword arguments for each.
-            is_last_try: Give every item all of its processor time.
+            is_last_try: Give every item the full processor time.
             is_cancelled: As for the worker itself, from now on.
 
         Raises:
             NotReadyError: The worker is gone.
-            WorkCancelledError: Nobody waits any more.
+            WorkCancelledError: The work was cancelled.
         """
         self._is_cancelled = is_cancelled
         self._cpu_s = self._limits.cpu_s if is_last_try else self._limits.first_cpu_s
@@ -129,11 +129,11 @@ class WorkerProcess:
         self._require_ready()
 
     def outcomes(self, n_items: int) -> Iterator[Answer | SeriesError]:
-        """Yield the outcomes of what was begun, in order, each as soon as it is there.
+        """Yield the outcomes of the items, in order, each as soon as it is available.
 
         Raises:
-            WorkerCrashedError: At the first item that has no outcome; nothing is known of those behind it.
-            WorkCancelledError: Nobody waits any more.
+            WorkerCrashedError: At the first item without an outcome; those after it have none either.
+            WorkCancelledError: The work was cancelled.
         """
         for _ in range(n_items):
             answer = self._next_answer()
@@ -146,17 +146,17 @@ class WorkerProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended meanwhile."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     @property
     def has_grown(self) -> bool:
-        """Whether earlier items have left so much behind that the next one might lack memory."""
+        """Whether its memory has grown so much that the next item might lack some."""
         n_more = n_address_bytes(self._process.pid) - self._n_bytes_at_first
         return n_more > _GROWN_SHARE * self._limits.n_memory_bytes
 
     def close(self) -> None:
-        """End the process, at once if it is busy; one that the system cannot end is left to the system."""
+        """End the process, by a kill if it is busy; one that cannot be killed is left to the system."""
         for stream in (self._requests, self._answers, self._process.stdout):
             with suppress(OSError):  # what was left to be said no longer matters
                 cast("BinaryIO", stream).close()
@@ -186,7 +186,7 @@ class WorkerProcess:
         self._clock.tick()
 
     def _ended(self, patience_s: tuple[float, float]) -> int:
-        """Wait until the process has ended, and see to it; returns its exit status, negative for a signal."""
+        """Wait until the process has ended, or kill it; returns its exit status, negative for a signal."""
         for wait_s in patience_s:
             try:
                 return self._process.wait(wait_s)

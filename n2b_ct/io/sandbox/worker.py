@@ -26,7 +26,7 @@ Task = Callable[..., Answer]
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Process requests until the input ends."""
     n_memory_bytes = int(sys.argv[2])
     requests, answers = _private_streams()
     _set_signals()
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the two pipes; what a decoder prints goes nowhere and what it reads is empty."""
+    """Duplicate the two pipes; redirect standard streams to the null device."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -126,7 +126,7 @@ def _limit_cpu(seconds: float) -> None:
 
 
 def _change_folder(folder: str) -> None:
-    """Stand where the parent stands, so that relative paths mean the same; nowhere, if that folder is gone."""
+    """Change to the parent's working folder, so that relative paths resolve alike; to none, if that folder is gone."""
     try:
         os.chdir(folder)
     except OSError:
@@ -134,7 +134,7 @@ def _change_folder(folder: str) -> None:
 
 
 def _answer(task: Task, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes | bytearray | memoryview]:
-    """Run one task; whatever it raises becomes an answer."""
+    """Run one task; any exception becomes an answer."""
     try:
         answer = task(**arguments)
     except SeriesError as error:

@@ -142,8 +142,8 @@ def _field_and_value(line: str) -> tuple[str, str]:
 
 def _descriptions(lines: list[str]) -> tuple[str, ...]:
     """Collect what says what the volume shows: segments as 3D Slicer names them, modality and content."""
-    parted = (re.split(r":=?", line, maxsplit=1) for line in lines if ":" in line)
-    texts = [value.strip() for key, value in parted if key.strip().lower() in _DESCRIPTIVE_KEYS]
+    parts = (re.split(r":=?", line, maxsplit=1) for line in lines if ":" in line)
+    texts = [value.strip() for key, value in parts if key.strip().lower() in _DESCRIPTIVE_KEYS]
     return (*(["label"] if any(map(_SEGMENT.match, lines)) else []), *texts)
 
 

@@ -70,9 +70,9 @@ def test_the_window_is_met_only_with_the_offset_told(tmp_path, biased, ending):
     assert (silent.status, silent.reason) == ("failed", "maybe_not_hu")
     assert "pass volume_offset_hu=-1024" in silent.detail
     np.testing.assert_array_equal(words(tmp_path / "out" / f"v{ending}"), changed)
-    vouched = denoise(tmp_path, biased, if_present="replace", assume_hu=True).outcomes[0]
-    assert vouched.problems == ("maybe_not_hu",)
-    assert "should hold HU, as assume_hu=True says" in vouched.warnings[0]
+    assumed = denoise(tmp_path, biased, if_present="replace", assume_hu=True).outcomes[0]
+    assert assumed.problems == ("maybe_not_hu",)
+    assert "should hold HU, as assume_hu=True says" in assumed.warnings[0]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -52,11 +52,11 @@ def test_every_file_has_one_record_and_volumes_are_used(mixed):
     assert "pass volume_offset_hu=-1024" in details[0]
 
 
-def test_volumes_off_by_a_constant_are_used_once_it_is_told_or_somebody_vouches(mixed):
+def test_volumes_off_by_a_constant_are_used_once_it_is_told_or_assume_hu_is_given(mixed):
     told = take_inventory(mixed, hu_offset=-1000)
     assert [(one.path.name, one.problems) for one in told.volumes] == [("b.mhd", ())]
-    vouched = {one.path.name: one.problems for one in take_inventory(mixed, assume_hu=True).volumes}
-    assert vouched == {"a.nii.gz": (), "b.mhd": ("maybe_not_hu",), "d.nrrd": ("maybe_not_hu",)}
+    assumed = {one.path.name: one.problems for one in take_inventory(mixed, assume_hu=True).volumes}
+    assert assumed == {"a.nii.gz": (), "b.mhd": ("maybe_not_hu",), "d.nrrd": ("maybe_not_hu",)}
     assert "voxels of b.mhd" in {record.detail for record in told.records}
 
 
@@ -99,16 +99,16 @@ def test_an_index_proposes_volumes_of_ct_and_no_others(mixed):
     assert values["series"]["volume_1"] == {"path": "a.nii.gz"}
 
 
-def test_an_index_notes_what_somebody_vouched_for(mixed):
+def test_an_index_notes_assumed_hu(mixed):
     told = take_inventory(mixed, hu_offset=-1000)
     values = draft_manifest(told.series, mixed, "mine", told.volumes, hu_offset=-1000)
     assert values["series"]["volume_1"] == {"path": "b.mhd", "hu_offset": -1000}
-    vouched = take_inventory(mixed, assume_hu=True)
-    values = draft_manifest(vouched.series, mixed, "mine", vouched.volumes)
+    assumed = take_inventory(mixed, assume_hu=True)
+    values = draft_manifest(assumed.series, mixed, "mine", assumed.volumes)
     assert values["series"]["volume_2"] == {"path": "b.mhd", "assume_hu": True}
 
 
-def test_an_index_of_dicom_notes_what_somebody_vouched_for(tmp_path):
+def test_an_index_of_dicom_notes_assumed_hu(tmp_path):
     save_series(tmp_path / "a", RescaleType="US")
     found = take_inventory(tmp_path, assume_hu=True)
     assert draft_manifest(found.series, tmp_path, "mine")["series"]["series_1"] == {"path": "a", "assume_hu": True}

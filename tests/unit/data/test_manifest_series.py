@@ -162,18 +162,18 @@ def test_a_volumes_offset_to_hu_is_told_by_the_manifest(tmp_path, ending):
     np.testing.assert_array_equal(found.read_hu([2, 0]), words[[2, 0]] - 1000.0)
 
 
-def test_a_volume_that_is_no_ct_is_refused_unless_the_manifest_vouches_for_it(tmp_path):
+def test_a_volume_that_is_no_ct_is_refused_unless_the_manifest_assumes_hu(tmp_path):
     save_words(tmp_path / "plus.mha", np.rint(ct() + 1024).astype(np.int16))
     save_words(tmp_path / "liver_mask.mha", labels(2).astype(np.int16))
     entries = {"plus": {"path": "plus.mha"}, "mask": {"path": "liver_mask.mha", "assume_hu": True}}
     with pytest.raises(DataError, match=r"plus\.mha: must hold HU") as caught:
         find_series(manifest_of(entries), tmp_path, ["plus", "mask"])
     assert "liver_mask.mha: must hold HU, not labels" in str(caught.value)
-    vouched = manifest_of({"plus": {"path": "plus.mha", "assume_hu": True}})
-    assert find_series(vouched, tmp_path, ["plus"])["plus"].read_hu([0]).max() > 1000
+    assumed = manifest_of({"plus": {"path": "plus.mha", "assume_hu": True}})
+    assert find_series(assumed, tmp_path, ["plus"])["plus"].read_hu([0]).max() > 1000
 
 
-def test_a_series_whose_values_are_not_said_to_be_hu_is_taken_where_the_manifest_vouches_for_it(tmp_path):
+def test_a_series_whose_values_are_not_said_to_be_hu_is_taken_where_the_manifest_assumes_hu(tmp_path):
     save_series(tmp_path / "a", RescaleType="US")
     with pytest.raises(DataError, match="files there were refused: not_hu"):
         find_series(manifest_of({"a": {"path": "a"}}), tmp_path, ["a"])

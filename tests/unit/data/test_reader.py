@@ -147,13 +147,13 @@ def test_files_of_several_folders_are_refused(tmp_path):
 def test_a_metaimage_off_by_a_constant_is_read_as_hu(tmp_path):
     words = np.rint(ct() + 1000).astype(np.int16)
     path = save_words(tmp_path / "v.mha", words)
-    told, silent, vouched = CTSeriesReader(hu_offset=-1000), CTSeriesReader(), CTSeriesReader(assume_hu=True)
+    told, silent, assumed = CTSeriesReader(hu_offset=-1000), CTSeriesReader(), CTSeriesReader(assume_hu=True)
     hu, meta = told.get_data(told.read(path))
     np.testing.assert_array_equal(hu, words - 1000.0)
     assert meta["problems"] == ""
     with pytest.raises(SeriesError, match="pass volume_offset_hu=-1024"):
         silent.get_data(silent.read(path))
-    assert vouched.get_data(vouched.read(path))[1]["problems"] == "maybe_not_hu"
+    assert assumed.get_data(assumed.read(path))[1]["problems"] == "maybe_not_hu"
 
 
 def test_a_label_map_is_no_ct_to_the_reader(tmp_path):

@@ -119,7 +119,7 @@ def test_label_maps_are_known_by_their_values(tmp_path, name, ending):
 
 
 @pytest.mark.parametrize("place", ["segmentations/liver", "labelsTr/c", "c_seg", "c-seg", "LiverMask", "c_label", "GT"])
-def test_label_maps_that_say_so_cannot_be_vouched_for(tmp_path, place):
+def test_label_maps_that_say_so_cannot_be_assumed_to_be_hu(tmp_path, place):
     path = save_words(tmp_path / f"{place}.nii.gz", LABELS["five"])
     with pytest.raises(SeriesError, match="its name or header says so; leave it out"):
         examine_volume(path, assume_hu=True)
@@ -127,7 +127,7 @@ def test_label_maps_that_say_so_cannot_be_vouched_for(tmp_path, place):
         examine_volume(path, hu_offset=-1000)
 
 
-def test_few_values_without_a_telling_name_can_be_vouched_for(tmp_path):
+def test_few_values_without_a_telling_name_can_be_assumed_to_be_hu(tmp_path):
     path = save_words(tmp_path / "phantom.mha", (40 * labels(2)).astype(np.int16))
     assert examine_volume(path, assume_hu=True).problems == ("maybe_not_hu",)
 
@@ -223,7 +223,7 @@ DOUBTFUL = {
 
 
 @pytest.mark.parametrize("name", DOUBTFUL)
-def test_values_that_may_be_off_by_a_constant_or_no_ct_are_refused_until_somebody_vouches(tmp_path, name):
+def test_values_that_may_be_off_by_a_constant_or_no_ct_are_refused_without_assume_hu(tmp_path, name):
     path = save_words(tmp_path / "v.nii.gz", DOUBTFUL[name])
     for look in (examine_volume, read_volume):
         with pytest.raises(SeriesError, match=r"must hold HU, got .*; pass volume_offset_hu=-1024 if") as caught:

@@ -1,4 +1,4 @@
-"""The supervised yardstick."""
+"""The supervised reference method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file that cannot say its series is held against the series that it lies among, never against none."""
+"""A file that cannot say its series is attributed to the series around it, never against none."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def record_of(path: Path, root: Path | None = None) -> FileRecord:
 
 
 def held(path: Path, root: Path | None = None) -> str:
-    """Letters of the series that a file is held against without having named one."""
+    """Letters of the series that a file is attributed to without naming one."""
     found = record_of(path, root)
     assert found.action == "error"
     assert found.series == (found.inferred_series[0] if len(found.inferred_series) == 1 else "")

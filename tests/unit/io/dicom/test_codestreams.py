@@ -1,4 +1,4 @@
-"""A compressed frame is held against its data set by its own header, before a decoder sees it."""
+"""A compressed frame is compared with its data set by its own header, before a decoder sees it."""
 
 from __future__ import annotations
 
