@@ -14,6 +14,7 @@ imported affects only uses of its names. A name of this package is never replace
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -26,6 +27,8 @@ from n2b_ct.errors import ConfigError, explain
 
 T = TypeVar("T")
 _N_CHARACTERS = 64
+_NAME = re.compile(rf"[A-Za-z0-9_.+-]{{1,{_N_CHARACTERS}}}")
+_NAME_RULE = f"must be of 1 to {_N_CHARACTERS} letters, digits, _, -, + and dots"
 
 
 class UnavailableError(ConfigError):
@@ -52,20 +55,34 @@ class Registry(Generic[T]):
         self._is_home_loaded = False
         self._members: dict[str, T] = {}
         self._loaders: dict[str, Callable[[], T]] = {}
+        self._requirement, self._is_member = "must be a member", _anything
+
+    def expect(self, requirement: str, is_member: Callable[[object], bool]) -> None:
+        """Refuse from outside what is no such member; a home of the kind says it once.
+
+        Args:
+            requirement: Such as ``must be a subclass of Method``.
+            is_member: Whether a class or object is one.
+        """
+        self._requirement, self._is_member = requirement, is_member
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers a class or function by ``name`` and returns it unchanged.
 
         Raises:
-            ConfigError: The name is already in use.
+            ConfigError: The name is already in use or not allowed, or the member is not of this kind.
         """
 
         def decorate(member: T) -> T:
             if not str(getattr(member, "__module__", "")).startswith(self._homes):
                 self._load_homes()
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise ConfigError(explain(f"{self.kind} {name}", _NAME_RULE, repr(name), "register it under another"))
             if name in self._loaders or self._members.get(name, member) is not member:
                 remedy = "register it under another"
                 raise ConfigError(explain(f"{self.kind} {name}", "must be a new name", "one in use", remedy))
+            if not self._is_member(member):
+                raise ConfigError(explain(f"{self.kind} {name}", self._requirement, _shown(member), "correct it"))
             self._members[name] = member
             return member
 
@@ -115,27 +132,58 @@ class Registry(Generic[T]):
                 import_module(f"{home}.{one.name}")
         self._is_home_loaded = True
 
-    def _entry_points(self) -> dict[str, EntryPoint]:
+    def _entry_points(self) -> dict[str, list[EntryPoint]]:
         return _entry_points(self.group, tuple(sys.path))
 
     def _loaded(self, name: str, subject: str) -> T:
-        entry_point = self._entry_points().get(name)
-        if entry_point is None:
+        found = self._entry_points().get(name, [])
+        if not found:
             raise UnavailableError(subject, *self.unknown(name))
+        packages, entry_point = sorted(map(_package, found)), found[0]
+        if len(found) > 1:
+            requirement, remedy = f"{name} must be offered by one installed package", "uninstall all but one"
+            raise UnavailableError(subject, requirement, " and ".join(packages), remedy)
+        remedy = "repair or uninstall that package"
+        if not _NAME.fullmatch(name):
+            requirement = f"the name that the installed package {packages[0]} offers {_NAME_RULE}"
+            raise UnavailableError(subject, requirement, repr(name), remedy)
         try:
-            return entry_point.load()
+            member: T = entry_point.load()
         except (Exception, SystemExit) as error:  # other packages may raise anything while they are imported
-            package = entry_point.dist.name if entry_point.dist is not None else entry_point.module
             message = str(error).partition("\n")[0]
             got = f"{type(error).__name__}: {message}" if message else type(error).__name__
-            requirement = f"{name} must be importable from the installed package {package}"
-            raise UnavailableError(subject, requirement, got, "repair or uninstall that package") from error
+            requirement = f"{name} must be importable from the installed package {packages[0]}"
+            raise UnavailableError(subject, requirement, got, remedy) from error
+        if not self._is_member(member):
+            requirement = f"{name} of the installed package {packages[0]} {self._requirement}"
+            raise UnavailableError(subject, requirement, _shown(member), remedy)
+        return member
+
+
+def is_subclass(member: object, base: type) -> bool:
+    """Whether a member is a class derived from ``base``."""
+    return isinstance(member, type) and base in member.__mro__
+
+
+def _anything(_: object) -> bool:
+    return True
+
+
+def _shown(member: object) -> str:
+    return f"the class {member.__name__}" if isinstance(member, type) else f"an object of {type(member).__name__}"
+
+
+def _package(entry_point: EntryPoint) -> str:
+    return entry_point.dist.name if entry_point.dist is not None else entry_point.module
 
 
 @lru_cache
-def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:  # noqa: ARG001
+def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:  # noqa: ARG001
     """Return the entry points of a group by name; looked up anew where Python's path has changed."""
-    return {one.name: one for one in sorted(entry_points(group=group), key=lambda one: one.name)}
+    found: dict[str, list[EntryPoint]] = {}
+    for one in sorted(set(entry_points(group=group)), key=lambda one: (one.name, one.value)):
+        found.setdefault(one.name, []).append(one)
+    return found
 
 
 METHODS: Registry[Any] = Registry("method", "n2b_ct.methods", ("n2b_ct.methods",))

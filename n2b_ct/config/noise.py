@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
 from n2b_ct.config.registered import registered
 from n2b_ct.config.section import Section
-from n2b_ct.registry import NOISES
+from n2b_ct.registry import NOISES, is_subclass
 
 
 class NoiseConfig(Section):
@@ -33,6 +33,7 @@ class NoiseConfig(Section):
         """Return the :class:`n2b_ct.noises.noise.ImageNoise` for images on [0, 1]."""
 
 
+NOISES.expect("must be a class derived from NoiseConfig", lambda member: is_subclass(member, NoiseConfig))
 NoiseSection = Annotated[SerializeAsAny[NoiseConfig], registered(NOISES, "kind", NoiseConfig)]
 
 

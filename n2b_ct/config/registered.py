@@ -34,13 +34,7 @@ def registered(registry: Registry[Any], key: str, base: type[Section], default: 
             member = registry.get(str(name))
         except UnavailableError as error:
             raise _error(base, key, _unavailable(error), name) from error
-        section = getattr(member, "Config", member)
-        if not (isinstance(section, type) and issubclass(section, base)):
-            details = {"requirement": f"must have a Config derived from {base.__name__}", "got": str(name)}
-            remedy = "repair the package that registers it"
-            raise _error(
-                base, key, PydanticCustomError("unavailable", "{requirement}", details | {"remedy": remedy}), name
-            )
+        section: type[Section] = getattr(member, "Config", member)
         return section.model_validate(values)
 
     return BeforeValidator(validate)

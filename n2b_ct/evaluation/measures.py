@@ -48,6 +48,9 @@ class Measure:
     needs_reference: bool = False
 
 
+MEASURES.expect("must be a Measure", lambda member: isinstance(member, Measure))
+
+
 def _reference_hu(case: SliceCase) -> np.ndarray:
     if case.reference_hu is None:
         raise DataError(explain(case.subject, "needs a reference", "none", "leave the measure out"))
@@ -112,15 +115,9 @@ def known_measures() -> tuple[dict[str, Measure], list[str]]:
     problems = []
     for name in MEASURES.names():
         try:
-            member = MEASURES.get(name)
+            found[name] = MEASURES.get(name)
         except ConfigError as error:
             problems.append(str(error))
-            continue
-        if isinstance(member, Measure):
-            found[name] = member
-        else:
-            remedy = "repair or uninstall its package"
-            problems.append(explain(MEASURES.kind, f"{name} must be a Measure", type(member).__name__, remedy))
     return found, problems
 
 

@@ -106,6 +106,9 @@ class Baseline:
         return np.asarray(self.function(floating, sigma), np.float32)
 
 
+BASELINES.expect("must be a function decorated by baseline", lambda member: isinstance(member, Baseline))
+
+
 def baseline(
     name: str,
     description: str,

@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from n2b_ct.config.section import Section
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.registry import LABEL_FILTERS
+from n2b_ct.registry import LABEL_FILTERS, is_subclass
 
 _ROWS_AND_COLS = (-2, -1)
 _MOST_KERNEL_PX, _MOST_SIGMA_PX = 255, 64.0  # time and memory of some filters grow with them
@@ -47,6 +47,9 @@ class LabelFilter(Section):
         Raises:
             ConfigError: Says which, and how to install it.
         """
+
+
+LABEL_FILTERS.expect("must be a class derived from LabelFilter", lambda member: is_subclass(member, LabelFilter))
 
 
 def _odd(value: int) -> int:

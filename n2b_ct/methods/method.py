@@ -14,7 +14,7 @@ from n2b_ct.config.sections import TrainingSection
 from n2b_ct.data.image_source import ImageTraits, NetworkUnit
 from n2b_ct.io.progress import Progress
 from n2b_ct.networks.build import build_denoiser
-from n2b_ct.registry import METHODS
+from n2b_ct.registry import METHODS, is_subclass
 
 __all__ = [
     "BatchNeeds",
@@ -110,6 +110,12 @@ class Method:
             ConfigError: The teacher is a network that the method cannot learn from.
         """
         raise NotImplementedError
+
+
+METHODS.expect(
+    "must be a class derived from Method, with a Config derived from MethodConfig",
+    lambda member: is_subclass(member, Method) and is_subclass(getattr(member, "Config", None), MethodConfig),
+)
 
 
 def build_method(config: MethodConfig, traits: ImageTraits) -> Method:

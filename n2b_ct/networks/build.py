@@ -23,8 +23,9 @@ from n2b_ct.config.networks import ArgumentProblem, DenoiserSection, argument_pr
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead
 from n2b_ct.networks.restricted import MOST_PARAMETERS, restricted
-from n2b_ct.registry import NETWORKS
+from n2b_ct.registry import NETWORKS, is_subclass
 
+NETWORKS.expect("must be a class derived from torch.nn.Module", lambda member: is_subclass(member, nn.Module))
 OutputForm = Literal["lowpass", "direct", "residual"]
 
 MONAI_NETWORKS = {

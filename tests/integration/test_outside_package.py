@@ -183,7 +183,8 @@ def test_what_is_installed_as_a_method_and_is_none_is_refused(world, tmp_path, i
     in_this_process(install(tmp_path / "site", "kites", groups, kite="class Kite: pass"))
     assert run([*training(world, "method={name: kite}"), "--check"]) == 2
     (line,) = error_lines(capsys.readouterr().err)
-    assert line.startswith("error: tiny.yaml: method.name: must have a Config derived from MethodConfig, got kite;")
+    wanted = "kite of the installed package kites must be a class derived from Method, with a Config derived from"
+    assert line.startswith(f"error: tiny.yaml: method.name: {wanted} MethodConfig, got the class Kite; repair or")
 
 
 @pytest.mark.parametrize("name", ["payload", "payload:Payload", "payload.Payload", "../payload.py"])

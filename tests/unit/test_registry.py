@@ -9,7 +9,18 @@ from importlib import import_module
 import pytest
 
 from n2b_ct.errors import ConfigError
-from n2b_ct.registry import Registry
+from n2b_ct.registry import (
+    BASELINES,
+    LABEL_FILTERS,
+    MEASURES,
+    METHODS,
+    NETWORKS,
+    NOISES,
+    VOLUME_FORMATS,
+    Registry,
+    UnavailableError,
+)
+from tests.outside_package import installed as installed_package
 
 
 @pytest.fixture
@@ -134,3 +145,70 @@ def test_names_follow_modules_whichever_was_imported_first(registry):
     for name, module in (("top", "b"), ("kite", "a"), ("ball", "b")):
         registry.register(name)(type(name, (), {"__module__": module}))
     assert registry.names() == ("kite", "top", "ball")
+
+
+KINDS = {
+    METHODS: "must be a class derived from Method, with a Config derived from MethodConfig",
+    NETWORKS: "must be a class derived from torch.nn.Module",
+    LABEL_FILTERS: "must be a class derived from LabelFilter",
+    BASELINES: "must be a function decorated by baseline",
+    NOISES: "must be a class derived from NoiseConfig",
+    VOLUME_FORMATS: "must be a class derived from VolumeFormat",
+    MEASURES: "must be a Measure",
+}
+by_kind = pytest.mark.parametrize(("kind", "requirement"), KINDS.items(), ids=[kind.kind for kind in KINDS])
+
+
+@by_kind
+def test_a_member_of_another_kind_is_refused_where_it_is_registered(kind, requirement):
+    with pytest.raises(ConfigError) as caught:
+        kind.register("kite")(len)
+    got = "an object of builtin_function_or_method"
+    assert str(caught.value) == f"{kind.kind} kite: {requirement}, got {got}; correct it"
+    assert "kite" not in kind.names()
+
+
+@by_kind
+def test_a_member_of_another_kind_is_refused_with_its_package_where_it_is_asked_for(kind, requirement, tmp_path):
+    with installed_package(tmp_path, kind, "class Kite: pass\n", kite="Kite"):
+        with pytest.raises(UnavailableError) as caught:
+            kind.get("kite")
+        assert str(caught.value) == (
+            f"{kind.kind}: kite of the installed package outside-parts {requirement}, got the class Kite; "
+            "repair or uninstall that package"
+        )
+
+
+@by_kind
+def test_a_name_that_no_file_could_say_is_refused(kind, requirement):
+    rule = r"must be of 1 to 64 letters, digits, _, -, \+ and dots"
+    for name in ("", "a b", "a\nb", "../a", "a:b", "ü", "x" * 65, 3, None):
+        with pytest.raises(ConfigError, match=rule):
+            kind.register(name)(int)
+
+
+def test_a_strange_name_of_a_package_is_refused_when_it_is_asked_for(registry, installed):
+    installed("class Kite: pass\n", **{"my kite": "Kite"})
+    with pytest.raises(ConfigError, match="the name that the installed package outside-toys offers must be of 1 to"):
+        registry.get("my kite")
+
+
+def test_a_name_that_two_packages_offer_is_used_from_neither(registry, tmp_path, monkeypatch):
+    for package in ("alpha", "beta"):
+        info = tmp_path / f"{package}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[n2b_ct.toys]\nkite = {package}:Kite\n")
+        (tmp_path / f"{package}.py").write_text("class Kite: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        registry.get("kite")
+    wanted = "toy: kite must be offered by one installed package, got alpha and beta; uninstall all but one"
+    assert str(caught.value) == wanted
+    assert not {"alpha", "beta"} & set(sys.modules)
+
+
+def test_a_key_that_interrupts_an_import_is_left_alone(registry, installed):
+    installed("raise KeyboardInterrupt('stop')\n", kite="Kite")
+    with pytest.raises(KeyboardInterrupt, match="stop"):
+        registry.get("kite")

@@ -10,6 +10,7 @@ import numpy as np
 
 from n2b_ct.io.volume_formats.header import VolumeHeader
 from n2b_ct.io.volume_formats.stored_words import require_lengths, stream_words
+from n2b_ct.registry import VOLUME_FORMATS, is_subclass
 
 
 class VolumeFormat(Protocol):
@@ -62,3 +63,6 @@ class VolumeFormat(Protocol):
     def output_data_path(self, header: VolumeHeader, out: Path) -> Path | None:  # noqa: ARG002
         """Return the data file that is written beside ``out``, if there is one."""
         return None
+
+
+VOLUME_FORMATS.expect("must be a class derived from VolumeFormat", lambda member: is_subclass(member, VolumeFormat))

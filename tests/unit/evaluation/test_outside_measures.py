@@ -120,7 +120,10 @@ def test_what_is_no_measure_costs_one_line(install):
     install(SOURCE, word="WORD")
     found, (line,) = known_measures()
     assert "word" not in found
-    assert line == "report measure: word must be a Measure, got str; repair or uninstall its package"
+    assert line == (
+        "report measure: word of the installed package outside-measures must be a Measure, got an object of str; "
+        "repair or uninstall that package"
+    )
 
 
 def test_an_infinite_value_counts_as_none(install):
