@@ -16,14 +16,15 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
-from n2b_ct.errors import ConfigError, explain
+from n2b_ct.errors import ConfigError, DataError, N2BError, explain
 
 T = TypeVar("T")
 _N_CHARACTERS = 64
@@ -55,7 +56,8 @@ class Registry(Generic[T]):
         self._is_home_loaded = False
         self._members: dict[str, T] = {}
         self._loaders: dict[str, Callable[[], T]] = {}
-        self._requirement, self._is_member = "must be a member", _anything
+        self._requirement = "must be a member"
+        self._is_member: Callable[[object], bool] = _anything
 
     def expect(self, requirement: str, is_member: Callable[[object], bool]) -> None:
         """Refuse from outside what is no such member; a home of the kind says it once.
@@ -163,6 +165,26 @@ class Registry(Generic[T]):
 def is_subclass(member: object, base: type) -> bool:
     """Whether a member is a class derived from ``base``."""
     return isinstance(member, type) and base in member.__mro__
+
+
+@contextmanager
+def blamed(subject: str, requirement: str) -> Iterator[None]:
+    """Turn whatever the code of a member raises into one line that names the member; our own errors stay.
+
+    Args:
+        subject: The member, such as ``blurred-label filter fourier``.
+        requirement: What it must do.
+
+    Raises:
+        DataError: It raised something.
+    """
+    try:
+        yield
+    except (N2BError, MemoryError):
+        raise
+    except Exception as error:
+        remedy = "repair or uninstall the package that offers it"
+        raise DataError(explain(subject, requirement, type(error).__name__, remedy)) from error
 
 
 def _anything(_: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -75,10 +75,11 @@ def hu_values(given: object, name: str) -> np.ndarray:
     if n_broken := array.size - int(np.count_nonzero(np.isfinite(array))):
         got, remedy = f"{n_broken} NaN or infinite values", "repair or leave out their slices"
         raise DataError(explain(name, "HU must be finite", got, remedy))
-    largest = max(abs(float(array.min())), abs(float(array.max())))
-    if largest > LARGEST_HU:
-        remedy = "convert values to HU first"
+    lowest, highest, remedy = float(array.min()), float(array.max()), "convert values to HU first"
+    if (largest := max(abs(lowest), abs(highest))) > LARGEST_HU:
         raise DataError(explain(name, f"must lie within ±{LARGEST_HU:g}", f"{largest:g}", remedy))
+    if array.dtype.kind == "f" and 0.0 <= lowest < highest <= 1.0:
+        raise DataError(explain(name, "must be HU", "values from 0 to 1, a normalised image's", remedy))
     return array
 
 
@@ -88,8 +89,8 @@ def plain_array(given: object, name: str) -> np.ndarray:
     Raises:
         DataError: It is something else.
     """
-    if isinstance(given, Tensor) and given.layout == torch.strided and not given.is_complex():
-        dense = given.detach().cpu().as_subclass(Tensor)
+    if isinstance(given, Tensor) and given.layout == torch.strided and not (given.is_complex() or given.is_meta):
+        dense = given.detach().cpu().as_subclass(Tensor).resolve_neg()
         return (dense if given.dtype in _NUMPY_FLOATS or not given.is_floating_point() else dense.float()).numpy()
     if isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
         return np.asarray(given)
@@ -100,7 +101,8 @@ def plain_array(given: object, name: str) -> np.ndarray:
 def _checked(arrays: Arrays, name: str, problems: list[str]) -> list[np.ndarray]:
     """Return the arrays that can be slices in HU; adds a line to the problems for each of the others."""
     found = []
-    for k, one in enumerate([arrays] if isinstance(arrays, np.ndarray | Tensor) else arrays):
+    is_one = isinstance(arrays, np.ndarray | Tensor | str | Mapping) or not isinstance(arrays, Iterable)
+    for k, one in enumerate([arrays] if is_one else arrays):
         try:
             found.append(hu_values(one, f"{name}[{k}]"))
         except DataError as error:

@@ -34,7 +34,7 @@ from n2b_ct.data.natural_images import (
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import Inputs
-from n2b_ct.noises.noise import WHITE_8_BIT, ImageNoise
+from n2b_ct.noises.noise import WHITE_8_BIT, ImageNoise, noisy_image
 
 _N_SEEDS = 2**32
 _VALIDATION_SEED = 0
@@ -246,7 +246,7 @@ class FreshNoise:
 
     def _one(self, truth: np.ndarray, seed: int) -> Tensor:
         image = channels_last(truth)
-        noisy = self.noise.draw(image.shape, np.random.default_rng(seed))(image)
+        noisy = noisy_image(image, self.noise, np.random.default_rng(seed))
         return _tensor(to_network(noisy, logarithm=self.logarithm, clipped=self.clipped))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from n2b_ct.config.natural_images import ImageFolder
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.natural_images import Colour, list_natural_images, read_header, read_natural_image
-from n2b_ct.noises.noise import ImageNoise
+from n2b_ct.noises.noise import ImageNoise, noisy_image
 from n2b_ct.noises.speckle import speckle_exponential, speckle_logarithm
 
 
@@ -108,7 +108,7 @@ def corrupted(
         stream: Whose noise.
     """
     generator = np.random.default_rng([seed, index, stream])
-    return noise.draw(image.shape, generator)(image).astype(np.float32)
+    return noisy_image(image, noise, generator).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

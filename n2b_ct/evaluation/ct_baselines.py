@@ -38,8 +38,7 @@ def denoise_slice(baseline: Baseline, hu: np.ndarray, sigma_hu: float | None = N
         sigma = (estimate_noise_std_hu(image_hu) if sigma_hu is None else sigma_hu) / white_hu
     if sigma <= 0.0:
         return image_hu.astype(np.float32)
-    denoised = baseline.function(image_hu / white_hu, sigma, **baseline.ct_parameters)
-    return white_hu * np.asarray(denoised, np.float32)
+    return white_hu * baseline.applied(image_hu / white_hu, sigma, **baseline.ct_parameters)
 
 
 def chosen_baselines(names: Sequence[str], others: Collection[str]) -> dict[str, Baseline]:

@@ -39,12 +39,13 @@ import numpy as np
 from scipy import ndimage
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
+from n2b_ct.errors import DataError, explain
 from n2b_ct.filters.blur import bilateral_blur
 from n2b_ct.filters.bm3d import LICENCE_NOTICE, require_bm3d
 from n2b_ct.filters.bm3d import bm3d as bm3d_image
 from n2b_ct.filters.image_input import LEAST_SIGMA, by_channel, require_image
 from n2b_ct.filters.wnnm import wnnm as wnnm_image
-from n2b_ct.registry import BASELINES
+from n2b_ct.registry import BASELINES, blamed
 
 CT_WHITE_HU = 1000.0
 """HU range that a baseline gets as black to white by default. The block thresholds of WNNM and BM3D were set
@@ -103,7 +104,21 @@ class Baseline:
         """
         require_image(image, sigma)
         floating = image if np.issubdtype(image.dtype, np.floating) else image.astype(np.float32)
-        return np.asarray(self.function(floating, sigma), np.float32)
+        return self.applied(floating, sigma)
+
+    def applied(self, image: np.ndarray, sigma: float, **parameters: Any) -> np.ndarray:
+        """Return what the function makes of an image, float32.
+
+        Raises:
+            DataError: It raised something, or returned another shape.
+        """
+        subject, requirement = f"baseline {self.name}", f"must return numbers of shape {list(image.shape)}"
+        with blamed(subject, requirement):
+            denoised = np.asarray(self.function(image, sigma, **parameters), np.float32)
+        if denoised.shape != image.shape:
+            remedy = "repair the baseline, or leave it out"
+            raise DataError(explain(subject, requirement, f"shape {list(denoised.shape)}", remedy))
+        return denoised
 
 
 BASELINES.expect("must be a function decorated by baseline", lambda member: isinstance(member, Baseline))

@@ -21,8 +21,8 @@ from pydantic import AfterValidator, Field
 from scipy import ndimage
 
 from n2b_ct.config.section import Section
-from n2b_ct.errors import ConfigError, explain
-from n2b_ct.registry import LABEL_FILTERS, is_subclass
+from n2b_ct.errors import ConfigError, DataError, explain
+from n2b_ct.registry import LABEL_FILTERS, blamed, is_subclass
 
 _ROWS_AND_COLS = (-2, -1)
 _MOST_KERNEL_PX, _MOST_SIGMA_PX = 255, 64.0  # time and memory of some filters grow with them
@@ -40,6 +40,22 @@ class LabelFilter(Section):
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Return the blurred label of ``[..., rows, cols]``, network units, same shape."""
         raise NotImplementedError
+
+    def label(self, image: np.ndarray) -> np.ndarray:
+        """Return what :meth:`apply` makes of ``[..., rows, cols]``, once it is a label.
+
+        Raises:
+            DataError: The filter raised something, or returned another shape, NaN or infinity.
+        """
+        subject = f"{LABEL_FILTERS.kind} {self.filter}"
+        requirement = f"must return numbers of shape {list(image.shape)}"
+        with blamed(subject, requirement):
+            label = np.asarray(self.apply(image))
+            is_finite = bool(np.isfinite(label).all())
+        if label.shape != image.shape or not is_finite:
+            got = "NaN or infinity" if not is_finite else f"shape {list(label.shape)}"
+            raise DataError(explain(subject, requirement, got, "repair the filter, or choose another"))
+        return label
 
     def require_installed(self) -> None:
         """Check that the packages it needs are installed.

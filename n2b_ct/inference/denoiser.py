@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from n2b_ct.data.arrays import hu_values, plain_array
-from n2b_ct.errors import DataError, explain
+from n2b_ct.errors import DataError, ModelError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import device_of, noise_hu, required_strength
 
@@ -83,6 +83,7 @@ class Denoiser:
         Raises:
             DataError: ``hu`` is no such array, is empty, or holds NaN, infinity or what no HU can be.
             ConfigError: The strength is not from 0 to 1.
+            ModelError: The network returns NaN or infinity.
         """
         share = np.float32(required_strength(strength, self.model))
         return self._of_each_slice(hu, is_padding, lambda one, noise: one - share * noise)
@@ -116,6 +117,9 @@ class Denoiser:
         slices = zip(*(one.reshape(-1, *values.shape[-2:]) for one in (values, padded, found)), strict=True)
         for one, one_padded, place in slices:
             noise = noise_hu(self.model, one.astype(np.float32), one_padded)
+            if not np.isfinite(noise).all():
+                remedy = "train it again, or pass another"
+                raise ModelError(explain(f"model {self.name}", "must find finite noise", "NaN or infinity", remedy))
             place[:] = _as_type(combine(one, noise), place.dtype)
         return _like(hu, found)
 

@@ -27,6 +27,7 @@ from n2b_ct.hu import Window
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.networks.build import build_denoiser, size_multiple
 from n2b_ct.networks.restricted import MOST_PARAMETERS
+from n2b_ct.registry import UnavailableError
 
 MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"
@@ -164,6 +165,10 @@ def load_any_model(path: Path, device: torch.device | str = "cpu") -> Model:
     content = _read(file)
     try:
         return _model_of(content, device)
+    except UnavailableError as error:
+        remedy = "install or repair the package that has it"
+        subject = f"model {file.name}: network"
+        raise ModelError(explain(subject, error.requirement, error.got, remedy)) from error
     except (ValidationError, ConfigError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         requirement = "weights must fit the network that the file names"
         remedy = "train again with this version"

@@ -56,9 +56,13 @@ def required_strength(strength: float | None, model: Model) -> float:
     """
     if strength is None:
         return model.denoising.strength
-    if not 0 <= strength <= 1:
+    try:
+        share = float(strength)
+    except (TypeError, ValueError, OverflowError):
+        share = float("nan")
+    if not 0 <= share <= 1:
         raise ConfigError(explain("strength", "must be from 0 to 1", strength, "0 removes nothing, 1 all noise found"))
-    return float(strength)
+    return share
 
 
 def device_of(model: Model) -> torch.device:
@@ -83,7 +87,7 @@ def removed(model: Model, image: Tensor) -> Tensor:
         raise SeriesError("memory_limit", message) from error
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Return whether torch ran out of memory, on a GPU or elsewhere."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 

@@ -78,7 +78,7 @@ class Noise2BlurConfig(MethodConfig):
 
     def label_filter(self) -> Callable[[np.ndarray], np.ndarray]:
         """Return what makes y_b of a whole image ``[rows, cols]``."""
-        return self.blur.apply
+        return self.blur.label
 
     def label_settings(self) -> dict[str, Any]:
         """Return how y_b is made, in plain values."""

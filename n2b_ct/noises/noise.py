@@ -40,6 +40,7 @@ from typing import Protocol
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.registry import blamed
 
 UNIT_WHITE = 1.0
 """White of images on [0, 1]."""
@@ -59,6 +60,22 @@ class ImageNoise(Protocol):
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Corruption:
         """Draw one realisation for images ``[rows, cols]`` or ``[rows, cols, channels]``."""
+
+
+def noisy_image(image: np.ndarray, noise: ImageNoise, rng: np.random.Generator) -> np.ndarray:
+    """Draw a noise and lay it on an image, neither clipped nor rounded.
+
+    Raises:
+        DataError: The noise raised something, or returned another shape, NaN or infinity.
+    """
+    subject, requirement = f"noise {type(noise).__name__}", f"must return numbers of shape {list(image.shape)}"
+    with blamed(subject, requirement):
+        noisy = np.asarray(noise.draw(image.shape, rng)(image))
+        is_finite = bool(np.isfinite(noisy).all())
+    if noisy.shape != image.shape or not is_finite:
+        got = "NaN or infinity" if not is_finite else f"shape {list(noisy.shape)}"
+        raise DataError(explain(subject, requirement, got, "repair the noise, or choose another"))
+    return noisy
 
 
 def draw_level(level: Level, rng: np.random.Generator) -> float:

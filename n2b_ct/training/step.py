@@ -14,6 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from n2b_ct.config.sections import TrainingSection
+from n2b_ct.errors import N2BError, TrainingError, explain
+from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.methods.method import Method, StepResult
 
 _RATE = 0.02  # smoothing in the logarithm of the usual norm: it follows a lasting change within 50 steps
@@ -74,10 +76,36 @@ class Losses(nn.Module):
         super().__init__()
         self.networks = method.networks
         self._step = method.step
+        self._name, self._is_outside = type(method).__name__, not type(method).__module__.startswith("n2b_ct.")
 
     def forward(self, batch: dict[str, Tensor], progress: float) -> StepResult:
-        """Compute the losses of one batch; see :meth:`Method.step`."""
-        return self._step(batch, progress)
+        """Compute the losses of one batch; see :meth:`Method.step`.
+
+        Raises:
+            TrainingError: The method returns no losses that can be minimised, or one of a package outside raises.
+        """
+        try:
+            result = self._step(batch, progress)
+        except Exception as error:
+            if not self._is_outside or isinstance(error, N2BError | MemoryError) or is_out_of_memory(error):
+                raise
+            remedy = "repair or uninstall the package that offers it"
+            got = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            raise TrainingError(explain(f"method {self._name}", "step must return losses", got, remedy)) from error
+        if problem := _problem(result):
+            requirement = "step must return a StepResult with scalar losses, at least one of them with a gradient"
+            raise TrainingError(explain(f"method {self._name}", requirement, problem, "repair the method"))
+        return result
+
+
+def _problem(result: object) -> str:
+    """Say why a step's result cannot be minimised; nothing where it can."""
+    if not isinstance(result, StepResult):
+        return f"an object of {type(result).__name__}"
+    for name, loss in result.losses.items():
+        if not isinstance(loss, Tensor) or loss.ndim:
+            return f"{name}: {f'shape {list(loss.shape)}' if isinstance(loss, Tensor) else type(loss).__name__}"
+    return "" if any(loss.requires_grad for loss in result.losses.values()) else "none with a gradient"
 
 
 def training_step(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -82,6 +84,12 @@ def test_digests_follow_from_values_alone():
 def test_an_array_that_cannot_be_hu_is_refused(array, line):
     with pytest.raises(DataError, match=line):
         array_roles([array])
+
+
+@pytest.mark.parametrize("given", ["data/noisy", Path("data"), None, 3, {"a": volume()}])
+def test_what_is_no_array_gets_one_line(given):
+    with pytest.raises(DataError, match=r"^noisy\[0\]: must be a NumPy array or a dense, real torch tensor, got .*$"):
+        array_roles(given)
 
 
 def test_every_array_that_cannot_be_used_gets_a_line():

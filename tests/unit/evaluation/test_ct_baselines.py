@@ -13,7 +13,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.evaluation.ct_baselines import chosen_baselines, denoise_slice
-from n2b_ct.filters.baselines import bilateral, gaussian, nlm, tv, wnnm
+from n2b_ct.filters.baselines import Baseline, bilateral, gaussian, nlm, tv, wnnm
 from n2b_ct.filters.blur import bilateral_blur
 from n2b_ct.filters.wnnm import wnnm as wnnm_image
 from n2b_ct.registry import BASELINES
@@ -32,6 +32,20 @@ def applied(name: str, hu: np.ndarray) -> np.ndarray:
     if name == "bm3d":
         pytest.importorskip("bm3d", reason="pip install 'n2b-ct[bm3d]', for non-commercial use only")
     return denoise_slice(BASELINES.get(name), hu)
+
+
+@pytest.mark.parametrize(
+    ("function", "got"),
+    [
+        (lambda image, sigma: image[1:], r"shape \[95, 96\]"),
+        (lambda image, sigma: "text", "ValueError"),
+        (lambda image, sigma: image.missing, "AttributeError"),
+    ],
+)
+def test_a_baseline_that_returns_no_slice_is_told_by_its_name(noisy, function, got) -> None:
+    odd = Baseline(name="odd", function=function, description="", ct_description="")
+    with pytest.raises(DataError, match=rf"baseline odd: must return numbers of shape \[96, 96\], got {got}; repair"):
+        denoise_slice(odd, noisy)
 
 
 def test_the_blur_of_a_point_is_the_gaussian_of_sigma_one() -> None:

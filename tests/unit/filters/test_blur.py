@@ -9,8 +9,8 @@ from scipy import ndimage
 from skimage.filters import gaussian, median
 from skimage.util import view_as_windows
 
-from n2b_ct.errors import ConfigError
-from n2b_ct.filters import bilateral_blur, gaussian_blur, mean_blur, median_blur
+from n2b_ct.errors import ConfigError, DataError
+from n2b_ct.filters import LabelFilter, bilateral_blur, gaussian_blur, mean_blur, median_blur
 from n2b_ct.filters.blur import BilateralBlur, GaussianBlur, MeanBlur, MedianBlur
 from n2b_ct.registry import LABEL_FILTERS
 
@@ -183,3 +183,30 @@ def test_a_sigma_that_is_not_positive_is_refused(image_hu, refused):
 def test_a_kernel_wider_than_the_slice_still_means_the_mirrored_slice(image_hu):
     expected = ndimage.uniform_filter(np.pad(image_hu, 40, mode="symmetric"), 65)[40:-40, 40:-40]
     np.testing.assert_allclose(mean_blur(image_hu, 65), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("apply", "got"),
+    [
+        (lambda image: image[1:], r"shape \[23, 31\]"),
+        (lambda image: image[None], r"shape \[1, 24, 31\]"),
+        (lambda image: image * np.nan, "NaN or infinity"),
+        (lambda image: None, "TypeError"),
+        (lambda image: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_filter_that_returns_no_label_is_told_by_its_name(image_hu, apply, got):
+    class Odd(LabelFilter):
+        filter: str = "odd"
+
+        def apply(self, image: np.ndarray) -> np.ndarray:
+            return apply(image)
+
+    wanted = rf"blurred-label filter odd: must return numbers of shape \[24, 31\], got {got}; repair"
+    with pytest.raises(DataError, match=wanted):
+        Odd().label(image_hu)
+
+
+@every_blur
+def test_a_label_is_what_the_filter_returns(chosen, image_hu):
+    np.testing.assert_array_equal(chosen.label(image_hu), chosen.apply(image_hu))

@@ -150,6 +150,8 @@ def bad(values: object) -> np.ndarray:
         (np.ma.masked_array(np.zeros((4, 4))), "hu: must be a NumPy array .*, got MaskedArray"),
         ([[0.0, 1.0]], "hu: must be a NumPy array .*, got list"),
         (None, "hu: must be a NumPy array .*, got NoneType"),
+        (torch.zeros(4, 4, device="meta"), "hu: must be a NumPy array or a dense, real torch tensor, got"),
+        (np.linspace(0.0, 1.0, 16).reshape(4, 4), "hu: must be HU, got values from 0 to 1, a normalised image's; conv"),
     ],
 )
 @pytest.mark.parametrize("what", ["denoise", "noise"])
@@ -159,10 +161,21 @@ def test_what_is_no_hu_is_refused_in_one_line(identity, hu, said, what):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("strength", [-0.01, 1.01, float("nan")])
+@pytest.mark.parametrize("strength", [-0.01, 1.01, float("nan"), "much", [1], 1j, 10**400, np.array([0.5, 0.5])])
 def test_a_strength_out_of_range_is_refused(identity, strength):
     with pytest.raises(ConfigError, match="strength: must be from 0 to 1, got"):
         identity.denoise(volume(), strength=strength)
+
+
+def test_a_lazily_negated_tensor_is_taken_for_its_values(biased):
+    hu = torch.from_numpy(volume())
+    assert torch.equal(biased.denoise(torch._neg_view(-hu)), biased.denoise(hu))
+
+
+def test_a_network_that_returns_nan_is_told_and_no_noise_is_made_of_it(biased):
+    biased.model.denoiser.register_forward_hook(lambda network, given, found: found * torch.nan)
+    with pytest.raises(ModelError, match="model toy: must find finite noise, got NaN or infinity; train it again"):
+        biased.denoise(volume())
 
 
 def test_a_mask_of_another_shape_or_type_is_refused(identity):

@@ -15,7 +15,7 @@ import SimpleITK as sitk  # noqa: N813
 from n2b_ct.errors import DataError
 from n2b_ct.noises.correlated import correlation_kernel, draw_correlated_gaussian
 from n2b_ct.noises.gaussian import draw_gaussian
-from n2b_ct.noises.noise import WHITE_8_BIT, WHITE_16_BIT, add_noise, draw_level
+from n2b_ct.noises.noise import WHITE_8_BIT, WHITE_16_BIT, add_noise, draw_level, noisy_image
 from n2b_ct.noises.salt_and_pepper import apply_salt_and_pepper, draw_salt_and_pepper
 from n2b_ct.noises.speckle import apply_speckle, draw_speckle, speckle_exponential, speckle_logarithm
 
@@ -277,3 +277,22 @@ def test_an_impossible_white_is_named():
 def test_noise_of_another_size_is_refused(apply):
     with pytest.raises(DataError, match="noise: must be drawn for an image of the same size, got 4x4 and 1x4"):
         apply(np.zeros((4, 4)), np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "got"),
+    [
+        (lambda image: image[1:], r"shape \[3, 4\]"),
+        (lambda image: image / 0.0, "NaN or infinity"),
+        (lambda image: "noise", "TypeError"),
+        (lambda image: {}["level"], "KeyError"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_a_noise_that_returns_no_image_is_told_by_its_name(corrupt, got):
+    class Odd:
+        def draw(self, shape, rng):
+            return corrupt
+
+    with pytest.raises(DataError, match=rf"noise Odd: must return numbers of shape \[4, 4\], got {got}; repair"):
+        noisy_image(np.ones((4, 4)), Odd(), generator())

@@ -11,6 +11,7 @@ from ignite.engine import Engine
 from torch import Tensor, nn
 
 from n2b_ct.config.sections import TrainingSection
+from n2b_ct.errors import TrainingError
 from n2b_ct.methods.method import Method, StepResult
 from n2b_ct.training import step as step_module
 from n2b_ct.training.step import GradientClipper, Losses, training_step, wrap_ddp
@@ -170,6 +171,30 @@ def test_a_process_alone_trains_the_losses_as_they_are_and_several_wrap_them(two
     assert wrap_ddp(losses, CPU).module is losses
     monkeypatch.setattr(step_module.idist, "get_world_size", lambda: 1)
     assert wrap_ddp(losses, CPU) is losses
+
+
+@pytest.mark.parametrize(
+    ("result", "got"),
+    [
+        (None, "an object of NoneType"),
+        (StepResult({}), "none with a gradient"),
+        (StepResult({"a": torch.ones(())}), "none with a gradient"),
+        (StepResult({"a": torch.ones(2, requires_grad=True)}), r"a: shape \[2\]"),
+        (StepResult({"a": 1.0}), "a: float"),
+    ],
+)
+def test_a_step_that_returns_no_losses_to_minimise_is_told_with_its_method(result, got):
+    method = Recording()
+    method.step = lambda batch, progress: result
+    with pytest.raises(TrainingError, match=f"method Recording: step must return a StepResult .*, got {got}; repair"):
+        stepped(method)
+
+
+def test_what_the_step_of_an_outside_method_raises_names_it():
+    method = Recording()
+    method.step = lambda batch, progress: batch["blured"]
+    with pytest.raises(TrainingError, match="method Recording: step must return losses, got KeyError: 'blured';"):
+        stepped(method)
 
 
 def test_losses_have_the_methods_networks():
