@@ -11,6 +11,7 @@ from n2b_ct.batch.outcomes import TreeResult
 from n2b_ct.batch.run_options import DenoiseOptions, IfPresent
 from n2b_ct.batch.trees import denoise_natural_images, denoise_tree
 from n2b_ct.cluster.executor import cluster_executor
+from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.inference.model import Model, load_any_model, load_model
@@ -27,6 +28,7 @@ _QUALIFICATIONS: dict[Qualification, ContentQualification] = {
 }
 
 
+@checked_arguments()
 def load(model: StrPath, *, device: str = "auto") -> Denoiser:
     """Load a trained model of CT for arrays.
 
@@ -54,6 +56,7 @@ def load(model: StrPath, *, device: str = "auto") -> Denoiser:
     return Denoiser(load_model(Path(model), choose_device(device)))
 
 
+@checked_arguments()
 def denoise(
     source: StrPath,
     output: StrPath,

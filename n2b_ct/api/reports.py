@@ -10,6 +10,7 @@ from typing import Any
 
 from n2b_ct.api.inputs import StrPath, loaded_pipeline, optional_path, roles_of
 from n2b_ct.config import Pipeline
+from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.config.yaml_files import Overrides
 from n2b_ct.data.manifest import Manifest, load_manifest
 from n2b_ct.data.manifest_series import require_decodable
@@ -32,6 +33,7 @@ from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run_dir import recorded_data_root
 
 
+@checked_arguments()
 def report(
     pipeline: StrPath | Pipeline | Mapping[str, Any],
     models: Mapping[str, StrPath],

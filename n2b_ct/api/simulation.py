@@ -13,6 +13,7 @@ from n2b_ct.api.inputs import StrPath
 from n2b_ct.batch.low_dose_series import simulate_tree
 from n2b_ct.batch.outcomes import TreeResult
 from n2b_ct.batch.run_options import LowDoseOptions
+from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.io.dicom.writing.derivation import WriteOptions
 from n2b_ct.io.progress import Progress
@@ -54,6 +55,7 @@ def simulate(
     n_workers: int = ...,
     progress: Progress | None = ...,
 ) -> TreeResult: ...
+@checked_arguments()
 def simulate(
     source: StrPath,
     output: StrPath,

@@ -9,6 +9,7 @@ from typing import Any
 
 from n2b_ct.api.inputs import StrPath, images_of, loaded_pipeline, optional_path, pipeline_for_arrays
 from n2b_ct.config import Pipeline
+from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.config.yaml_files import Overrides
 from n2b_ct.data.arrays import Arrays, array_roles
 from n2b_ct.data.ct_source import ct_source
@@ -22,6 +23,7 @@ from n2b_ct.training.run import require_ready, run_training
 from n2b_ct.training.run_dir import require_free_run_dir
 
 
+@checked_arguments(but=("noisy", "clean", "references", "validation", "truths"))
 def train(
     pipeline: StrPath | Pipeline | Mapping[str, Any],
     *,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.config.sections import ReportSection
 from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.evaluation.assemble import assemble
@@ -151,6 +152,7 @@ def _read(series: FolderSeries, index: int, matches: Mapping[str, Match], anchor
     return case, faults
 
 
+@checked_arguments()
 def evaluate(
     candidates: Mapping[str, str | os.PathLike[str]],
     out: str | os.PathLike[str],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.ct_reader import decodable
 from n2b_ct.io.dicom.ct_reader import read_series as read_found
@@ -15,6 +16,7 @@ from n2b_ct.io.series import CTSeries, FileRecord, Refusals, SeriesRef, require_
 from n2b_ct.io.volumes import is_volume, read_volume
 
 
+@checked_arguments()
 def read_series(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,

@@ -199,7 +199,7 @@ def test_several_series_are_refused_with_how_to_choose(tmp_path):
     np.testing.assert_array_equal(chosen.hu, np.rint(tissue_hu(2)))
 
 
-def test_a_place_given_as_bytes_or_as_a_number_is_pythons_own_error(tmp_path):
+def test_a_place_given_as_bytes_or_as_a_number_is_refused_by_its_parameter(tmp_path):
     for place in (os.fsencode(tmp_path), 5):
-        with pytest.raises(TypeError, match=r"str|PathLike"):
+        with pytest.raises(ConfigError, match=r"model: must be a path \(str or os\.PathLike\), got (b'|5)"):
             n2b.load(place)  # type: ignore[arg-type]
