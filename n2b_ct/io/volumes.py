@@ -6,14 +6,15 @@ off by a constant (HU + 1000, say), only a person knows: ``hu_offset`` is added 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.errors import OutputError, SeriesError, explain
+from n2b_ct.errors import N2BError, OutputError, SeriesError, explain
 from n2b_ct.io.series import CTSeries
 from n2b_ct.io.value_histogram import ValueHistogram
 from n2b_ct.io.volume_formats.base import VolumeFormat
@@ -70,8 +71,9 @@ def is_volume(path: Path) -> bool:
     if _suffix(path) is None:
         return False
     try:
-        return _format(path).has_format(path)
-    except SeriesError:  # its package cannot be imported: whoever reads it is told
+        with _blamed(path):
+            return _format(path).has_format(path)
+    except SeriesError:  # its package cannot be used: whoever reads it is told
         return True
 
 
@@ -103,7 +105,7 @@ def examine_volume(path: Path, *, hu_offset: float = 0.0, assume_hu: bool = Fals
     volume_format = _format(path)
     header = _read_header(volume_format, path)
     histogram = _histogram(header, hu_offset)
-    for piece in volume_format.read(header):
+    for piece in _pieces(volume_format, header):
         histogram.add(piece)
         if histogram.is_settled and piece.dtype.kind != "f":
             break
@@ -169,14 +171,15 @@ def write_volume_like(
     _require_hu(hu, display_shape(header.shape, header.affine_ras_mm))
     source_words = _read_words(volume_format, header)
     words, n_clipped = header.scale.to_words(from_display(hu, header.affine_ras_mm), source_words)
-    volume_format.write(header, words, out)
+    with _blamed(source):
+        volume_format.write(header, words, out)
     return n_clipped
 
 
 def data_paths(path: Path) -> tuple[Path, ...]:
     """Return the data files that a volume's header names; none where the header cannot be trusted."""
     try:
-        return _format(path).read_header(path).other_paths
+        return _any_header(_format(path), path).other_paths
     except SeriesError:
         return ()
 
@@ -185,7 +188,7 @@ def written_paths(source: Path, out: Path) -> tuple[Path, ...]:
     """Return the files that :func:`write_volume_like` writes, ``out`` first; that alone if the source is unreadable."""
     try:
         volume_format = _format(source)
-        return _output_paths(volume_format, volume_format.read_header(source), out)
+        return _output_paths(volume_format, _any_header(volume_format, source), out)
     except SeriesError:
         return (out,)
 
@@ -207,10 +210,34 @@ def _format(path: Path) -> VolumeFormat:
 
 
 def _read_header(volume_format: VolumeFormat, path: Path) -> VolumeHeader:
-    header = volume_format.read_header(path)
+    header = _any_header(volume_format, path)
     require_directions(header.affine_ras_mm, path.name)
-    volume_format.require_data(header)
+    with _blamed(path):
+        volume_format.require_data(header)
     return header
+
+
+def _any_header(volume_format: VolumeFormat, path: Path) -> VolumeHeader:
+    with _blamed(path):
+        return volume_format.read_header(path)
+
+
+def _pieces(volume_format: VolumeFormat, header: VolumeHeader) -> Iterator[np.ndarray]:
+    with _blamed(header.path):
+        yield from volume_format.read(header)
+
+
+@contextmanager
+def _blamed(path: Path) -> Iterator[None]:
+    """Let whatever the format of a package outside raises fail this volume alone."""
+    try:
+        yield
+    except (N2BError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        requirement = f"the format {_suffix(path)} must read and write it, or refuse it"
+        remedy = "repair or uninstall the package that offers the format"
+        raise refused("unreadable", path, requirement, type(error).__name__, remedy) from error
 
 
 def _read_words(
@@ -222,7 +249,7 @@ def _read_words(
     except MemoryError as error:
         raise refused("too_large", header.path, "must fit into memory", header.shape, "crop it") from error
     n_read = 0
-    for piece in volume_format.read(header):
+    for piece in _pieces(volume_format, header):
         words[n_read : n_read + piece.size] = piece
         n_read += piece.size
         if watch is not None:

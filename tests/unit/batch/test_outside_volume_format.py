@@ -114,3 +114,26 @@ def test_an_outside_format_that_cannot_be_imported_fails_its_own_volumes_alone(t
     assert failed.reason == "unreadable"
     expected = r"a.toy: .toy must be importable from the installed package toy-volumes, got RuntimeError"
     assert expected in failed.detail
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("shape = tuple(int", "shape = tuple(dict"),
+        ("header.header_bytes + words", "header.header_bytes + str"),
+        ("    def write(", "    def read(self, header):\n        yield 1 / 0\n\n    def write("),
+        ("    def write(", "    def require_data(self, header):\n        return header[0]\n\n    def write("),
+    ],
+    ids=["header", "write", "read", "data"],
+)
+def test_an_outside_format_that_raises_fails_its_own_volumes_alone(tmp_path, install, right, wrong):
+    assert right in PACKAGE
+    install(PACKAGE.replace(right, wrong))
+    save_toy(tmp_path / "in" / "a.toy")
+    save_words(tmp_path / "in" / "b.mha", np.rint(ct()).astype(np.int16))
+    result = denoise(tmp_path, identity_model(tmp_path / "identity.pt"))
+    assert {one.source.name: one.status for one in result.outcomes} == {"a.toy": "failed", "b.mha": "done"}
+    (failed,) = [one for one in result.outcomes if one.status == "failed"]
+    assert failed.reason == "unreadable"
+    assert "a.toy: the format .toy must read and write it, or refuse it, got " in failed.detail
+    assert not (tmp_path / "out" / "a.toy").exists()
