@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from n2b_ct.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from n2b_ct import errors
     from n2b_ct.api.denoising import denoise, load
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from n2b_ct.evaluation.folder_report import evaluate
     from n2b_ct.io.one_series import read_series
 
-__version__ = "0.1.0"
 __all__ = ["denoise", "errors", "evaluate", "load", "read_series", "report", "simulate", "train"]
 
 _HOMES = {

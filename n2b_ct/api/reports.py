@@ -19,7 +19,6 @@ from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
 from n2b_ct.evaluation.cases import reference_dose, role_sources
 from n2b_ct.evaluation.ct_baselines import chosen_baselines, denoise_slice
-from n2b_ct.evaluation.lesion_contrast import read_lesion_truth
 from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
@@ -29,6 +28,7 @@ from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import skipped_slices_warning
+from n2b_ct.phantom.ground_truth import read_lesion_truth
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run_dir import recorded_data_root
 

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import n2b_ct
 from n2b_ct.batch.existing_output import ExistingOutput, combined, existing_series
 from n2b_ct.batch.run_context import RunningStd
 from n2b_ct.batch.run_options import LowDoseOptions
@@ -22,6 +21,7 @@ from n2b_ct.io.json_files import read_json
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.simulation.calibration import Calibration
 from n2b_ct.simulation.noise_texture import NoiseTexture
+from n2b_ct.version import __version__
 
 MODEL_NAME = "projection-domain noise insertion"
 GEOMETRY = "parallel beam, water-equivalent path"
@@ -80,7 +80,7 @@ class LowDoseOutput:
         remove_partials(path)
         facts = {
             "format": 1,
-            "n2b_ct": n2b_ct.__version__,
+            "n2b_ct": __version__,
             "made_of": _made_of(self.dose, series, options),
             "dose": self.dose,
             "seed": options.seed,
@@ -107,7 +107,7 @@ def low_dose_derivation(
     texture = calibration.texture
     return Derivation(
         model_name=MODEL_NAME,
-        model_version=n2b_ct.__version__,
+        model_version=__version__,
         model_digest="",
         parameters={
             "dose": dose,
@@ -133,7 +133,7 @@ def _made_of(dose: float, series: SeriesRef, options: LowDoseOptions) -> str:
     """Return a digest, in the form of a UID, of all that decides the calibration and the noise."""
     asked = (dose, options.seed, options.photons, options.electronic_variance, options.bowtie)
     slices = [f"{one.sop_instance_uid}/{one.frame_number or 0}" for one in series.instances]
-    return stable_uid("low dose", n2b_ct.__version__, repr(asked), options.write.identity, *slices)
+    return stable_uid("low dose", __version__, repr(asked), options.write.identity, *slices)
 
 
 def _read_facts(path: Path) -> dict[str, Any]:

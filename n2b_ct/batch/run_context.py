@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-import n2b_ct
 from n2b_ct.batch.existing_output import ExistingOutput, existing_for_resume
 from n2b_ct.batch.output_paths import residual_path
 from n2b_ct.batch.run_options import DenoiseOptions
@@ -18,6 +17,7 @@ from n2b_ct.inference.model import Model
 from n2b_ct.io.dicom.writing.derivation import Derivation
 from n2b_ct.io.output_records import Provenance
 from n2b_ct.io.progress import Progress
+from n2b_ct.version import __version__
 
 
 class ProgressCounter:
@@ -112,7 +112,7 @@ class RunContext:
     def provenance(self, input_digest: str, *, residual: bool = False, **options: float | bool) -> Provenance:
         """Return all that decides the bytes of an output that cannot carry a UID."""
         return {
-            "n2b_ct": n2b_ct.__version__,
+            "n2b_ct": __version__,
             "input": input_digest,
             "model": self.model.digest,
             "strength": self.strength,
@@ -124,7 +124,7 @@ class RunContext:
         """Return the description of what this run does to a series."""
         return Derivation(
             model_name=f"{self.model.method} {self.model.name}",
-            model_version=str(self.model.facts.get("n2b_ct", n2b_ct.__version__)),
+            model_version=str(self.model.facts.get("n2b_ct", __version__)),
             model_digest=self.model.digest,
             parameters={"strength": self.strength, "output": "removed noise" if residual else "denoised"},
             learned=True,

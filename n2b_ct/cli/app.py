@@ -9,6 +9,7 @@ from n2b_ct.cli.console import say
 from n2b_ct.cli.denoise import denoise
 from n2b_ct.cli.evaluate import evaluate
 from n2b_ct.cli.index import index, inspect
+from n2b_ct.cli.options import remember_options
 from n2b_ct.cli.report import report
 from n2b_ct.cli.simulate import simulate
 from n2b_ct.cli.train import train
@@ -29,7 +30,7 @@ app = typer.Typer(
 
 def _version(is_requested: bool) -> None:
     if is_requested:
-        from n2b_ct import __version__
+        from n2b_ct.version import __version__
 
         say(f"n2b-ct {__version__}")
         raise typer.Exit
@@ -45,3 +46,4 @@ def _options(
 
 for command in COMMANDS:
     app.command()(command)
+    remember_options(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, get_type_hints
@@ -30,6 +31,8 @@ Created = Annotated[
     str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
 ]
 
+_commands: list[Callable[..., None]] = []
+
 
 def with_options(message: str) -> str:
     """Rewrite a library's message for the command line: parameters become options.
@@ -41,10 +44,15 @@ def with_options(message: str) -> str:
     return "\n".join(map(_with_options, message.split("\n")))
 
 
+def remember_options(command: Callable[..., None]) -> None:
+    """Let :func:`with_options` know the options of a command."""
+    _commands.append(command)
+    option_names.cache_clear()
+
+
 @cache
 def option_names() -> dict[str, str]:
     """Return the option of every parameter that some command has."""
-    from n2b_ct.cli.app import COMMANDS
 
     def option_of(name: str, info: OptionInfo) -> str:
         declared = (info.default, *(info.param_decls or ()))  # typer takes the first for a default value
@@ -52,7 +60,7 @@ def option_names() -> dict[str, str]:
 
     return {
         name: option_of(name, info)
-        for command in COMMANDS
+        for command in _commands
         for name, hint in get_type_hints(command, include_extras=True).items()
         for info in getattr(hint, "__metadata__", ())
         if isinstance(info, OptionInfo)

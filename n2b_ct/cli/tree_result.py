@@ -123,11 +123,11 @@ def exit_code(result: TreeResult) -> int:
 
 
 def _plain(result: TreeResult) -> dict[str, Any]:
-    import n2b_ct
+    from n2b_ct.version import __version__
 
     return {
         "format": 1,
-        "n2b_ct": n2b_ct.__version__,
+        "n2b_ct": __version__,
         "series": [
             {
                 **outcome.plain,

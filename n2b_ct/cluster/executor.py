@@ -12,7 +12,6 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import n2b_ct
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.run_context import RunContext
 from n2b_ct.batch.trees import CTTask, Executor
@@ -21,6 +20,7 @@ from n2b_ct.cluster.job import JobSpec, require_fit, run_task
 from n2b_ct.cluster.output_marker import count_attempts, shared_output_marker
 from n2b_ct.errors import ClusterError, N2BError, OutputError, explain
 from n2b_ct.io.atomic import recover
+from n2b_ct.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -62,7 +62,7 @@ def cluster_executor(scheduler: str, model_path: Path, device: str = "auto") -> 
                     input_path=tasks[0].path,
                     marker=marker,
                     topic=f"n2b-ct-{secrets.token_hex(8)}",
-                    version=n2b_ct.__version__,
+                    version=__version__,
                 )
                 try:
                     _require_fit_workers(client, spec)

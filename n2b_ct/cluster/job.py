@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-import n2b_ct
 from n2b_ct.batch.outcomes import Outcome
 from n2b_ct.batch.run_context import ProgressCounter, RunContext
 from n2b_ct.batch.run_options import DenoiseOptions
@@ -20,6 +19,7 @@ from n2b_ct.errors import ClusterError, ModelError, explain
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
+from n2b_ct.version import __version__
 
 _REPORT_EVERY_S = 1.0
 _N_DIGEST_CHARACTERS = 12
@@ -61,8 +61,8 @@ def require_fit(spec: JobSpec) -> None:
         ModelError: Not the model that the run was started with.
         ConfigError: A device that this machine does not have.
     """
-    if n2b_ct.__version__ != spec.version:
-        got = f"n2b-ct {n2b_ct.__version__} on {socket.gethostname()}"
+    if __version__ != spec.version:
+        got = f"n2b-ct {__version__} on {socket.gethostname()}"
         raise ClusterError(explain("worker", f"must run n2b-ct {spec.version}", got, "install the same everywhere"))
     _require_visible("input", spec.input_path)
     _require_visible("model", spec.model_path)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,7 @@ from n2b_ct.evaluation.flat_regions import FlatBlocks, find_flat_blocks, tissue_
 from n2b_ct.hu import LARGEST_HU
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import describe_volume
-
-if TYPE_CHECKING:
-    from n2b_ct.evaluation.lesion_contrast import LesionTruth
+from n2b_ct.phantom.ground_truth import LesionTruth
 
 INPUT = "input"
 REFERENCE = "reference"

@@ -5,29 +5,22 @@ A digital piglet's tree says voxel by voxel where its lesions are and what they 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from scipy import ndimage
 
-from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.cases import REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import mean_interval
 from n2b_ct.evaluation.table import Row, rows_of
-from n2b_ct.io.json_files import read_json
-from n2b_ct.phantom.ground_truth import LABELS_FILE, TRUTH_FILE
 
 RIM_PX = 1
 RING_FROM_PX = 2
 RING_TO_PX = 6
 MIN_INSIDE_PX = 9
 MIN_RING_PX = 30
-TOLERANCE_MM = 0.1
 
 DEFINITIONS: dict[str, str] = {
     "lesion_contrast_recovery_percent": (
@@ -39,30 +32,6 @@ DEFINITIONS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LesionTruth:
-    """Where the lesions of a data set are.
-
-    Attributes:
-        labels: Lesion number by voxel, 0 outside, ``[slices, rows, cols]``.
-        slice_location_mm: SliceLocation of every slice.
-        contrast_hu: Lesion number to what it adds.
-    """
-
-    labels: np.ndarray
-    slice_location_mm: np.ndarray
-    contrast_hu: Mapping[int, float]
-
-    def at(self, slice_location_mm: float | None, size_px: tuple[int, int]) -> np.ndarray | None:
-        """Labels of the slice at a location, ``[rows, cols]``; None where there is no lesion or no such slice."""
-        if slice_location_mm is None or self.labels.shape[1:] != size_px:
-            return None
-        distance = np.abs(self.slice_location_mm - slice_location_mm)
-        nearest = int(distance.argmin())
-        found = self.labels[nearest]
-        return found if distance[nearest] <= TOLERANCE_MM and found.any() else None
-
-
 @dataclass(frozen=True, slots=True)
 class LesionMeasure:
     """One lesion in one slice as one method shows it."""
@@ -72,33 +41,6 @@ class LesionMeasure:
     label: int
     recovery_percent: float
     cnr: float | None
-
-
-def read_lesion_truth(root: Path) -> LesionTruth | None:
-    """Read a digital piglet's lesions; None where the folder holds no such truth.
-
-    Raises:
-        DataError: The truth is there and cannot be read.
-    """
-    if not ((root / TRUTH_FILE).is_file() and (root / LABELS_FILE).is_file()):
-        return None
-    try:
-        facts = read_json(root / TRUTH_FILE)["lesions"]
-        with np.load(root / LABELS_FILE, allow_pickle=False) as stored:
-            labels, locations = stored["labels"], stored["slice_location_mm"]
-        contrasts = {int(fact["label"]): _contrast_hu(fact["contrast_hu"]) for fact in facts}
-    except (DataError, OSError, ValueError, KeyError, TypeError, MemoryError, BadZipFile) as error:
-        remedy = "make the digital piglet again, or take the files away"
-        raise DataError(explain(f"{TRUTH_FILE}, {LABELS_FILE}", "must hold lesions", "damage", remedy)) from error
-    return LesionTruth(labels, locations, contrasts)
-
-
-def _contrast_hu(stored: object) -> float:
-    """A true contrast, with which others are compared."""
-    contrast = float(str(stored))
-    if not (math.isfinite(contrast) and contrast):
-        raise ValueError(stored)
-    return contrast
 
 
 def measure_lesions(case: SliceCase, contrast_hu: Mapping[int, float]) -> list[LesionMeasure]:

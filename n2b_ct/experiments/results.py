@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import torch
 
-import n2b_ct
 from n2b_ct.evaluation.report.csv_files import csv_field
 from n2b_ct.evaluation.report.schema import object_schema, schema_of
 from n2b_ct.training.devices import processor_name
+from n2b_ct.version import __version__
 
 RowKind = Literal["input", "trained", "baseline", "published"]
 RowStatus = Literal["done", "failed", "not run", "published"]
@@ -224,7 +224,7 @@ def this_machine(device: torch.device) -> Machine:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of the packages used; those not installed are left out."""
-    found = {"n2b-ct": n2b_ct.__version__, "Python": platform.python_version()}
+    found = {"n2b-ct": __version__, "Python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

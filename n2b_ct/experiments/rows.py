@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import n2b_ct
 from n2b_ct.api.inputs import images_of
 from n2b_ct.api.training import train
 from n2b_ct.config.sections import Pipeline
@@ -28,6 +27,7 @@ from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import BatchNeeds
 from n2b_ct.noises.noise import WHITE_8_BIT
 from n2b_ct.training.checkpoints import verified_summary
+from n2b_ct.version import __version__
 
 RUNS_DIR = "runs"
 ROWS_DIR = "rows"
@@ -35,7 +35,7 @@ ROWS_DIR = "rows"
 
 def input_denoiser() -> RowDenoiser:
     """The noisy images as they are."""
-    return RowDenoiser({"input": n2b_ct.__version__}, lambda noisy, _: noisy)
+    return RowDenoiser({"input": __version__}, lambda noisy, _: noisy)
 
 
 def trained_denoiser(run_dir: Path, device: torch.device) -> RowDenoiser:
@@ -45,7 +45,7 @@ def trained_denoiser(run_dir: Path, device: torch.device) -> RowDenoiser:
         ModelError: There is none, or it is not of images.
     """
     model = load_natural_image_model(run_dir, device)
-    identity = {"model": model.digest, "version": n2b_ct.__version__}
+    identity = {"model": model.digest, "version": __version__}
     return RowDenoiser(identity, lambda noisy, _: denoise_natural_image(model, noisy))
 
 
@@ -61,7 +61,7 @@ def baseline_denoiser(section: BaselineRow) -> RowDenoiser:
         sigma_used = section.sigma / WHITE_8_BIT if section.sigma is not None else sigma
         return baseline(noisy, estimated_sigma(noisy) if sigma_used is None else sigma_used)
 
-    identity = {**section.model_dump(mode="json"), "how": baseline.description, "version": n2b_ct.__version__}
+    identity = {**section.model_dump(mode="json"), "how": baseline.description, "version": __version__}
     return RowDenoiser(identity, denoise)
 
 

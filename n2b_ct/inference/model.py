@@ -18,7 +18,6 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-import n2b_ct
 from n2b_ct.config.networks import DenoiserSection
 from n2b_ct.config.sections import DenoisingSection, WindowSection
 from n2b_ct.data.natural_images import NaturalImageScale
@@ -28,6 +27,7 @@ from n2b_ct.io.atomic import write_atomically
 from n2b_ct.networks.build import build_denoiser, size_multiple
 from n2b_ct.networks.restricted import MOST_PARAMETERS
 from n2b_ct.registry import UnavailableError
+from n2b_ct.version import __version__
 
 MODEL_FILE = "model.pt"
 _FORMAT = "n2b-ct model 1"
@@ -125,7 +125,7 @@ def save_model(
         **_scale_keys(input_scale),
         "denoising": (denoising or DenoisingSection()).model_dump(mode="json"),
         "weights": {key: value.detach().cpu().contiguous() for key, value in weights.items()},
-        "facts": {"n2b_ct": n2b_ct.__version__, **facts},
+        "facts": {"n2b_ct": __version__, **facts},
     }
     write_atomically(path, lambda file: torch.save(content, file))
     return _digest(content)

@@ -6,20 +6,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
-from n2b_ct import __version__
+from n2b_ct.errors import DataError, explain
+from n2b_ct.io.json_files import read_json
 from n2b_ct.phantom.anatomy import LENGTH_MM
 from n2b_ct.phantom.lesions import Lesion
 from n2b_ct.phantom.piglet_plan import PigletPlan
+from n2b_ct.version import __version__
 
 TRUTH_FILE = "piglet.json"
 LABELS_FILE = "lesions.npz"
 SOFT_TISSUE_HU = (20.0, 90.0)
+TOLERANCE_MM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +149,54 @@ def write_lesion_labels(folder: Path, plan: PigletPlan, labels: np.ndarray) -> N
 def _within(axis_mm: np.ndarray, centre_mm: float, reach_mm: float) -> slice:
     """Find the part of an ascending axis within a reach of a centre."""
     return slice(*np.searchsorted(axis_mm, [centre_mm - reach_mm, centre_mm + reach_mm]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LesionTruth:
+    """Where the lesions of a data set are.
+
+    Attributes:
+        labels: Lesion number by voxel, 0 outside, ``[slices, rows, cols]``.
+        slice_location_mm: SliceLocation of every slice.
+        contrast_hu: Lesion number to what it adds.
+    """
+
+    labels: np.ndarray
+    slice_location_mm: np.ndarray
+    contrast_hu: Mapping[int, float]
+
+    def at(self, slice_location_mm: float | None, size_px: tuple[int, int]) -> np.ndarray | None:
+        """Labels of the slice at a location, ``[rows, cols]``; None where there is no lesion or no such slice."""
+        if slice_location_mm is None or self.labels.shape[1:] != size_px:
+            return None
+        distance = np.abs(self.slice_location_mm - slice_location_mm)
+        nearest = int(distance.argmin())
+        found = self.labels[nearest]
+        return found if distance[nearest] <= TOLERANCE_MM and found.any() else None
+
+
+def read_lesion_truth(root: Path) -> LesionTruth | None:
+    """Read a digital piglet's lesions; None where the folder holds no such truth.
+
+    Raises:
+        DataError: The truth is there and cannot be read.
+    """
+    if not ((root / TRUTH_FILE).is_file() and (root / LABELS_FILE).is_file()):
+        return None
+    try:
+        facts = read_json(root / TRUTH_FILE)["lesions"]
+        with np.load(root / LABELS_FILE, allow_pickle=False) as stored:
+            labels, locations = stored["labels"], stored["slice_location_mm"]
+        contrasts = {int(fact["label"]): _contrast_hu(fact["contrast_hu"]) for fact in facts}
+    except (DataError, OSError, ValueError, KeyError, TypeError, MemoryError, BadZipFile) as error:
+        remedy = "make the digital piglet again, or take the files away"
+        raise DataError(explain(f"{TRUTH_FILE}, {LABELS_FILE}", "must hold lesions", "damage", remedy)) from error
+    return LesionTruth(labels, locations, contrasts)
+
+
+def _contrast_hu(stored: object) -> float:
+    """A true contrast, with which others are compared."""
+    contrast = float(str(stored))
+    if not (math.isfinite(contrast) and contrast):
+        raise ValueError(stored)
+    return contrast

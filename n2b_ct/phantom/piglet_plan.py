@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from n2b_ct import __version__
 from n2b_ct.errors import DataError, explain
 from n2b_ct.io.dicom.writing.original import OriginalSeries
 from n2b_ct.phantom.anatomy import LENGTH_MM
 from n2b_ct.simulation.dose import STANDARD
 from n2b_ct.simulation.projection import ParallelBeam
+from n2b_ct.version import __version__
 
 FIELD_OF_VIEW_MM = 240.0
 FULL_TUBE_CURRENT_MA = 300

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-import n2b_ct
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.config.yaml_files import as_yaml, read_yaml
 from n2b_ct.data.image_source import ImageSource
@@ -22,6 +21,7 @@ from n2b_ct.io.atomic import PARTIAL_PREFIX, write_text_atomically
 from n2b_ct.io.json_files import read_json
 from n2b_ct.training.devices import device_name
 from n2b_ct.training.distribution import barrier, is_rank_zero
+from n2b_ct.version import __version__
 
 PIPELINE_FILE = "pipeline.yaml"
 HISTORY_FILE = "history.csv"
@@ -170,7 +170,7 @@ def training_summary(
         "precision": "bf16" if autocast is not None else "fp32",
         "threads": torch.get_num_threads(),
         "versions": {
-            "n2b_ct": n2b_ct.__version__,
+            "n2b_ct": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from monai.bundle import BundleWorkflow
 
-import n2b_ct
 from n2b_ct.errors import ConfigError, explain
+from n2b_ct.version import __version__
 
 
 class PropertyWorkflow(BundleWorkflow):
@@ -61,7 +61,7 @@ class PropertyWorkflow(BundleWorkflow):
 
 def _versions() -> dict[str, Callable[[], Any]]:
     return {
-        "version": lambda: n2b_ct.__version__,
+        "version": lambda: __version__,
         "monai_version": lambda: monai.__version__,
         "pytorch_version": lambda: torch.__version__,
         "numpy_version": lambda: np.__version__,

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import n2b_ct
 from n2b_ct.evaluation import (
     detectability,
     dose_potential,
@@ -41,6 +40,7 @@ from n2b_ct.evaluation.table import Row
 from n2b_ct.evaluation.uncertainty import against_role, is_better
 from n2b_ct.hu import Window
 from n2b_ct.registry import BASELINES
+from n2b_ct.version import __version__
 
 SCHEMA = "n2b-ct/report"
 SCHEMA_VERSION = 2
@@ -77,7 +77,7 @@ _MEASURING_PACKAGES = ("numpy", "scipy", "scikit-image", "matplotlib")
 
 def _installed_versions() -> dict[str, str]:
     """Versions of what took part in measuring; a package without metadata is left out."""
-    found = {"n2b-ct": n2b_ct.__version__, "Python": platform.python_version()}
+    found = {"n2b-ct": __version__, "Python": platform.python_version()}
     for name in _MEASURING_PACKAGES:
         try:
             found[name] = version(name)

@@ -28,8 +28,8 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
-from n2b_ct import __version__
 from n2b_ct.errors import SeriesError, explain
+from n2b_ct.version import __version__
 
 INSTANCE_CREATOR_UID = "2.25.10063981242935414837056655532256019933"
 SIMULATION_CREATOR_UID = "2.25.221822179985796949389929163432076023759"

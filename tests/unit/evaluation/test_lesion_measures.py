@@ -10,9 +10,9 @@ import pytest
 
 from n2b_ct.errors import DataError
 from n2b_ct.evaluation.cases import SliceCase
-from n2b_ct.evaluation.lesion_contrast import lesion_rows, measure_lesions, read_lesion_truth
+from n2b_ct.evaluation.lesion_contrast import lesion_rows, measure_lesions
 from n2b_ct.evaluation.table import Table
-from n2b_ct.phantom.ground_truth import TRUTH_FILE
+from n2b_ct.phantom.ground_truth import TRUTH_FILE, read_lesion_truth
 
 CONTRAST_HU = {1: -30.0, 2: 20.0}
 

@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from pydicom.dataset import Dataset
 
-from n2b_ct import __version__
 from n2b_ct.io.dicom.elements import (
     INSTANCE_CREATOR_UID,
     SIMULATION_CREATOR_UID,
@@ -29,6 +28,7 @@ from n2b_ct.io.dicom.elements import (
 from n2b_ct.io.dicom.reading.grouping import identity
 from n2b_ct.io.dicom.writing.header_copy import mark_as_encoded
 from n2b_ct.io.series import SeriesRef
+from n2b_ct.version import __version__
 
 # (CodeValue, CodeMeaning) of coding scheme DCM, PS3.16
 SMOOTHING = ("113087", "Smoothing")  # CID 7203: no code says noise reduction

@@ -14,7 +14,6 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from n2b_ct import __version__
 from n2b_ct.errors import OutputError, explain
 from n2b_ct.hu import SCANNER_FLOOR_HU, WINDOWS, hu_to_stored
 from n2b_ct.io.dicom.elements import (
@@ -24,6 +23,7 @@ from n2b_ct.io.dicom.elements import (
     put,
     stable_uid,
 )
+from n2b_ct.version import __version__
 
 BITS_STORED = 12
 HIGHEST_WORD = 2**BITS_STORED - 1
