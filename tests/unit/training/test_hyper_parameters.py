@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from ignite.engine import Events
@@ -25,8 +24,8 @@ from n2b_ct.errors import N2BError
 from n2b_ct.registry import LABEL_FILTERS, METHODS
 from n2b_ct.training.run import require_ready, run_training, teacher_of
 from n2b_ct.training.trainer import Assembled, assemble
+from tests.tiny_training import CPU, slices_hu
 
-CPU = torch.device("cpu")
 TRAINING = {
     "iterations": 4,
     "batch_size": 2,
@@ -153,20 +152,6 @@ TRAINING_CASES: dict[str, Any] = {
     "cache": Idle("disk", "says where images lie"),
     "tensorboard": Idle(False, "writes more files"),
 }
-
-
-@lru_cache
-def slices_hu() -> dict[str, np.ndarray]:
-    """Four noisy slices whose anatomy drifts, their truth, and others; HU."""
-    rng = np.random.default_rng(0)
-    rows, cols = np.mgrid[:40, :40]
-    drift = np.arange(4)[:, None, None]
-    truth = 40.0 + 60.0 * np.sin((rows + drift) / 7.0) + 40.0 * np.cos(cols / (5.0 + drift / 6.0))
-    return {
-        "noisy": truth + rng.normal(0.0, 30.0, truth.shape),
-        "references": truth,
-        "clean": 30.0 + 80.0 * np.sin(cols / 9.0) * np.cos((rows + drift) / 6.0),
-    }
 
 
 def pipeline_of(name: str, method: dict[str, Any], training: dict[str, Any] | None = None) -> Pipeline:
