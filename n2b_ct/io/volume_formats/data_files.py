@@ -56,12 +56,21 @@ def offset_from_end(header: Path, paths: tuple[Path, ...], n_bytes: int) -> int:
     return max(min(file_size(path, header) for path in paths) - n_bytes // len(paths), 0)
 
 
-def write_pair(out: Path, header: bytes, data_path: Path, data: bytes) -> None:
-    """Write a data file, then the header that names it: a header that is there has its data.
+def write_header_and_data(out: Path, header: bytes, data_path: Path | None, data: bytes) -> None:
+    """Write both into one file, or a data file and then the header that names it: a header that is there has its data.
+
+    Args:
+        out: The header's file.
+        header: Its bytes.
+        data_path: The data's own file; None: they follow the header.
+        data: Their bytes.
 
     Raises:
         OutputError: Either cannot be written.
     """
+    if data_path is None:
+        write_atomically(out, lambda file: file.write(header + data))
+        return
     try:
         remove_partials(data_path)  # of a run that was killed
         out.unlink(missing_ok=True)  # an old header must not find new data

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.io.atomic import write_atomically
 from n2b_ct.io.volume_formats.base import VolumeFormat
-from n2b_ct.io.volume_formats.data_files import offset_from_end, write_pair
+from n2b_ct.io.volume_formats.data_files import offset_from_end, write_header_and_data
 from n2b_ct.io.volume_formats.header import VolumeHeader, refused
 from n2b_ct.io.volume_formats.stored_words import encoded
 from n2b_ct.io.volume_formats.text_headers import (
@@ -94,10 +93,7 @@ class MetaImage(VolumeFormat):
         data = encoded(words, header.encoding)
         data_path = self.output_data_path(header, out)
         text = _header_text(header, len(data), data_path.name if data_path else "LOCAL").encode(ENCODING)
-        if data_path is None:
-            write_atomically(out, lambda file: file.write(text + data))
-        else:
-            write_pair(out, text, data_path, data)
+        write_header_and_data(out, text, data_path, data)
 
     def output_data_path(self, header: VolumeHeader, out: Path) -> Path | None:
         """Name the data file of an ``.mhd``, as ITK does."""

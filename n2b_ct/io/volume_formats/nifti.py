@@ -14,7 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from n2b_ct.io.atomic import write_atomically
 from n2b_ct.io.volume_formats.base import VolumeFormat
-from n2b_ct.io.volume_formats.data_files import file_size, local_file, write_pair
+from n2b_ct.io.volume_formats.data_files import file_size, local_file, write_header_and_data
 from n2b_ct.io.volume_formats.header import Scale, VolumeHeader, refused, require_size
 from n2b_ct.io.volume_formats.stored_words import MAX_HEADER_BYTES, encoded
 from n2b_ct.registry import VOLUME_FORMATS
@@ -69,7 +69,7 @@ class Nifti(VolumeFormat):
         content = words.tobytes(order="F")
         if (data_path := self.output_data_path(header, out)) is not None:
             ahead = _leading_bytes(header.data_paths[0], is_compressed=False, n_bytes=header.n_skipped_bytes)
-            write_pair(out, header.header_bytes, data_path, ahead + content)
+            write_header_and_data(out, header.header_bytes, data_path, ahead + content)
             return
         whole = header.header_bytes + content
         if out.name.lower().endswith(".gz"):
