@@ -19,6 +19,7 @@ from n2b_ct.io.dicom.scan import scan
 from n2b_ct.registry import LABEL_FILTERS, METHODS, NETWORKS
 from tests.conftest import REPOSITORY
 from tests.integration.scenes import TINY_NETWORK, error_lines, tree_of, write_yaml_file
+from tests.outside_package import lay_package
 
 PAGE = (REPOSITORY / "docs" / "write-your-own-method.md").read_text(encoding="utf-8")
 SMALL = f"method.denoiser.name={TINY_NETWORK['name']}", f"method.denoiser.arguments={TINY_NETWORK['arguments']}"
@@ -30,26 +31,11 @@ def block(language: str) -> str:
     return found
 
 
-def install(site: Path, name: str, entry_points: dict[str, dict[str, str]], **modules: str) -> Path:
-    """Lay a package into a folder as pip does."""
-    info = site / f"{name.replace('-', '_')}-1.0.dist-info"
-    info.mkdir(parents=True)
-    for module, source in modules.items():
-        (site / f"{module}.py").write_text(source, encoding="utf-8")
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
-    groups = [
-        f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in entry_points[group].items())
-        for group in entry_points
-    ]
-    (info / "entry_points.txt").write_text("\n".join(groups), encoding="utf-8")
-    return site
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """Where the page's package is installed."""
     project = tomllib.loads(block("toml"))["project"]
-    return install(tmp_path / "site", project["name"], project["entry-points"], my_denoising=block("python"))
+    return lay_package(tmp_path / "site", project["name"], project["entry-points"], my_denoising=block("python"))
 
 
 @pytest.fixture
@@ -121,7 +107,7 @@ def test_a_package_that_raises_when_it_is_imported_is_named_in_one_line_and_the_
     world, tmp_path, in_this_process, capsys
 ):
     groups = {f"n2b_ct.{group}": {"kite": "kite:Kite"} for group in ("methods", "label_filters", "networks")}
-    in_this_process(install(tmp_path / "site", "kites", groups, kite="raise RuntimeError('no string\\nat all')"))
+    in_this_process(lay_package(tmp_path / "site", "kites", groups, kite="raise RuntimeError('no string\\nat all')"))
     for setting, key in (
         ("method={name: kite}", "tiny.yaml: method.name"),
         ("method.blur={filter: kite}", "tiny.yaml: method.blur.filter"),
@@ -160,7 +146,7 @@ class Kite(torch.nn.Module):
 
 
 def test_a_network_of_an_installed_package_is_built_under_the_rules_for_files(world, tmp_path, in_this_process, capsys):
-    in_this_process(install(tmp_path / "site", "kites", {"n2b_ct.networks": {"Kite": "kite:Kite"}}, kite=NETWORK))
+    in_this_process(lay_package(tmp_path / "site", "kites", {"n2b_ct.networks": {"Kite": "kite:Kite"}}, kite=NETWORK))
     network = "method.denoiser={name: Kite, arguments: {%s}, output: %s}"
     assert run([*training(world, network % ("width: 1", "direct"), "method.collapse_ratio=null"), "--out", "run"]) == 0
     assert run(["denoise", str(world.parent / "data" / "test"), "denoised", "--model", "run"]) == 0
@@ -180,7 +166,7 @@ def test_a_network_of_an_installed_package_is_built_under_the_rules_for_files(wo
 
 def test_what_is_installed_as_a_method_and_is_none_is_refused(world, tmp_path, in_this_process, capsys):
     groups = {"n2b_ct.methods": {"kite": "kite:Kite"}}
-    in_this_process(install(tmp_path / "site", "kites", groups, kite="class Kite: pass"))
+    in_this_process(lay_package(tmp_path / "site", "kites", groups, kite="class Kite: pass"))
     assert run([*training(world, "method={name: kite}"), "--check"]) == 2
     (line,) = error_lines(capsys.readouterr().err)
     wanted = "kite of the installed package kites must be a class derived from Method, with a Config derived from"

@@ -21,6 +21,7 @@ from n2b_ct.registry import (
     UnavailableError,
 )
 from tests.outside_package import installed as installed_package
+from tests.outside_package import lay_package
 
 
 @pytest.fixture
@@ -33,12 +34,8 @@ def installed(tmp_path, monkeypatch):
     """Return what installs a package of one module with an entry point for every name."""
 
     def install(source: str, **names: str) -> None:
-        (tmp_path / "outside_toys.py").write_text(source)
-        info = tmp_path / "outside_toys-1.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-toys\nVersion: 1\n")
-        lines = [f"{name} = outside_toys:{attribute}" for name, attribute in names.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[n2b_ct.toys]", *lines, ""]))
+        offered = {name: f"outside_toys:{attribute}" for name, attribute in names.items()}
+        lay_package(tmp_path, "outside-toys", {"n2b_ct.toys": offered}, outside_toys=source)
         monkeypatch.syspath_prepend(tmp_path)
 
     yield install
@@ -195,11 +192,8 @@ def test_a_strange_name_of_a_package_is_refused_when_it_is_asked_for(registry, i
 
 def test_a_name_that_two_packages_offer_is_used_from_neither(registry, tmp_path, monkeypatch):
     for package in ("alpha", "beta"):
-        info = tmp_path / f"{package}-1.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
-        (info / "entry_points.txt").write_text(f"[n2b_ct.toys]\nkite = {package}:Kite\n")
-        (tmp_path / f"{package}.py").write_text("class Kite: pass\n")
+        offered = {"n2b_ct.toys": {"kite": f"{package}:Kite"}}
+        lay_package(tmp_path, package, offered, **{package: "class Kite: pass\n"})
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError) as caught:
         registry.get("kite")

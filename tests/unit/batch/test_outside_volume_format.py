@@ -16,6 +16,7 @@ from n2b_ct.inference.model import load_model
 from n2b_ct.io.volumes import describe_volume, is_volume, volume_suffixes
 from n2b_ct.registry import VOLUME_FORMATS
 from tests.integration.scenes import biased_model, identity_model
+from tests.outside_package import lay_package
 from tests.volume_scenes import ct, save_words
 
 PACKAGE = '''
@@ -61,11 +62,8 @@ def install(tmp_path, monkeypatch):
 
     def put(source: str) -> None:
         site = tmp_path / "site"
-        info = site / "toy_volumes-1.dist-info"
-        info.mkdir(parents=True)
-        (site / "toy_volumes.py").write_text(source)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-volumes\nVersion: 1\n")
-        (info / "entry_points.txt").write_text("[n2b_ct.volume_formats]\n.toy = toy_volumes:Toy\n")
+        offered = {"n2b_ct.volume_formats": {".toy": "toy_volumes:Toy"}}
+        lay_package(site, "toy-volumes", offered, toy_volumes=source)
         monkeypatch.syspath_prepend(site)
 
     VOLUME_FORMATS.names()

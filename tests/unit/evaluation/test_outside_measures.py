@@ -21,6 +21,7 @@ from n2b_ct.evaluation.report.schema import report_schema
 from n2b_ct.hu import WINDOWS
 from n2b_ct.registry import MEASURES
 from tests.json_schema import schema_problems
+from tests.outside_package import lay_package
 
 TWO = {name: WINDOWS[name] for name in ("abdomen", "lung")}
 SOURCE = """
@@ -46,12 +47,8 @@ def install(tmp_path, monkeypatch) -> Iterator[Callable[..., None]]:
 
     def make(source: str, **names: str) -> None:
         root = tmp_path / "site"
-        info = root / "outside_measures-1.dist-info"
-        info.mkdir(parents=True)
-        (root / "outside_measures.py").write_text(source)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-measures\nVersion: 1\n")
-        lines = [f"{name} = outside_measures:{attribute}" for name, attribute in names.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[n2b_ct.measures]", *lines, ""]))
+        offered = {name: f"outside_measures:{attribute}" for name, attribute in names.items()}
+        lay_package(root, "outside-measures", {"n2b_ct.measures": offered}, outside_measures=source)
         monkeypatch.syspath_prepend(root)
 
     yield make
