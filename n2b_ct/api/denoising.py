@@ -16,6 +16,7 @@ from n2b_ct.errors import ConfigError, explain
 from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.inference.model import Model, load_any_model, load_model
 from n2b_ct.inference.slices import required_strength
+from n2b_ct.inference.strength import required_goal
 from n2b_ct.io.dicom.writing.derivation import Compression, ContentQualification, Equipment, WriteOptions
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device, use_threads
@@ -63,6 +64,8 @@ def denoise(
     *,
     model: StrPath | Denoiser | Model,
     strength: float | None = None,
+    reduce: float | None = None,
+    target_noise_hu: float | None = None,
     residual: bool = False,
     select: str | None = None,
     resume: bool = False,
@@ -92,6 +95,8 @@ def denoise(
         output: Output folder, outside the source.
         model: A run folder, a model file, or a loaded model.
         strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
+        reduce: Share by which σ in flat tissue is reduced instead, 0 to 1; each series gets the strength that it needs.
+        target_noise_hu: σ in flat tissue that is to be left instead, HU.
         residual: Write the removed noise too, beside what was denoised.
         select: Regular expression on SeriesDescription; None: every series.
         resume: Keep outputs that are what this call would make; do the others.
@@ -136,6 +141,7 @@ def denoise(
         raise ConfigError(explain("threads", "does not go with scheduler=…", threads, remedy))
     options = DenoiseOptions(
         strength=strength,
+        goal=required_goal(strength, reduce, target_noise_hu),
         residual=residual,
         if_present=if_present(resume=resume, overwrite=overwrite),
         repair_uids=repair,

@@ -11,10 +11,11 @@ from typing import TypeVar
 import numpy as np
 
 from n2b_ct.batch.existing_output import ExistingOutput, combined, existing_files
-from n2b_ct.batch.outcomes import Outcome, clipping_problems, failure
+from n2b_ct.batch.outcomes import Outcome, clipping_problems, failure, strength_entries, strength_problems
 from n2b_ct.batch.run_context import RunContext, RunningStd
 from n2b_ct.errors import DataError, N2BError, SeriesError, explain
 from n2b_ct.inference.slices import noise_hu
+from n2b_ct.inference.strength import measured_indices
 from n2b_ct.inference.tiles import denoise_natural_image, require_colour
 from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.natural_images import read_natural_image, write_natural_image
@@ -91,11 +92,12 @@ class VolumeTask:
             return Outcome(self.path, self.target, "present", problems=info.problems, n_slices=n_slices)
         found = read_volume(self.path, hu_offset=options.volume_offset_hu, assume_hu=options.assume_hu)
         outputs.require_free_space(sum(part.stat().st_size for part in (self.path, *data_paths(self.path))))
+        used = context.strength_of(lambda: ((found.hu[k], None) for k in measured_indices(len(found.hu))))
         noise = np.empty(found.hu.shape, dtype=np.float32)
         for index, hu in enumerate(found.hu):
             noise[index] = noise_hu(context.model, hu)
             count()
-        strength, offset_hu = np.float32(context.strength), options.volume_offset_hu
+        strength, offset_hu = np.float32(used.share), options.volume_offset_hu
         n_clipped, *_ = outputs.write(
             [
                 lambda path: write_volume_like(self.path, found.hu - strength * noise, path, hu_offset=offset_hu),
@@ -109,11 +111,12 @@ class VolumeTask:
             self.path,
             self.target,
             "done",
-            problems=found.problems + clipping_problems(n_clipped, found.hu.size),
+            problems=found.problems + clipping_problems(n_clipped, found.hu.size) + strength_problems(used),
             n_slices=len(found.hu),
             n_pixels=found.hu.size,
             n_clipped_pixels=n_clipped,
             removed_std_hu=removed_std.std,
+            **strength_entries(used),
         )
         return existing.annotate(done)
 
@@ -174,7 +177,14 @@ class NaturalImageTask:
         removed_std = RunningStd()
         removed_std.update(WHITE_8_BIT * (image.pixels - denoised))
         n_pixels = image.pixels.shape[0] * image.pixels.shape[1]
-        done = Outcome(self.path, self.target, "done", n_pixels=n_pixels, removed_std_grey=removed_std.std)
+        done = Outcome(
+            self.path,
+            self.target,
+            "done",
+            n_pixels=n_pixels,
+            removed_std_grey=removed_std.std,
+            strength=context.strength,
+        )
         return existing.annotate(done)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from n2b_ct.errors import SeriesError, explain
+from n2b_ct.inference.strength import UsedStrength
 from n2b_ct.io.series import FileRecord, skipped_slices_warning
 
 Status = Literal["done", "present", "failed"]
@@ -33,6 +34,9 @@ class Outcome:
         dropped_private: Private creators whose elements were left out; ``unknown`` for those that nobody registered.
         removed_std_hu: Standard deviation of what was removed, inside the window.
         removed_std_grey: The same for an image, in 8-bit grey levels.
+        strength: Share of what was found that was removed.
+        noise_hu, noise_after_hu: σ in flat tissue before and afterwards, HU, where it was measured.
+        n_noise_regions: How many flat regions that is from.
         refused: Records of all slices that could not be used.
     """
 
@@ -50,6 +54,10 @@ class Outcome:
     dropped_private: tuple[str, ...] = ()
     removed_std_hu: float | None = None
     removed_std_grey: float | None = None
+    strength: float | None = None
+    noise_hu: float | None = None
+    noise_after_hu: float | None = None
+    n_noise_regions: int = 0
     refused: tuple[FileRecord, ...] = ()
 
     @property
@@ -65,6 +73,16 @@ class Outcome:
             found.append(explain(str(self.output), requirement, share, remedy))
         if self.n_skipped_slices:
             found.append(skipped_slices_warning(str(self.output), self.n_skipped_slices))
+        if "noise_unmeasured" in self.problems:
+            requirement = "should have flat soft tissue to measure noise in"
+            got = f"{self.n_noise_regions} regions; the model's own strength of {self.strength:g} was used"
+            found.append(explain(str(self.source), requirement, got, "look at it, or give strength=…"))
+        if "noise_target_missed" in self.problems:
+            requirement = "should have no more noise in flat tissue than was asked for"
+            got = f"{self.noise_after_hu:.1f} HU of {self.noise_hu:.1f} HU at the best strength, {self.strength:g}"
+            found.append(
+                explain(str(self.output), requirement, got, "ask for a smaller reduction, or take another model")
+            )
         if "maybe_not_hu" in self.problems:
             requirement, got = "should hold HU, as assume_hu=True says", "values that do not look it"
             found.append(explain(str(self.source), requirement, got, "look at it"))
@@ -107,6 +125,23 @@ def reason_of(error: Exception) -> str:
 def clipping_problems(n_clipped: int, n_pixels: int) -> tuple[str, ...]:
     """Return ``clipped_pixels`` where more than a trace of the pixels met the limits of their type."""
     return ("clipped_pixels",) if n_clipped > CLIPPED_SHARE_MAX * n_pixels else ()
+
+
+def strength_problems(used: UsedStrength | None) -> tuple[str, ...]:
+    """Return the problem of a strength that follows from the noise, if it has one."""
+    return (used.problem,) if used is not None and used.problem else ()
+
+
+def strength_entries(used: UsedStrength | None) -> dict[str, Any]:
+    """Return what an outcome says of the strength."""
+    if used is None:
+        return {}
+    return {
+        "strength": used.share,
+        "noise_hu": used.noise_hu,
+        "noise_after_hu": used.noise_after_hu,
+        "n_noise_regions": used.n_regions,
+    }
 
 
 def with_refusals(records: Iterable[FileRecord], outcomes: Iterable[Outcome]) -> tuple[FileRecord, ...]:

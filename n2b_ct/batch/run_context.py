@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from n2b_ct.batch.existing_output import ExistingOutput, existing_for_resume
 from n2b_ct.batch.output_paths import residual_path
 from n2b_ct.batch.run_options import DenoiseOptions
 from n2b_ct.inference.model import Model
+from n2b_ct.inference.strength import UsedStrength, choose_strength, measure_regions
 from n2b_ct.io.dicom.writing.derivation import Derivation
 from n2b_ct.io.output_records import Provenance
 from n2b_ct.io.progress import Progress
@@ -86,9 +88,20 @@ class RunContext:
 
     @property
     def strength(self) -> float:
-        """Share of the noise that is removed."""
+        """Share of the noise that is removed where nothing is asked of the noise in flat tissue."""
         asked = self.options.strength
         return self.model.denoising.strength if asked is None else asked
+
+    def strength_of(self, slices: Callable[[], Iterable[tuple[np.ndarray, np.ndarray | None]]]) -> UsedStrength:
+        """Return the strength for one series or volume.
+
+        Args:
+            slices: Returns HU and padding of the slices to measure; called where noise is to be measured.
+        """
+        goal = self.options.goal
+        if goal is None:
+            return UsedStrength(self.strength)
+        return choose_strength(measure_regions(self.model, slices()), goal, self.strength)
 
     def outputs(self, target: Path) -> list[tuple[Path, bool]]:
         """Return all outputs of one input: each path, and whether it gets the removed noise."""
@@ -115,20 +128,38 @@ class RunContext:
             "n2b_ct": __version__,
             "input": input_digest,
             "model": self.model.digest,
-            "strength": self.strength,
+            **self._asked,
             "output": "removed noise" if residual else "denoised",
             **options,
         }
 
-    def derivation(self, *, residual: bool = False) -> Derivation:
-        """Return the description of what this run does to a series."""
+    def derivation(
+        self, *, residual: bool = False, measured_in: str = "", used: UsedStrength | None = None
+    ) -> Derivation:
+        """Return the description of what this run does to a series.
+
+        Args:
+            residual: It is about the removed noise.
+            measured_in: Digest of the slices whose noise decides the strength, where a series' noise does.
+            used: The strength that it came to, once it is known; no UID depends on it.
+        """
+        parameters: dict[str, Any] = {**self._asked, "output": "removed noise" if residual else "denoised"}
+        if self.options.goal is not None:
+            parameters["measured_in"] = measured_in
         return Derivation(
             model_name=f"{self.model.method} {self.model.name}",
             model_version=str(self.model.facts.get("n2b_ct", __version__)),
             model_digest=self.model.digest,
-            parameters={"strength": self.strength, "output": "removed noise" if residual else "denoised"},
+            parameters=parameters,
             learned=True,
             suffix=" N2B residual" if residual else " N2B",
             created=self.created,
             options=self.options.write,
+            measured=used.plain if used is not None and self.options.goal is not None else {},
         )
+
+    @property
+    def _asked(self) -> dict[str, float]:
+        """What is asked of the strength, or of the noise: the model's own strength is in its digest."""
+        goal = self.options.goal
+        return {"strength": self.strength} if goal is None else goal.plain

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from n2b_ct.inference.strength import NoiseGoal
 from n2b_ct.io.dicom.writing.derivation import WriteOptions
 
 IfPresent = Literal["refuse", "skip", "replace"]
@@ -18,6 +19,7 @@ class DenoiseOptions:
 
     Attributes:
         strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
+        goal: What is asked of the noise in flat tissue instead; each series gets the strength that it needs.
         residual: Write the removed noise too, as series beside the denoised ones.
         if_present: What to do where something is there already: ``refuse`` everything; ``skip`` what is what this run
             would make, make again what is not; ``replace`` it.
@@ -33,6 +35,7 @@ class DenoiseOptions:
     """
 
     strength: float | None = None
+    goal: NoiseGoal | None = None
     residual: bool = False
     if_present: IfPresent = "refuse"
     repair_uids: bool = False

@@ -5,6 +5,7 @@ A thread prefetches slices and another writes behind, a few slices each: a serie
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,23 +15,25 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from n2b_ct.batch.existing_output import ExistingOutput, combined, existing_series, unreadable_missing
-from n2b_ct.batch.outcomes import Outcome, clipping_problems, reason_of
+from n2b_ct.batch.outcomes import Outcome, clipping_problems, reason_of, strength_entries, strength_problems
 from n2b_ct.batch.output_paths import remove_if_empty
 from n2b_ct.batch.run_context import RunContext, RunningStd
 from n2b_ct.batch.run_options import DenoiseOptions, LowDoseOptions
 from n2b_ct.errors import N2BError, SeriesError, explain
 from n2b_ct.hu import AIR_HU
 from n2b_ct.inference.slices import noise_hu
+from n2b_ct.inference.strength import UsedStrength, measured_indices
 from n2b_ct.io.atomic import require_free_space
 from n2b_ct.io.dicom.ct_reader import read_slices
 from n2b_ct.io.dicom.derived_series import DerivedSeriesWriter
 from n2b_ct.io.dicom.writing.derivation import Derivation
 from n2b_ct.io.dicom.writing.derived_slice import DerivedSlice
 from n2b_ct.io.prefetch import prefetch, write_behind
-from n2b_ct.io.series import CTSlice, FileRecord, SeriesRef, require_whole, with_missing_slices
+from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, SeriesRef, require_whole, with_missing_slices
 
 ResultT = TypeVar("ResultT")
 
+_N_DIGEST_CHARACTERS = 12
 _N_SLICES_QUEUED = 2
 """Slices between two stages: enough to even out their pace, and 3 MB each at 512x512."""
 
@@ -154,11 +157,14 @@ class SeriesRun(Generic[ResultT]):
             refused=refused,
         )
 
-    def done(self, path: Path, number: int = 0, removed_std_hu: float | None = None) -> Outcome:
+    def done(
+        self, path: Path, number: int = 0, removed_std_hu: float | None = None, used: UsedStrength | None = None
+    ) -> Outcome:
         """Return the outcome ``done`` of an output, by its number in ``derive``."""
         series, n_clipped = self._series, self._n_clipped[number]
         n_pixels = self._n_written * series.rows * series.cols
         problems = (*with_missing_slices(series.problems, len(self.refused)), *clipping_problems(n_clipped, n_pixels))
+        problems += strength_problems(used)
         return Outcome(
             series.directory,
             path,
@@ -172,6 +178,7 @@ class SeriesRun(Generic[ResultT]):
             dropped_private=tuple(sorted(self._dropped)),
             removed_std_hu=removed_std_hu,
             refused=tuple(self.refused),
+            **strength_entries(used),
         )
 
     def failed(self, path: Path, error: Exception) -> Outcome:
@@ -235,7 +242,7 @@ class SeriesTask:
         """Return what exists of its outputs."""
         return combined(
             [
-                existing_series(path, self.series, context.derivation(residual=is_residual))
+                existing_series(path, self.series, self._derivation(context, is_residual))
                 for path, is_residual in context.outputs(self.target)
             ]
         )
@@ -251,14 +258,32 @@ class SeriesTask:
                 present = run.up_to_date(target, existing)
                 if present is not None:
                     return [present]
-                removed_std = self._denoise(run, context, existing.may_be_replaced(options.if_present))
-                return [existing.annotate(run.done(target, removed_std_hu=removed_std.std))]
+                used = context.strength_of(self._measured_slices)
+                removed_std = self._denoise(run, context, used, existing.may_be_replaced(options.if_present))
+                return [existing.annotate(run.done(target, removed_std_hu=removed_std.std, used=used))]
             except (N2BError, OSError) as error:
                 return [run.failed(target, error)]
 
-    def _denoise(self, run: SeriesRun[np.ndarray], context: RunContext, may_replace: bool) -> RunningStd:
+    def _measured_slices(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Read the slices whose noise is measured; one that cannot be read is dealt with when all are."""
+        for one in read_slices(self._measured_instances):
+            if not isinstance(one, SeriesError):
+                yield one.hu, one.is_padding
+
+    @property
+    def _measured_instances(self) -> list[InstanceRef]:
+        return [self.series.instances[index] for index in measured_indices(len(self.series))]
+
+    def _derivation(self, context: RunContext, is_residual: bool, used: UsedStrength | None = None) -> Derivation:
+        names = "\n".join(f"{one.sop_instance_uid}/{one.frame_number or 0}" for one in self._measured_instances)
+        measured_in = hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()[:_N_DIGEST_CHARACTERS]
+        return context.derivation(residual=is_residual, measured_in=measured_in, used=used)
+
+    def _denoise(
+        self, run: SeriesRun[np.ndarray], context: RunContext, used: UsedStrength, may_replace: bool
+    ) -> RunningStd:
         """Write the derived series; returns the spread of the noise found inside the window."""
-        model, removed_std, strength = context.model, RunningStd(), np.float32(context.strength)
+        model, removed_std, strength = context.model, RunningStd(), np.float32(used.share)
 
         def with_noise(one: CTSlice | SeriesError) -> tuple[CTSlice, np.ndarray] | SeriesError:
             return one if isinstance(one, SeriesError) else (one, noise_hu(model, one.hu, one.is_padding))
@@ -268,7 +293,7 @@ class SeriesTask:
             return [ct_slice.hu - strength * noise, noise][: len(outputs)]
 
         outputs = [
-            (path, context.derivation(residual=is_residual), may_replace)
+            (path, self._derivation(context, is_residual, used), may_replace)
             for path, is_residual in context.outputs(self.target)
         ]
         run.derive(outputs, lambda slices: map(with_noise, slices), hu_of)

@@ -195,6 +195,8 @@ def denoise_natural_images(
 
 def _require_image_options(model: Model, options: DenoiseOptions) -> None:
     usual = DenoiseOptions()
+    if options.goal is not None:
+        raise ConfigError(explain(next(iter(options.goal.plain)), "is for CT", "a model of images", "leave it out"))
     for name, option in _FOR_CT_ONLY.items():
         if getattr(options, name) != getattr(usual, name):
             raise ConfigError(explain(option, "is for CT", "a model of images", "leave it out"))

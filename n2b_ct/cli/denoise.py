@@ -17,6 +17,7 @@ from n2b_ct.cli.options import (
     SkipBadSlices,
     Threads,
     VolumeOffsetHU,
+    share_of,
 )
 from n2b_ct.cli.progress_bar import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable_json, tell, time_of
@@ -28,6 +29,15 @@ _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the inp
 _Strength = Annotated[
     float | None,
     typer.Option(min=0.0, max=1.0, help="Share of the predicted noise to remove; the model's if not given."),
+]
+_Reduce = Annotated[
+    float | None,
+    typer.Option(
+        metavar="50%", parser=share_of, help="Reduce σ in flat tissue by this share, whatever strength that takes."
+    ),
+]
+_TargetNoise = Annotated[
+    float | None, typer.Option("--target-noise", metavar="HU", help="Leave this σ in flat tissue, HU.")
 ]
 _Residual = Annotated[bool, typer.Option("--residual", help="Write the removed noise too, as series or images.")]
 _Json = Annotated[Path | None, typer.Option("--json", help="Write one status per series or image here.")]
@@ -62,6 +72,8 @@ def denoise(
     output: _Output,
     model: Annotated[Path, typer.Option(help="A run folder or a model file.")],
     strength: _Strength = None,
+    reduce: _Reduce = None,
+    target_noise_hu: _TargetNoise = None,
     residual: _Residual = False,
     device: Device = "auto",
     threads: Threads = None,
@@ -99,6 +111,8 @@ def denoise(
             output,
             model=model,
             strength=strength,
+            reduce=reduce,
+            target_noise_hu=target_noise_hu,
             residual=residual,
             select=select,
             resume=resume,

@@ -31,6 +31,24 @@ Created = Annotated[
     str | None, typer.Option(metavar="ISO-TIME", help="Time to write, for equal bytes; now if not given.")
 ]
 
+
+def share_of(text: str | float) -> float:
+    """Read a share that is written as ``50%`` or ``0.5``.
+
+    Raises:
+        BadParameter: It is neither, or not from 0 to 1.
+    """
+    number, percent, rest = str(text).strip().partition("%")
+    try:
+        share = float(number) / (100.0 if percent else 1.0)
+    except ValueError:
+        share = float("nan")
+    if rest or not 0.0 <= share <= 1.0:
+        msg = f"must be from 0% to 100%, got {text}; write 50% or 0.5"
+        raise typer.BadParameter(msg)
+    return share
+
+
 _commands: list[Callable[..., None]] = []
 
 

@@ -87,6 +87,8 @@ def _line(outcome: Outcome) -> str:
     what = f"{outcome.n_slices} slices" if outcome.n_slices else "image"
     noises = ((outcome.removed_std_hu, "HU"), (outcome.removed_std_grey, "grey levels"))
     removed = "".join(f", removed noise {std:.1f} {unit}" for std, unit in noises if std is not None)
+    if outcome.noise_after_hu is not None:
+        removed = f", noise {outcome.noise_hu:.1f} -> {outcome.noise_after_hu:.1f} HU at strength {outcome.strength:g}"
     why = f"; {with_options(outcome.detail)}" if outcome.detail else ""
     return f"{outcome.status:<7} {outcome.output}: {what}{removed}{why}"
 

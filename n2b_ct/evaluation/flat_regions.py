@@ -20,6 +20,8 @@ from scipy import ndimage
 from n2b_ct.evaluation.checks import require_slice
 
 BLOCK_PX = 16
+N_FREE = BLOCK_PX**2 - 3
+"""Values of a block that are free once a plane is subtracted."""
 N_BLOCKS = 8
 STRIDE_PX = 4
 MARGIN_PX = 3
@@ -114,11 +116,14 @@ def noise_std_hu(hu: np.ndarray, blocks: FlatBlocks) -> float | None:
     """Noise in the blocks, HU: median over the blocks of the deviation from a plane; None without blocks."""
     if not blocks.corners:
         return None
-    values = blocks.values(hu.astype(np.float64))
-    plane = _plane_basis()
-    residual = values - (values @ plane) @ plane.T
-    variances = np.sum(residual**2, axis=1) / (BLOCK_PX**2 - plane.shape[1])
+    variances = np.sum(detrended(hu, blocks) ** 2, axis=1) / N_FREE
     return float(np.median(np.sqrt(variances)))
+
+
+def detrended(hu: np.ndarray, blocks: FlatBlocks) -> np.ndarray:
+    """Cut the blocks out of a slice and subtract a plane from each, float64 ``[blocks, BLOCK_PX²]``."""
+    values, plane = blocks.values(hu.astype(np.float64)), _plane_basis()
+    return np.asarray(values - (values @ plane) @ plane.T)
 
 
 def estimate_noise_std_hu(noisy_hu: np.ndarray) -> float:

@@ -13,6 +13,14 @@ from n2b_ct.data.arrays import hu_values, plain_array
 from n2b_ct.errors import DataError, ModelError, explain
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.slices import device_of, noise_hu, required_strength
+from n2b_ct.inference.strength import (
+    MIN_REGIONS,
+    NoiseGoal,
+    choose_strength,
+    measure_regions,
+    measured_indices,
+    required_goal,
+)
 
 HU = TypeVar("HU", np.ndarray, Tensor)
 _Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -69,23 +77,37 @@ class Denoiser:
         """Its device."""
         return device_of(self.model)
 
-    def denoise(self, hu: HU, *, strength: float | None = None, is_padding: HU | None = None) -> HU:
+    def denoise(
+        self,
+        hu: HU,
+        *,
+        strength: float | None = None,
+        reduce: float | None = None,
+        target_noise_hu: float | None = None,
+        is_padding: HU | None = None,
+    ) -> HU:
         """Return ``hu − strength · noise``.
 
         Args:
             hu: HU, ``[rows, cols]`` or ``[slices, rows, cols]``.
             strength: 0 returns the input, 1 removes all noise found; None: the model's own.
+            reduce: Share by which σ in flat soft tissue is reduced instead, 0 to 1; one strength for all slices.
+            target_noise_hu: σ in flat soft tissue that is to be left instead, HU.
             is_padding: True where the scanner padded, bool of the same shape; such pixels never change.
 
         Returns:
             Denoised HU; container, shape, dtype and device are those of ``hu``.
 
         Raises:
-            DataError: ``hu`` is no such array, is empty, or holds NaN, infinity or what no HU can be.
-            ConfigError: The strength is not from 0 to 1.
+            DataError: ``hu`` is no such array, is empty, or holds NaN, infinity or what no HU can be; or its noise is
+                to be measured and it has too little flat soft tissue.
+            ConfigError: The strength or the share is not from 0 to 1, or more than one of the three is given.
             ModelError: The network returns NaN or infinity.
         """
-        share = np.float32(required_strength(strength, self.model))
+        goal = required_goal(strength, reduce, target_noise_hu)
+        share = np.float32(
+            required_strength(strength, self.model) if goal is None else self._share(hu, is_padding, goal)
+        )
         return self._of_each_slice(hu, is_padding, lambda one, noise: one - share * noise)
 
     def noise(self, hu: HU, *, is_padding: HU | None = None) -> HU:
@@ -109,10 +131,20 @@ class Denoiser:
             f"Denoiser({self.name!r}, method={self.model.method!r}, window={self.model.window}, device={self.device})"
         )
 
+    def _share(self, hu: HU, is_padding: HU | None, goal: NoiseGoal) -> float:
+        """Return the strength that reaches a goal in these slices."""
+        values, padded = _checked(hu, is_padding)
+        slices, paddings = (one.reshape(-1, *values.shape[-2:]) for one in (values, padded))
+        chosen = ((slices[k].astype(np.float32), paddings[k]) for k in measured_indices(len(slices)))
+        used = choose_strength(measure_regions(self.model, chosen), goal, self.strength)
+        if used.problem == "noise_unmeasured":
+            got, remedy = f"{used.n_regions}", "give strength=… instead"
+            raise DataError(explain("hu", f"needs {MIN_REGIONS} flat regions of soft tissue to measure", got, remedy))
+        return used.share
+
     def _of_each_slice(self, hu: HU, is_padding: HU | None, combine: _Combine) -> HU:
         """Apply ``combine`` to every slice and its noise; return a container like ``hu``."""
-        values = hu_values(hu, "hu")
-        padded = np.zeros(values.shape, dtype=bool) if is_padding is None else _mask_of(is_padding, values.shape)
+        values, padded = _checked(hu, is_padding)
         found = np.empty(values.shape, values.dtype)
         slices = zip(*(one.reshape(-1, *values.shape[-2:]) for one in (values, padded, found)), strict=True)
         for one, one_padded, place in slices:
@@ -122,6 +154,12 @@ class Denoiser:
                 raise ModelError(explain(f"model {self.name}", "must find finite noise", "NaN or infinity", remedy))
             place[:] = _as_type(combine(one, noise), place.dtype)
         return _like(hu, found)
+
+
+def _checked(hu: np.ndarray | Tensor, is_padding: np.ndarray | Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return plain values and padding of one shape."""
+    values = hu_values(hu, "hu")
+    return values, np.zeros(values.shape, dtype=bool) if is_padding is None else _mask_of(is_padding, values.shape)
 
 
 def _mask_of(is_padding: np.ndarray | Tensor, shape: tuple[int, ...]) -> np.ndarray:

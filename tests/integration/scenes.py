@@ -144,6 +144,16 @@ def biased_model(path: Path, bias: float = 0.1) -> Path:
     return write_model(path, section, weights)
 
 
+def smoothing_model(path: Path) -> Path:
+    """Write a model file whose denoiser is a box mean of 5 pixels: a network of zeros and the form ``lowpass``."""
+    arguments = {"n_features": 2, "depth": 2}
+    section = DenoiserSection(
+        name="SimpleUNet", output="lowpass", lowpass_kernel_px=5, lowpass_passes=1, arguments=arguments
+    )
+    weights = {key: torch.zeros_like(value) for key, value in build_denoiser(section).state_dict().items()}
+    return write_model(path, section, weights)
+
+
 def write_model(path: Path, section: DenoiserSection, weights: dict[str, torch.Tensor]) -> Path:
     """Write a model file as a training would."""
     save_model(path, weights=weights, section=section, input_scale=WINDOW, name="toy", method="none", facts={})

@@ -90,6 +90,8 @@ PROBLEMS: dict[str, str] = {
     "maybe_not_hu": "the values of a volume file do not look like HU; `--assume-hu` takes them for HU",
     "unsure_geometry": "a NIfTI header places its voxels nowhere, or twice and differently: sform counts",
     "clipped_pixels": "more than 0.01 % of the new values did not fit in BitsStored and were clipped",
+    "noise_unmeasured": "too little flat soft tissue to measure noise in: the model's own strength was used",
+    "noise_target_missed": "even the best strength leaves more noise in flat tissue than was asked for",
     "output_replaced": "the existing output was n2b-ct's, but outdated: it was written again",
     "stale_output": "output of an earlier run lies at a path that the series no longer has",
     "repaired_uids": "missing UIDs were derived from the content",

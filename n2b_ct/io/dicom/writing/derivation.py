@@ -1,7 +1,7 @@
 """What was done to a series, and how a derived image says so: descriptions, codes, equipment and references.
 
-Everything in a :class:`Derivation` except ``created`` and the compression decides the UIDs, because a receiver that
-knows a UID keeps the copy it has: whatever can change a pixel or a word of the header must change the UID.
+Everything in a :class:`Derivation` except ``created``, ``measured`` and the compression decides the UIDs, because a
+receiver that knows a UID keeps the copy it has: what can change a pixel or a word of the header must change the UID.
 Clauses are those of PS3.3.
 """
 
@@ -129,6 +129,8 @@ class Derivation:
         description: What was done, the first words of DerivationDescription.
         options: How to write where the Standard leaves a choice.
         operation: What kind of step it is.
+        measured: What the parameters came to in this series; it follows from them and the source, so that it is in
+            the text and not in the UIDs.
     """
 
     model_name: str
@@ -141,18 +143,20 @@ class Derivation:
     description: str = "Noise reduction"
     options: WriteOptions = field(default_factory=WriteOptions)
     operation: Operation = NOISE_REDUCTION
+    measured: dict[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """DerivationDescription, ASCII, at most 1024 characters."""
         name = f"{self.model_name} {self.model_version}".strip()
-        parts = [f"{self.description}: {name}", self.model_digest[:_N_DIGEST_SHOWN], self.parameters_text]
+        measured = _canonical(self.measured) if self.measured else ""
+        parts = [f"{self.description}: {name}", self.model_digest[:_N_DIGEST_SHOWN], self.parameters_text, measured]
         return ascii_text("; ".join(part for part in parts if part), _N_ST_CHARACTERS)
 
     @property
     def parameters_text(self) -> str:
         """The parameters as canonical JSON: equal parameters give equal text."""
-        return json.dumps(self.parameters, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _canonical(self.parameters)
 
     def uid(self, kind: str, *source_uids: str) -> str:
         """Name what this derivation makes of some sources."""
@@ -206,6 +210,10 @@ class SeriesContext:
             instance_uids={str(one.path): one.sop_instance_uid for one in series.instances},
             instance_marks=(series.study_instance_uid, series.series_instance_uid, *marks) if is_repeated else (),
         )
+
+
+def _canonical(values: dict[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def ascii_text(content: str, n_characters: int) -> str:
