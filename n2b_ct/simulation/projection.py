@@ -25,6 +25,9 @@ Apodisation = Callable[[np.ndarray], np.ndarray]
 N_FACES = 4
 _SUBPIXELS = 4
 """Look-up tables hold this many linearly or Fourier-interpolated entries per pixel."""
+_SUBPIXELS_TO_THE_EDGE = 16
+"""The same for kernels that go on to the highest frequencies: the nearest of few entries scatters part of their power
+over all frequencies, and at the lowest ones the ramp leaves next to none."""
 _BLOCK_VALUES = 2**20
 """Values that back-projection adds to at a time: few enough for a processor's cache."""
 
@@ -98,6 +101,7 @@ def filtered_back_project(
     blur_px: float = 0.0,
     apodisation: Apodisation | None = None,
     bins_per_px: int = 1,
+    is_band_limited: bool = False,
 ) -> np.ndarray:
     """Reconstruct images from line integrals; linear in the sinogram.
 
@@ -111,12 +115,18 @@ def filtered_back_project(
         apodisation: Further factor of the frequency response, by frequency in cycles per pixel.
         bins_per_px: 1 or 2; with 2 the sinograms have twice the beam's bins, each half a pixel wide, and the kernel
             may reach up to one cycle per pixel.
+        is_band_limited: Keep only the frequencies that the pixel grid can show, its corners included; each view is cut
+            off where its direction leaves their square, so that nothing is aliased. Look-up tables are finer.
 
     Returns:
         Images, sinogram unit per mm, float32 ``[n, rows, cols]``.
     """
     response = kernel_response(beam, blur_px=blur_px, apodisation=apodisation, bins_per_px=bins_per_px)
-    return _smear(_bin_tables(_filter(sinograms, beam, response, bins_per_px), beam), beam, math.pi)
+    n_entries = _SUBPIXELS
+    if is_band_limited:
+        response, n_entries = response * _within_grid(beam, len(response), bins_per_px), _SUBPIXELS_TO_THE_EDGE
+    filtered = _filter(sinograms, beam, response, bins_per_px, n_entries)
+    return _smear(_bin_tables(filtered, beam), beam, math.pi, n_entries)
 
 
 def mean_over_views(sinogram: np.ndarray, beam: ParallelBeam) -> np.ndarray:
@@ -126,7 +136,8 @@ def mean_over_views(sinogram: np.ndarray, beam: ParallelBeam) -> np.ndarray:
         sinogram: ``[n, views, bins]``.
         beam: The scan.
     """
-    return _smear(_bin_tables(np.repeat(sinogram.astype(np.float32), _SUBPIXELS, axis=-1), beam), beam, 1.0)
+    views = np.repeat(sinogram.astype(np.float32), _SUBPIXELS, axis=-1)
+    return _smear(_bin_tables(views, beam), beam, 1.0, _SUBPIXELS)
 
 
 def kernel_response(
@@ -145,13 +156,20 @@ def kernel_response(
     return response
 
 
-def _smear(tables: np.ndarray, beam: ParallelBeam, scale: float) -> np.ndarray:
+def _within_grid(beam: ParallelBeam, n_frequencies: int, bins_per_px: int) -> np.ndarray:
+    """Mark the frequencies of each view that the pixel grid can show, ``[views, frequencies]``."""
+    longest = np.maximum(np.abs(np.cos(beam.angles_rad)), np.abs(np.sin(beam.angles_rad)))
+    frequency = np.linspace(0.0, 0.5 * bins_per_px, n_frequencies)
+    return np.asarray(frequency * longest[:, None] <= 0.5)
+
+
+def _smear(tables: np.ndarray, beam: ParallelBeam, scale: float, n_entries: int) -> np.ndarray:
     """Average tabulated views at every pixel, times ``scale``, float32 ``[n, rows, cols]``."""
     size, n_channels = beam.size_px, tables.shape[-1]
     total = np.zeros((size, size, n_channels), np.float32)
     n_rows = max(1, _BLOCK_VALUES // (size * n_channels))
     for first in range(0, size, n_rows):
-        _add_views(tables, beam, slice(first, min(first + n_rows, size)), total)
+        _add_views(tables, beam, slice(first, min(first + n_rows, size)), total, n_entries)
     faces = total.reshape(size, size, N_FACES, -1).transpose(2, 3, 0, 1)
     return _unfold(faces) * np.float32(scale / beam.n_views)
 
@@ -180,32 +198,34 @@ def ramp_response(n_samples: int, bin_mm: float, blur_px: float) -> np.ndarray:
     return np.asarray(fft.rfft(impulse).real * bin_mm * apodisation)
 
 
-def _filter(sinograms: np.ndarray, beam: ParallelBeam, response: np.ndarray, bins_per_px: int) -> np.ndarray:
-    """Convolve with the kernel and interpolate to subpixel bins, float32 ``[n, views, bins · 4]``.
+def _filter(
+    sinograms: np.ndarray, beam: ParallelBeam, response: np.ndarray, bins_per_px: int, n_entries: int
+) -> np.ndarray:
+    """Convolve with the kernel and interpolate to subpixel bins, float32 ``[n, views, bins · entries]``.
 
     The first of several bins per pixel lies before the pixel's middle, where the table begins.
     """
-    n_padded, n_fine = 2 * (len(response) - 1), _SUBPIXELS // bins_per_px
+    n_padded, n_fine = 2 * (response.shape[-1] - 1), n_entries // bins_per_px
     spectrum = fft.rfft(sinograms.astype(np.float32, copy=False), n_padded, axis=-1)
     spectrum *= (response * n_fine).astype(np.float32)
     fine = fft.irfft(spectrum, n_padded * n_fine, axis=-1)
-    first = _SUBPIXELS * (bins_per_px - 1) // (2 * bins_per_px)
-    return np.asarray(fine[..., first : first + beam.n_bins * _SUBPIXELS], np.float32)
+    first = n_entries * (bins_per_px - 1) // (2 * bins_per_px)
+    return np.asarray(fine[..., first : first + beam.n_bins * n_entries], np.float32)
 
 
 def _bin_tables(filtered: np.ndarray, beam: ParallelBeam) -> np.ndarray:
-    """Sort filtered views for look-up, ``[base views, bins · 4, faces · n]``."""
+    """Sort filtered views for look-up, ``[base views, bins · entries, faces · n]``."""
     groups = [views for views, _, _ in _base_views(beam)]
     grouped = filtered[:, groups].transpose(1, 3, 2, 0)
     return np.ascontiguousarray(grouped).reshape(len(groups), filtered.shape[-1], -1)
 
 
-def _add_views(tables: np.ndarray, beam: ParallelBeam, rows: slice, total: np.ndarray) -> None:
+def _add_views(tables: np.ndarray, beam: ParallelBeam, rows: slice, total: np.ndarray, n_entries: int) -> None:
     """Smear all views over a block of rows of ``total``."""
     block = total[rows].reshape(-1, total.shape[-1])
     samples = np.empty_like(block)
     for table, (_, cosine, sine) in zip(tables, _base_views(beam), strict=True):
-        bins = _pixel_bins(beam, rows, cosine, sine)
+        bins = _pixel_bins(beam, rows, cosine, sine, n_entries)
         np.take(table, bins.ravel(), axis=0, out=samples, mode="clip")
         block += samples
 
@@ -259,9 +279,9 @@ def _ray_columns(beam: ParallelBeam, cosine: float, sine: float) -> np.ndarray:
     return columns.astype(np.int32)
 
 
-def _pixel_bins(beam: ParallelBeam, rows: slice, cosine: float, sine: float) -> np.ndarray:
+def _pixel_bins(beam: ParallelBeam, rows: slice, cosine: float, sine: float, n_entries: int) -> np.ndarray:
     """Find the subpixel bin under each pixel of some rows, int32 ``[rows, cols]``."""
     centred = np.arange(beam.size_px) - (beam.size_px - 1) / 2
-    along = ((centred * cosine + (beam.n_bins - 1) / 2) * _SUBPIXELS + 0.5).astype(np.float32)
-    across = (-centred[rows] * sine * _SUBPIXELS).astype(np.float32)
+    along = ((centred * cosine + (beam.n_bins - 1) / 2) * n_entries + 0.5).astype(np.float32)
+    across = (-centred[rows] * sine * n_entries).astype(np.float32)
     return np.add(along[None], across[:, None]).astype(np.int32)
