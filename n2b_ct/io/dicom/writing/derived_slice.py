@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.encoders.base import get_encoder
@@ -55,6 +56,8 @@ __all__ = ["Derivation", "DerivedSlice", "SeriesContext", "derive_slice"]
 _N_LO_CHARACTERS = 64
 _LARGEST_IS = 2**31 - 1
 _PIXEL_DATA = 0x7FE00010
+_PIXEL_NUMBERS = ("Rows", "Columns", "PixelRepresentation")
+_PIXEL_TEXTS = ("PhotometricInterpretation", "RescaleIntercept", "RescaleSlope")
 _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 # Transfer syntax, and pydicom's plugin that encodes and decodes it
 _CODECS: dict[Compression, tuple[str, str]] = {
@@ -230,6 +233,7 @@ def _put_pixels(derived: Dataset, pixels: StoredWords) -> None:
     put(derived, "SamplesPerPixel", 1)
     if not text(derived, "PhotometricInterpretation"):
         put(derived, "PhotometricInterpretation", "MONOCHROME2")
+    _mend_vrs(derived)
     put(derived, "BitsAllocated", layout.n_bits_allocated)
     put(derived, "BitsStored", layout.n_bits_stored)
     put(derived, "HighBit", layout.n_bits_stored - 1)
@@ -245,6 +249,14 @@ def _put_pixels(derived: Dataset, pixels: StoredWords) -> None:
         if keyword in derived:
             put(derived, keyword, int(extreme), vr)
     derived[_PIXEL_DATA] = DataElement(_PIXEL_DATA, "OW", pixels.words.tobytes(), is_undefined_length=False)
+
+
+def _mend_vrs(derived: Dataset) -> None:
+    """Give what describes the pixels the VR that PS3.6 knows; a source that says another was read all the same."""
+    for keywords, value in ((_PIXEL_NUMBERS, integer), (_PIXEL_TEXTS, text)):
+        for keyword in keywords:
+            if keyword in derived and dictionary_VR(keyword) != derived[keyword].VR:
+                put(derived, keyword, value(derived, keyword))
 
 
 def _put_lossy_history(derived: Dataset, transfer_syntax: str) -> None:

@@ -53,6 +53,17 @@ def neighbour(uid: str) -> InstanceRef:
     return InstanceRef(Path("neighbour"), uid, 2.0)
 
 
+WRONG_VRS = [("PhotometricInterpretation", "LO"), ("Rows", "UL"), ("PixelRepresentation", "UL"), ("RescaleSlope", "LO")]
+
+
+@pytest.mark.parametrize(("keyword", "vr"), WRONG_VRS)
+def test_elements_that_describe_pixels_get_their_vr_back(keyword, vr, tmp_path):
+    source = make_ct_dataset()
+    put(source, keyword, str(source[keyword].value) if vr in ("PN", "LO") else source[keyword].value, vr)
+    assert_hu_roundtrip(save(source, tmp_path / "source"), tmp_path / "derived")
+    assert pydicom.dcmread(tmp_path / "derived")[keyword].VR == make_ct_dataset()[keyword].VR
+
+
 LAYOUTS = {
     "unsigned 12": {"bits_stored": 12},
     "unsigned 16": {"bits_stored": 16, "stored": water_ramp() * 80},
