@@ -14,6 +14,7 @@ from scipy.interpolate import PchipInterpolator
 
 from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Plane, Tissue, Tubes, ellipse_distance, smooth_union
+from n2b_ct.phantom.sheets import thin_sheets
 
 LENGTH_MM = 566.25
 """Nose to tail: 906 slices of 0.625 mm, as the real piglet's scan."""
@@ -231,23 +232,12 @@ def _fat_thickness(plane: Plane, seed: int) -> np.ndarray:
 
 def _septa(plane: Plane, seed: int) -> np.ndarray:
     """Lay fat planes between muscles and, finer and fainter, between their bundles."""
-    return _sheets(plane, (seed, 4), ((15.0, 0.11, 0.75), (8.0, 0.10, 0.4), (3.6, 0.16, 0.25)))
+    return thin_sheets(plane, (seed, 4), ((15.0, 0.11, 0.75), (8.0, 0.10, 0.4), (3.6, 0.16, 0.25)))
 
 
 def _strands(plane: Plane, seed: int) -> np.ndarray:
     """Lay the connective tissue's sheets through the fat."""
-    return _sheets(plane, (seed, 12), ((9.0, 0.08, 0.35), (4.5, 0.10, 0.2)))
-
-
-def _sheets(plane: Plane, key: tuple[int, int], scales: tuple[tuple[float, float, float], ...]) -> np.ndarray:
-    """Draw thin sheets with gaps, the zero lines of smooth fields; (lattice, width, most coverage) of each scale."""
-    total = np.zeros(plane.x_mm.shape, np.float32)
-    for number, (lattice_mm, width, strength) in enumerate(scales):
-        field = smooth_field((*key, number), plane.z_mm, plane.row_mm, plane.column_mm, lattice_mm)
-        gaps = smooth_field((*key, number, 1), plane.z_mm, plane.row_mm, plane.column_mm, 1.4 * lattice_mm)
-        line = np.exp(-((field / np.float32(width)) ** 2)) * np.clip(0.5 + gaps, 0.0, 1.0)
-        total = np.maximum(total, np.float32(strength) * line)
-    return total
+    return thin_sheets(plane, (seed, 12), ((9.0, 0.08, 0.35), (4.5, 0.10, 0.2)))
 
 
 def _cavity(plane: Plane) -> np.ndarray:

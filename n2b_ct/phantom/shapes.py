@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WARP_LIMIT_MM = 12.0
-"""Nothing moves a point further than this, neither warp nor build; bounding boxes allow for it."""
+"""In an animal, nothing moves a point further than this, neither warp nor build; bounding boxes allow for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Plane:
         column_mm: Positions of the columns, towards the animal's left, ``[cols]``.
         x_mm: Warped column positions, float32 ``[rows, cols]``: shapes drawn with it look grown, not ruled.
         y_mm: Warped row positions, float32 ``[rows, cols]``.
+        warp_limit_mm: The warp moves no point further than this.
     """
 
     z_mm: float
@@ -47,6 +48,7 @@ class Plane:
     column_mm: np.ndarray
     x_mm: np.ndarray
     y_mm: np.ndarray
+    warp_limit_mm: float = WARP_LIMIT_MM
 
     @property
     def pixel_mm(self) -> float:
@@ -55,7 +57,7 @@ class Plane:
 
     def window(self, x_range: tuple[float, float], y_range: tuple[float, float]) -> tuple[slice, slice]:
         """Find the rows and columns that can see a box, the warp included."""
-        margin = WARP_LIMIT_MM + self.pixel_mm
+        margin = self.warp_limit_mm + self.pixel_mm
         rows = np.searchsorted(self.row_mm, [y_range[0] - margin, y_range[1] + margin])
         columns = np.searchsorted(self.column_mm, [x_range[0] - margin, x_range[1] + margin])
         return slice(*rows), slice(*columns)
@@ -206,6 +208,17 @@ def ellipse_distance(x_mm: np.ndarray, y_mm: np.ndarray, rx_mm: float, ry_mm: fl
     level = np.hypot(x_mm / rx, y_mm / ry)
     slope = np.hypot(x_mm / rx**2, y_mm / ry**2)
     return level * (level - 1) / np.maximum(slope, np.float32(1e-6))
+
+
+def superellipse_distance(x_mm: np.ndarray, y_mm: np.ndarray, rx_mm: float, ry_mm: float, power: float) -> np.ndarray:
+    """Approximate the signed distance to a superellipse at the origin: boxier than an ellipse for powers above 2."""
+    rx, ry = np.float32(max(rx_mm, 1e-3)), np.float32(max(ry_mm, 1e-3))
+    u, v = np.abs(x_mm) / rx, np.abs(y_mm) / ry
+    u_slope, v_slope = u ** np.float32(power - 1), v ** np.float32(power - 1)
+    total = np.maximum(u * u_slope + v * v_slope, np.float32(1e-9))
+    level = total ** np.float32(1 / power)
+    slope = np.hypot(u_slope / rx, v_slope / ry) * level / total
+    return (level - 1) / np.maximum(slope, np.float32(1e-6))
 
 
 def smooth_union(distances_mm: Sequence[np.ndarray], blend_mm: float) -> np.ndarray:

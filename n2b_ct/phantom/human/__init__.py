@@ -1,0 +1,1 @@
+"""Digital patients by region; each draws itself from a seed and paints any of its slices."""
