@@ -15,6 +15,7 @@ from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.errors import ConfigError, explain
 from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.inference.model import Model, load_any_model, load_model
+from n2b_ct.inference.shipped import BASE, is_base, model_path
 from n2b_ct.inference.slices import required_strength
 from n2b_ct.inference.strength import required_goal
 from n2b_ct.io.dicom.writing.derivation import Compression, ContentQualification, Equipment, WriteOptions
@@ -30,18 +31,19 @@ _QUALIFICATIONS: dict[Qualification, ContentQualification] = {
 
 
 @checked_arguments()
-def load(model: StrPath, *, device: str = "auto") -> Denoiser:
+def load(model: StrPath = BASE, *, device: str = "auto") -> Denoiser:
     """Load a trained model of CT for arrays.
 
     Args:
-        model: A run folder, or a model file.
+        model: ``base``, the shipped model; or a run folder, or a model file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns:
         A :class:`~n2b_ct.inference.denoiser.Denoiser`: ``denoise(hu)`` and ``noise(hu)`` for NumPy arrays and tensors.
 
     Raises:
-        ModelError: Nothing there, not one of our files, damaged, or a model of natural images.
+        ModelError: Nothing there, not one of our files, damaged, or a model of natural images; or the shipped weights
+            are not those that were shipped.
         ConfigError: No such device.
 
     Examples:
@@ -54,7 +56,7 @@ def load(model: StrPath, *, device: str = "auto") -> Denoiser:
         >>> denoiser.denoise(hu).shape
         (3, 64, 64)
     """
-    return Denoiser(load_model(Path(model), choose_device(device)))
+    return Denoiser(load_model(model_path(model), choose_device(device)))
 
 
 @checked_arguments()
@@ -62,7 +64,7 @@ def denoise(
     source: StrPath,
     output: StrPath,
     *,
-    model: StrPath | Denoiser | Model,
+    model: StrPath | Denoiser | Model = BASE,
     strength: float | None = None,
     reduce: float | None = None,
     target_noise_hu: float | None = None,
@@ -93,7 +95,7 @@ def denoise(
     Args:
         source: What to denoise.
         output: Output folder, outside the source.
-        model: A run folder, a model file, or a loaded model.
+        model: ``base``, the shipped model; a run folder, a model file, or a loaded model.
         strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
         reduce: Share by which σ in flat tissue is reduced instead, 0 to 1; each series gets the strength that it needs.
         target_noise_hu: σ in flat tissue that is to be left instead, HU.
@@ -187,7 +189,7 @@ def if_present(*, resume: bool, overwrite: bool) -> IfPresent:
 def _loaded(model: StrPath | Denoiser | Model, device: str) -> Model:
     if isinstance(model, Denoiser):
         return model.model
-    return model if isinstance(model, Model) else load_any_model(Path(model), choose_device(device))
+    return model if isinstance(model, Model) else load_any_model(model_path(model), choose_device(device))
 
 
 def _denoise_elsewhere(
@@ -206,10 +208,10 @@ def _denoise_elsewhere(
     if isinstance(model, Denoiser | Model):
         remedy = "pass the path of its file"
         raise ConfigError(explain("scheduler", "workers load the model themselves", "a loaded one", remedy))
-    file = Path(model).absolute()
-    loaded = load_any_model(file)
+    place = BASE if is_base(model) else Path(model).absolute()
+    loaded = load_any_model(model_path(place))
     required_strength(options.strength, loaded)
     if not loaded.is_of_ct:
         raise ConfigError(explain("scheduler", "is for CT series and volumes", "a model of images", "leave it out"))
-    with cluster_executor(scheduler, file, device) as executor:
+    with cluster_executor(scheduler, place, device) as executor:
         return denoise_tree(source.absolute(), output.absolute(), loaded, options, progress, executor)

@@ -25,6 +25,7 @@ from n2b_ct.evaluation.report.writer import require_free_place, write_report
 from n2b_ct.evaluation.summary import Summary
 from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import Model, load_model
+from n2b_ct.inference.shipped import model_path
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import skipped_slices_warning
@@ -54,7 +55,7 @@ def report(
 
     Args:
         pipeline: Whose data, windows and baselines are used: a path, a shipped one's name, or a loaded pipeline.
-        models: Name to run folder or model file; the name heads its row.
+        models: Name to run folder, model file or ``base``, the shipped model; the name heads its row.
         out: The report's folder.
         data_root: The data's folder; None: the pipeline's ``data.root``, else where the first model was trained.
         baselines: Denoisers without training; None: the pipeline's.
@@ -82,7 +83,7 @@ def report(
         {'input': 'input', 'gaussian': 'baseline', 'n2b': 'model', 'reference': 'reference'}
     """
     data_root, out = optional_path(data_root), Path(out)
-    paths = {name: Path(path) for name, path in models.items()}
+    paths = {name: model_path(path) for name, path in models.items()}
     loaded = loaded_pipeline(pipeline, overrides)
     require_free_place(out, overwrite)
     manifest = load_manifest(loaded.ct.manifest)

@@ -148,7 +148,7 @@ class RunContext:
             parameters["measured_in"] = measured_in
         return Derivation(
             model_name=f"{self.model.method} {self.model.name}",
-            model_version=str(self.model.facts.get("n2b_ct", __version__)),
+            model_version=self.model.version,
             model_digest=self.model.digest,
             parameters=parameters,
             learned=True,

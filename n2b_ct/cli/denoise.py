@@ -26,6 +26,7 @@ _Source = Annotated[
     Path, typer.Argument(metavar="INPUT", help="A DICOM file, a series folder, a tree, or a volume; or images.")
 ]
 _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
+_Model = Annotated[str, typer.Option(help="base: the shipped model; or a run folder or a model file.")]
 _Strength = Annotated[
     float | None,
     typer.Option(min=0.0, max=1.0, help="Share of the predicted noise to remove; the model's if not given."),
@@ -70,7 +71,7 @@ _NumberOffset = Annotated[int, typer.Option(help="Added to SeriesNumber.")]
 def denoise(
     source: _Source,
     output: _Output,
-    model: Annotated[Path, typer.Option(help="A run folder or a model file.")],
+    model: _Model = "base",
     strength: _Strength = None,
     reduce: _Reduce = None,
     target_noise_hu: _TargetNoise = None,
@@ -100,7 +101,7 @@ def denoise(
 
     With a model of images: PNG, TIFF, BMP, JPEG and WebP, gray or RGB, in the form and depth of the source.
 
-    Example: n2b-ct denoise /data/low_dose /data/denoised --model runs/piglet --json status.json
+    Example: n2b-ct denoise /data/low_dose /data/denoised --json status.json
     """
     from n2b_ct import api
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def report(
     pipeline: Annotated[str, typer.Argument(help="Whose data and windows: a path, or a shipped name.")],
-    models: Annotated[list[str], typer.Option("--model", metavar="NAME=RUN_DIR", help="A model and its name.")],
+    models: Annotated[
+        list[str],
+        typer.Option("--model", metavar="NAME=RUN_DIR", help="A model and its name; n2b=base: the shipped one."),
+    ],
     out: Annotated[Path, typer.Option(help="The report's folder.")],
     data_root: DataRoot = None,
     baselines: Annotated[
@@ -48,7 +51,7 @@ def report(
     with progress_bar("measuring") as progress:
         summary = api.report(
             pipeline,
-            named_paths(models, "--model"),
+            named_texts(models, "--model"),
             out,
             data_root=data_root,
             baselines=baselines,
@@ -82,19 +85,24 @@ def finish(summary: Summary, out: Path) -> None:
 
 
 def named_paths(texts: list[str], option: str) -> dict[str, Path]:
-    """Split ``NAME=DIR`` texts.
+    """Split ``NAME=DIR`` texts; as :func:`named_texts`."""
+    return {name: Path(text) for name, text in named_texts(texts, option).items()}
+
+
+def named_texts(texts: list[str], option: str) -> dict[str, str]:
+    """Split ``NAME=TEXT``.
 
     Raises:
         ConfigError: A text has another form, or a name comes twice.
     """
     from n2b_ct.errors import ConfigError, explain
 
-    named: dict[str, Path] = {}
+    named: dict[str, str] = {}
     for text in texts:
         name, equals, path = text.partition("=")
         if not (name and equals and path) or name in named:
             raise ConfigError(explain(option, "must be NAME=DIR with a name of its own", text, "write n2b=runs/piglet"))
-        named[_checked(name, option)] = Path(path)
+        named[_checked(name, option)] = path
     return named
 
 

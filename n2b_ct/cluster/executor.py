@@ -36,12 +36,12 @@ _CONNECTION_LOST = (OSError, TimeoutError, CancelledError)
 
 
 @contextmanager
-def cluster_executor(scheduler: str, model_path: Path, device: str = "auto") -> Iterator[Executor]:
+def cluster_executor(scheduler: str, model: Path | str, device: str = "auto") -> Iterator[Executor]:
     """Connect to a scheduler; yields an executor that runs tasks on its workers.
 
     Args:
         scheduler: Its address, such as ``tls://host:8786``.
-        model_path: Where workers find the model, absolute.
+        model: Where workers find the model, absolute; ``base``: in their own installation.
         device: What each worker computes on; with ``auto`` each chooses.
 
     Raises:
@@ -54,7 +54,7 @@ def cluster_executor(scheduler: str, model_path: Path, device: str = "auto") -> 
         def run_on_workers(tasks: Sequence[CTTask], context: RunContext) -> list[Outcome]:
             with shared_output_marker([path for task in tasks for path in task.output_paths(context)]) as marker:
                 spec = JobSpec(
-                    model_path=model_path,
+                    model=model,
                     model_digest=context.model.digest,
                     device=device,
                     options=context.options,

@@ -17,6 +17,7 @@ from n2b_ct.batch.trees import CTTask
 from n2b_ct.cluster.output_marker import count_attempts, note_attempt
 from n2b_ct.errors import ClusterError, ModelError, explain
 from n2b_ct.inference.model import Model, load_model
+from n2b_ct.inference.shipped import model_path
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device
 from n2b_ct.version import __version__
@@ -31,7 +32,7 @@ class JobSpec:
     """One run, as it is sent to workers; all paths are absolute.
 
     Attributes:
-        model_path: Where a worker finds the model.
+        model: Where a worker finds the model; ``base``: its own installation's, which must be the same.
         model_digest: Digest of the model that the run was started with; no other is accepted.
         device: What a worker computes on; with ``auto`` each chooses.
         options: Of the run.
@@ -42,7 +43,7 @@ class JobSpec:
         version: Of n2b-ct, on the submitting side.
     """
 
-    model_path: Path
+    model: Path | str
     model_digest: str
     device: str
     options: DenoiseOptions
@@ -65,7 +66,8 @@ def require_fit(spec: JobSpec) -> None:
         got = f"n2b-ct {__version__} on {socket.gethostname()}"
         raise ClusterError(explain("worker", f"must run n2b-ct {spec.version}", got, "install the same everywhere"))
     _require_visible("input", spec.input_path)
-    _require_visible("model", spec.model_path)
+    if isinstance(spec.model, Path):
+        _require_visible("model", spec.model)
     _require_visible("output", spec.marker)
     _model(spec)
 
@@ -103,16 +105,16 @@ def _require_visible(what: str, path: Path) -> None:
 def _model(spec: JobSpec) -> Model:
     """Return the model, loaded once in every process."""
     with _loading:
-        return _loaded(spec.model_path, spec.model_digest, spec.device)
+        return _loaded(spec.model, spec.model_digest, spec.device)
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, digest: str, device: str) -> Model:
-    model = load_model(path, choose_device(device))
+def _loaded(place: Path | str, digest: str, device: str) -> Model:
+    model = load_model(model_path(place), choose_device(device))
     if model.digest != digest:
         got = f"{model.digest[:_N_DIGEST_CHARACTERS]} on {socket.gethostname()}"
         requirement = f"must be the run's, {digest[:_N_DIGEST_CHARACTERS]}"
-        raise ModelError(explain(f"model {path}", requirement, got, "do not change a model while it is in use"))
+        raise ModelError(explain(f"model {place}", requirement, got, "do not change a model while it is in use"))
     return model
 
 

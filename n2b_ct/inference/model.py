@@ -30,6 +30,7 @@ from n2b_ct.registry import UnavailableError
 from n2b_ct.version import __version__
 
 MODEL_FILE = "model.pt"
+VERSION_FACT = "version"
 _FORMAT = "n2b-ct model 1"
 _KEYS = {"format", "name", "method", "denoiser", "denoising", "weights", "facts"}
 _DIGEST_KEYS = {"test_time_augmentation": "symmetries"}
@@ -56,7 +57,8 @@ class Model:
         method: Its method's name.
         digest: SHA-256 over weights, network, window and use: what can change a pixel.
         multiple_px: Both sides of its input must be multiples of this.
-        facts: Facts of the training: iterations, seed, version, noise of the images.
+        facts: Facts of the training: iterations, seed, version of n2b-ct, noise of the images; of a model that is
+            shipped also its own version.
         denoising: Default use: strength and test-time augmentation.
     """
 
@@ -69,6 +71,11 @@ class Model:
     multiple_px: int
     facts: dict[str, Any]
     denoising: DenoisingSection = field(default_factory=DenoisingSection)
+
+    @property
+    def version(self) -> str:
+        """Its own version where it has one, else that of the n2b-ct that trained it."""
+        return str(self.facts.get(VERSION_FACT) or self.facts.get("n2b_ct", __version__))
 
     @property
     def is_of_ct(self) -> bool:

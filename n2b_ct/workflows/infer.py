@@ -14,6 +14,7 @@ from n2b_ct import api
 from n2b_ct.api.inputs import StrPath
 from n2b_ct.batch.outcomes import TreeResult
 from n2b_ct.inference.model import load_model
+from n2b_ct.inference.shipped import model_path
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.scan import scan
@@ -29,7 +30,7 @@ class DenoiseWorkflow(PropertyWorkflow):
     memory (``output["pred"]`` is HU ``[rows, cols]``); ``run`` writes derived series like ``n2b-ct denoise``.
 
     Args:
-        model: A run folder or a model file.
+        model: ``base``, the shipped model; or a run folder or a model file.
         dataset_dir: What to denoise.
         output_dir: Output folder, outside ``dataset_dir``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -44,10 +45,11 @@ class DenoiseWorkflow(PropertyWorkflow):
         device: str = "auto",
         **options: Any,
     ) -> None:
+        place = model_path(model)
         super().__init__(
             "infer",
             {
-                "bundle_root": lambda: str(Path(model)),
+                "bundle_root": lambda: str(place),
                 "dataset_dir": lambda: str(self._source),
                 "device": lambda: choose_device(self._device_name),
                 "dataset": self._slices,
@@ -57,7 +59,7 @@ class DenoiseWorkflow(PropertyWorkflow):
             },
         )
         self._source, self._output = Path(dataset_dir), Path(output_dir)
-        self._model = load_model(Path(model), choose_device(device))
+        self._model = load_model(place, choose_device(device))
         self._device_name, self._options = device, options
 
     def run(self) -> TreeResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from n2b_ct.data.manifest import load_manifest
 from n2b_ct.experiments.benchmark import check_benchmark
 from n2b_ct.experiments.experiment import load_experiment
 from n2b_ct.hu import WINDOWS
+from n2b_ct.inference.model import load_model
+from n2b_ct.inference.shipped import CARD_FILE, FACTS_FILE, MOST_BYTES, WEIGHTS_FILE, base_facts, model_path
 from n2b_ct.networks.build import build_denoiser, size_multiple
 from tests.conftest import REPOSITORY
 
@@ -104,6 +107,32 @@ def test_the_wheel_ships_pipelines_and_manifests():
         "pipelines": "n2b_ct/shipped/pipelines",
         "data_manifests": "n2b_ct/shipped/data_manifests",
     }
+
+
+@pytest.fixture
+def base() -> Path:
+    """The folder of the shipped model, once its weights are there."""
+    folder = REPOSITORY / "n2b_ct" / "inference" / "base"
+    if not (folder / WEIGHTS_FILE).is_file():
+        pytest.skip("the shipped weights are not there yet")
+    return folder
+
+
+def test_the_shipped_model_is_what_its_facts_and_its_card_say(base):
+    facts, model = base_facts(), load_model(model_path("base"))
+    assert (model.name, model.version, model.digest) == ("base", facts["version"], facts["model_digest"])
+    assert facts["n_bytes"] == (base / WEIGHTS_FILE).stat().st_size <= MOST_BYTES
+    card = (base / CARD_FILE).read_text(encoding="utf-8")
+    assert f"| version | {facts['version']} |" in card
+    assert facts["sha256"] in card
+
+
+def test_the_wheel_holds_the_shipped_model(base, tmp_path):
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    (built,) = wheel.WheelBuilder(str(REPOSITORY)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(built) as archive:
+        held = {name: archive.read(f"n2b_ct/inference/base/{name}") for name in (WEIGHTS_FILE, FACTS_FILE, CARD_FILE)}
+    assert held == {name: (base / name).read_bytes() for name in held}
 
 
 def test_an_installed_wheel_finds_what_it_ships(tmp_path, monkeypatch):

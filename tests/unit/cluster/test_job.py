@@ -16,7 +16,9 @@ from n2b_ct.cluster import job
 from n2b_ct.cluster.job import JobSpec
 from n2b_ct.errors import ClusterError, ModelError
 from n2b_ct.inference.model import load_model
+from n2b_ct.inference.shipped import WEIGHTS_FILE
 from tests.integration.scenes import biased_model, tissue_hu, tree_of, write_series
+from tests.shipped_base import ship_stand_in
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -43,6 +45,15 @@ def test_a_task_is_run(spec, task, tmp_path):
     (done,) = job.run_task(spec, task, 0)
     assert (done.status, done.output) == ("done", tmp_path / "out" / "a")
     assert tree_of(tmp_path / "out" / "a") == ["slice000.dcm", "slice001.dcm", "slice002.dcm"]
+
+
+def test_a_worker_takes_the_shipped_model_of_its_own_installation(spec, task, tmp_path, monkeypatch):
+    base = ship_stand_in(tmp_path / "package" / "base", monkeypatch)
+    digest = load_model(base / WEIGHTS_FILE).digest
+    (done,) = job.run_task(replace(spec, model="base", model_digest=digest), task, 0)
+    assert done.status == "done"
+    with pytest.raises(ModelError, match=r"^model base: must be the run's, 000000000000, got .* on "):
+        job.run_task(replace(spec, model="base", model_digest="0" * 64), task, 0)
 
 
 def test_a_worker_that_died_when_all_was_written_does_no_harm(spec, task):
@@ -81,7 +92,7 @@ def test_a_worker_believes_no_place_because_something_lies_there(spec, task, tmp
     ("field", "message"),
     [
         ("input_path", "input .*elsewhere: must be the same for every worker, got nothing there on "),
-        ("model_path", "model .*elsewhere: must be the same for every worker, got nothing there on "),
+        ("model", "model .*elsewhere: must be the same for every worker, got nothing there on "),
         (
             "marker",
             "output .*: must be the same for every worker, got another on .*; put it on storage that all machines",
