@@ -14,6 +14,7 @@ from n2b_ct.data.ct_source import ct_source
 from n2b_ct.data.image_source import ImageSource
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.data.natural_image_source import natural_image_source
+from n2b_ct.data.phantom_source import phantom_source
 from n2b_ct.data.roles import Roles, assign_roles
 from n2b_ct.errors import ConfigError, explain
 
@@ -59,7 +60,7 @@ def optional_path(path: StrPath | None) -> Path | None:
 
 
 def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slices: bool = False) -> ImageSource:
-    """Find a pipeline's images by role: slices of CT, or images.
+    """Find a pipeline's images by role: slices of CT, natural images, or phantoms.
 
     Args:
         pipeline: Whose.
@@ -71,6 +72,8 @@ def images_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_sli
     """
     if pipeline.data.kind == "natural_images":
         return natural_image_source(pipeline.data, _root(pipeline, data_root))
+    if pipeline.data.kind == "phantom":
+        return phantom_source(pipeline.data, data_root)
     roles = roles_of(pipeline, data_root, skip_bad_slices=skip_bad_slices)
     return ct_source(pipeline.data, roles, pipeline.method)
 

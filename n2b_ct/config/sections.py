@@ -15,50 +15,14 @@ from pydantic import (
 
 from n2b_ct.config.method import MethodConfig
 from n2b_ct.config.natural_images import NaturalImageSection
+from n2b_ct.config.phantom_data import PhantomSection
 from n2b_ct.config.printable_names import FolderName
 from n2b_ct.config.registered import registered, registered_name
 from n2b_ct.config.section import Section
+from n2b_ct.config.windows import NamedWindow, WindowSection
 from n2b_ct.errors import ConfigError, explain
-from n2b_ct.hu import WINDOWS, Window
+from n2b_ct.hu import WINDOWS
 from n2b_ct.registry import BASELINES, METHODS
-
-_MOST_HU = 1_000_000.0
-
-
-class WindowSection(Section):
-    """An HU interval."""
-
-    lower_hu: float = Field(ge=-_MOST_HU, le=_MOST_HU)
-    """HU that becomes 0 for the network."""
-    upper_hu: float = Field(ge=-_MOST_HU, le=_MOST_HU)
-    """HU that becomes 1 for the network."""
-
-    @model_validator(mode="after")
-    def _lower_below_upper(self) -> WindowSection:
-        if not self.lower_hu < self.upper_hu:
-            msg = f"lower_hu must be below upper_hu, got [{self.lower_hu:g}, {self.upper_hu:g}]"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def window(self) -> Window:
-        """The window as a :class:`~n2b_ct.hu.Window`."""
-        return Window(self.lower_hu, self.upper_hu)
-
-
-def _window_by_name(value: object) -> object:
-    if isinstance(value, str):
-        if value not in WINDOWS:
-            msg = f"must be a window's name ({', '.join(WINDOWS)}) or lower_hu and upper_hu"
-            raise ValueError(msg)
-        window = WINDOWS[value]
-        return {"lower_hu": window.lower_hu, "upper_hu": window.upper_hu}
-    if isinstance(value, list) and len(value) == 2:
-        return {"lower_hu": value[0], "upper_hu": value[1]}
-    return value
-
-
-NamedWindow = Annotated[WindowSection, BeforeValidator(_window_by_name)]
 
 
 class DataSection(Section):
@@ -91,7 +55,7 @@ def _ct_unless_said(value: object) -> object:
 
 
 Data = Annotated[
-    Annotated[DataSection | NaturalImageSection, Field(discriminator="kind")],
+    Annotated[DataSection | NaturalImageSection | PhantomSection, Field(discriminator="kind")],
     BeforeValidator(_ct_unless_said),
 ]
 
@@ -198,11 +162,11 @@ class Pipeline(Section):
         """The data, where slices are meant.
 
         Raises:
-            ConfigError: The pipeline is about images.
+            ConfigError: The pipeline is about natural images or phantoms.
         """
         if self.data.kind == "ct":
             return self.data
-        remedy = "use n2b-ct benchmark for images"
+        remedy = "name scans" if self.data.kind == "phantom" else "use n2b-ct benchmark for images"
         raise ConfigError(explain(f"pipeline {self.name}: data.kind", "must be ct here", self.data.kind, remedy))
 
     def plain(self) -> dict[str, Any]:

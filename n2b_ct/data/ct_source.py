@@ -147,6 +147,16 @@ class CTSource:
             dataset.targets["noisy_again"] = ImageStore.of(again, directory)
         return dataset
 
+    def own_batches(
+        self,
+        pipeline: Pipeline,  # noqa: ARG002 (for sources that make some)
+        share: slice,  # noqa: ARG002
+        device: torch.device,  # noqa: ARG002
+        progress: Progress | None = None,  # noqa: ARG002
+    ) -> None:
+        """Return None: batches are cut from the images."""
+        return
+
     def digests(self, role: Role, pipeline: Pipeline, progress: Progress | None = None) -> dict[str, list[str]]:
         """Return the digests of slices and of references, without keeping slices in memory.
 

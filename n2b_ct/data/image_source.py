@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
+import torch
 
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.image_store import Shape
 from n2b_ct.data.natural_images import NaturalImageScale
-from n2b_ct.data.patches import Finish
+from n2b_ct.data.patches import Batches, Finish
 from n2b_ct.hu import Window
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import Inputs
@@ -67,6 +68,19 @@ class Sampling(TypedDict, total=False):
     clean_body_fraction: float
 
 
+@dataclass(frozen=True, slots=True)
+class OwnBatches:
+    """Batches that a source makes itself.
+
+    Attributes:
+        batches: They.
+        digests: Of the images that they are made of, as those of a dataset.
+    """
+
+    batches: Batches
+    digests: dict[str, list[str]]
+
+
 class ImageSource(Protocol):
     """Images by role, found but not read."""
 
@@ -117,6 +131,21 @@ class ImageSource(Protocol):
 
         Raises:
             DataError: An image cannot be read or holds values that are not finite, or a reference is missing.
+        """
+
+    def own_batches(
+        self, pipeline: Pipeline, share: slice, device: torch.device, progress: Progress | None = None
+    ) -> OwnBatches | None:
+        """Return batches that the source makes itself; None where they are cut from the datasets of the roles.
+
+        Args:
+            pipeline: The experiment.
+            share: Which patches of every batch are made, where other processes make the rest.
+            device: Where training runs.
+            progress: Called with (images done, all, what).
+
+        Raises:
+            DataError: As :meth:`dataset`.
         """
 
     def digests(self, role: Role, pipeline: Pipeline, progress: Progress | None = None) -> dict[str, list[str]]:

@@ -148,6 +148,16 @@ class NaturalImageSource:
         samples = (self._sample(role, pipeline, noise, index, file.read()) for index, file in files)
         return filled_dataset(samples, self.shapes(role), directory)
 
+    def own_batches(
+        self,
+        pipeline: Pipeline,  # noqa: ARG002 (for sources that make some)
+        share: slice,  # noqa: ARG002
+        device: torch.device,  # noqa: ARG002
+        progress: Progress | None = None,  # noqa: ARG002
+    ) -> None:
+        """Return None: batches are cut from the images."""
+        return
+
     def digests(
         self,
         role: Role,

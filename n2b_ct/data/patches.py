@@ -22,8 +22,21 @@ Finish = Callable[[dict[str, Tensor], np.random.RandomState], dict[str, Tensor]]
 """Completes a batch with random draws, such as noise."""
 
 
-class PatchBatches(Dataset):
-    """Batch ``k`` is a function of the seed and ``k``: a map-style dataset of whole batches.
+class Batches(Dataset[dict[str, Tensor]]):
+    """A map-style dataset of whole batches, of which batch ``k`` is a function of a seed and ``k``.
+
+    Attributes:
+        device: Where batches are made.
+    """
+
+    device: torch.device
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+class PatchBatches(Batches):
+    """Batches cut from the images of a dataset.
 
     A batch maps ``noisy`` (and its targets ``blurred``, ``reference`` …) and ``clean`` to float32
     ``[batch, channels, patch, patch]``, and ``index`` to the image of each noisy patch, int64 ``[batch]``. Noisy and

@@ -19,7 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from n2b_ct.config.networks import DenoiserSection
-from n2b_ct.config.sections import DenoisingSection, WindowSection
+from n2b_ct.config.sections import DenoisingSection
+from n2b_ct.config.windows import WindowSection
 from n2b_ct.data.natural_images import NaturalImageScale
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.hu import Window

@@ -16,7 +16,7 @@ from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.image_source import ImageSource, Role
 from n2b_ct.data.image_store import Shape, n_bytes
-from n2b_ct.data.patches import PatchBatches
+from n2b_ct.data.patches import Batches, PatchBatches
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method
@@ -37,7 +37,7 @@ class TrainingData:
         fingerprint: Which images were read.
     """
 
-    batches: PatchBatches
+    batches: Batches
     validation: InMemoryDataset | None
     fingerprint: DataFingerprint
 
@@ -65,6 +65,26 @@ def load_training_data(
     Raises:
         DataError: Values that are not finite, missing references, or images smaller than the patch.
     """
+    validation = source.dataset("validation", pipeline) if source.n_images["validation"] else None
+    checked: Mapping[Role, dict[str, list[str]]] = {} if validation is None else {"validation": validation.digests}
+    own = source.own_batches(pipeline, share_of_batch(pipeline.training), device, progress)
+    if own is not None:
+        return TrainingData(own.batches, validation, _fingerprint(source, pipeline, {"noisy": own.digests, **checked}))
+    batches, digests = _cut_batches(source, pipeline, method, run_dir, device, teacher, progress)
+    digest = None if teacher is None else teacher.digest
+    return TrainingData(batches, validation, _fingerprint(source, pipeline, {**digests, **checked}, digest))
+
+
+def _cut_batches(
+    source: ImageSource,
+    pipeline: Pipeline,
+    method: Method,
+    run_dir: Path,
+    device: torch.device,
+    teacher: Model | None,
+    progress: Progress | None,
+) -> tuple[PatchBatches, dict[Role, dict[str, list[str]]]]:
+    """Read the images of the roles, and return batches cut from them and their digests."""
     training, needs = pipeline.training, pipeline.method.needs
     n_needed = needed_bytes(needs, source.shapes("noisy"), source.shapes("clean"))
     storage = choose_storage(n_needed, training.cache, run_dir, device)
@@ -86,12 +106,7 @@ def load_training_data(
         device=storage.device,
         share=share_of_batch(training),
     )
-    validation = source.dataset("validation", pipeline) if source.n_images["validation"] else None
-    if validation is not None:
-        datasets["validation"] = validation
-    digests = {role: dataset.digests for role, dataset in datasets.items()}
-    fingerprint = _fingerprint(source, pipeline, digests, None if teacher is None else teacher.digest)
-    return TrainingData(batches, validation, fingerprint)
+    return batches, {role: dataset.digests for role, dataset in datasets.items()}
 
 
 def data_fingerprint(
@@ -112,7 +127,7 @@ def _fingerprint(
     source: ImageSource,
     pipeline: Pipeline,
     digests: Mapping[Role, Mapping[str, list[str]]],
-    teacher_digest: str | None,
+    teacher_digest: str | None = None,
 ) -> DataFingerprint:
     images: dict[str, list[str]] = {key: [] for key in source.digest_keys}
     for role, of_role in digests.items():

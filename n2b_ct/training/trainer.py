@@ -25,7 +25,7 @@ from n2b_ct.config.sections import Pipeline, TrainingSection
 from n2b_ct.data.dataset import InMemoryDataset
 from n2b_ct.data.fingerprint import DataFingerprint
 from n2b_ct.data.image_source import ImageSource
-from n2b_ct.data.patches import PatchBatches, ResumeSampler
+from n2b_ct.data.patches import Batches, ResumeSampler
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method, Monitor, build_method
@@ -51,7 +51,7 @@ class Assembled:
 
     trainer: Trainer
     method: Method
-    batches: PatchBatches
+    batches: Batches
     average: EMAHandler | None
     clock: TrainingClock
     data: DataFingerprint
@@ -124,7 +124,7 @@ def assemble(
     return assembled
 
 
-def _loader(batches: PatchBatches, first: int, device: torch.device) -> DataLoader[Any]:
+def _loader(batches: Batches, first: int, device: torch.device) -> DataLoader[Any]:
     pinned = device.type == "cuda" and batches.device.type == "cpu"
     return DataLoader(batches, batch_size=None, sampler=ResumeSampler(first, len(batches)), pin_memory=pinned)
 

@@ -50,11 +50,13 @@ def test_every_pipeline_loads_from_any_folder_and_fits_its_manifest(name, tmp_pa
     pipeline = load_pipeline(name)
     assert pipeline.name == Path(name).stem
     assert pipeline.description
+    assert set(pipeline.report.windows) <= set(WINDOWS)
+    if pipeline.data.kind == "phantom":  # it has no manifest
+        return
     manifest = load_manifest(pipeline.ct.manifest)
     assert manifest.split(pipeline.ct.split)
     doses = {entry.dose for entry in manifest.series.values()}
     assert set(pipeline.ct.doses or ()) <= doses
-    assert set(pipeline.report.windows) <= set(WINDOWS)
 
 
 @pytest.mark.parametrize("name", PIPELINES)

@@ -125,7 +125,7 @@ def test_the_method_chooses_its_section(tmp_path):
     values = {**smallest(), "method": {"name": "supervised"}}
     assert isinstance(load_pipeline(written(tmp_path, values)).method, SupervisedConfig)
     (line,) = problems(tmp_path, {**smallest(), "method": {"name": "magic"}})
-    known = "dbsn, noise2blur, noise2noise, noise2void, supervised, upi"
+    known = "dbsn, noise2blur, noise2noise, noise2void, noise_insertion, supervised, upi"
     assert line == f"experiment.yaml: method.name: must be one of {known}, got magic; choose one of them"
 
 

@@ -44,6 +44,7 @@ METHOD_VALUES: dict[str, dict[str, Any]] = {
         "collapse_ratio": None,
     },
     "supervised": {"denoiser": SMALL},
+    "noise_insertion": {"denoiser": SMALL},
     "noise2noise": {"denoiser": SMALL},
     "noise2void": {"denoiser": SMALL},
     "dbsn": {"denoiser": BAYES},
@@ -107,6 +108,7 @@ CASES: dict[str, dict[str, Any]] = {
         "collapse_ratio": Refused([50.0, 60.0], "must stay between 50 and 60 .*: the networks collapsed"),
     },
     "supervised": {"name": Refused("nobody", "must be one of"), **DENOISER, "loss": "l2"},
+    "noise_insertion": {"name": Refused("nobody", "must be one of"), **DENOISER, "loss": "l2"},
     "noise2noise": {
         "name": Refused("nobody", "must be one of"),
         **DENOISER,

@@ -1,0 +1,221 @@
+"""Digital patients as training images: noise-free slices, with noise inserted anew into every patch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from n2b_ct.config.phantom_data import PhantomSection
+from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.dataset import InMemoryDataset, Sample, filled_dataset
+from n2b_ct.data.image_source import ImageTraits, NetworkUnit, OwnBatches, Role, Sampling
+from n2b_ct.data.image_store import Shape
+from n2b_ct.data.inserted_noise import (
+    MARGIN_PX,
+    AnyNoise,
+    Images,
+    InsertedNoiseBatches,
+    Storage,
+    stored,
+    through_kernels,
+)
+from n2b_ct.errors import explain
+from n2b_ct.hu import SCANNER_FLOOR_HU, Window
+from n2b_ct.io.progress import Progress
+from n2b_ct.io.series import Inputs
+from n2b_ct.phantom.training_slices import (
+    CELL_PX,
+    HU_UNIT,
+    NOISE_UNIT,
+    REGIONS,
+    SliceRole,
+    SliceSettings,
+    StoredSlice,
+    make_slices,
+)
+from n2b_ct.simulation.kernel_responses import filters
+
+_ROLES: dict[Role, SliceRole] = {"noisy": "train", "validation": "validation"}
+
+
+def phantom_source(section: PhantomSection, root: Path | None = None) -> PhantomSource:
+    """Return the phantoms of a section; they are made when they are read.
+
+    Args:
+        section: Which.
+        root: Folder that keeps them; None: the section's, else ``n2b-ct`` in the user's cache.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "n2b-ct"
+    regions = REGIONS if section.regions is None else section.regions
+    settings = SliceSettings(section.seed, regions, section.size_px, section.n_noise_fields)
+    return PhantomSource(section, settings, (root or section.root or cache) / f"phantoms-{settings.digest}")
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomSource:
+    """Phantoms by role: an :class:`~n2b_ct.data.image_source.ImageSource`.
+
+    Attributes:
+        section: How many, and how strong their noise.
+        made_from: What the slices follow from.
+        folder: Where they are kept.
+    """
+
+    section: PhantomSection
+    made_from: SliceSettings
+    folder: Path
+
+    @property
+    def n_images(self) -> dict[str, int]:
+        """Number of slices by role; none is clean by itself, as every noisy one has its truth."""
+        return {"noisy": self.section.n_slices, "clean": 0, "validation": self.section.n_validation_slices}
+
+    @property
+    def sizes_px(self) -> tuple[tuple[int, int], ...]:
+        """The one size."""
+        return ((self.section.size_px, self.section.size_px),)
+
+    @property
+    def traits(self) -> ImageTraits:
+        """One channel, clipped to the window."""
+        unit = NetworkUnit(self.input_scale.width_hu, "HU", "hu", "slice")
+        return ImageTraits(n_channels=1, n_noisy=self.section.n_slices, clipped=True, unit=unit)
+
+    @property
+    def input_scale(self) -> Window:
+        """HU that become [0, 1] for the network."""
+        return self.section.window.window
+
+    @property
+    def inputs(self) -> Inputs:
+        """No series."""
+        return Inputs()
+
+    @property
+    def sampling(self) -> Sampling:
+        """Nothing: the phantoms draw their patches themselves."""
+        return {}
+
+    @property
+    def digest_keys(self) -> tuple[str, ...]:
+        """The roles."""
+        return ("noisy", "clean", "validation")
+
+    def shapes(self, role: Role) -> list[Shape]:
+        """Return one channel, rows and columns of every slice."""
+        return [(1, *self.sizes_px[0])] * self.n_images[role]
+
+    def problems(self, pipeline: Pipeline) -> list[str]:
+        """Return a line for unknown regions, a method that learns from something else, and slices below the patch."""
+        problems, needs = [], pipeline.method.needs
+        if unknown := [name for name in self.made_from.regions if name not in REGIONS]:
+            problems.append(
+                explain("data.regions", f"must be some of {', '.join(REGIONS)}", ", ".join(unknown), "name others")
+            )
+        if not needs.reference or needs.clean or needs.blurred or needs.noisy_again or needs.distilled:
+            requirement = "phantoms train methods that learn from images and their truth"
+            problems.append(explain("data.kind", requirement, pipeline.method.name, "use noise_insertion"))
+        least = pipeline.training.patch_px + 2 * MARGIN_PX
+        if self.section.size_px < least:
+            requirement = f"must be at least training.patch_px and {2 * MARGIN_PX}, {least}"
+            problems.append(explain("data.size_px", requirement, self.section.size_px, "use a smaller patch_px"))
+        return problems
+
+    def own_batches(
+        self, pipeline: Pipeline, share: slice, device: torch.device, progress: Progress | None = None
+    ) -> OwnBatches:
+        """Make the slices that are missing, and return batches of patches with noise drawn anew.
+
+        Raises:
+            DataError, OutputError: The slices cannot be made or read.
+        """
+        slices = self._slices("noisy", progress)
+        planes = [one.pixels() for one in slices]
+        if pipeline.training.cache == "memory":
+            planes = [np.array(one) for one in planes]
+        cells = [one.cells * CELL_PX for one in slices]
+        training = pipeline.training
+        batches = InsertedNoiseBatches(
+            Images([one[:1] for one in planes], HU_UNIT, cells, CELL_PX),
+            Images(
+                [one[1:] for one in planes],
+                NOISE_UNIT,
+                cells,
+                CELL_PX,
+                [one.facts["field_std_hu"] for one in slices],
+            ),
+            AnyNoise(self.section.noise_hu),
+            self.input_scale,
+            patch_px=training.patch_px,
+            batch_size=training.batch_size,
+            n_batches=training.iterations,
+            seed=training.seed,
+            device=device,
+            share=share,
+        )
+        return OwnBatches(batches, {"images": [one.facts["digest"] for one in slices]})
+
+    def dataset(
+        self,
+        role: Role,
+        pipeline: Pipeline,  # noqa: ARG002 (for sources that prepare targets)
+        directory: Path | None = None,
+        progress: Progress | None = None,
+    ) -> InMemoryDataset:
+        """Return whole slices with one noise each, and their truth.
+
+        Raises:
+            DataError, OutputError: The slices cannot be made or read.
+        """
+        slices = self._slices(role, progress)
+        return filled_dataset(self._samples(slices), self.shapes(role), directory)
+
+    def digests(
+        self,
+        role: Role,
+        pipeline: Pipeline,  # noqa: ARG002 (for sources that read references for themselves)
+        progress: Progress | None = None,
+    ) -> dict[str, list[str]]:
+        """Return the digests of the slices.
+
+        Raises:
+            DataError, OutputError: They cannot be made.
+        """
+        return {"images": [one.facts["digest"] for one in self._slices(role, progress)]}
+
+    def fresh_noise(self, pipeline: Pipeline) -> None:  # noqa: ARG002 (for sources whose batches are cut for them)
+        """Return None: own batches have it."""
+        return
+
+    def settings(self, pipeline: Pipeline) -> dict[str, Any]:  # noqa: ARG002 (for sources that depend on it)
+        """Return the window and what the noise is drawn from."""
+        window = [self.input_scale.lower_hu, self.input_scale.upper_hu]
+        return {"window": window, "noise_hu": list(self.section.noise_hu), "phantoms": self.made_from.digest}
+
+    def _slices(self, role: Role, progress: Progress | None) -> list[StoredSlice]:
+        n_slices, n_workers = self.n_images[role], self.section.n_workers
+        if not n_slices:
+            return []
+        return make_slices(self.folder, self.made_from, _ROLES[role], n_slices, n_workers=n_workers, progress=progress)
+
+    def _samples(self, slices: list[StoredSlice]) -> Iterator[Sample]:
+        for number, one in enumerate(slices):
+            noisy, truth = self._pair(one, np.random.default_rng([self.section.seed, 2, number]))
+            yield Sample({"image": noisy, "reference": truth}, {"images": one.facts["digest"]})
+
+    def _pair(self, one: StoredSlice, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return a whole slice with noise, and without, ``[1, rows, cols]`` in network units."""
+        draw, pixels = AnyNoise(self.section.noise_hu).draw(rng), one.pixels()
+        kernels = filters([draw.response], self.section.size_px)
+        strength = draw.strength(one.facts["field_std_hu"][0], float(kernels.noise_gain[0]))
+        anatomy = pixels[:1] * np.float32(HU_UNIT)
+        field = pixels[1:2] * np.float32(NOISE_UNIT * strength)
+        truth, noise = through_kernels(anatomy, field, kernels, torch.device("cpu"))
+        return stored(truth, noise, [Storage(SCANNER_FLOOR_HU, is_rounded=True)], self.input_scale)

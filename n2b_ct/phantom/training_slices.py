@@ -1,0 +1,253 @@
+"""Slices of digital patients with noise fields, made once by worker processes and kept in a folder.
+
+::
+
+    <folder>/settings.json      what the slices follow from
+    <folder>/train-00012.npy    int16 [1 + fields, rows, cols]: noise-free HU in quarters; noise fields in thousandths
+                                of their own standard deviation in the body
+    <folder>/train-00012.json   facts about it; written last, so that a slice without them is made again
+
+A slice follows from the settings and its number alone, so a killed run goes on where it stopped, more slices are added
+to those that are there, and several runs may share one folder.
+
+Half of the patients are adults. Every slice of a patient has the same pixel size, such that the body fills the image
+more or less, as on a scanner, and its own thickness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.ndimage import binary_erosion
+
+from n2b_ct.errors import DataError, OutputError, explain
+from n2b_ct.io.atomic import write_atomically, write_text_atomically
+from n2b_ct.io.json_files import read_json
+from n2b_ct.io.progress import Progress
+from n2b_ct.phantom.subjects import REGIONS, Subject, draw_subject
+from n2b_ct.simulation.kernel_responses import log_uniform
+from n2b_ct.simulation.noise_fields import draw_exposure, noise_fields
+from n2b_ct.simulation.ordered_pool import OrderedPool
+
+__all__ = ["HU_UNIT", "NOISE_UNIT", "REGIONS", "SliceRole", "SliceSettings", "StoredSlice", "make_slices"]
+
+SliceRole = Literal["train", "validation"]
+
+FORMAT = 1
+"""Counts how often the slices of equal settings have changed."""
+HU_UNIT = 0.25
+NOISE_UNIT = 1e-3
+CELL_PX = 16
+"""The body is known by squares of this side."""
+PIXELS_MM = (0.35, 0.95)
+THICKNESSES_MM = (0.6, 5.0)
+
+_SLICES_PER_PATIENT = 8
+_AGE_GROUPS, _AGE_SHARES = ("adult", "child", "infant"), (0.5, 0.3, 0.2)
+_STREAMS: dict[SliceRole, int] = {"train": 0, "validation": 1}
+_BODY_ABOVE_HU, _AIR_BELOW_HU = -300.0, -975.0
+_COARSE_PX, _COARSE_MM = 128, 4.0
+_FILLED = (0.6, 1.05)
+_SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceSettings:
+    """What slices follow from.
+
+    Attributes:
+        seed: Names the patients and their scans.
+        regions: Parts of the body, in turn.
+        size_px: Rows and columns.
+        n_noise_fields: Noise fields of a slice.
+    """
+
+    seed: int = 0
+    regions: tuple[str, ...] = REGIONS
+    size_px: int = 512
+    n_noise_fields: int = 2
+
+    @property
+    def digest(self) -> str:
+        """Of the settings; folders are named by it."""
+        return hashlib.sha256(self._text.encode()).hexdigest()[:16]
+
+    @property
+    def _text(self) -> str:
+        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+
+    def write(self, folder: Path) -> None:
+        """Write them into a folder, which is made.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            remedy = "choose another place"
+            raise OutputError(explain(str(folder), "must be writable", error.strerror, remedy)) from error
+        write_text_atomically(folder / _SETTINGS_FILE, self._text + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSlice:
+    """A slice in the folder.
+
+    Attributes:
+        path: The file of its pixels.
+        facts: ``region``, ``pixel_mm``, ``thickness_mm``, ``field_std_hu`` of each noise field in the body, ``cells``
+            that hold some of the body, ``digest`` of the pixels.
+    """
+
+    path: Path
+    facts: dict[str, Any]
+
+    def pixels(self) -> np.ndarray:
+        """Map its pixels into memory, int16 ``[1 + fields, rows, cols]``.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        try:
+            found: np.ndarray = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                explain(str(self.path), "must hold a slice", "damage", "remove it, to make it again")
+            ) from error
+        return found
+
+    @property
+    def cells(self) -> np.ndarray:
+        """Row and column of each square of :data:`CELL_PX` that holds some of the body, ``[n, 2]``."""
+        n_cells = self.facts["n_cells"]
+        bits = np.frombuffer(bytes.fromhex(self.facts["cells"]), np.uint8)
+        return np.argwhere(np.unpackbits(bits, count=n_cells**2).reshape(n_cells, n_cells))
+
+
+def make_slices(
+    folder: Path,
+    settings: SliceSettings,
+    role: SliceRole,
+    n_slices: int,
+    *,
+    n_workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[StoredSlice]:
+    """Make the slices of a role that the folder does not hold yet.
+
+    Args:
+        folder: Where they are kept.
+        settings: What they follow from.
+        role: ``train`` or ``validation``; they show different patients.
+        n_slices: How many there must be.
+        n_workers: Processes; None: one per core.
+        progress: Called with (slices done, all, what).
+
+    Raises:
+        DataError: There is no such region.
+        OutputError: The folder cannot be written, or a worker failed.
+    """
+    settings.write(folder)
+    missing = [k for k in range(n_slices) if _stored(folder, role, k) is None]
+    n_done = n_slices - len(missing)
+    by_patient: dict[int, list[int]] = {}
+    for k in missing:
+        by_patient.setdefault(k // _SLICES_PER_PATIENT, []).append(k)
+    n_processes = min(n_workers or os.cpu_count() or 1, len(by_patient))
+    with OrderedPool(n_processes) as pool:
+        tasks = ((len(numbers), (numbers,)) for numbers in by_patient.values())
+        for n_made, _ in pool.map(partial(_make, folder, settings, role), tasks):
+            n_done += n_made
+            if progress is not None:
+                progress(n_done, n_slices, "phantoms")
+    return [stored for k in range(n_slices) if (stored := _stored(folder, role, k)) is not None]
+
+
+def _stored(folder: Path, role: SliceRole, number: int) -> StoredSlice | None:
+    path = folder / f"{role}-{number:05d}.npy"
+    try:
+        return StoredSlice(path, read_json(path.with_suffix(".json"))) if path.is_file() else None
+    except DataError:
+        return None
+
+
+def _make(folder: Path, settings: SliceSettings, role: SliceRole, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        planes, facts = drawn_slice(settings, role, number)
+        path = folder / f"{role}-{number:05d}.npy"
+        write_atomically(path, partial(np.save, arr=planes, allow_pickle=False))
+        write_text_atomically(path.with_suffix(".json"), json.dumps(facts) + "\n")
+
+
+def drawn_slice(settings: SliceSettings, role: SliceRole, number: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """Draw one slice and its noise fields.
+
+    Returns:
+        Pixels, int16 ``[1 + fields, rows, cols]``, and facts, as a :class:`StoredSlice` has them.
+    """
+    subject, pixel_mm, region = _patient(settings, role, number // _SLICES_PER_PATIENT)
+    rng = np.random.default_rng([settings.seed, _STREAMS[role], 1, number])
+    thickness = log_uniform(rng, *THICKNESSES_MM)
+    z_mm = rng.uniform(*subject.z_range_mm)
+    hu = subject.slice_hu(
+        z_mm, size_px=settings.size_px, pixel_mm=pixel_mm, thickness_mm=thickness, table=bool(rng.random() < 0.9)
+    )
+    exposures = [draw_exposure(rng, settings.size_px, pixel_mm, thickness) for _ in range(settings.n_noise_fields)]
+    fields = noise_fields(hu, pixel_mm, exposures, rng)
+    spreads = _body_spreads(hu, fields)
+    planes = np.concatenate([hu[None] / HU_UNIT, fields / (spreads[:, None, None] * NOISE_UNIT)])
+    limits = np.iinfo(np.int16)
+    planes = np.ascontiguousarray(np.rint(planes).clip(limits.min, limits.max), np.int16)
+    cells = _body_cells(hu)
+    return planes, {
+        "region": region,
+        "pixel_mm": pixel_mm,
+        "thickness_mm": thickness,
+        "z_mm": z_mm,
+        "field_std_hu": spreads.tolist(),
+        "n_cells": len(cells),
+        "cells": np.packbits(cells).tobytes().hex(),
+        "digest": hashlib.sha256(planes.data).hexdigest()[:16],
+    }
+
+
+@lru_cache(maxsize=2)
+def _patient(settings: SliceSettings, role: SliceRole, number: int) -> tuple[Subject, float, str]:
+    """Draw a patient, once for all slices: the subject, the pixel size in mm and the part of the body."""
+    rng = np.random.default_rng([settings.seed, _STREAMS[role], 0, number])
+    region = settings.regions[number % len(settings.regions)]
+    age_group = str(rng.choice(_AGE_GROUPS, p=_AGE_SHARES))
+    subject = draw_subject(int(rng.integers(2**31)), region, age_group)
+    field_mm = _width_mm(subject) / rng.uniform(*_FILLED)
+    return subject, float(np.clip(field_mm / settings.size_px, *(np.array(PIXELS_MM) * 512 / settings.size_px))), region
+
+
+def _width_mm(subject: Subject) -> float:
+    """The longer side of the body, mm, in the middle of what can be shown."""
+    z_mm = sum(subject.z_range_mm) / 2
+    coarse = subject.slice_hu(z_mm, size_px=_COARSE_PX, pixel_mm=_COARSE_MM, thickness_mm=0.0, table=False)
+    body = np.argwhere(coarse > _BODY_ABOVE_HU)
+    return float(np.ptp(body, axis=0).max() + 1) * _COARSE_MM if len(body) else _COARSE_PX * _COARSE_MM / 2
+
+
+def _body_spreads(hu: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """Standard deviation of each field in the body, HU."""
+    body = binary_erosion(hu > _BODY_ABOVE_HU, iterations=3)
+    where = body if body.any() else np.ones_like(body)
+    return np.asarray(np.maximum(np.sqrt(np.mean(fields[:, where].astype(np.float64) ** 2, axis=1)), 1e-3))
+
+
+def _body_cells(hu: np.ndarray) -> np.ndarray:
+    """Mark the squares of :data:`CELL_PX` of which half or more is no air, bool ``[cells, cells]``."""
+    n_cells = len(hu) // CELL_PX
+    is_body = (hu > _AIR_BELOW_HU)[: n_cells * CELL_PX, : n_cells * CELL_PX]
+    return np.asarray(is_body.reshape(n_cells, CELL_PX, n_cells, CELL_PX).mean(axis=(1, 3)) >= 0.5)
