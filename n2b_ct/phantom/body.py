@@ -80,6 +80,10 @@ class Profile:
         """Interpolate without overshoot; the end values hold beyond the ends. ``[quantities]``."""
         return np.asarray(self._curve(float(np.clip(z_mm, *self.z_range))))
 
+    def along(self, z_mm: np.ndarray) -> np.ndarray:
+        """Interpolate at many heights, ``[quantities, heights]``."""
+        return np.asarray(self._curve(np.clip(z_mm, *self.z_range))).T
+
 
 # z, half width, half height, centre y, subcutaneous fat
 TORSO = Profile(

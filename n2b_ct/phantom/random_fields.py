@@ -7,6 +7,7 @@ resolution can be drawn alone and still fits its neighbours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -62,11 +63,17 @@ def fractal_field(
     return total
 
 
+@lru_cache(maxsize=48)
 def _plane(key: tuple[int, ...], depth: int, n_nodes: int) -> np.ndarray:
-    """Draw one lattice plane; planes below zero fold onto odd numbers, as seeds are not negative."""
+    """Draw one lattice plane; planes below zero fold onto odd numbers, as seeds are not negative.
+
+    Cached, because neighbouring slices and the parts of one slice share planes.
+    """
     folded = 2 * depth if depth >= 0 else -2 * depth - 1
     rng = np.random.default_rng(np.random.SeedSequence([*key, folded]))
-    return rng.standard_normal((n_nodes, n_nodes), dtype=np.float32)
+    nodes = rng.standard_normal((n_nodes, n_nodes), dtype=np.float32)
+    nodes.flags.writeable = False
+    return nodes
 
 
 def _interpolate(nodes: np.ndarray, position: np.ndarray) -> np.ndarray:

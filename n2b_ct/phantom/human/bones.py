@@ -63,7 +63,7 @@ class BonePainter:
         if not within.any():
             return
         rows, columns = plane.row_mm[where[0]], plane.column_mm[where[1]]
-        fine = smooth_field((self.seed, 20), plane.z_mm, rows, columns, 1.25)
+        fine = smooth_field((self.seed, 20), plane.z_mm, rows, columns, 0.9)
         coarse = smooth_field((self.seed, 21), plane.z_mm, rows, columns, 5.0)
         struts = np.exp(-((fine / np.float32(0.35)) ** 2)) * np.clip(0.45 + 0.3 * coarse, 0.0, 1.0)
-        canvas.paint(within * np.float32(0.5) * struts, self._dense(THIN_CORTEX), where)
+        canvas.paint(within * np.float32(0.38) * struts, self._dense(THIN_CORTEX), where)

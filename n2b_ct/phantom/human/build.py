@@ -47,7 +47,7 @@ class Build:
 
 
 _SCALE = {"adult": (0.9, 1.12), "child": (0.5, 0.88), "infant": (0.3, 0.48)}
-_FAT_MM = {"adult": (3.0, 60.0), "child": (3.0, 35.0), "infant": (6.0, 18.0)}
+_FAT_MM = {"adult": (3.0, 58.0), "child": (3.0, 35.0), "infant": (6.0, 18.0)}
 _DEPTH = {"adult": (0.88, 1.12), "child": (0.86, 1.05), "infant": (0.95, 1.18)}
 
 
@@ -55,7 +55,7 @@ def draw_build(rng: np.random.Generator, age_group: str) -> Build:
     """Draw proportions: slim to obese, weak to strong, of one age group."""
     is_adult = age_group == "adult"
     leanest, fattest = _FAT_MM[age_group]
-    fatness = float(rng.beta(1.1, 2.2))
+    fatness = float(rng.beta(1.4, 1.5))
     years = float(rng.uniform(0.2, 1.0)) if is_adult else 0.0
     return Build(
         scale=float(rng.uniform(*_SCALE[age_group])),

@@ -105,7 +105,7 @@ def paint_lungs(canvas: Canvas, body: Body, lungs: Lungs, enhancement: Enhanceme
 def _lung_points(rng: np.random.Generator, side: float, count: int, dome_mm: float) -> np.ndarray:
     """Draw points inside one lung, ``[count, 3]``."""
     z = rng.uniform(APEX_MM + 6.0, dome_mm + 85.0, 6 * count)
-    half_width, half_depth, centre_y = np.array([CAVITY.at(float(v)) for v in z]).T
+    half_width, half_depth, centre_y = CAVITY.along(z)
     x = side * rng.uniform(14.0, 134.0, len(z))
     y = centre_y + rng.uniform(-1.0, 1.0, len(z)) * half_depth
     inside = (x / half_width) ** 2 + ((y - centre_y) / half_depth) ** 2 < 0.93
@@ -119,7 +119,7 @@ def _lung_distance(plane: Plane, body: Body, above: np.ndarray, seed: int) -> np
     """Measure the signed distance to the lungs: cavity less diaphragm less mediastinum."""
     wave = smooth_field((seed, 17), plane.z_mm, plane.row_mm, plane.column_mm, 22.0)
     z = plane.z_mm
-    middle = 17.0 + 14.0 * np.clip((z - 60.0) / 70.0, 0.0, 1.0)
+    middle = 17.0 + 14.0 * np.clip((z - 60.0) / 70.0, 0.0, 1.0) - 17.0 * np.clip((z - 195.0) / 25.0, 0.0, 1.0)
     spine = np.clip((plane.y_mm - np.float32(28.0)) / np.float32(25.0), 0.0, 1.0)
     half_width = np.float32(middle) + np.float32(10.0) * spine + np.float32(3.0) * wave
     front = np.clip((np.float32(-38.0) - plane.y_mm) / np.float32(28.0), 0.0, 1.0)

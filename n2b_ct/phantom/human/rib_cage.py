@@ -85,7 +85,7 @@ def _rib(number: int, side: float, slant_mm: float) -> tuple[Tubes, Tubes | None
     turn = np.linspace(0.07, min(end, 0.5 if number > 10 else end), 36)
     fall = slant_mm * (0.45 + 0.55 * min(number, 5) / 5.0)
     z = start_mm + fall * np.sin(np.clip(turn * 1.15, 0.0, 1.0) * np.pi / 2) * turn**0.5
-    half_width, half_depth, centre_y = np.array([CAVITY.at(float(v)) for v in z]).T
+    half_width, half_depth, centre_y = CAVITY.along(z)
     angle = np.pi * turn
     x = side * (half_width + 6.5) * np.abs(np.sin(angle)) ** 0.9
     y = centre_y + (half_depth + 6.5) * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.9

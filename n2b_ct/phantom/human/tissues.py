@@ -25,6 +25,17 @@ CALCIFICATION = Tissue(750.0, 120.0, 80.0)
 AIRWAY_WALL = Tissue(10.0, 10.0)
 AIRWAY_AIR = Tissue(-995.0, 2.0)
 MYOCARDIUM = Tissue(46.0, 5.0, 4.0)
+GAS = Tissue(-995.0, 2.0)
+GUT_WALL = Tissue(42.0, 5.0, 5.0)
+LIVER = Tissue(58.0, 3.5, 4.0)
+SPLEEN = Tissue(48.0, 3.0, 3.5)
+PANCREAS = Tissue(40.0, 8.0, 9.0)
+BILE = Tissue(8.0, 2.0, 1.0)
+RENAL_CORTEX = Tissue(34.0, 4.0, 4.0)
+RENAL_MEDULLA = Tissue(30.0, 4.0, 3.0)
+URINE = Tissue(6.0, 2.0, 1.0)
+PROSTATE = Tissue(42.0, 6.0, 5.0)
+UTERUS = Tissue(48.0, 7.0, 4.0)
 
 
 def enhanced(tissue: Tissue, added_hu: float) -> Tissue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,11 +83,17 @@ def _trunk_distance(plane: Plane) -> np.ndarray:
 def _limb_distance(plane: Plane, build: Build) -> np.ndarray | None:
     """Measure the signed distance to the muscles of shoulders, arms and thighs."""
     total: np.ndarray | None = None
+    fat_mm = 15.0 + 1.5 * build.fat_mm
     for limb in limb_muscles(build):
-        cut = limb.cut(plane)
+        wide = replace(
+            limb,
+            start_radius_mm=limb.start_radius_mm + fat_mm,
+            end_radius_mm=limb.end_radius_mm + fat_mm,
+        )
+        cut = wide.cut(plane)
         if cut is not None:
             total = np.full(plane.x_mm.shape, _FAR_MM) if total is None else total
-            np.minimum(total[cut.where], cut.distance_mm, out=total[cut.where])
+            np.minimum(total[cut.where], cut.distance_mm + np.float32(fat_mm), out=total[cut.where])
     return total
 
 
@@ -169,13 +175,16 @@ def _paint_muscle(
     layers = np.full(depth.shape, _FAR_MM)
     for layer_mm in (9.0 - 2.5 * abdominal, 16.5 - 3.0 * abdominal):
         layers = np.minimum(layers, np.abs(depth - np.float32(layer_mm)))
-    width_mm = np.float32(0.35 + 0.8 * build.fat_in_muscle)
-    canvas.paint(muscle * np.float32(0.85) * plane.cover(layers - width_mm), FAT)
+    width_mm = np.float32(0.2 + 0.9 * build.fat_in_muscle) + np.float32(0.5) * waves
+    is_flat = plane.cover((plane.y_mm - np.float32(58.0)) / np.float32(20.0)) * plane.cover(
+        (np.abs(plane.x_mm) - np.float32(WALL.at(plane.z_mm)[0])) / np.float32(4.0)
+    )
+    canvas.paint(muscle * is_flat * np.float32(0.85) * plane.cover(layers - width_mm), FAT)
     fat = build.fat_in_muscle
     septa = thin_sheets(
         plane,
         (seed, 4),
-        ((24.0, 0.06 + 0.05 * fat, 0.85), (10.0, 0.08 + 0.06 * fat, 0.5), (3.8, 0.15, 0.1 + 0.35 * fat)),
+        ((26.0, 0.05 + 0.09 * fat, 0.95), (12.0, 0.05 + 0.09 * fat, 0.6), (3.6, 0.15, 0.08 + 0.3 * fat)),
     )
     canvas.paint(muscle * septa, FAT)
 
