@@ -30,6 +30,7 @@ from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import skipped_slices_warning
 from n2b_ct.phantom.ground_truth import read_lesion_truth
+from n2b_ct.phantom.noise_free import read_noise_free
 from n2b_ct.training.devices import choose_device
 from n2b_ct.training.run_dir import recorded_data_root
 
@@ -95,16 +96,20 @@ def report(
     denoisers |= {name: partial(denoise_hu, model) for name, model in opened.items()}
     windows = {name: WINDOWS[name] for name in loaded.report.windows}
     lesions = read_lesion_truth(root) if root else None
+    truth = read_noise_free(root) if root else None
     contrasts = lesions.contrast_hu if lesions else {}
-    how = MeasurementOptions(windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts)
-    measured = measure_sources(role_sources(roles.test, lesions), denoisers, how, progress)
+    full_dose = reference_dose(roles.test)
+    how = MeasurementOptions(
+        windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts, full_dose
+    )
+    measured = measure_sources(role_sources(roles.test, lesions, truth), denoisers, how, progress)
     inputs = roles.inputs
     gaps = [
         skipped_slices_warning(f"series {one.name}", one.n_skipped_slices)
         for one in inputs.series
         if one.n_skipped_slices
     ]
-    summary = assemble(measured, how, chosen, reference_dose=reference_dose(roles.test), problems=gaps, inputs=inputs)
+    summary = assemble(measured, how, chosen, reference_dose=full_dose, problems=gaps, inputs=inputs)
     provenance = _provenance(loaded, manifest, opened, command)
     write_report(out, summary, measured.panels, provenance, overwrite)
     return summary

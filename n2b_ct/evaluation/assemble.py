@@ -101,6 +101,7 @@ def _dropped(summary: Summary, measured: Measurements, how: MeasurementOptions) 
         _no_disks(summary, measured),
         _no_potential(summary),
         _noisy_truth(summary, how),
+        _no_truth_error(summary, measured),
         _other_pixels(measured),
     ]
     return tuple(sentence for sentence in found if sentence)
@@ -152,6 +153,25 @@ def _noisy_truth(summary: Summary, how: MeasurementOptions) -> str:
         "The reference counts as noisy, as any real scan is: how much fine structure was removed, and whether "
         "structure was invented, need a noise-free truth and are left out."
     )
+
+
+def _no_truth_error(summary: Summary, measured: Measurements) -> str:
+    """Say why the error against the truth is missing somewhere, or below 0 where noise hides it."""
+    if not summary.has_reference:
+        return ""
+    known = [
+        row for row in summary.table.of_part("slices") if row.measure == "truth_error_hu" and row.value is not None
+    ]
+    remarks = dict.fromkeys(one.remark for one in measured.inserted_noises.values() if one.remark)
+    if not known:
+        reason = next(iter(remarks), "it needs an input that was made from its reference, or a noise-free truth")
+        return f"The error against the truth is not measurable: {reason}."
+    if any(row.value < 0.0 for row in known):
+        return (
+            "In some slices the estimated error against the truth is smaller than its own noise; where that holds for "
+            "a mean, the mean is not measurable."
+        )
+    return ""
 
 
 def _other_pixels(measured: Measurements) -> str:

@@ -14,10 +14,12 @@ from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.flat_regions import FlatBlocks, find_flat_blocks, tissue_class_masks
+from n2b_ct.evaluation.truth_error import InsertedNoise
 from n2b_ct.hu import LARGEST_HU
 from n2b_ct.io.series import SeriesRef
 from n2b_ct.io.volumes import describe_volume
 from n2b_ct.phantom.ground_truth import LesionTruth
+from n2b_ct.phantom.noise_free import NoiseFreePiglet
 
 INPUT = "input"
 REFERENCE = "reference"
@@ -41,6 +43,8 @@ class SliceCase:
         anchor: What ``input_hu`` is: the input, or, where nobody has it, the reference or a method's slice that
             stands in its place. Regions are found in it and shifts are measured against it.
         lesion_labels: Number of the true lesion at each pixel, 0 outside, same shape, where such truth exists.
+        truth_hu: The slice without noise, same shape, where it is known.
+        inserted_noise: How the input's noise was inserted into the reference, where somebody measured it.
     """
 
     series: str
@@ -53,6 +57,8 @@ class SliceCase:
     pixel_mm: tuple[float, float] | None = None
     anchor: str = INPUT
     lesion_labels: np.ndarray | None = None
+    truth_hu: np.ndarray | None = None
+    inserted_noise: InsertedNoise | None = None
 
     @cached_property
     def flat_blocks(self) -> FlatBlocks:
@@ -101,7 +107,7 @@ class CaseSource:
         dose: Dose fraction, if known.
         pixel_mm: (row spacing, column spacing), if known.
         read: Reads the slice, its reference and what exists of the candidates, and tells what of them could not be
-            read; called once, on one thread.
+            read; called on one thread.
     """
 
     series: str
@@ -111,8 +117,10 @@ class CaseSource:
     read: Callable[[], Reading]
 
 
-def role_sources(slices: Sequence[RoleSlice], lesions: LesionTruth | None = None) -> list[CaseSource]:
-    """Make sources of the slices of a role, with their references and the lesions that are known to be there."""
+def role_sources(
+    slices: Sequence[RoleSlice], lesions: LesionTruth | None = None, truth: NoiseFreePiglet | None = None
+) -> list[CaseSource]:
+    """Make sources of the slices of a role, with their references and what is known to be true of them."""
     pixels = {role.series.name: _pixel_mm(role.series) for role in _one_each(slices)}
     return [
         CaseSource(
@@ -120,7 +128,7 @@ def role_sources(slices: Sequence[RoleSlice], lesions: LesionTruth | None = None
             slice_index=role.index,
             dose=role.series.dose,
             pixel_mm=pixels[role.series.name],
-            read=partial(_read_role, role, pixels[role.series.name], lesions),
+            read=partial(_read_role, role, pixels[role.series.name], lesions, truth),
         )
         for role in slices
     ]
@@ -161,7 +169,12 @@ def _pixel_mm(series: DatasetSeries) -> tuple[float, float] | None:
     return row_mm, col_mm
 
 
-def _read_role(role: RoleSlice, pixel_mm: tuple[float, float] | None, lesions: LesionTruth | None) -> Reading:
+def _read_role(
+    role: RoleSlice,
+    pixel_mm: tuple[float, float] | None,
+    lesions: LesionTruth | None,
+    truth: NoiseFreePiglet | None,
+) -> Reading:
     faults: list[Fault] = []
     reference_hu = None
     if role.reference is not None and role.reference_index is not None:
@@ -180,6 +193,7 @@ def _read_role(role: RoleSlice, pixel_mm: tuple[float, float] | None, lesions: L
         candidates={},
         pixel_mm=pixel_mm,
         lesion_labels=None if lesions is None else lesions.at(_location_mm(role), role.series.size_px),
+        truth_hu=None if truth is None else truth.at(_location_mm(role), role.series.size_px),
     )
     return case, faults
 

@@ -226,7 +226,7 @@ def evaluate(
         skip_bad_slices=skip_bad_slices,
     )
     denoisers = {name: partial(denoise_slice, baseline) for name, baseline in chosen.items()}
-    how = MeasurementOptions(shown, panels_per_series, noise_free_reference)
+    how = MeasurementOptions(shown, panels_per_series, noise_free_reference, reference_dose=1.0)
     measured = measure_sources(compared.sources, denoisers, how, progress, inserting=False)
     summary = assemble(
         measured, how, chosen, anchor=compared.anchor, problems=compared.problems, inputs=compared.inputs

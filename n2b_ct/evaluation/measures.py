@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from n2b_ct.errors import ConfigError, DataError, N2BError, explain
-from n2b_ct.evaluation import fidelity, flat_regions
+from n2b_ct.evaluation import fidelity, flat_regions, truth_error
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import require_slice
 from n2b_ct.evaluation.flat_regions import MIN_CLASS_PX, TISSUE_CLASSES_HU
@@ -37,6 +37,7 @@ class Measure:
         decimals: That are printed.
         higher_is_better: None where neither direction is; such a measure takes no part in paired tests.
         needs_reference: It is then measured in every window, and only where a slice has a reference; others once.
+        is_root: It is a root of a mean square: means of it are formed of its squares, which keep its sign.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Measure:
     decimals: int = 2
     higher_is_better: bool | None = None
     needs_reference: bool = False
+    is_root: bool = False
 
 
 MEASURES.expect("must be a Measure", lambda member: isinstance(member, Measure))
@@ -69,6 +71,20 @@ def _rmse_hu(hu: np.ndarray, case: SliceCase, window: Window) -> float:
     return fidelity.rmse_hu(_reference_hu(case), hu, window)
 
 
+def _truth_error_hu(hu: np.ndarray, case: SliceCase, window: Window) -> float | None:
+    reference = _reference_hu(case)
+    region = truth_error.truth_region(reference if case.truth_hu is None else case.truth_hu, window)
+    if np.count_nonzero(region) < truth_error.MIN_REGION_PX:
+        return None
+    if case.truth_hu is not None:
+        return math.sqrt(float(np.mean((np.asarray(hu, np.float64) - case.truth_hu)[region] ** 2)))
+    if case.inserted_noise is None or case.anchor != INPUT:
+        return None
+    inserted = np.asarray(case.input_hu, np.float64) - reference
+    square = case.inserted_noise.squared_error_hu2(hu[region], reference[region], inserted[region])
+    return None if square is None else truth_error.signed_root(square)
+
+
 def _noise_std_hu(hu: np.ndarray, case: SliceCase, _window: Window) -> float | None:
     return flat_regions.noise_std_hu(hu, case.flat_blocks)
 
@@ -90,6 +106,18 @@ SSIM = MEASURES.register("ssim")(
 RMSE = MEASURES.register("rmse_hu")(
     Measure("RMSE", fidelity.DEFINITIONS["rmse_hu"], _rmse_hu, "HU", 1, higher_is_better=False, needs_reference=True)
 )
+TRUTH_ERROR = MEASURES.register("truth_error_hu")(
+    Measure(
+        "error against the truth",
+        truth_error.DEFINITIONS["truth_error_hu"],
+        _truth_error_hu,
+        "HU",
+        1,
+        higher_is_better=False,
+        needs_reference=True,
+        is_root=True,
+    )
+)
 NOISE = MEASURES.register("noise_std_hu")(
     Measure("noise", flat_regions.DEFINITIONS["noise_std_hu"], _noise_std_hu, "HU", 1, higher_is_better=False)
 )
@@ -106,7 +134,7 @@ for _tissue, _name in CLASS_BIASES.items():
             1,
         )
     )
-BUILT_IN = ("psnr_db", "ssim", "rmse_hu", "noise_std_hu", "hu_bias_hu", *CLASS_BIASES.values())
+BUILT_IN = ("psnr_db", "ssim", "rmse_hu", "truth_error_hu", "noise_std_hu", "hu_bias_hu", *CLASS_BIASES.values())
 
 
 def known_measures() -> tuple[dict[str, Measure], list[str]]:

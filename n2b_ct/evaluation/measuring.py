@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.cases import CaseSource, Fault, SliceCase, fault_lines, shown_slices, usable_case
+from n2b_ct.evaluation.cases import INPUT, CaseSource, Fault, SliceCase, fault_lines, shown_slices, usable_case
 from n2b_ct.evaluation.inserts import (
     N_SLICES_WITH_INSERTS,
     Denoiser,
@@ -31,9 +31,12 @@ from n2b_ct.evaluation.measures import Measure, known_measures, measure_slice
 from n2b_ct.evaluation.report.slice_images import Panel
 from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise
 from n2b_ct.evaluation.table import Row
+from n2b_ct.evaluation.truth_error import InsertedNoise, inserted_noise
 from n2b_ct.hu import Window
 from n2b_ct.io.progress import Progress
 
+SeriesAtDose = tuple[str, float | None]
+N_SLICES_OF_INSERTED_NOISE = 12
 Work = Callable[[int, SliceCase, list[Fault]], "Measurements"]
 
 
@@ -47,6 +50,7 @@ class MeasurementOptions:
         noise_free_reference: The references hold no noise.
         insert_blur_mm: σ of the system's blur, for inserted disks.
         lesion_contrast_hu: Number of a true lesion to the contrast that it adds.
+        reference_dose: Dose fraction of the references; None where nobody knows it.
         n_workers: Threads; one per core where None.
     """
 
@@ -55,6 +59,7 @@ class MeasurementOptions:
     noise_free_reference: bool = False
     insert_blur_mm: float = 0.0
     lesion_contrast_hu: Mapping[int, float] = field(default_factory=dict)
+    reference_dose: float | None = None
     n_workers: int | None = None
 
 
@@ -66,6 +71,7 @@ class Measurements:
         measures: Measures of the rows, by name.
         problems: A line for each measure that could not be used.
         n_other_pixels: Slices without inserted disks, for their pixels differ from the others' of their dose.
+        inserted_noises: How the noise of each series and dose was inserted into its reference.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -78,6 +84,7 @@ class Measurements:
     measures: Mapping[str, Measure] = field(default_factory=dict)
     problems: Sequence[str] = ()
     n_other_pixels: int = 0
+    inserted_noises: Mapping[SeriesAtDose, InsertedNoise] = field(default_factory=dict)
 
     def take(self, other: Measurements) -> None:
         """Append the measurements of one slice."""
@@ -115,12 +122,17 @@ def measure_sources(
     plan, rounds_of, n_other = _inserts(sources, how) if inserting and denoisers else (None, {}, 0)
     shown = shown_slices(sources, how.panels_per_series)
     measures, problems = known_measures()
-    measured = Measurements(plan=plan, measures=measures, problems=problems, n_other_pixels=n_other)
+    inserted_noises = _inserted_noises(sources, how)
+    measured = Measurements(
+        plan=plan, measures=measures, problems=problems, n_other_pixels=n_other, inserted_noises=inserted_noises
+    )
     say, n_done = progress or _silent, 0
     announcing = _announcing(denoisers, lambda name: say(n_done, len(sources), f"by {name}"))
 
     def work(number: int, case: SliceCase, faults: list[Fault]) -> Measurements:
         place = (case.series, case.slice_index)
+        truth_hu = case.reference_hu if how.noise_free_reference else case.truth_hu
+        case = replace(case, truth_hu=truth_hu, inserted_noise=inserted_noises.get((case.series, case.dose)))
         rounds = rounds_of.get(number, 0)
         found = _measure(case, announcing, measures, how, place in shown, plan if rounds else None, rounds, number)
         return replace(found, faults=faults + found.faults)
@@ -164,6 +176,30 @@ def _inserts(sources: Sequence[CaseSource], how: MeasurementOptions) -> tuple[In
         chosen = _spread(alike, N_SLICES_WITH_INSERTS)
         rounds_of |= dict.fromkeys(chosen, n_rounds(len(chosen)))
     return plan, rounds_of, n_other
+
+
+def _inserted_noises(sources: Sequence[CaseSource], how: MeasurementOptions) -> dict[SeriesAtDose, InsertedNoise]:
+    """Measure how the noise of each series was inserted into its reference, on some of its slices."""
+    if how.noise_free_reference:
+        return {}
+    found = {}
+    for series, dose in dict.fromkeys((source.series, source.dose) for source in sources):
+        own = [k for k, source in enumerate(sources) if (source.series, source.dose) == (series, dose)]
+        pairs = _pairs([sources[k] for k in _spread(own, N_SLICES_OF_INSERTED_NOISE)])
+        relative = None if dose is None or how.reference_dose is None else dose / how.reference_dose
+        found[series, dose] = inserted_noise(pairs, relative)
+    return found
+
+
+def _pairs(sources: Sequence[CaseSource]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read inputs with their references; what cannot be read or compared is told when it is measured."""
+    for source in sources:
+        try:
+            case, _ = usable_case(source.read()[0])
+        except DataError:
+            continue
+        if case is not None and case.reference_hu is not None and case.anchor == INPUT:
+            yield case.input_hu, case.reference_hu
 
 
 def _spread(numbers: Sequence[int], n: int) -> list[int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from n2b_ct.errors import DataError, explain
@@ -225,6 +226,22 @@ def statistic(values: Iterable[float | None]) -> Statistic:
     )
 
 
+def root_statistic(roots: Iterable[float | None]) -> Statistic:
+    """Root of the mean of signed squares, None where that is below 0; the deviation is that of the roots."""
+    plain = statistic(listed := list(roots))
+    return replace(plain, mean=root_or_none(statistic(map(signed_square, listed)).mean))
+
+
+def signed_square(root: float | None) -> float | None:
+    """Square a number and keep its sign."""
+    return None if root is None else root * abs(root)
+
+
+def root_or_none(square: float | None) -> float | None:
+    """Root of a mean square; None where there is none, or an estimate of it is below 0."""
+    return None if square is None or square < 0.0 else math.sqrt(square)
+
+
 def _level(label: str, rows: Sequence[Row], dose: float | None) -> DoseLevel:
     slices = {(row.dose, row.series, row.slice_index) for row in rows}
     return DoseLevel(label, dose, len(slices), len({row.series for row in rows}))
@@ -251,7 +268,8 @@ def _means(
 
     for name, measure in measures.items():
         if measure.needs_reference == bool(window):
-            yield row(name, statistic(values.of(method, window, name, level).values()))
+            average = root_statistic if measure.is_root else statistic
+            yield row(name, average(values.of(method, window, name, level).values()))
     if not window:
         yield row(REDUCTION, statistic(values.of(method, "", REDUCTION, level).values()))
         return

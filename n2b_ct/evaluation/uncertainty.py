@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.intervals import MeanInterval, compare_paired, mean_interval
-from n2b_ct.evaluation.summary import REDUCTION, DoseLevel, SliceValues, Summary, Values
+from n2b_ct.evaluation.summary import (
+    REDUCTION,
+    DoseLevel,
+    SliceValues,
+    Summary,
+    Values,
+    root_or_none,
+    signed_square,
+)
 from n2b_ct.evaluation.table import Row
 
 AGAINST_INPUT, AGAINST_BASELINE = "input", "best baseline"
@@ -63,8 +72,15 @@ def _windows(summary: Summary) -> tuple[str, ...]:
     return (primary, "", *others)
 
 
-def _interval(values: Values) -> MeanInterval:
-    return mean_interval(list(values.values()), [series for _, series, _ in values])
+def _interval(summary: Summary, measure: str, values: Values) -> MeanInterval:
+    series = [name for _, name, _ in values]
+    if measure not in summary.measures or not summary.measures[measure].is_root:
+        return mean_interval(list(values.values()), series)
+    squares = mean_interval([signed_square(value) for value in values.values()], series)
+    if squares.mean is None or squares.mean < 0.0:
+        return replace(squares, mean=None, low=None, high=None)
+    low = None if squares.low is None else max(squares.low, 0.0)
+    return replace(squares, mean=root_or_none(squares.mean), low=root_or_none(low), high=root_or_none(squares.high))
 
 
 def _intervals(summary: Summary, values: SliceValues) -> Iterator[Row]:
@@ -73,7 +89,14 @@ def _intervals(summary: Summary, values: SliceValues) -> Iterator[Row]:
             for window in _windows(summary):
                 for measure in _measures(summary, window):
                     if own := values.of(method, window, measure, level):
-                        yield Row("intervals", measure, method, _interval(own), level=level.label, window=window)
+                        yield Row(
+                            "intervals",
+                            measure,
+                            method,
+                            _interval(summary, measure, own),
+                            level=level.label,
+                            window=window,
+                        )
 
 
 def _per_series(summary: Summary, values: SliceValues) -> Iterator[Row]:
@@ -85,7 +108,7 @@ def _per_series(summary: Summary, values: SliceValues) -> Iterator[Row]:
                 for measure in _measures(summary, window):
                     known = values.of(method, window, measure)
                     if own := {key: value for key, value in known.items() if key[:2] == (dose, name)}:
-                        mean = _interval(own)
+                        mean = _interval(summary, measure, own)
                         yield Row("per_series", measure, method, mean, dose=dose, series=name, window=window)
 
 

@@ -111,6 +111,7 @@ class PigletPlan:
     def facts(self) -> dict[str, object]:
         """Collect the parameters of the simulation for the truth file."""
         return {
+            "anatomy": ANATOMY,
             "n_slices": self.n_slices,
             "size_px": self.size_px,
             "field_of_view_mm": self.field_of_view_mm,

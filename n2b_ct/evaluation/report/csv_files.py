@@ -15,7 +15,7 @@ from n2b_ct.evaluation.uncertainty import against_role, is_better
 SLICES_NAME = "per_slice.csv"
 _PLACE = ("dose", "series", "slice_index", "position_mm", "method", "role", "window")
 _INTERVAL = ("mean", "low", "high", "n", "n_excluded")
-_N_FIDELITY = 3
+_N_FIDELITY = 4
 """Measures before the column ``identical``."""
 _TASK = ("task", "contrast_hu", "radius_mm", "blur_sigma_mm")
 

@@ -27,6 +27,7 @@ from n2b_ct.evaluation import (
     rois,
     slice_noise,
     texture,
+    truth_error,
     uncertainty,
 )
 from n2b_ct.evaluation import summary as summary_definitions
@@ -63,6 +64,7 @@ _DEFINED_IN = (
     residual,
     hallucination,
     lesion_contrast,
+    truth_error,
 )
 PHYSICS = ("texture", "resolution", "detectability", "potential", "residual", "hallucination", "lesions")
 """Parts of the table that stand under ``physics``."""

@@ -173,7 +173,7 @@ def fidelity_section(summary: Summary) -> Section:
     errors = table_part(
         f"RMSE, window {first}", "RMSE, HU", measure_table(summary, "rmse_hu", first), _window(summary, first)
     )
-    parts: tuple[Part, ...] = (errors,)
+    parts: tuple[Part, ...] = (*_truth_parts(summary, first), errors)
     parts += tuple(fold(f"PSNR, SSIM and RMSE in the window {name}", _window_parts(summary, name)) for name in others)
     return Section("Fidelity to the reference", "fidelity", "Fidelity", "", parts + _tests(summary))
 
@@ -228,7 +228,18 @@ def _window_parts(summary: Summary, name: str) -> tuple[Part, ...]:
     return (
         table_part(f"PSNR and SSIM, window {name}", "dB, SSIM", fidelity_table(summary, name), note),
         table_part(f"RMSE, window {name}", "RMSE, HU", measure_table(summary, "rmse_hu", name), note),
+        *_truth_parts(summary, name),
     )
+
+
+def _truth_parts(summary: Summary, name: str) -> tuple[Part, ...]:
+    """The error against the truth in a window; nothing where no slice has one."""
+    rows = summary.table.of_part("slices")
+    if not any(row.measure == "truth_error_hu" and row.window == name and row.value is not None for row in rows):
+        return ()
+    note = "HU, without the reference's noise; a dash where it is not measurable."
+    table = measure_table(summary, "truth_error_hu", name)
+    return (table_part(f"Error against the truth, window {name}", "HU", table, note),)
 
 
 def _window(summary: Summary, name: str) -> str:
