@@ -31,7 +31,6 @@ from n2b_ct.hu import SCANNER_FLOOR_HU, Window
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import Inputs
 from n2b_ct.phantom.training_slices import (
-    CELL_PX,
     HU_UNIT,
     NOISE_UNIT,
     REGIONS,
@@ -40,6 +39,7 @@ from n2b_ct.phantom.training_slices import (
     StoredSlice,
     make_slices,
 )
+from n2b_ct.simulation.body_cells import CELL_PX
 from n2b_ct.simulation.kernel_responses import filters
 
 _ROLES: dict[Role, SliceRole] = {"noisy": "train", "validation": "validation"}

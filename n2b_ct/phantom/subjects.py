@@ -1,4 +1,4 @@
-"""Whom a phantom scan can show: the piglet now, by one face."""
+"""Whom a phantom scan can show: patients and the piglet, by one face."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.phantom import patients
 from n2b_ct.phantom.anatomy import LENGTH_MM, Animal, grow_animal, slice_hu
 
 PIGLET = "piglet"
-REGIONS = (PIGLET,)
+REGIONS = (*patients.REGIONS, PIGLET)
 _MARGIN_MM = 10.0
 _SUB_SLICE_MM = 1.5
 
@@ -29,15 +30,15 @@ class Subject(Protocol):
         """Draw a noise-free slice, HU, float32 ``[rows, cols]``."""
 
 
-def draw_subject(seed: int, region: str, age_group: str) -> Subject:  # noqa: ARG001 (of patients)
+def draw_subject(seed: int, region: str, age_group: str) -> Subject:
     """Draw a patient, or a piglet, whose age does not matter.
 
     Raises:
-        DataError: There is no such region.
+        DataError: There is no such region or age group.
     """
-    if region == PIGLET:
-        return Piglet(grow_animal(seed))
-    raise DataError(explain("region", f"must be one of {', '.join(REGIONS)}", region, "choose one of them"))
+    if region not in REGIONS:
+        raise DataError(explain("region", f"must be one of {', '.join(REGIONS)}", region, "choose one of them"))
+    return Piglet(grow_animal(seed)) if region == PIGLET else patients.draw_patient(seed, region, age_group)
 
 
 @dataclass(frozen=True, slots=True)

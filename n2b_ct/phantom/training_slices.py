@@ -33,6 +33,7 @@ from n2b_ct.io.atomic import write_atomically, write_text_atomically
 from n2b_ct.io.json_files import read_json
 from n2b_ct.io.progress import Progress
 from n2b_ct.phantom.subjects import REGIONS, Subject, draw_subject
+from n2b_ct.simulation.body_cells import body_cells
 from n2b_ct.simulation.kernel_responses import log_uniform
 from n2b_ct.simulation.noise_fields import draw_exposure, noise_fields
 from n2b_ct.simulation.ordered_pool import OrderedPool
@@ -45,15 +46,13 @@ FORMAT = 1
 """Counts how often the slices of equal settings have changed."""
 HU_UNIT = 0.25
 NOISE_UNIT = 1e-3
-CELL_PX = 16
-"""The body is known by squares of this side."""
 PIXELS_MM = (0.35, 0.95)
 THICKNESSES_MM = (0.6, 5.0)
 
 _SLICES_PER_PATIENT = 8
 _AGE_GROUPS, _AGE_SHARES = ("adult", "child", "infant"), (0.5, 0.3, 0.2)
 _STREAMS: dict[SliceRole, int] = {"train": 0, "validation": 1}
-_BODY_ABOVE_HU, _AIR_BELOW_HU = -300.0, -975.0
+_BODY_ABOVE_HU = -300.0
 _COARSE_PX, _COARSE_MM = 128, 4.0
 _FILLED = (0.6, 1.05)
 _SETTINGS_FILE = "settings.json"
@@ -127,7 +126,7 @@ class StoredSlice:
 
     @property
     def cells(self) -> np.ndarray:
-        """Row and column of each square of :data:`CELL_PX` that holds some of the body, ``[n, 2]``."""
+        """Row and column of each square that the body has a share in, ``[n, 2]``."""
         n_cells = self.facts["n_cells"]
         bits = np.frombuffer(bytes.fromhex(self.facts["cells"]), np.uint8)
         return np.argwhere(np.unpackbits(bits, count=n_cells**2).reshape(n_cells, n_cells))
@@ -207,7 +206,7 @@ def drawn_slice(settings: SliceSettings, role: SliceRole, number: int) -> tuple[
     planes = np.concatenate([hu[None] / HU_UNIT, fields / (spreads[:, None, None] * NOISE_UNIT)])
     limits = np.iinfo(np.int16)
     planes = np.ascontiguousarray(np.rint(planes).clip(limits.min, limits.max), np.int16)
-    cells = _body_cells(hu)
+    cells = body_cells(hu)
     return planes, {
         "region": region,
         "pixel_mm": pixel_mm,
@@ -244,10 +243,3 @@ def _body_spreads(hu: np.ndarray, fields: np.ndarray) -> np.ndarray:
     body = binary_erosion(hu > _BODY_ABOVE_HU, iterations=3)
     where = body if body.any() else np.ones_like(body)
     return np.asarray(np.maximum(np.sqrt(np.mean(fields[:, where].astype(np.float64) ** 2, axis=1)), 1e-3))
-
-
-def _body_cells(hu: np.ndarray) -> np.ndarray:
-    """Mark the squares of :data:`CELL_PX` of which half or more is no air, bool ``[cells, cells]``."""
-    n_cells = len(hu) // CELL_PX
-    is_body = (hu > _AIR_BELOW_HU)[: n_cells * CELL_PX, : n_cells * CELL_PX]
-    return np.asarray(is_body.reshape(n_cells, CELL_PX, n_cells, CELL_PX).mean(axis=(1, 3)) >= 0.5)
