@@ -7,6 +7,7 @@ from n2b_ct.networks.build import OutputForm, build_network, count_parameters, s
 from n2b_ct.networks.dncnn import DnCNN
 from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead, box_mean
 from n2b_ct.networks.noise_extractor import NoiseExtractor
+from n2b_ct.networks.noise_scaled import NoiseScaledUNet
 from n2b_ct.networks.unet import SimpleUNet
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DnCNN",
     "LowpassHead",
     "NoiseExtractor",
+    "NoiseScaledUNet",
     "OutputForm",
     "ResidualHead",
     "SimpleUNet",

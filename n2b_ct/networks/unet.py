@@ -51,8 +51,8 @@ class SimpleUNet(nn.Module):
             raise ConfigError(explain("SimpleUNet.depth", f"must be at most {MOST_LEVELS}", depth, "lower it"))
         widths = [min(n_features * 2**level, max_features) for level in range(depth)]
         self.multiple = 2 ** (depth - 1)
-        finest = nn.Sequential(_conv(in_channels, widths[0]), _conv(widths[0], widths[0]))
-        coarser = [_conv(widths[level], widths[level + 1]) for level in range(depth - 1)]
+        finest = nn.Sequential(convolution(in_channels, widths[0]), convolution(widths[0], widths[0]))
+        coarser = [convolution(widths[level], widths[level + 1]) for level in range(depth - 1)]
         self.encoders = nn.ModuleList([finest, *coarser])
         self.decoders = nn.ModuleList(_UpBlock(widths[i + 1], widths[i]) for i in reversed(range(depth - 1)))
         self.last = NoAutocastConv2d(widths[0], out_channels, 3, padding=1)
@@ -96,7 +96,7 @@ class _UpBlock(nn.Module):
     def __init__(self, coarse: int, fine: int) -> None:
         super().__init__()
         self.coarse = coarse
-        self.mix = nn.Sequential(_conv(coarse + fine, fine), _conv(fine, fine))
+        self.mix = nn.Sequential(convolution(coarse + fine, fine), convolution(fine, fine))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         weight, bias = self.mix[0][0].weight, self.mix[0][0].bias  # type: ignore[index]
@@ -122,7 +122,8 @@ def doubling_weight(weight: Tensor) -> Tensor:
     return pad(along_rows, [0, 1]) + pad(along_rows, [1, 0])
 
 
-def _conv(before: int, after: int) -> nn.Sequential:
+def convolution(before: int, after: int) -> nn.Sequential:
+    """Return a 3×3 convolution and its leaky rectifier, ``before`` to ``after`` maps."""
     return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.LeakyReLU(LEAK, inplace=True))
 
 
