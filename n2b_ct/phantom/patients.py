@@ -14,7 +14,10 @@ from functools import partial
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.phantom.human.extremities import Extremities
+from n2b_ct.phantom.human.head import Head
 from n2b_ct.phantom.human.lesion_sites import place_lesions
+from n2b_ct.phantom.human.neck import Neck
 from n2b_ct.phantom.human.region import Region, straight_plane
 from n2b_ct.phantom.human.table import Table, draw_table
 from n2b_ct.phantom.human.torso import Abdomen, Pelvis, Thorax
@@ -25,9 +28,12 @@ from n2b_ct.phantom.shapes import Canvas, Tissue
 __all__ = ["AGE_GROUPS", "REGIONS", "Patient", "draw_patient"]
 
 _REGION_CLASSES: dict[str, type[Region]] = {
+    "head": Head,
+    "neck": Neck,
     "thorax": Thorax,
     "abdomen": Abdomen,
     "pelvis": Pelvis,
+    "extremities": Extremities,
 }
 REGIONS = tuple(_REGION_CLASSES)
 AGE_GROUPS = ("adult", "child", "infant")

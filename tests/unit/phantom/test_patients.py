@@ -82,7 +82,7 @@ def test_a_lesion_adds_its_contrast_at_its_centre_and_nothing_beside_it(patient:
 
 
 def test_unknown_regions_and_ages_are_refused() -> None:
-    with pytest.raises(DataError, match=r"region: must be one of the phantom's, got tail; choose thorax"):
+    with pytest.raises(DataError, match=r"region: must be one of the phantom's, got tail; choose head"):
         draw_patient(0, "tail")
     with pytest.raises(DataError, match="age group: must be one of three, got old; choose adult, child, infant"):
         draw_patient(0, "thorax", "old")
