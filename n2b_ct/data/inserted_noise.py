@@ -23,7 +23,7 @@ from torch import Tensor
 
 from n2b_ct.data.patches import Batches
 from n2b_ct.hu import AIR_HU, SCANNER_FLOOR_HU, Window
-from n2b_ct.simulation.kernel_responses import Filters, KernelResponse, draw_response, filters, log_uniform
+from n2b_ct.simulation.kernel_responses import BLURS_PX, Filters, KernelResponse, draw_response, filters, log_uniform
 
 MARGIN_PX = 16
 """Cut off after the filters: their reach."""
@@ -105,6 +105,24 @@ class AnyNoise:
         response = draw_response(rng)
         lowest, highest = self.range_hu
         return NoiseDraw(response, log_uniform(rng, lowest, highest * (_SHARP_FACTOR if response.is_sharp else 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class OneKernel:
+    """One kernel at about the strength that the fields have: the noise of one series.
+
+    Attributes:
+        response: The kernel.
+        factors: Lowest and highest factor of the strength.
+    """
+
+    response: KernelResponse
+    factors: tuple[float, float] = (0.8, 1.25)
+
+    def draw(self, rng: np.random.Generator) -> NoiseDraw:
+        """Draw what blurs the anatomy, and a factor."""
+        response = replace(self.response, blur_px=float(rng.uniform(*BLURS_PX)))
+        return NoiseDraw(response, None, log_uniform(rng, *self.factors))
 
 
 @dataclass(frozen=True, slots=True)

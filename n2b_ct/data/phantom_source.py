@@ -22,6 +22,8 @@ from n2b_ct.data.inserted_noise import (
     AnyNoise,
     Images,
     InsertedNoiseBatches,
+    NoisePrior,
+    OneKernel,
     Storage,
     stored,
     through_kernels,
@@ -39,8 +41,9 @@ from n2b_ct.phantom.training_slices import (
     StoredSlice,
     make_slices,
 )
-from n2b_ct.simulation.body_cells import CELL_PX
+from n2b_ct.simulation.body_cells import CELL_PX, body_cells
 from n2b_ct.simulation.kernel_responses import filters
+from n2b_ct.simulation.series_noise import SeriesNoise
 
 _ROLES: dict[Role, SliceRole] = {"noisy": "train", "validation": "validation"}
 
@@ -66,11 +69,13 @@ class PhantomSource:
         section: How many, and how strong their noise.
         made_from: What the slices follow from.
         folder: Where they are kept.
+        noise: Insert this series' noise alone; None: any.
     """
 
     section: PhantomSection
     made_from: SliceSettings
     folder: Path
+    noise: SeriesNoise | None = None
 
     @property
     def n_images(self) -> dict[str, int]:
@@ -141,18 +146,14 @@ class PhantomSource:
         if pipeline.training.cache == "memory":
             planes = [np.array(one) for one in planes]
         cells = [one.cells * CELL_PX for one in slices]
+        stds_hu = [one.facts["field_std_hu"] for one in slices]
         training = pipeline.training
         batches = InsertedNoiseBatches(
             Images([one[:1] for one in planes], HU_UNIT, cells, CELL_PX),
-            Images(
-                [one[1:] for one in planes],
-                NOISE_UNIT,
-                cells,
-                CELL_PX,
-                [one.facts["field_std_hu"] for one in slices],
-            ),
-            AnyNoise(self.section.noise_hu),
+            self._series_fields() or Images([one[1:] for one in planes], NOISE_UNIT, cells, CELL_PX, stds_hu),
+            self._prior(),
             self.input_scale,
+            is_paired=self.noise is None,
             patch_px=training.patch_px,
             batch_size=training.batch_size,
             n_batches=training.iterations,
@@ -197,7 +198,20 @@ class PhantomSource:
     def settings(self, pipeline: Pipeline) -> dict[str, Any]:  # noqa: ARG002 (for sources that depend on it)
         """Return the window and what the noise is drawn from."""
         window = [self.input_scale.lower_hu, self.input_scale.upper_hu]
-        return {"window": window, "noise_hu": list(self.section.noise_hu), "phantoms": self.made_from.digest}
+        series = None if self.noise is None else self.noise.digest
+        noise_hu = list(self.section.noise_hu)
+        return {"window": window, "noise_hu": noise_hu, "phantoms": self.made_from.digest, "series": series}
+
+    def _prior(self) -> NoisePrior:
+        return AnyNoise(self.section.noise_hu) if self.noise is None else OneKernel(self.noise.response)
+
+    def _series_fields(self) -> Images | None:
+        """The fields of the series, at their own strength."""
+        if self.noise is None:
+            return None
+        cells = [np.argwhere(body_cells(hu)) * CELL_PX for hu in self.noise.slices_hu]
+        fields = list(self.noise.fields)
+        return Images(fields, 1.0, cells, CELL_PX, [[1.0] * len(of_slice) for of_slice in fields])
 
     def _slices(self, role: Role, progress: Progress | None) -> list[StoredSlice]:
         n_slices, n_workers = self.n_images[role], self.section.n_workers
@@ -212,9 +226,10 @@ class PhantomSource:
 
     def _pair(self, one: StoredSlice, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return a whole slice with noise, and without, ``[1, rows, cols]`` in network units."""
-        draw, pixels = AnyNoise(self.section.noise_hu).draw(rng), one.pixels()
+        draw, pixels = self._prior().draw(rng), one.pixels()
         kernels = filters([draw.response], self.section.size_px)
-        strength = draw.strength(one.facts["field_std_hu"][0], float(kernels.noise_gain[0]))
+        own_std_hu = one.facts["field_std_hu"][0] if self.noise is None else self.noise.std_hu
+        strength = draw.strength(own_std_hu, float(kernels.noise_gain[0]))
         anatomy = pixels[:1] * np.float32(HU_UNIT)
         field = pixels[1:2] * np.float32(NOISE_UNIT * strength)
         truth, noise = through_kernels(anatomy, field, kernels, torch.device("cpu"))

@@ -14,6 +14,7 @@ from n2b_ct.data.inserted_noise import (
     Images,
     InsertedNoiseBatches,
     NoiseDraw,
+    OneKernel,
     Storage,
     stored,
     through_kernels,
@@ -172,3 +173,10 @@ def test_soft_tissue_is_given_other_contrasts_and_air_is_left_alone() -> None:
     np.testing.assert_allclose(airs.numpy() * 4096 - 1024, -1000.0, atol=0.01)
     softs = torch.cat([batches(NoiseDraw(IDENTITY, 1.0))[k]["reference"] for k in range(4)]) * 4096 - 1024
     assert float(softs.max() - softs.min()) > 20.0
+
+
+def test_the_noise_of_one_kernel_keeps_about_the_fields_strength() -> None:
+    draws = [OneKernel(KernelResponse(0.3, 2.0)).draw(np.random.default_rng(k)) for k in range(50)]
+    assert {one.std_hu for one in draws} == {None}
+    assert {one.response.cutoff_per_px for one in draws} == {0.3}
+    assert 0.8 <= min(one.factor for one in draws) < 0.85 < 1.2 < max(one.factor for one in draws) <= 1.25

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,8 @@ from n2b_ct.config import Pipeline
 from n2b_ct.data.phantom_source import PhantomSource, phantom_source
 from n2b_ct.errors import ConfigError, DataError
 from n2b_ct.phantom import training_slices
+from n2b_ct.simulation.kernel_responses import KernelResponse
+from n2b_ct.simulation.series_noise import SeriesNoise
 from n2b_ct.training.run import require_ready, run_training
 from tests.tiny_training import CPU, SMALL_UNET, TRAINING
 from tests.toy_subjects import draw_disc
@@ -125,3 +129,17 @@ def test_a_pipeline_of_phantoms_has_no_scans_to_report_on() -> None:
 def test_noise_must_be_given_from_the_lowest_to_the_highest() -> None:
     with pytest.raises(ValueError, match="must be the lowest and the highest, got 9 and 3"):
         pipeline_of(noise_hu=[9, 3])
+
+
+def test_a_series_noise_can_take_the_place_of_any_noise(tmp_path: Path) -> None:
+    pipeline = pipeline_of()
+    water = [np.zeros((64, 96), np.float32), np.full((64, 96), 30.0, np.float32)]
+    fields = np.random.default_rng(0).normal(0.0, 20.0, (2, 3, 64, 96)).astype(np.float32)
+    series = SeriesNoise(fields, KernelResponse(0.3, 2.0), water)
+    plain = source_of(pipeline, tmp_path)
+    fitted = replace(plain, noise=series)
+    batch = fitted.own_batches(pipeline, slice(None), CPU).batches[0]
+    assert set(batch) == {"noisy", "reference", "index"}
+    assert fitted.settings(pipeline) != plain.settings(pipeline)
+    summary = run_training(pipeline, fitted, tmp_path / "run", CPU)
+    assert summary["iterations"] == 4
