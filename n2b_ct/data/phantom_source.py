@@ -56,8 +56,7 @@ def phantom_source(section: PhantomSection, root: Path | None = None) -> Phantom
         root: Folder that keeps them; None: the section's, else ``n2b-ct`` in the user's cache.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "n2b-ct"
-    regions = REGIONS if section.regions is None else section.regions
-    settings = SliceSettings(section.seed, regions, section.size_px, section.n_noise_fields)
+    settings = SliceSettings(section.seed, section.size_px, section.n_noise_fields)
     return PhantomSource(section, settings, (root or section.root or cache) / f"phantoms-{settings.digest}")
 
 
@@ -120,7 +119,7 @@ class PhantomSource:
     def problems(self, pipeline: Pipeline) -> list[str]:
         """Return a line for unknown regions, a method that learns from something else, and slices below the patch."""
         problems, needs = [], pipeline.method.needs
-        if unknown := [name for name in self.made_from.regions if name not in REGIONS]:
+        if unknown := [name for name in self._regions if name not in REGIONS]:
             problems.append(
                 explain("data.regions", f"must be some of {', '.join(REGIONS)}", ", ".join(unknown), "name others")
             )
@@ -202,6 +201,10 @@ class PhantomSource:
         noise_hu = list(self.section.noise_hu)
         return {"window": window, "noise_hu": noise_hu, "phantoms": self.made_from.digest, "series": series}
 
+    @property
+    def _regions(self) -> tuple[str, ...]:
+        return REGIONS if self.section.regions is None else self.section.regions
+
     def _prior(self) -> NoisePrior:
         return AnyNoise(self.section.noise_hu) if self.noise is None else OneKernel(self.noise.response)
 
@@ -214,10 +217,18 @@ class PhantomSource:
         return Images(fields, 1.0, cells, CELL_PX, [[1.0] * len(of_slice) for of_slice in fields])
 
     def _slices(self, role: Role, progress: Progress | None) -> list[StoredSlice]:
-        n_slices, n_workers = self.n_images[role], self.section.n_workers
+        n_slices, n_workers, regions = self.n_images[role], self.section.n_workers, self._regions
         if not n_slices:
             return []
-        return make_slices(self.folder, self.made_from, _ROLES[role], n_slices, n_workers=n_workers, progress=progress)
+        return make_slices(
+            self.folder,
+            self.made_from,
+            _ROLES[role],
+            n_slices,
+            regions=regions,
+            n_workers=n_workers,
+            progress=progress,
+        )
 
     def _samples(self, slices: list[StoredSlice]) -> Iterator[Sample]:
         for number, one in enumerate(slices):

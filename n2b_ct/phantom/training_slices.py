@@ -3,12 +3,12 @@
 ::
 
     <folder>/settings.json      what the slices follow from
-    <folder>/train-00012.npy    int16 [1 + fields, rows, cols]: noise-free HU in quarters; noise fields in thousandths
-                                of their own standard deviation in the body
-    <folder>/train-00012.json   facts about it; written last, so that a slice without them is made again
+    <folder>/train-thorax-00012.npy     int16 [1 + fields, rows, cols]: noise-free HU in quarters; noise fields in
+                                        thousandths of their own standard deviation in the body
+    <folder>/train-thorax-00012.json    facts about it; written last, so that a slice without them is made again
 
-A slice follows from the settings and its number alone, so a killed run goes on where it stopped, more slices are added
-to those that are there, and several runs may share one folder.
+A slice follows from the settings, its part of the body and its number alone, so a killed run goes on where it stopped,
+more slices or parts are added to those that are there, and several runs may share one folder.
 
 Half of the patients are adults. Every slice of a patient has the same pixel size, such that the body fills the image
 more or less, as on a scanner, and its own thickness.
@@ -19,7 +19,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -38,11 +39,11 @@ from n2b_ct.simulation.kernel_responses import log_uniform
 from n2b_ct.simulation.noise_fields import draw_exposure, noise_fields
 from n2b_ct.simulation.ordered_pool import OrderedPool
 
-__all__ = ["HU_UNIT", "NOISE_UNIT", "REGIONS", "SliceRole", "SliceSettings", "StoredSlice", "make_slices"]
+__all__ = ["HU_UNIT", "NOISE_UNIT", "REGIONS", "SliceName", "SliceRole", "SliceSettings", "StoredSlice", "make_slices"]
 
 SliceRole = Literal["train", "validation"]
 
-FORMAT = 2
+FORMAT = 3
 """Counts how often the slices of equal settings have changed."""
 N_SEEDS = 1_000_000
 """Seeds of patients to learn from lie below; those that denoisers are judged by, above."""
@@ -53,10 +54,9 @@ THICKNESSES_MM = (0.6, 5.0)
 
 _SLICES_PER_PATIENT = 8
 _AGE_GROUPS, _AGE_SHARES = ("adult", "child", "infant"), (0.5, 0.3, 0.2)
-_STREAMS: dict[SliceRole, int] = {"train": 0, "validation": 1}
 _BODY_ABOVE_HU = -300.0
 _COARSE_PX, _COARSE_MM = 128, 4.0
-_FILLED = (0.6, 1.05)
+_WIDTH_HEIGHTS, _FILLED = (0.25, 0.5, 0.75), (0.7, 1.1)
 _SETTINGS_FILE = "settings.json"
 
 
@@ -66,13 +66,11 @@ class SliceSettings:
 
     Attributes:
         seed: Names the patients and their scans.
-        regions: Parts of the body, in turn.
         size_px: Rows and columns.
         n_noise_fields: Noise fields of a slice.
     """
 
     seed: int = 0
-    regions: tuple[str, ...] = REGIONS
     size_px: int = 512
     n_noise_fields: int = 2
 
@@ -140,6 +138,7 @@ def make_slices(
     role: SliceRole,
     n_slices: int,
     *,
+    regions: Sequence[str] = REGIONS,
     n_workers: int | None = None,
     progress: Progress | None = None,
 ) -> list[StoredSlice]:
@@ -150,6 +149,7 @@ def make_slices(
         settings: What they follow from.
         role: ``train`` or ``validation``; they show different patients.
         n_slices: How many there must be.
+        regions: Parts of the body, in turn.
         n_workers: Processes; None: one per core.
         progress: Called with (slices done, all, what).
 
@@ -158,45 +158,87 @@ def make_slices(
         OutputError: The folder cannot be written, or a worker failed.
     """
     settings.write(folder)
-    missing = [k for k in range(n_slices) if _stored(folder, role, k) is None]
-    n_done = n_slices - len(missing)
-    by_patient: dict[int, list[int]] = {}
-    for k in missing:
-        by_patient.setdefault(k // _SLICES_PER_PATIENT, []).append(k)
+    names = [SliceName.at(role, regions, k) for k in range(n_slices)]
+    missing = [name for name in names if _stored(folder, name) is None]
+    n_done, by_patient = n_slices - len(missing), _by_patient(missing)
     n_processes = min(n_workers or os.cpu_count() or 1, len(by_patient))
     with OrderedPool(n_processes) as pool:
-        tasks = ((len(numbers), (numbers,)) for numbers in by_patient.values())
-        for n_made, _ in pool.map(partial(_make, folder, settings, role), tasks):
+        tasks = ((len(of_one), (of_one,)) for of_one in by_patient)
+        for n_made, _ in pool.map(partial(_make, folder, settings), tasks):
             n_done += n_made
             if progress is not None:
                 progress(n_done, n_slices, "phantoms")
-    return [stored for k in range(n_slices) if (stored := _stored(folder, role, k)) is not None]
+    return [stored for name in names if (stored := _stored(folder, name)) is not None]
 
 
-def _stored(folder: Path, role: SliceRole, number: int) -> StoredSlice | None:
-    path = folder / f"{role}-{number:05d}.npy"
+@dataclass(frozen=True, slots=True)
+class SliceName:
+    """Which slice.
+
+    Attributes:
+        role: ``train`` or ``validation``.
+        region: Part of the body.
+        number: Counts the slices of this part.
+    """
+
+    role: SliceRole
+    region: str
+    number: int
+
+    @classmethod
+    def at(cls, role: SliceRole, regions: Sequence[str], index: int) -> SliceName:
+        """Return the slice at a place of a role, where patients of all parts of the body take turns."""
+        patient, slice_of_it = divmod(index, _SLICES_PER_PATIENT)
+        patient_of_region, region = divmod(patient, len(regions))
+        return cls(role, regions[region], patient_of_region * _SLICES_PER_PATIENT + slice_of_it)
+
+    @property
+    def patient(self) -> int:
+        """Counts the patients of this part of the body."""
+        return self.number // _SLICES_PER_PATIENT
+
+    def path(self, folder: Path) -> Path:
+        """The file of its pixels."""
+        return folder / f"{self.role}-{self.region}-{self.number:05d}.npy"
+
+    def rng(self, seed: int, *, of_patient: bool = False) -> np.random.Generator:
+        """Source of all that is drawn for it, or for its patient."""
+        name = zlib.crc32(f"{self.role} {self.region}".encode())
+        return np.random.default_rng([seed, name, int(of_patient), self.patient if of_patient else self.number])
+
+
+def _by_patient(names: Sequence[SliceName]) -> list[list[SliceName]]:
+    """Put the slices of each patient together."""
+    patients: dict[tuple[str, int], list[SliceName]] = {}
+    for name in names:
+        patients.setdefault((name.region, name.patient), []).append(name)
+    return list(patients.values())
+
+
+def _stored(folder: Path, name: SliceName) -> StoredSlice | None:
+    path = name.path(folder)
     try:
         return StoredSlice(path, read_json(path.with_suffix(".json"))) if path.is_file() else None
     except DataError:
         return None
 
 
-def _make(folder: Path, settings: SliceSettings, role: SliceRole, numbers: Iterable[int]) -> None:
-    for number in numbers:
-        planes, facts = drawn_slice(settings, role, number)
-        path = folder / f"{role}-{number:05d}.npy"
+def _make(folder: Path, settings: SliceSettings, names: Sequence[SliceName]) -> None:
+    for name in names:
+        planes, facts = drawn_slice(settings, name)
+        path = name.path(folder)
         write_atomically(path, partial(np.save, arr=planes, allow_pickle=False))
         write_text_atomically(path.with_suffix(".json"), json.dumps(facts) + "\n")
 
 
-def drawn_slice(settings: SliceSettings, role: SliceRole, number: int) -> tuple[np.ndarray, dict[str, Any]]:
+def drawn_slice(settings: SliceSettings, name: SliceName) -> tuple[np.ndarray, dict[str, Any]]:
     """Draw one slice and its noise fields.
 
     Returns:
         Pixels, int16 ``[1 + fields, rows, cols]``, and facts, as a :class:`StoredSlice` has them.
     """
-    subject, pixel_mm, region = _patient(settings, role, number // _SLICES_PER_PATIENT)
-    rng = np.random.default_rng([settings.seed, _STREAMS[role], 1, number])
+    subject, pixel_mm = _patient(settings, name.role, name.region, name.patient)
+    rng = name.rng(settings.seed)
     thickness = log_uniform(rng, *THICKNESSES_MM)
     z_mm = rng.uniform(*subject.z_range_mm)
     hu = subject.slice_hu(
@@ -205,12 +247,10 @@ def drawn_slice(settings: SliceSettings, role: SliceRole, number: int) -> tuple[
     exposures = [draw_exposure(rng, settings.size_px, pixel_mm, thickness) for _ in range(settings.n_noise_fields)]
     fields = noise_fields(hu, pixel_mm, exposures, rng)
     spreads = _body_spreads(hu, fields)
-    planes = np.concatenate([hu[None] / HU_UNIT, fields / (spreads[:, None, None] * NOISE_UNIT)])
-    limits = np.iinfo(np.int16)
-    planes = np.ascontiguousarray(np.rint(planes).clip(limits.min, limits.max), np.int16)
+    planes = _planes(hu, fields / spreads[:, None, None])
     cells = body_cells(hu)
     return planes, {
-        "region": region,
+        "region": name.region,
         "pixel_mm": pixel_mm,
         "thickness_mm": thickness,
         "z_mm": z_mm,
@@ -221,20 +261,30 @@ def drawn_slice(settings: SliceSettings, role: SliceRole, number: int) -> tuple[
     }
 
 
+def _planes(hu: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """Store a slice and its noise fields as whole numbers; the few values beyond their range are clipped."""
+    limits = np.iinfo(np.int16)
+    planes = np.concatenate([hu[None] / HU_UNIT, fields / NOISE_UNIT])
+    return np.ascontiguousarray(np.rint(planes).clip(limits.min, limits.max), np.int16)
+
+
 @lru_cache(maxsize=2)
-def _patient(settings: SliceSettings, role: SliceRole, number: int) -> tuple[Subject, float, str]:
-    """Draw a patient, once for all slices: the subject, the pixel size in mm and the part of the body."""
-    rng = np.random.default_rng([settings.seed, _STREAMS[role], 0, number])
-    region = settings.regions[number % len(settings.regions)]
+def _patient(settings: SliceSettings, role: SliceRole, region: str, number: int) -> tuple[Subject, float]:
+    """Draw a patient, once for all slices, and the pixel size, mm."""
+    rng = SliceName(role, region, number * _SLICES_PER_PATIENT).rng(settings.seed, of_patient=True)
     age_group = str(rng.choice(_AGE_GROUPS, p=_AGE_SHARES))
     subject = draw_subject(int(rng.integers(N_SEEDS)), region, age_group)
     field_mm = _width_mm(subject) / rng.uniform(*_FILLED)
-    return subject, float(np.clip(field_mm / settings.size_px, *(np.array(PIXELS_MM) * 512 / settings.size_px))), region
+    return subject, float(np.clip(field_mm, *(512 * np.array(PIXELS_MM)))) / settings.size_px
 
 
 def _width_mm(subject: Subject) -> float:
-    """The longer side of the body, mm, in the middle of what can be shown."""
-    z_mm = sum(subject.z_range_mm) / 2
+    """The longer side of the body, mm: the median of three heights."""
+    first, last = subject.z_range_mm
+    return float(np.median([_width_at_mm(subject, first + share * (last - first)) for share in _WIDTH_HEIGHTS]))
+
+
+def _width_at_mm(subject: Subject, z_mm: float) -> float:
     coarse = subject.slice_hu(z_mm, size_px=_COARSE_PX, pixel_mm=_COARSE_MM, thickness_mm=0.0, table=False)
     body = np.argwhere(coarse > _BODY_ABOVE_HU)
     return float(np.ptp(body, axis=0).max() + 1) * _COARSE_MM if len(body) else _COARSE_PX * _COARSE_MM / 2

@@ -11,8 +11,8 @@ keeps all frequencies up to a point, as sharp kernels do; a boost ``b`` lifts th
 for lung and bone do, whose edges overshoot.
 
 The filters are for images on a grid of pixels. Noise from beyond the grid's frequencies is folded back in power, as in
-a scanner's own sampling: where the bare ramp's noise has the power ``|f|``, the filter is
-``sqrt(Σ |f_k|·N(f_k)² / |f|)`` over ``f`` and its aliases ``f_k``.
+a scanner's own sampling, and at low frequencies noise may fall less than the ramp: where the bare ramp's noise has the
+power ``|f|``, the filter is ``sqrt(Σ hypot(f_k, fl)·N(f_k)² / |f|)`` over ``f`` and its aliases ``f_k``.
 
 Not modelled: kernels without rotational symmetry, adaptive filters that differ from place to place, and what iterative
 and learned reconstructions do to anatomy.
@@ -41,7 +41,7 @@ EXPONENTS = (1.5, 6.0)
 BLURS_PX = (0.15, 0.55)
 
 _N_ENTRIES = 1024
-_PLATEAU_PROBABILITY, _BOOST_PROBABILITY, _ITERATIVE_PROBABILITY = 0.25, 0.3, 0.2
+_PLATEAU_PROBABILITY, _BOOST_PROBABILITY, _ITERATIVE_PROBABILITY, _FLOOR_PROBABILITY = 0.25, 0.3, 0.2, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class KernelResponse:
         boost_per_px: ``fb``.
         noise_cutoff_per_px: ``fn``; infinite: noise and anatomy pass the same kernel.
         noise_exponent: ``qn``.
+        noise_floor_per_px: ``fl``: below it the noise's power falls no further, as real scans' does not.
         blur_px: ``s``, the standard deviation of what blurs the anatomy alone, pixels.
     """
 
@@ -66,6 +67,7 @@ class KernelResponse:
     boost_per_px: float = 0.5
     noise_cutoff_per_px: float = math.inf
     noise_exponent: float = 2.0
+    noise_floor_per_px: float = 0.0
     blur_px: float = 0.0
 
     @classmethod
@@ -89,11 +91,15 @@ class KernelResponse:
         loss = np.exp(-0.5 * (frequency_per_px / self.noise_cutoff_per_px) ** self.noise_exponent)
         return np.asarray(self.modulation(frequency_per_px) * loss)
 
+    def noise_power(self, frequency_per_px: np.ndarray) -> np.ndarray:
+        """Spectrum of the noise behind the kernel, up to a factor."""
+        return np.asarray(np.hypot(frequency_per_px, self.noise_floor_per_px) * self.noise(frequency_per_px) ** 2)
+
     @property
     def is_sharp(self) -> bool:
         """Whether most of the noise lies above a quarter of a cycle per pixel, as with kernels for lung and bone."""
         frequency = np.linspace(0.0, 0.7, 141)
-        power = frequency**2 * self.noise(frequency) ** 2
+        power = frequency * self.noise_power(frequency)
         return bool(power[frequency > 0.25].sum() > 0.5 * power.sum())
 
 
@@ -103,6 +109,7 @@ def draw_response(rng: np.random.Generator) -> KernelResponse:
     if rng.random() < _PLATEAU_PROBABILITY:
         plateau = cutoff * rng.uniform(0.2, 0.9)
     is_boosted, is_iterative = rng.random() < _BOOST_PROBABILITY, rng.random() < _ITERATIVE_PROBABILITY
+    has_floor = rng.random() < _FLOOR_PROBABILITY
     return KernelResponse(
         cutoff_per_px=cutoff - plateau,
         exponent=log_uniform(rng, *EXPONENTS),
@@ -111,6 +118,7 @@ def draw_response(rng: np.random.Generator) -> KernelResponse:
         boost_per_px=cutoff * rng.uniform(0.5, 1.2),
         noise_cutoff_per_px=log_uniform(rng, 0.08, 0.5) if is_iterative else math.inf,
         noise_exponent=rng.uniform(1.0, 3.0),
+        noise_floor_per_px=log_uniform(rng, 0.01, 0.06) if has_floor else 0.0,
         blur_px=rng.uniform(*BLURS_PX),
     )
 
@@ -140,7 +148,7 @@ def filters(responses: Sequence[KernelResponse], size_px: int) -> Filters:
     grid = _grid(size_px)
     frequency = np.linspace(0.0, LARGEST_FREQUENCY, _N_ENTRIES)
     anatomy = np.stack([response.anatomy(frequency) for response in responses]).astype(np.float32)
-    power = np.stack([frequency * response.noise(frequency) ** 2 for response in responses]).astype(np.float32)
+    power = np.stack([response.noise_power(frequency) for response in responses]).astype(np.float32)
     power = np.pad(power, ((0, 0), (0, 1)))  # nothing beyond the largest frequency
     squared = np.take(power, grid.entries[0], axis=1)
     for entries in grid.entries[1:]:

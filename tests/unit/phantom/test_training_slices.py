@@ -14,6 +14,7 @@ from n2b_ct.phantom.subjects import PIGLET, draw_subject
 from n2b_ct.phantom.training_slices import (
     HU_UNIT,
     NOISE_UNIT,
+    SliceName,
     SliceSettings,
     drawn_slice,
     make_slices,
@@ -31,17 +32,18 @@ def _discs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_slice_follows_from_settings_role_and_number_alone() -> None:
-    planes, facts = drawn_slice(SETTINGS, "train", 5)
-    again, same_facts = drawn_slice(SETTINGS, "train", 5)
+    planes, facts = drawn_slice(SETTINGS, SliceName("train", PIGLET, 5))
+    again, same_facts = drawn_slice(SETTINGS, SliceName("train", PIGLET, 5))
     np.testing.assert_array_equal(planes, again)
     assert facts == same_facts
-    digests = {drawn_slice(SETTINGS, "train", 6)[1]["digest"], drawn_slice(SETTINGS, "validation", 5)[1]["digest"]}
-    digests |= {facts["digest"], drawn_slice(replace(SETTINGS, seed=4), "train", 5)[1]["digest"]}
-    assert len(digests) == 4
+    others = [(SETTINGS, SliceName("train", PIGLET, 6)), (SETTINGS, SliceName("validation", PIGLET, 5))]
+    others += [(replace(SETTINGS, seed=4), SliceName("train", PIGLET, 5)), (SETTINGS, SliceName("train", "tail", 5))]
+    digests = {facts["digest"], *(drawn_slice(*other)[1]["digest"] for other in others)}
+    assert len(digests) == 5
 
 
 def test_anatomy_is_stored_in_quarters_of_a_hu_and_fields_in_thousandths_of_their_noise_in_the_body() -> None:
-    planes, facts = drawn_slice(SETTINGS, "train", 0)
+    planes, facts = drawn_slice(SETTINGS, SliceName("train", PIGLET, 0))
     assert planes.dtype == np.int16
     assert planes.shape == (3, 64, 64)
     hu = planes[0] * HU_UNIT
@@ -55,7 +57,7 @@ def test_anatomy_is_stored_in_quarters_of_a_hu_and_fields_in_thousandths_of_thei
 
 
 def test_pixels_suit_the_body_and_stay_the_same_within_a_patient() -> None:
-    facts = [drawn_slice(SETTINGS, "train", k)[1] for k in range(9)]
+    facts = [drawn_slice(SETTINGS, SliceName("train", PIGLET, k))[1] for k in range(9)]
     assert len({one["pixel_mm"] for one in facts[:8]}) == 1
     assert facts[8]["pixel_mm"] != facts[0]["pixel_mm"]
     assert 0.35 * 8 <= facts[0]["pixel_mm"] <= 0.95 * 8
@@ -63,32 +65,34 @@ def test_pixels_suit_the_body_and_stay_the_same_within_a_patient() -> None:
 
 def test_slices_are_made_once_and_more_are_added_to_them(tmp_path: Path) -> None:
     calls: list[tuple[int, int, str]] = []
-    first = make_slices(tmp_path, SETTINGS, "train", 2, n_workers=1)
+    first = make_slices(tmp_path, SETTINGS, "train", 2, regions=[PIGLET], n_workers=1)
     times = [one.path.stat().st_mtime_ns for one in first]
-    more = make_slices(tmp_path, SETTINGS, "train", 4, n_workers=1, progress=lambda *told: calls.append(told))
+    more = make_slices(
+        tmp_path, SETTINGS, "train", 4, regions=[PIGLET], n_workers=1, progress=lambda *told: calls.append(told)
+    )
     assert [one.path.stat().st_mtime_ns for one in more[:2]] == times
     assert len(more) == 4
     assert calls == [(4, 4, "phantoms")]
-    np.testing.assert_array_equal(more[3].pixels(), drawn_slice(SETTINGS, "train", 3)[0])
+    np.testing.assert_array_equal(more[3].pixels(), drawn_slice(SETTINGS, SliceName("train", PIGLET, 3))[0])
 
 
 def test_a_slice_without_its_facts_is_made_again(tmp_path: Path) -> None:
-    stored = make_slices(tmp_path, SETTINGS, "train", 1, n_workers=1)[0]
+    stored = make_slices(tmp_path, SETTINGS, "train", 1, regions=[PIGLET], n_workers=1)[0]
     stored.path.write_bytes(b"half a slice")
     stored.path.with_suffix(".json").unlink()
-    again = make_slices(tmp_path, SETTINGS, "train", 1, n_workers=1)[0]
-    np.testing.assert_array_equal(again.pixels(), drawn_slice(SETTINGS, "train", 0)[0])
+    again = make_slices(tmp_path, SETTINGS, "train", 1, regions=[PIGLET], n_workers=1)[0]
+    np.testing.assert_array_equal(again.pixels(), drawn_slice(SETTINGS, SliceName("train", PIGLET, 0))[0])
 
 
 def test_a_damaged_slice_is_refused_with_its_remedy(tmp_path: Path) -> None:
-    stored = make_slices(tmp_path, SETTINGS, "train", 1, n_workers=1)[0]
+    stored = make_slices(tmp_path, SETTINGS, "train", 1, regions=[PIGLET], n_workers=1)[0]
     stored.path.write_bytes(b"half a slice")
-    with pytest.raises(DataError, match=r"train-00000\.npy: must hold a slice, got damage; remove it"):
+    with pytest.raises(DataError, match=r"train-piglet-00000\.npy: must hold a slice, got damage; remove it"):
         stored.pixels()
 
 
 def test_cells_are_where_the_body_is(tmp_path: Path) -> None:
-    stored = make_slices(tmp_path, SETTINGS, "train", 1, n_workers=1)[0]
+    stored = make_slices(tmp_path, SETTINGS, "train", 1, regions=[PIGLET], n_workers=1)[0]
     body = stored.pixels()[0] * HU_UNIT > -300.0
     assert len(stored.cells) > 0
     for row, col in stored.cells * CELL_PX:
@@ -123,3 +127,12 @@ def test_a_thick_slice_of_the_piglet_is_the_mean_of_thin_ones(monkeypatch: pytes
     found = draw_subject(0, PIGLET, "adult").slice_hu(300.0, size_px=4, pixel_mm=2.0, thickness_mm=3.0)
     np.testing.assert_allclose(heights, [299.25, 300.75])
     np.testing.assert_allclose(found, 308.0)
+
+
+def test_patients_of_all_parts_of_the_body_take_turns_and_more_parts_leave_slices_as_they_are() -> None:
+    names = [SliceName.at("train", ["head", "neck"], k) for k in range(32)]
+    assert [name.region for name in names[::8]] == ["head", "neck", "head", "neck"]
+    assert [name.number for name in names[:8]] == list(range(8))
+    assert names[16] == SliceName("train", "head", 8)
+    assert names[16].patient == 1
+    assert set(names[:8]) < {SliceName.at("train", ["head", "neck", "thorax"], k) for k in range(24)}

@@ -37,6 +37,14 @@ def test_iterative_reconstruction_takes_high_frequencies_of_noise_and_none_of_an
     np.testing.assert_allclose(iterative.noise(np.array(0.2)) / plain.noise(np.array(0.2)), math.exp(-0.5))
 
 
+def test_below_its_floor_noise_falls_no_further() -> None:
+    response = KernelResponse(50.0, 6.0, noise_floor_per_px=0.03)
+    np.testing.assert_allclose(response.noise_power(np.array([0.0, 0.04])), [0.03, 0.05])
+    filtered = filters([response], 100).noise[0, 0, 4] ** 2 * 0.04
+    aliases = filters([KernelResponse(50.0, 6.0)], 100).noise[0, 0, 4] ** 2 * 0.04 - 0.04
+    assert filtered - aliases == pytest.approx(0.05, rel=0.02)
+
+
 def test_the_blur_is_a_gaussian_of_the_anatomy_alone() -> None:
     response = KernelResponse(0.4, 2.0, blur_px=0.5)
     expected = math.exp(-2.0 * (math.pi * 0.5 * 0.25) ** 2)
