@@ -19,6 +19,7 @@ from n2b_ct.io.series import Inputs
 from n2b_ct.training.checkpoints import finished_summary, verified_summary
 from n2b_ct.training.devices import choose_device, use_threads
 from n2b_ct.training.distribution import is_rank_zero, process_group, was_restarted
+from n2b_ct.training.initial_weights import with_initial_network
 from n2b_ct.training.run import require_ready, run_training
 from n2b_ct.training.run_dir import require_free_run_dir
 
@@ -101,12 +102,12 @@ def train(
     use_threads(threads)
     if noisy is None:
         _refuse_without_noisy(clean=clean, references=references, validation=validation, truths=truths)
-        loaded = loaded_pipeline(pipeline, overrides)
+        loaded = with_initial_network(loaded_pipeline(pipeline, overrides))
         images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
     else:
         if data_root is not None:
             raise ConfigError(explain("data_root", "does not go with arrays", data_root, "leave one of them out"))
-        loaded = pipeline_for_arrays(pipeline, overrides)
+        loaded = with_initial_network(pipeline_for_arrays(pipeline, overrides))
         roles = array_roles(noisy, clean, references=references, validation=validation, truths=truths)
         images = ct_source(loaded.ct, roles, loaded.method)
     require_ready(loaded, images)
@@ -149,7 +150,7 @@ def check(
     Raises:
         ConfigError, DataError: With one line for every problem.
     """
-    loaded = loaded_pipeline(pipeline, overrides)
+    loaded = with_initial_network(loaded_pipeline(pipeline, overrides))
     images = images_of(loaded, optional_path(data_root), skip_bad_slices=skip_bad_slices)
     require_ready(loaded, images)
     return Check(images.n_images, images.sizes_px, images.inputs)

@@ -64,6 +64,9 @@ class MethodConfig(Section):
     """As the method is registered."""
     denoiser: DenoiserSection = DenoiserSection()
     """The network that becomes the model."""
+    init: str | None = Field(None, min_length=1, max_length=4096)
+    """Model whose weights the denoiser starts from: ``base``, the shipped one, a run folder or a model file; null: they
+    are drawn. Its network is taken where ``denoiser`` is not said, and its window where ``data.window`` is not."""
 
     def label_filter(self) -> Callable[..., Any] | None:
         """Return what makes the blurred label of a whole image ``[rows, cols]``, network units; None: no labels."""

@@ -21,6 +21,7 @@ from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.methods.method import Method
 from n2b_ct.training.distribution import share_of_batch
+from n2b_ct.training.initial_weights import initial_weights_digest
 
 _CPU = torch.device("cpu")
 LARGEST_SHARE = 0.5
@@ -133,6 +134,8 @@ def _fingerprint(
     for role, of_role in digests.items():
         images |= {role if key == "images" else f"{role} {key}": found for key, found in of_role.items()}
     method = {"labels": pipeline.method.label_settings(), "teacher": teacher_digest}
+    if (digest := initial_weights_digest(pipeline)) is not None:
+        method["initial weights"] = digest
     return DataFingerprint(images, source.settings(pipeline) | method)
 
 

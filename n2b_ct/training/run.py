@@ -20,6 +20,7 @@ from n2b_ct.training.checkpoints import verified_summary
 from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import barrier, is_rank_zero
 from n2b_ct.training.history import plot_history, read_history
+from n2b_ct.training.initial_weights import require_initial_weights_fit
 from n2b_ct.training.run_dir import (
     HISTORY_FILE,
     PLOT_FILE,
@@ -39,6 +40,7 @@ def require_ready(pipeline: Pipeline, images: ImageSource) -> None:
     Raises:
         DataError: One line for every obstacle.
         ConfigError: A network's name or arguments are wrong, or an optional package is not installed.
+        ModelError: The model to start from cannot be read, or is of another network.
     """
     n_channels = images.traits.n_channels
     multiple = size_multiple(build_denoiser(pipeline.method.denoiser, n_channels))
@@ -49,6 +51,7 @@ def require_ready(pipeline: Pipeline, images: ImageSource) -> None:
         problems.insert(0, explain("training.patch_px", requirement, patch_px, remedy))
     pipeline.method.require_installed()
     pipeline.method.require_ready(n_channels)
+    require_initial_weights_fit(pipeline, images.input_scale)
     if problems:
         raise DataError("\n".join(problems))
 

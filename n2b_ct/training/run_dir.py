@@ -21,6 +21,7 @@ from n2b_ct.io.atomic import PARTIAL_PREFIX, write_text_atomically
 from n2b_ct.io.json_files import read_json
 from n2b_ct.training.devices import device_name
 from n2b_ct.training.distribution import barrier, is_rank_zero
+from n2b_ct.training.initial_weights import initial_weights_digest
 from n2b_ct.version import __version__
 
 PIPELINE_FILE = "pipeline.yaml"
@@ -162,6 +163,7 @@ def training_summary(
         "seed": pipeline.training.seed,
         "n_images": {role: images.n_images[role] for role in ("noisy", "clean")},
         "data_digest": data_digest,
+        "initial_weights": initial_weights_digest(pipeline),
         "n_parameters": n_parameters,
         "seconds": round(seconds, 1),
         "last": dict(last_row),

@@ -40,6 +40,7 @@ from n2b_ct.training.devices import autocast_dtype
 from n2b_ct.training.distribution import is_rank_zero, require_agreement
 from n2b_ct.training.history import attach_reports
 from n2b_ct.training.images import load_training_data
+from n2b_ct.training.initial_weights import load_initial_weights
 from n2b_ct.training.monitors import DivergenceMonitor, TrainingClock, ValidationColumns, build_validator
 from n2b_ct.training.run_dir import CHECKPOINT_DIR, make_run_dir, write_pipeline
 from n2b_ct.training.step import GradientClipper, training_step
@@ -91,6 +92,7 @@ def assemble(
     checkpoint = newest_checkpoint(run_dir / CHECKPOINT_DIR) if resume else None
     set_determinism(training.seed)
     method = build_method(pipeline.method, images.traits)
+    load_initial_weights(pipeline, method.networks["denoiser"])
     method.networks.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     data = load_training_data(images, pipeline, method, run_dir, device, teacher, progress)
     require_agreement(data.fingerprint.digest)

@@ -76,6 +76,7 @@ DENOISER = {
     "denoiser.output": "direct",
     "denoiser.lowpass_kernel_px": 5,
     "denoiser.lowpass_passes": 1,
+    "init": "another run",
 }
 BLIND_DENOISER = {
     "denoiser.name": Refused("SimpleUNet", "must be BayesDenoiser"),
@@ -83,6 +84,7 @@ BLIND_DENOISER = {
     "denoiser.output": Refused("lowpass", "must be direct for BayesDenoiser"),
     "denoiser.lowpass_kernel_px": Idle(5, NO_LOWPASS),
     "denoiser.lowpass_passes": Idle(1, NO_LOWPASS),
+    "init": "another run",
 }
 DBSN = {"name": Refused("upi", "name"), **BLIND_DENOISER, "bound_weight": 1.0, "first_noise_std": 0.4}
 CASES: dict[str, dict[str, Any]] = {
@@ -238,8 +240,8 @@ def test_the_same_settings_give_the_same_weights(name):
 def test_a_changed_key_of_a_method_changes_the_weights_or_is_refused(name, path, tmp_path):
     case = CASES[name][path]
     value = case.value if isinstance(case, Refused | Idle) else case
-    if path == "teacher_run":
-        teacher = pipeline_of("dbsn", {}, {"seed": 5})
+    if path == "teacher_run" or path.endswith("init"):
+        teacher = pipeline_of(name if path == "init" else "dbsn", {}, {"seed": 5})
         images = ct_source(teacher.ct, array_roles(**slices_hu()), teacher.method)
         run_training(teacher, images, tmp_path / "run", CPU)
         value = str(tmp_path / "run")
