@@ -73,6 +73,7 @@ def test_the_summary_says_what_was_trained_on_what_and_where(tmp_path):
         "seed": 3,
         "n_images": {"noisy": 4, "clean": 4},
         "data_digest": assembled.data.digest,
+        "initial_weights": None,
         "n_parameters": sum(weight.numel() for weight in assembled.method.networks["denoiser"].parameters()),
         "device": "cpu",
         "processor": processor_name(),
