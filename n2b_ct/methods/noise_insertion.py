@@ -1,7 +1,7 @@
 """Noise insertion: a denoiser that learns from noise-free images with noise of known physics added.
 
 x  images with inserted noise ``[B, 1, rows, cols]``     y  the same images without     F  denoiser
-σ  standard deviation of x − y in each patch
+σ  standard deviation of x − y in each patch           σ(·)  the same around each pixel
 
 What makes the images is no part of the method: noise-free digital patients and noise of any kernel and dose
 (``data.kind: phantom``), or pairs of scans.
@@ -17,8 +17,11 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from n2b_ct.methods.method import BatchNeeds, Method, MethodConfig, StepResult
+from n2b_ct.networks.heads import box_mean
+from n2b_ct.networks.noise_scaled import CONFIDENCE_BOX, SCALE_PX, NoiseScaledUNet
 from n2b_ct.registry import METHODS
 
 Loss = Literal["l1", "l2"]
@@ -45,6 +48,16 @@ def noise_insertion_losses(denoiser: nn.Module, x: Tensor, y: Tensor, loss: Loss
     return {"noise_insertion": torch.mean(inside * (error.abs() if loss == "l1" else error**2))}
 
 
+def noise_std_loss(network: NoiseScaledUNet, x: Tensor, y: Tensor) -> Tensor:
+    """L = mean (log σ̂(x) − log σ(x − y))², for a network that measures its input's noise; of squares inside the window.
+
+    σ(x − y) averages the variance over what the network's own estimate averages over.
+    """
+    variance = box_mean(avg_pool2d((x - y) ** 2, SCALE_PX), *CONFIDENCE_BOX).clamp_min(LEAST_STD**2)
+    inside = avg_pool2d(((x > 0.0) & (x < 1.0)).float(), SCALE_PX) > 0.5
+    return torch.mean(inside * (network.log_noise_std(x) - 0.5 * torch.log(variance)) ** 2)
+
+
 @METHODS.register("noise_insertion")
 class NoiseInsertion(Method):
     """A denoiser trained on images with inserted noise, of any strength.
@@ -57,6 +70,10 @@ class NoiseInsertion(Method):
     config: NoiseInsertionConfig
 
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:  # noqa: ARG002 (one stage only)
-        """Compute the one loss of a batch."""
-        x, y = batch["noisy"], batch["reference"]
-        return StepResult(noise_insertion_losses(self.networks["denoiser"], x, y, self.config.loss))
+        """Compute the loss of a batch, and that of the noise estimate where the network has one."""
+        x, y, denoiser = batch["noisy"], batch["reference"], self.networks["denoiser"]
+        losses = noise_insertion_losses(denoiser, x, y, self.config.loss)
+        network = getattr(denoiser, "network", None)
+        if isinstance(network, NoiseScaledUNet):
+            losses["noise_std"] = noise_std_loss(network, x, y)
+        return StepResult(losses)

@@ -33,8 +33,10 @@ SCALE_PX = 4
 USUAL_STD = 0.005
 """Noise that an untrained network takes for granted, network units: 20 of 4,096 HU."""
 
+CONFIDENCE_BOX = (9, 2)
+"""Side in such squares, and passes, of the box mean over which the estimate averages: about 72 pixels."""
+
 _DETREND_PX = 17
-_CONFIDENCE_BOX = (9, 2)  # side in squares of SCALE_PX, passes: about 72 pixels
 _GAINS = (0.0075, 0.03, 0.12)
 _KNEE = 3.0  # σ, from which on asinh bends
 _LOG_STD_RANGE = (-10.0, -1.0)
@@ -112,6 +114,6 @@ class NoiseStdNet(nn.Module):
         squares = torch.cat([pixel_unshuffle(torch.asinh(high / gain), SCALE_PX) for gain in _GAINS], dim=1)
         found = self.layers(squares.contiguous(memory_format=torch.channels_last)).float()
         confidence = softplus(found[:, 1:]) + _LEAST_CONFIDENCE
-        summed = box_mean(torch.cat([confidence * found[:, :1], confidence], dim=1), *_CONFIDENCE_BOX)
+        summed = box_mean(torch.cat([confidence * found[:, :1], confidence], dim=1), *CONFIDENCE_BOX)
         log_std = summed[:, :1] / summed[:, 1:] + torch.log(torch.tensor(USUAL_STD, device=high.device))
         return log_std.clamp(*_LOG_STD_RANGE)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from n2b_ct.methods.noise_insertion import LEAST_STD, NoiseInsertionConfig
+from n2b_ct.methods.noise_insertion import LEAST_STD, NoiseInsertionConfig, noise_std_loss
+from n2b_ct.networks.noise_scaled import NoiseScaledUNet
 from tests.toy_methods import toy_method
 
 
@@ -48,3 +49,34 @@ def test_a_patch_without_noise_counts_as_one_with_the_least():
 def test_it_asks_for_references_and_nothing_else():
     needs = NoiseInsertionConfig.needs
     assert (needs.reference, needs.clean, needs.blurred, needs.noisy_again) == (True, False, False, False)
+
+
+class KnownNoise(NoiseScaledUNet):
+    """Says that the noise is 0.01 everywhere."""
+
+    def log_noise_std(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(x), 1, x.shape[2] // 4, x.shape[3] // 4), 0.01).log()
+
+
+def test_the_noise_estimate_is_compared_with_the_noise_around_each_pixel():
+    x = torch.full((1, 1, 32, 32), 0.5)
+    x[..., ::2] += 0.02
+    x[..., 1::2] -= 0.02
+    network = KnownNoise(n_features=2, depth=2, max_features=2, noise_features=2)
+    found = noise_std_loss(network, x, torch.full((1, 1, 32, 32), 0.5)).item()
+    assert found == pytest.approx(torch.tensor(2.0).log().item() ** 2, rel=1e-3)
+
+
+def test_squares_outside_the_window_do_not_count_for_the_noise_estimate():
+    network = KnownNoise(n_features=2, depth=2, max_features=2, noise_features=2)
+    assert noise_std_loss(network, torch.zeros(1, 1, 32, 32), torch.full((1, 1, 32, 32), 0.3)).item() == 0.0
+
+
+def test_a_network_that_measures_noise_has_a_loss_of_its_own():
+    head = nn.Module()
+    head.forward = lambda x: x
+    method = toy_method("noise_insertion", networks={"denoiser": head})
+    batch = {"noisy": torch.rand(1, 1, 16, 16), "reference": torch.rand(1, 1, 16, 16)}
+    assert set(method.step(batch, 0.5).losses) == {"noise_insertion"}
+    head.network = KnownNoise(n_features=2, depth=2, max_features=2, noise_features=2)
+    assert set(method.step(batch, 0.5).losses) == {"noise_insertion", "noise_std"}
