@@ -25,6 +25,7 @@ from n2b_ct.registry import NETWORKS
 
 LEVELS = {"channels": [4, 8, 16], "strides": [2, 2]}
 SMALL = {
+    "NoiseScaledUNet": {"n_features": 4, "depth": 3, "max_features": 8, "noise_features": 4},
     "SimpleUNet": {"n_features": 4},
     "NoiseExtractor": {"start": "identity"},
     "DnCNN": {"n_features": 4},
