@@ -218,7 +218,8 @@ def superellipse_distance(x_mm: np.ndarray, y_mm: np.ndarray, rx_mm: float, ry_m
     total = np.maximum(u * u_slope + v * v_slope, np.float32(1e-9))
     level = total ** np.float32(1 / power)
     slope = np.hypot(u_slope / rx, v_slope / ry) * level / total
-    return (level - 1) / np.maximum(slope, np.float32(1e-6))
+    distance = (level - 1) / np.maximum(slope, np.float32(1e-6))
+    return np.maximum(distance, -np.float32(min(rx_mm, ry_mm)))
 
 
 def smooth_union(distances_mm: Sequence[np.ndarray], blend_mm: float) -> np.ndarray:

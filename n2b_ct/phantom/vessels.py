@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from n2b_ct.phantom.shapes import Tubes
 
 _STEP_MM = 5.0
+_DENSE_STEP_MM = 6.0
 _MURRAY_EXPONENT = 2.6
 """Parent and daughter radii: r₀^k = r₁^k + r₂^k; Murray's law has k = 3, large airways and arteries less."""
 
@@ -35,6 +37,40 @@ def grow_tree(rng: np.random.Generator, root_mm: np.ndarray, targets_mm: np.ndar
     child, parent = np.arange(1, len(points)), parents[1:]
     start_radius = np.minimum(radii[parent], 1.35 * radii[child])
     return Tubes(points[parent], points[child], start_radius, radii[child])
+
+
+def grow_dense_tree(
+    rng: np.random.Generator, root_mm: np.ndarray, targets_mm: np.ndarray, tip_radius_mm: float
+) -> Tubes:
+    """Connect a root with thousands of targets, in generations: each is twice as many as the one before.
+
+    Args:
+        rng: Bends the branches.
+        root_mm: ``[3]``.
+        targets_mm: ``[n, 3]``, in random order.
+        tip_radius_mm: Radius of a twig; see :func:`grow_tree`.
+
+    Returns:
+        The tree's segments.
+    """
+    points, parents = np.asarray(root_mm, float)[None], np.zeros(1, int)
+    first, number = 0, 12
+    while first < len(targets_mm):
+        targets = targets_mm[first : first + number]
+        nearest = cKDTree(points).query(targets)[1]
+        steps = np.maximum(1, np.round(np.linalg.norm(targets - points[nearest], axis=1) / _DENSE_STEP_MM).astype(int))
+        owner = np.repeat(np.arange(len(targets)), steps)
+        step = np.arange(len(owner)) - np.repeat(np.cumsum(steps) - steps, steps)
+        share = ((step + 1) / steps[owner])[:, None]
+        start = points[nearest[owner]]
+        bends = rng.normal(0.0, 1.0, (len(owner), 3)) * (share < 1.0)
+        parent = np.where(step == 0, nearest[owner], len(points) + np.arange(len(owner)) - 1)
+        points = np.concatenate([points, start + (targets[owner] - start) * share + bends])
+        parents = np.concatenate([parents, parent])
+        first, number = first + number, 2 * number
+    radii = _murray_radii(parents, tip_radius_mm)
+    child, parent = np.arange(1, len(points)), parents[1:]
+    return Tubes(points[parent], points[child], np.minimum(radii[parent], 1.35 * radii[child]), radii[child])
 
 
 def _branch(rng: np.random.Generator, start_mm: np.ndarray, target_mm: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from n2b_ct.phantom.human.thin_tubes import draw_thin_tubes
 from n2b_ct.phantom.human.tissues import FASCIA, MUSCLE, blood
 from n2b_ct.phantom.shapes import Canvas, Tubes
 from n2b_ct.phantom.sheets import thin_sheets
-from n2b_ct.phantom.vessels import grow_tree
+from n2b_ct.phantom.vessels import grow_dense_tree
 
 BOWEL_START_MM = 268.0
 _STOMACH: list[Point] = [(52, 12, 206), (66, 2, 232), (58, -28, 262), (30, -46, 282), (-4, -42, 288), (-24, -22, 286)]
@@ -70,14 +70,18 @@ class Bowel:
 
 def draw_bowel(rng: np.random.Generator, build: Build, enhancement: Enhancement) -> Bowel:
     """Lay the gut and grow the mesentery's vessels."""
-    points = rng.uniform((-88.0, -70.0, 312.0), (88.0, 14.0, 480.0), (420, 3))
+    low, high = ((-96.0, -78.0, 300.0), (-84.0, -76.0, 470.0)), ((96.0, 18.0, 490.0), (84.0, 60.0, 600.0))
+    points = np.concatenate([rng.uniform(a, b, (n, 3)) for a, b, n in zip(low, high, (2400, 1600), strict=True)])
+    points = rng.permutation(points)
     root = np.array([0.0, -2.0, 322.0])
-    n_loops = int(rng.integers(15, 22)) - int(9 * build.visceral_fat)
+    n_loops = int(rng.integers(20, 28)) - int(12 * build.visceral_fat)
+    loops = [_loop(rng, number, enhancement) for number in range(n_loops)]
+    loops += _jejunum(rng, n_loops, enhancement)
     return Bowel(
         stomach=_draw_stomach(rng, enhancement),
-        small=tuple(_loop(rng, number, enhancement) for number in range(n_loops)),
+        small=tuple(piece for loop in loops for piece in loop),
         colon=_draw_colon(rng, enhancement),
-        mesentery=grow_tree(rng, root, points, 0.45),
+        mesentery=grow_dense_tree(rng, root, points, 0.35),
         nodes=_nodes(rng),
     )
 
@@ -109,30 +113,42 @@ def _draw_stomach(rng: np.random.Generator, enhancement: Enhancement) -> tuple[H
     )
 
 
-def _loop(rng: np.random.Generator, number: int, enhancement: Enhancement) -> HollowOrgan:
+def _loop(rng: np.random.Generator, number: int, enhancement: Enhancement) -> list[HollowOrgan]:
     """Wind one stretch of small bowel through the middle of the abdomen."""
     t = np.linspace(0.0, 1.0, 48)
-    phase = rng.uniform(0.0, 2.0 * np.pi, 4)
-    middle = rng.uniform(315.0, 500.0)
-    z = (
-        middle
-        + rng.uniform(10.0, 34.0) * (2.0 * t - 1.0)
-        + 16.0 * np.sin(2 * np.pi * rng.uniform(1.5, 4.0) * t + phase[2])
-    )
+    phase, turns = rng.uniform(0.0, 2.0 * np.pi, 3), rng.uniform(1.0, 3.6, 3)
+    waves = np.sin(2.0 * np.pi * turns[:, None] * t + phase[:, None])
+    z = rng.uniform(318.0, 525.0) + rng.uniform(8.0, 32.0) * (2.0 * t - 1.0) + 15.0 * waves[2]
     half_width, half_depth, centre_y = CAVITY.along(z)
-    reach_x, reach_y = rng.uniform(0.2, 0.55), rng.uniform(0.2, 0.55)
-    place_x, place_y = rng.uniform(-0.55, 0.55), rng.uniform(-0.5, 0.35)
-    along = place_x + reach_x * np.sin(2 * np.pi * rng.uniform(1.0, 3.5) * t + phase[0])
-    across = place_y + reach_y * np.cos(2 * np.pi * rng.uniform(1.0, 3.5) * t + phase[1])
-    x = half_width * np.clip(along, -0.8, 0.8)
-    y = centre_y - 14.0 + half_depth * np.clip(across, -0.72, 0.6)
-    base = rng.uniform(8.0, 12.5)
-    radii = base + 1.4 * np.sin(2 * np.pi * 7.0 * t + phase[3]) + rng.normal(0.0, 0.4, len(t))
+    along = rng.uniform(-0.55, 0.55) + rng.uniform(0.2, 0.55) * waves[0]
+    across = rng.uniform(-0.5, 0.35) + rng.uniform(0.2, 0.55) * waves[1]
+    x, y = half_width * np.clip(along, -0.8, 0.8), centre_y - 14.0 + half_depth * np.clip(across, -0.72, 0.6)
+    return _small_bowel(rng, np.stack([x, np.minimum(y, 18.0), z], axis=1), 10 + number, enhancement)
+
+
+def _jejunum(rng: np.random.Generator, n_before: int, enhancement: Enhancement) -> list[list[HollowOrgan]]:
+    """Wind the first loops under the stomach, and lay the colon's bend there."""
+    loops = []
+    for number in range(int(rng.integers(3, 7))):
+        t = np.linspace(0.0, 1.0, 24)
+        waves = np.sin(2.0 * np.pi * rng.uniform(0.8, 2.5, 3)[:, None] * t + rng.uniform(0.0, 6.3, 3)[:, None])
+        middle = rng.uniform((40.0, -55.0, 225.0), (92.0, 15.0, 330.0))
+        path = middle + (waves * np.array([[26.0], [22.0], [18.0]])).T
+        loops.append(_small_bowel(rng, path, 10 + n_before + number, enhancement))
+    return loops
+
+
+def _small_bowel(rng: np.random.Generator, path: np.ndarray, key: int, enhancement: Enhancement) -> list[HollowOrgan]:
+    """Draw width and filling of a stretch of small bowel, in pieces, so that walls part bends that touch."""
+    t = np.linspace(0.0, 1.0, len(path))
+    radii = rng.uniform(8.0, 12.5) + 1.4 * np.sin(44.0 * t + rng.uniform(0.0, 6.3)) + rng.normal(0.0, 0.4, len(t))
     content, hu = draw_content(rng, enhancement.oral_hu, _SMALL_CHANCES)
     wall_mm, folds_mm = (3.2, 3.0) if content == "collapsed" else (1.6, 1.7)
-    path = np.stack([x, np.minimum(y, 18.0), z], axis=1)
     level = float(rng.uniform(-0.3, 0.6)) if content == "gas" else float(rng.uniform(-2.2, -0.5))
-    return HollowOrgan(Tubes.along(path, radii), wall_mm, folds_mm, 1.9, content, hu, level, 10 + number)
+    return [
+        HollowOrgan(Tubes.along(path[k : k + 9], radii[k : k + 9]), wall_mm, folds_mm, 1.9, content, hu, level, key)
+        for k in range(0, len(path) - 2, 8)
+    ]
 
 
 def _draw_colon(rng: np.random.Generator, enhancement: Enhancement) -> tuple[HollowOrgan, ...]:
@@ -149,7 +165,7 @@ def _draw_colon(rng: np.random.Generator, enhancement: Enhancement) -> tuple[Hol
         size = 0.6 if content == "collapsed" else 1.0
         tube = Tubes.along(path[first : last + 1], size * radii[first : last + 1])
         wall_mm = 3.5 if content == "collapsed" else 1.8
-        organs.append(HollowOrgan(tube, wall_mm, 1.6, 6.0, content, hu, float(level), 40 + number))
+        organs.append(HollowOrgan(tube, wall_mm, 1.6, 6.0, content, hu, float(level), 60 + number))
     return tuple(organs)
 
 

@@ -34,28 +34,31 @@ AORTA: list[Point] = [
     (24, 34, 90),
     (24, 42, 120),
     (20, 44, 180),
-    (8, 36, 235),
-    (4, 22, 300),
-    (4, 12, 370),
-    (4, 13, 408),
+    (10, 27, 235),
+    (4, 14, 300),
+    (4, 5, 370),
+    (4, 9, 408),
 ]
 AORTA_RADII = [15, 15, 14.5, 13.5, 12.5, 12, 11.5, 11, 10.5, 9.5, 8.5, 8]
 UPPER_CAVAL_VEIN: list[Point] = [(-30, -16, 60), (-32, -14, 100), (-30, -10, 140)]
-LOWER_CAVAL_VEIN: list[Point] = [(-24, -4, 170), (-28, 4, 205), (-26, 14, 250), (-22, 14, 320), (-20, 16, 405)]
+LOWER_CAVAL_VEIN: list[Point] = [(-24, -4, 170), (-28, 4, 205), (-26, 14, 250), (-22, 8, 320), (-20, 9, 405)]
 _TUBES: dict[str, tuple[list[Point], list[float]]] = {
     "brachiocephalic artery": ([(-8, -16, 80), (-16, -12, 55), (-26, -4, 20), (-30, 4, -60)], [6.5, 6.0, 4.5, 3.6]),
     "left carotid": ([(2, -10, 76), (8, -6, 50), (20, -2, 10), (28, 4, -60)], [4.5, 4.2, 3.8, 3.4]),
     "left subclavian": (
-        [(14, 6, 74), (22, 10, 40), (40, 4, 2), (90, -8, -14), (150, -2, 20)],
-        [5.5, 5.0, 4.5, 4.0, 3.5],
+        [(14, 6, 74), (24, 10, 40), (34, 6, 2), (52, -8, -16), (98, -20, -12), (146, -4, 24)],
+        [5.5, 5.0, 4.5, 4.3, 4.0, 3.5],
     ),
-    "right subclavian": ([(-24, -6, 30), (-46, 0, 0), (-90, -8, -14), (-150, -2, 20)], [4.6, 4.5, 4.0, 3.5]),
+    "right subclavian": (
+        [(-24, -6, 30), (-40, 0, -4), (-58, -10, -16), (-98, -20, -12), (-146, -4, 24)],
+        [4.6, 4.5, 4.3, 4.0, 3.5],
+    ),
 }
 _VEINS: dict[str, tuple[list[Point], list[float]]] = {
     "left brachiocephalic": ([(-28, -20, 62), (0, -30, 50), (30, -26, 24), (38, -6, -60)], [7.5, 7.0, 6.5, 6.0]),
     "right brachiocephalic": ([(-30, -18, 60), (-36, -20, 26), (-40, -4, -60)], [7.5, 7.0, 6.5]),
-    "left axillary": ([(34, -26, 22), (90, -20, -4), (150, -8, 26)], [6.0, 5.2, 4.2]),
-    "right axillary": ([(-38, -20, 20), (-90, -20, -4), (-150, -8, 26)], [6.0, 5.2, 4.2]),
+    "left axillary": ([(34, -28, 20), (62, -44, -2), (104, -34, -4), (144, -10, 30)], [6.0, 5.6, 5.2, 4.2]),
+    "right axillary": ([(-38, -24, 18), (-62, -44, -2), (-104, -34, -4), (-144, -10, 30)], [6.0, 5.6, 5.2, 4.2]),
     "azygos": ([(-30, 0, 88), (-18, 28, 84), (-8, 42, 110), (-6, 44, 240)], [4.0, 4.0, 3.6, 3.0]),
 }
 _LUNG_ARTERY: list[tuple[list[Point], list[float]]] = [
@@ -130,10 +133,10 @@ def draw_heart(rng: np.random.Generator, build: Build) -> Heart:
         outline=Ellipsoid(beside(-10, 0, 0), (62.0 * size, 48.0 * size, 46.0 * size), tilt),
         left_ventricle=Ellipsoid(beside(16, 4, 4), lv, tilt),
         left_cavity=Ellipsoid(beside(14, 4, 2), (cavity[0] * 1.05, cavity[1], cavity[2]), tilt),
-        right_ventricle=Ellipsoid(beside(-8, -26, 6), (38.0 * size, 15.0 * size, 32.0 * size), tilt),
+        right_ventricle=Ellipsoid(beside(-8, -26, 6), (40.0 * size, 16.0 * size, 40.0 * size), tilt),
         atria=(
             Ellipsoid(beside(-12, 34, -20), (26.0 * size, 20.0 * size, 24.0 * size), tilt),
-            Ellipsoid(beside(-46, 4, -6), (20.0 * size, 24.0 * size, 34.0 * size), tilt),
+            Ellipsoid(beside(-46, 4, -6), (22.0 * size, 25.0 * size, 42.0 * size), tilt),
         ),
         coronaries=tuple(
             Tubes.along(path, (2.0, 1.8, 1.5, 1.2)[: len(path)]) for path in (groove, round_heart, right_groove)

@@ -95,6 +95,6 @@ def draw_content(rng: np.random.Generator, oral_hu: float, chances: dict[str, fl
         "food": (5.0, 70.0),
         "stool": (-40.0, 70.0),
         "gas": (8.0, 30.0),
-        "collapsed": (25.0, 50.0),
+        "collapsed": (12.0, 45.0),
     }
     return content, float(rng.uniform(*ranges[content]))

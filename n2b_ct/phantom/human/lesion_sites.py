@@ -7,10 +7,9 @@ from scipy.ndimage import uniform_filter
 
 from n2b_ct.phantom.lesions import HealthyHU, Lesion
 
-N_LESIONS = 14
-N_SLICES = 7
-GRID_MM = 3.0
-GRID_REACH_MM = 230.0
+N_SLICES = 9
+N_LESIONS_OF_SLICE = 6
+FINEST_GRID_MM, COARSEST_GRID_MM = 1.5, 4.0
 _HOSTS = {
     "lung": (-930.0, -600.0),
     "fat": (-130.0, -70.0),
@@ -24,11 +23,12 @@ def place_lesions(
     """Draw lesions of 1 to 10 mm radius and 3 to 60 HU, in lung more, at places of uniform tissue."""
     first, last = z_range_mm
     heights = first + (last - first) * (np.arange(N_SLICES) + rng.uniform(0.2, 0.8, N_SLICES)) / N_SLICES
-    axis = np.arange(-GRID_REACH_MM, GRID_REACH_MM, GRID_MM)
+    grid_mm = float(np.clip((last - first) / 70.0, FINEST_GRID_MM, COARSEST_GRID_MM))
+    axis = (np.arange(116) - 57.5) * grid_mm
     lesions: list[Lesion] = []
     for height in heights:
         image = healthy_hu(float(height), axis, axis)
-        for _ in range(N_LESIONS // N_SLICES):
+        for _ in range(N_LESIONS_OF_SLICE):
             lesion = _lesion(rng, float(height), image, axis)
             if lesion is not None and not _meets(lesion, lesions):
                 lesions.append(lesion)
@@ -43,7 +43,7 @@ def _lesion(rng: np.random.Generator, z_mm: float, image: np.ndarray, axis: np.n
     contrast = float(rng.choice([-1.0, 1.0]) * np.exp(rng.uniform(np.log(3.0), np.log(60.0))))
     if host == "lung":
         contrast = float(rng.uniform(60.0, 850.0))
-    size = 2 * max(1, round(radius / GRID_MM)) + 1
+    size = 2 * max(1, round(radius / float(axis[1] - axis[0]))) + 1
     mean = uniform_filter(image, size)
     deviation = np.sqrt(np.maximum(uniform_filter(image * image, size) - mean * mean, 0.0))
     limit = 60.0 if host == "lung" else 14.0

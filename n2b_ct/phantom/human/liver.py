@@ -12,7 +12,7 @@ from n2b_ct.phantom.human.tissues import BILE, GUT_WALL, LIVER, PANCREAS, SPLEEN
 from n2b_ct.phantom.human.wall import Body
 from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tubes, smooth_union
-from n2b_ct.phantom.vessels import grow_tree
+from n2b_ct.phantom.vessels import grow_dense_tree
 
 LIVER_END_MM = 345.0
 
@@ -48,7 +48,7 @@ class UpperOrgans:
 
 def draw_upper_organs(rng: np.random.Generator) -> UpperOrgans:
     """Draw sizes and places, and grow the liver's vessels."""
-    points = rng.uniform((-122.0, -88.0, 190.0), (50.0, 62.0, 320.0), (700, 3))
+    points = rng.uniform((-122.0, -88.0, 190.0), (50.0, 62.0, 320.0), (3000, 3))
     size = float(rng.uniform(0.8, 1.35))
     x, y, z = (float(v) for v in rng.normal(0.0, 4.0, 3))
     pancreas = np.array([(-30, -4, 322), (-26, -10, 304), (-4, -18, 298), (26, -14, 288), (52, 2, 274), (68, 10, 266)])
@@ -59,11 +59,11 @@ def draw_upper_organs(rng: np.random.Generator) -> UpperOrgans:
     return UpperOrgans(
         liver_hu=float(rng.normal(0.0, 6.0)) - (float(rng.uniform(10.0, 45.0)) if rng.random() < 0.2 else 0.0),
         liver_shift_mm=(float(rng.normal(0.0, 12.0)), float(rng.normal(0.0, 12.0))),
-        portal=grow_tree(rng, np.array([-22.0, -4.0, 276.0]), points[:350], 0.55),
-        hepatic=grow_tree(rng, np.array([-26.0, 12.0, 208.0]), points[350:], 0.55),
+        portal=grow_dense_tree(rng, np.array([-22.0, -4.0, 276.0]), points[:1500], 0.42),
+        hepatic=grow_dense_tree(rng, np.array([-26.0, 12.0, 208.0]), points[1500:], 0.42),
         gallbladder=Ellipsoid((-50.0 + x, -48.0 + y, 292.0 + z), (14.0 * size, 17.0 * size, 28.0 * size), -25.0),
         stone_hu=float(rng.uniform(60.0, 700.0)) if rng.random() < 0.12 else 0.0,
-        spleen=Ellipsoid((92.0 - y, 26.0, 246.0 + z), (30.0 * size, 46.0 * size, 50.0 * size), -22.0),
+        spleen=Ellipsoid((94.0 - y, 24.0, 240.0 + z), (34.0 * size, 52.0 * size, 56.0 * size), -22.0),
         pancreas=Tubes.along(pancreas + rng.normal(0.0, 3.0, pancreas.shape), (12.0, 13.0, 9.0, 8.5, 9.5, 8.0)),
         lobulation_mm=float(rng.uniform(0.5, 3.5)),
         cysts=tuple(cysts[: max(0, int(rng.integers(-3, 6)))]),

@@ -14,11 +14,11 @@ from n2b_ct.phantom.human.tissues import AIRWAY_AIR, AIRWAY_WALL, MUSCLE, blood
 from n2b_ct.phantom.human.wall import Body
 from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Plane, Tissue, Tubes
-from n2b_ct.phantom.vessels import grow_tree
+from n2b_ct.phantom.vessels import grow_dense_tree
 
 APEX_MM = -6.0
 DOME_DROP_MM = 78.0
-N_TWIGS = 1500
+N_TWIGS = 5000
 N_AIRWAYS = 90
 AILMENTS = ("none", "ground glass", "consolidation", "emphysema", "reticulation", "effusion")
 _CHANCES = (0.46, 0.14, 0.1, 0.14, 0.08, 0.08)
@@ -54,10 +54,12 @@ def draw_lungs(rng: np.random.Generator, build: Build) -> Lungs:
     for side in (-1.0, 1.0):
         hilum = np.array([side * 26.0 + 3.0, 6.0, 108.0])
         points = _lung_points(rng, side, N_TWIGS, dome_mm)
-        vessels.append(grow_tree(rng, hilum, points, 0.45))
+        vessels.append(grow_dense_tree(rng, hilum, points, 0.32))
         carina = np.array([side * 5.0 - 2.0, 12.0, 97.0])
         main = np.array([[side * 30.0, 10.0, 112.0]])
-        airways.append(grow_tree(rng, carina, np.concatenate([main, _lung_points(rng, side, N_AIRWAYS, dome_mm)]), 1.1))
+        airways.append(
+            grow_dense_tree(rng, carina, np.concatenate([main, _lung_points(rng, side, N_AIRWAYS, dome_mm)]), 1.1)
+        )
     is_adult = build.scale > 0.85
     return Lungs(
         hu=float(-790.0 - 70.0 * build.breath + rng.uniform(-40.0, 40.0) + (0.0 if is_adult else 60.0)),
@@ -119,11 +121,16 @@ def _lung_distance(plane: Plane, body: Body, above: np.ndarray, seed: int) -> np
     """Measure the signed distance to the lungs: cavity less diaphragm less mediastinum."""
     wave = smooth_field((seed, 17), plane.z_mm, plane.row_mm, plane.column_mm, 22.0)
     z = plane.z_mm
-    middle = 17.0 + 14.0 * np.clip((z - 60.0) / 70.0, 0.0, 1.0) - 17.0 * np.clip((z - 195.0) / 25.0, 0.0, 1.0)
+    middle = (
+        15.0
+        + 12.0 * np.clip((45.0 - z) / 30.0, 0.0, 1.0)
+        + 5.0 * np.clip((z - 60.0) / 70.0, 0.0, 1.0)
+        - 8.0 * np.clip((z - 195.0) / 25.0, 0.0, 1.0)
+    )
     spine = np.clip((plane.y_mm - np.float32(28.0)) / np.float32(25.0), 0.0, 1.0)
-    half_width = np.float32(middle) + np.float32(10.0) * spine + np.float32(3.0) * wave
+    half_width = np.float32(middle) + np.float32(4.0) * spine + np.float32(4.0) * wave
     front = np.clip((np.float32(-38.0) - plane.y_mm) / np.float32(28.0), 0.0, 1.0)
-    half_width = half_width * (1.0 - np.float32(0.65) * front)
+    half_width = half_width * (1.0 - np.float32(0.75) * front)
     mediastinum = half_width - np.abs(plane.x_mm - np.float32(3.0))
     wall = body.cavity_distance_mm + np.float32(2.2)
     apex = np.float32(0.7 * (APEX_MM - z))
@@ -133,7 +140,7 @@ def _lung_distance(plane: Plane, body: Body, above: np.ndarray, seed: int) -> np
 def _paint_parenchyma(canvas: Canvas, lung: np.ndarray, distance: np.ndarray, lungs: Lungs, seed: int) -> None:
     """Paint air and tissue, denser towards the back, and the ailment."""
     plane = canvas.plane
-    canvas.paint(lung, Tissue(lungs.hu, 16.0, 26.0))
+    canvas.paint(lung, Tissue(lungs.hu, 12.0, 12.0))
     canvas.hu += lung * np.float32(lungs.dependence_hu / 90.0) * np.clip(plane.y_mm, -90.0, 90.0)
     paint_ailment(canvas, lung, distance, lungs, seed)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from n2b_ct.phantom.body import Profile
 from n2b_ct.phantom.human.bones import BonePainter
 from n2b_ct.phantom.human.build import Build
 from n2b_ct.phantom.human.frame import CAVITY, SPINE
@@ -18,6 +19,18 @@ from n2b_ct.phantom.shapes import Canvas, Tubes
 _FIRST_THORACIC = 3
 """Number of the first thoracic vertebra among the discs' starts."""
 
+# z, then x, y, radius of three points of the shoulder blade's section
+_BLADE = Profile(
+    [
+        (-26.0, 140.0, 24.0, 2.0, 128.0, 44.0, 1.5, 112.0, 62.0, 1.0),
+        (-12.0, 142.0, 24.0, 9.0, 125.0, 48.0, 4.0, 105.0, 66.0, 2.0),
+        (20.0, 143.0, 26.0, 9.0, 118.0, 62.0, 2.2, 88.0, 84.0, 3.0),
+        (60.0, 134.0, 50.0, 5.5, 112.0, 73.0, 1.8, 84.0, 88.0, 3.0),
+        (100.0, 120.0, 72.0, 5.0, 105.0, 82.0, 1.8, 86.0, 89.0, 3.0),
+        (130.0, 108.0, 84.0, 2.5, 102.0, 86.0, 2.0, 98.0, 88.0, 2.0),
+    ]
+)
+
 
 @dataclass(frozen=True)
 class RibCage:
@@ -27,7 +40,7 @@ class RibCage:
         ribs: Bony parts, both sides.
         cartilages: Of the upper ten ribs.
         sternum: The breastbone.
-        girdle: Collar bones and shoulder blades.
+        girdle: Collar bones and ridges of the shoulder blades.
         arms: Long bones.
     """
 
@@ -60,6 +73,7 @@ def paint_rib_cage(canvas: Canvas, cage: RibCage, build: Build, bones: BonePaint
         _calcify(canvas, cartilage, build, seed)
     for rib in cage.ribs:
         bones.paint(canvas, rib, 1.1)
+    _paint_blades(canvas, bones)
     for bone in (cage.sternum, *cage.girdle):
         bones.paint(canvas, bone, 1.0)
     for bone in cage.arms:
@@ -101,41 +115,32 @@ def _rib(number: int, side: float, slant_mm: float) -> tuple[Tubes, Tubes | None
 
 
 def _sternum() -> Tubes:
-    """Lay the breastbone along the front of the chest, three strands wide."""
+    """Lay the breastbone along the front of the chest, of strands side by side."""
     heights = np.arange(20.0, 178.0, 8.0)
     fronts = [float(c - d - 7.0) for _, d, c in (CAVITY.at(float(z)) for z in heights)]
     strands = [
         Tubes.along([(shift * (1.5 if z < 50.0 else 1.0), y, z) for y, z in zip(fronts, heights, strict=True)], 6.4)
-        for shift in (-9.0, 0.0, 9.0)
+        for shift in (-9.0, -4.5, 0.0, 4.5, 9.0)
     ]
     return _joined(strands)
 
 
 def _girdle(side: float) -> list[Tubes]:
-    """Lay collar bone and shoulder blade: blade, spine of the blade, socket."""
-    collar = [
-        (side * 14.0, -58.0, 16.0),
-        (side * 60.0, -50.0, -2.0),
-        (side * 110.0, -18.0, -22.0),
-        (side * 150.0, 2.0, -30.0),
-    ]
-    edge = [(side * 142.0, 22.0, 6.0), (side * 136.0, 52.0, 50.0), (side * 112.0, 82.0, 128.0)]
-    middle = [(side * 142.0, 24.0, -4.0), (side * 116.0, 62.0, 30.0), (side * 98.0, 84.0, 120.0)]
-    inner = [
-        (side * 140.0, 26.0, -10.0),
-        (side * 100.0, 74.0, 8.0),
-        (side * 84.0, 86.0, 60.0),
-        (side * 88.0, 86.0, 116.0),
-    ]
-    ridge = [(side * 86.0, 88.0, 22.0), (side * 122.0, 72.0, -4.0), (side * 158.0, 28.0, -32.0)]
-    blade = _joined(
-        [
-            Tubes.along(edge, (7.0, 4.5, 4.0)),
-            Tubes.along(middle, (6.0, 2.2, 2.4)),
-            Tubes.along(inner, (6.0, 2.6, 2.8, 3.0)),
-        ]
-    )
-    return [Tubes.along(collar, (7.0, 5.5, 5.0, 6.0)), blade, Tubes.along(ridge, (3.0, 4.0, 6.0))]
+    """Lay collar bone and the ridge of the shoulder blade."""
+    collar = _mirrored(side, (14, -58, 16), (60, -50, -2), (110, -18, -22), (150, 2, -30))
+    ridge = _mirrored(side, (86, 88, 22), (122, 72, -4), (158, 28, -32))
+    return [Tubes.along(collar, (7.0, 5.5, 5.0, 6.0)), Tubes.along(ridge, (3.0, 4.0, 6.0))]
+
+
+def _paint_blades(canvas: Canvas, bones: BonePainter) -> None:
+    """Paint the shoulder blades' section: a thick outer edge with the socket above, a thin blade, an inner edge."""
+    z_mm = canvas.plane.z_mm
+    if not _BLADE.z_range[0] < z_mm < _BLADE.z_range[1]:
+        return
+    section = _BLADE.at(z_mm).reshape(3, 3)
+    for side in (-1.0, 1.0):
+        points = [(side * float(x), float(y), z_mm) for x, y, _ in section]
+        bones.paint(canvas, Tubes.along(points, section[:, 2]), 1.0)
 
 
 def _mirrored(side: float, *points: tuple[float, float, float]) -> list[tuple[float, float, float]]:

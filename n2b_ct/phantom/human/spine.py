@@ -6,7 +6,7 @@ import numpy as np
 
 from n2b_ct.phantom.human.bones import BonePainter
 from n2b_ct.phantom.human.frame import SPINE
-from n2b_ct.phantom.human.tissues import CORD, DISC, EPIDURAL_FAT, SPINAL_FLUID
+from n2b_ct.phantom.human.tissues import CORD, DISC, EPIDURAL_FAT, NUCLEUS, SPINAL_FLUID
 from n2b_ct.phantom.human.wall import Body
 from n2b_ct.phantom.shapes import Canvas, Tubes, ellipse_distance, smooth_union
 
@@ -39,7 +39,7 @@ def paint_spine(canvas: Canvas, body: Body, bones: BonePainter) -> None:
         bones.paint_distance(canvas, block, where, 1.0 if edge > 1.2 else 3.5)
     else:
         canvas.paint(plane.cover(block), DISC, where)
-        canvas.paint(np.float32(0.5) * plane.cover(np.abs(block + 4.0) - np.float32(0.6)), EPIDURAL_FAT, where)
+        canvas.paint(plane.cover((block + np.float32(6.0)) / np.float32(3.0)), NUCLEUS, where)
     if plane.z_mm < 520.0:
         _paint_canal(canvas, canal, where)
 

@@ -19,7 +19,7 @@ from n2b_ct.phantom.shapes import (
     smooth_union,
     superellipse_distance,
 )
-from n2b_ct.phantom.sheets import thin_sheets
+from n2b_ct.phantom.sheets import compartment_borders, thin_sheets
 
 _FAR_MM = np.float32(1e3)
 
@@ -171,22 +171,52 @@ def _paint_muscle(
     canvas.paint(muscle, enhanced(MUSCLE, enhancement.muscle_hu - 8.0 * build.fat_in_muscle))
     waves = smooth_field((seed, 5), plane.z_mm, plane.row_mm, plane.column_mm, 30.0)
     depth = -fascia + np.float32(2.0) * waves
+    trunk = float(np.clip((440.0 - plane.z_mm) / 40.0, 0.0, 1.0))
     abdominal = float(np.clip((plane.z_mm - 230.0) / 40.0, 0.0, 1.0))
     layers = np.full(depth.shape, _FAR_MM)
     for layer_mm in (9.0 - 2.5 * abdominal, 16.5 - 3.0 * abdominal):
         layers = np.minimum(layers, np.abs(depth - np.float32(layer_mm)))
     width_mm = np.float32(0.2 + 0.9 * build.fat_in_muscle) + np.float32(0.5) * waves
-    is_flat = plane.cover((plane.y_mm - np.float32(58.0)) / np.float32(20.0)) * plane.cover(
-        (np.abs(plane.x_mm) - np.float32(WALL.at(plane.z_mm)[0])) / np.float32(4.0)
+    is_flat = (
+        np.float32(trunk)
+        * plane.cover((plane.y_mm - np.float32(58.0)) / np.float32(20.0))
+        * plane.cover((np.abs(plane.x_mm) - np.float32(WALL.at(plane.z_mm)[0])) / np.float32(4.0))
     )
     canvas.paint(muscle * is_flat * np.float32(0.85) * plane.cover(layers - width_mm), FAT)
     fat = build.fat_in_muscle
+    _paint_axillae(canvas, build, muscle)
+    _paint_compartments(canvas, build, muscle * (1.0 - is_flat), seed)
     septa = thin_sheets(
         plane,
         (seed, 4),
-        ((26.0, 0.05 + 0.09 * fat, 0.95), (12.0, 0.05 + 0.09 * fat, 0.6), (3.6, 0.15, 0.08 + 0.3 * fat)),
+        ((26.0, 0.04 + 0.1 * fat, 0.5 + 0.45 * fat), (12.0, 0.05 + 0.09 * fat, 0.6), (3.6, 0.15, 0.08 + 0.3 * fat)),
     )
     canvas.paint(muscle * septa, FAT)
+
+
+def _paint_axillae(canvas: Canvas, build: Build, muscle: np.ndarray) -> None:
+    """Paint the fat of the armpits and the muscles around them."""
+    size = 0.8 + 0.35 * build.visceral_fat
+    for side in (-1.0, 1.0):
+        armpit = Ellipsoid((side * 136.0, -6.0, 44.0), (17.0 * size, 32.0 * size, 62.0), side * -14.0)
+        canvas.draw(armpit, FAT, within=muscle)
+        canvas.draw(Ellipsoid((side * 112.0, 70.0, 40.0), (30.0, 4.0 * size, 62.0), side * -38.0), FAT, within=muscle)
+        canvas.draw(Ellipsoid((side * 96.0, -76.0, 40.0), (40.0, 3.0 * size, 50.0), side * 32.0), FAT, within=muscle)
+
+
+def _paint_compartments(canvas: Canvas, build: Build, muscle: np.ndarray, seed: int) -> None:
+    """Paint fat between whole muscles, which run lengthwise."""
+    rows, columns = np.flatnonzero(muscle.any(axis=1)), np.flatnonzero(muscle.any(axis=0))
+    if len(rows) == 0:
+        return
+    where = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    plane = canvas.plane
+    rows_mm, columns_mm = plane.row_mm[where[0]], plane.column_mm[where[1]]
+    bends = [smooth_field((seed, 6, axis), plane.z_mm, rows_mm, columns_mm, 20.0) for axis in (1, 2)]
+    border_mm = compartment_borders(plane, (seed, 6), where, 42.0, [np.float32(6.0) * bend for bend in bends])
+    waves = smooth_field((seed, 6, 3), plane.z_mm, rows_mm, columns_mm, 26.0)
+    width_mm = np.float32(0.1 + 1.1 * build.fat_in_muscle) * (np.float32(0.7) + waves)
+    canvas.paint(muscle[where] * canvas.plane.cover(border_mm - width_mm), FAT, where)
 
 
 def _paint_breasts(canvas: Canvas, build: Build, under_skin: np.ndarray, seed: int) -> None:

@@ -7,7 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Plane, Tissue, Tubes, ellipse_distance, smooth_union
+from n2b_ct.phantom.shapes import (
+    Canvas,
+    Ellipsoid,
+    Plane,
+    Tissue,
+    Tubes,
+    ellipse_distance,
+    smooth_union,
+    superellipse_distance,
+)
 
 
 def plane(z_mm: float, pixel_mm: float = 0.8) -> Plane:
@@ -69,3 +78,14 @@ def test_a_smooth_union_holds_both_solids_and_a_fillet() -> None:
     joined = smooth_union(parts, 6.0)
     assert (joined <= np.minimum(*parts) + 1e-4).all()
     assert joined.min() > np.minimum(*parts).min() - 2.0
+
+
+def test_a_superellipse_of_power_2_is_an_ellipse_and_of_a_higher_one_boxier() -> None:
+    grid = plane(0.0)
+    ellipse = ellipse_distance(grid.x_mm, grid.y_mm, 30.0, 20.0)
+    off_centre = np.hypot(grid.x_mm, grid.y_mm) > 12.0
+    same = superellipse_distance(grid.x_mm, grid.y_mm, 30.0, 20.0, 2.0)
+    np.testing.assert_allclose(same[off_centre], ellipse[off_centre], atol=1e-2)
+    assert same.min() >= -20.0
+    area = [float((superellipse_distance(grid.x_mm, grid.y_mm, 30.0, 20.0, power) < 0).mean()) for power in (2.0, 3.0)]
+    assert area[1] > 1.05 * area[0]
