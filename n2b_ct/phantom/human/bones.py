@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from n2b_ct.phantom.human.build import Build
-from n2b_ct.phantom.human.tissues import CORTEX, FATTY_MARROW, SPONGIOSA, THIN_CORTEX
+from n2b_ct.phantom.human.tissues import CARTILAGE, CORTEX, FATTY_MARROW, SPONGIOSA, THIN_CORTEX
 from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Tissue, Tubes
 
@@ -53,6 +53,17 @@ class BonePainter:
             hollow = np.float32(2.2) * thick_mm + np.float32(1.0)
             canvas.paint(plane.cover((distance_mm + hollow) / np.float32(2.5)), FATTY_MARROW, where)
 
+    def paint_epiphysis(self, canvas: Canvas, solid: Solid, cortex_mm: float) -> None:
+        """Paint the end of a long bone: cartilage around a small core of bone in an infant."""
+        if self.build.scale > 0.5:
+            self.paint(canvas, solid, cortex_mm)
+            return
+        canvas.draw(solid, CARTILAGE)
+        cut = solid.cut(canvas.plane)
+        if cut is not None:
+            core_mm = np.float32(-0.5 * float(cut.distance_mm.min()))
+            self.paint_distance(canvas, cut.distance_mm + core_mm, cut.where, cortex_mm)
+
     def _dense(self, bone: Tissue) -> Tissue:
         """Scale a bone's HU by the patient's density of bone."""
         return replace(bone, hu=40.0 + (bone.hu - 40.0) * self.build.bone)
@@ -66,4 +77,4 @@ class BonePainter:
         fine = smooth_field((self.seed, 20), plane.z_mm, rows, columns, 0.9)
         coarse = smooth_field((self.seed, 21), plane.z_mm, rows, columns, 5.0)
         struts = np.exp(-((fine / np.float32(0.35)) ** 2)) * np.clip(0.45 + 0.3 * coarse, 0.0, 1.0)
-        canvas.paint(within * np.float32(0.38) * struts, self._dense(THIN_CORTEX), where)
+        canvas.paint(within * np.float32(0.26) * struts, self._dense(THIN_CORTEX), where)

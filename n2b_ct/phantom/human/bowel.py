@@ -13,7 +13,7 @@ from n2b_ct.phantom.human.frame import CAVITY
 from n2b_ct.phantom.human.hollow_organs import HollowOrgan, Point, draw_content
 from n2b_ct.phantom.human.thin_tubes import draw_thin_tubes
 from n2b_ct.phantom.human.tissues import FASCIA, MUSCLE, blood
-from n2b_ct.phantom.shapes import Canvas, Tubes
+from n2b_ct.phantom.shapes import Canvas, Tissue, Tubes
 from n2b_ct.phantom.sheets import thin_sheets
 from n2b_ct.phantom.vessels import grow_dense_tree
 
@@ -59,6 +59,7 @@ class Bowel:
         colon: Stretches from caecum to anus.
         mesentery: Its vessels.
         nodes: Lymph nodes of mesentery and aorta.
+        ascites_hu: HU of free fluid instead of fat between the loops, or 0 without.
     """
 
     stomach: tuple[HollowOrgan, ...]
@@ -66,6 +67,7 @@ class Bowel:
     colon: tuple[HollowOrgan, ...]
     mesentery: Tubes
     nodes: Tubes
+    ascites_hu: float
 
 
 def draw_bowel(rng: np.random.Generator, build: Build, enhancement: Enhancement) -> Bowel:
@@ -83,12 +85,15 @@ def draw_bowel(rng: np.random.Generator, build: Build, enhancement: Enhancement)
         colon=_draw_colon(rng, enhancement),
         mesentery=grow_dense_tree(rng, root, points, 0.35),
         nodes=_nodes(rng),
+        ascites_hu=float(rng.uniform(3.0, 20.0)) if rng.random() < 0.07 else 0.0,
     )
 
 
 def paint_bowel(canvas: Canvas, bowel: Bowel, hollow: np.ndarray, enhancement: Enhancement, seed: int) -> None:
     """Paint the mesentery's strands and vessels, then the gut."""
     plane = canvas.plane
+    if bowel.ascites_hu > 0.0:
+        canvas.paint(hollow, Tissue(bowel.ascites_hu, 2.0, 1.0))
     if plane.z_mm > BOWEL_START_MM - 60.0:
         canvas.paint(hollow * thin_sheets(plane, (seed, 13), ((9.0, 0.07, 0.25), (4.0, 0.08, 0.12))), FASCIA)
     blood_hu = 0.5 * (enhancement.portal_hu + enhancement.artery_hu)

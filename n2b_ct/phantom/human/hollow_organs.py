@@ -45,7 +45,8 @@ class HollowOrgan:
         if cut is None:
             return
         plane, inside = canvas.plane, within[cut.where]
-        canvas.paint(inside * plane.cover(cut.distance_mm - np.float32(1.0)), VISCERAL_FAT, cut.where)
+        film_mm = np.clip(0.4 + 1.3 * self._field(canvas, cut, seed, 4, 12.0), 0.0, 3.0)
+        canvas.paint(inside * plane.cover(cut.distance_mm - film_mm), VISCERAL_FAT, cut.where)
         wall = enhanced(GUT_WALL, enhancement.wall_hu)
         canvas.paint(inside * plane.cover(cut.distance_mm), wall, cut.where)
         lumen = inside * plane.cover(cut.distance_mm + self._wall_mm(canvas, cut, seed))

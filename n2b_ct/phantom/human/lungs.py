@@ -18,7 +18,7 @@ from n2b_ct.phantom.vessels import grow_dense_tree
 
 APEX_MM = -6.0
 DOME_DROP_MM = 78.0
-N_TWIGS = 5000
+N_TWIGS = 7000
 N_AIRWAYS = 90
 AILMENTS = ("none", "ground glass", "consolidation", "emphysema", "reticulation", "effusion")
 _CHANCES = (0.46, 0.14, 0.1, 0.14, 0.08, 0.08)
@@ -54,7 +54,7 @@ def draw_lungs(rng: np.random.Generator, build: Build) -> Lungs:
     for side in (-1.0, 1.0):
         hilum = np.array([side * 26.0 + 3.0, 6.0, 108.0])
         points = _lung_points(rng, side, N_TWIGS, dome_mm)
-        vessels.append(grow_dense_tree(rng, hilum, points, 0.32))
+        vessels.append(grow_dense_tree(rng, hilum, points, 0.36))
         carina = np.array([side * 5.0 - 2.0, 12.0, 97.0])
         main = np.array([[side * 30.0, 10.0, 112.0]])
         airways.append(

@@ -67,9 +67,9 @@ def _paint_hip(canvas: Canvas, bones: BonePainter, side: float) -> None:
     )
     trochanter = Tubes.along([(side * 136.0, 22.0, 542.0), (side * 132.0, 18.0, 570.0)], (9.0, 14.0))
     bones.paint(canvas, shaft, 4.0, is_long=True)
-    bones.paint(canvas, trochanter, 1.4)
+    bones.paint_epiphysis(canvas, trochanter, 1.4)
     bones.paint(canvas, neck, 1.6)
-    bones.paint(canvas, head, 1.2)
+    bones.paint_epiphysis(canvas, head, 1.2)
 
 
 def _paint_sacrum(canvas: Canvas, bones: BonePainter) -> None:
@@ -84,9 +84,10 @@ def _paint_sacrum(canvas: Canvas, bones: BonePainter) -> None:
         [(-reach, y + 9.0, z_mm), (0.0, y, z_mm), (reach, y + 9.0, z_mm)], (0.9 * thick, thick, 0.9 * thick)
     )
     bones.paint(canvas, wings, 1.0)
-    if np.sin(2.0 * np.pi * z_mm / 26.0) > 0.2 and z_mm < 530.0:
+    open_mm = 4.5 * float(np.sin(2.0 * np.pi * z_mm / 26.0)) - 0.6
+    if open_mm > 0.0 and z_mm < 530.0:
         for side in (-1.0, 1.0):
             hole = Tubes.along(
-                [(side * 0.9 * half_width, y - 14.0, z_mm), (side * 0.8 * half_width, y + 4.0, z_mm)], 3.4
+                [(side * 0.9 * half_width, y - 14.0, z_mm), (side * 0.8 * half_width, y + 4.0, z_mm)], open_mm
             )
             canvas.draw(hole, EPIDURAL_FAT)

@@ -26,30 +26,35 @@ def paint_spine(canvas: Canvas, body: Body, bones: BonePainter) -> None:
     centre_y, half_width, half_depth = (float(v) for v in SPINE.at(plane.z_mm))
     where = plane.window((-4.0 * half_width, 4.0 * half_width), (centre_y - 30.0, centre_y + 75.0))
     x, y = plane.x_mm[where], plane.y_mm[where] - np.float32(centre_y)
-    phase, length, disc_mm = _place(plane.z_mm)
-    waist = 1.0 + 0.10 * abs(2.0 * phase - 1.0) ** 2 - 0.05
+    height_mm, length_mm = _place(plane.z_mm)
+    share = height_mm / length_mm
+    waist = 1.05 - 0.1 * float(np.clip(4.0 * abs(share) - 0.5, 0.0, 1.0))
     block = ellipse_distance(x, y, half_width * waist, half_depth * waist)
-    canal_y = np.float32(half_depth + 8.5)
-    canal = ellipse_distance(x, y - canal_y, 11.0, 7.5)
+    canal = ellipse_distance(x, y - np.float32(half_depth + 8.5), 11.0, 7.5)
     block = np.maximum(block, -(canal + np.float32(1.0)))
-    is_sacrum = plane.z_mm > SACRUM_START_MM
-    _paint_arch(canvas, body, bones, (centre_y, half_width, half_depth, phase))
-    if is_sacrum or phase * length > disc_mm:
-        edge = min(phase * length - disc_mm, (1.0 - phase) * length) if not is_sacrum else 9.0
-        bones.paint_distance(canvas, block, where, 1.0 if edge > 1.2 else 3.5)
-    else:
-        canvas.paint(plane.cover(block), DISC, where)
-        canvas.paint(plane.cover((block + np.float32(6.0)) / np.float32(3.0)), NUCLEUS, where)
+    _paint_arch(canvas, body, bones, (centre_y, half_width, half_depth, (share + 0.1) % 1.0))
+    canvas.paint(plane.cover(block), DISC, where)
+    canvas.paint(plane.cover((block + np.float32(6.0)) / np.float32(3.0)), NUCLEUS, where)
+    disc_mm = (0.2 * length_mm + 0.5) * float(np.clip((SACRUM_START_MM - plane.z_mm) / 4.0, 0.0, 1.0))
+    bulge = np.clip(1.35 - 0.6 * ((x / half_width) ** 2 + (y / half_depth) ** 2), 0.4, 1.35)
+    between = np.abs(np.float32(height_mm) + np.float32(_slope(plane.z_mm)) * y) - np.float32(0.5 * disc_mm) * bulge
+    bones.paint_distance(canvas, np.maximum(block, -between).astype(np.float32), where, 1.0)
     if plane.z_mm < 520.0:
         _paint_canal(canvas, canal, where)
 
 
-def _place(z_mm: float) -> tuple[float, float, float]:
-    """Find where in its vertebra a height lies: share from the disc's top, length with the disc, the disc's height."""
+def _place(z_mm: float) -> tuple[float, float]:
+    """Find how far below the middle of the nearest disc a height lies, and the length of a vertebra with its disc."""
     starts = np.asarray(DISC_STARTS_MM)
     k = int(np.clip(np.searchsorted(starts, z_mm) - 1, 0, len(starts) - 2))
     length = float(starts[k + 1] - starts[k])
-    return float(np.clip((z_mm - starts[k]) / length, 0.0, 1.0)), length, 0.2 * length + 0.5
+    below = float(np.clip((z_mm - starts[k]) / length, 0.0, 1.0)) * length - 0.1 * length
+    return below if below <= 0.5 * length else below - length, length
+
+
+def _slope(z_mm: float) -> float:
+    """Return how far the spine leans backwards per millimetre; discs stand across it."""
+    return float(SPINE.at(z_mm + 4.0)[0] - SPINE.at(z_mm - 4.0)[0]) / 8.0
 
 
 def _paint_canal(canvas: Canvas, canal: np.ndarray, where: tuple[slice, slice]) -> None:
@@ -69,7 +74,8 @@ def _paint_arch(canvas: Canvas, body: Body, bones: BonePainter, place: tuple[flo
     z, plane = canvas.plane.z_mm, canvas.plane
     back = centre_y + half_depth
     pedicle = max(0.0, 1.0 - ((phase - 0.42) / 0.26) ** 2)
-    reach = max(0.0, 1.0 - ((phase - 0.75) / 0.4) ** 2)
+    away = min(abs(phase - 0.75), 1.0 - abs(phase - 0.75))
+    reach = max(0.0, 1.0 - (away / 0.4) ** 2)
     paths: list[tuple[list[tuple[float, float, float]], float]] = []
     for side in (-1.0, 1.0):
         paths.append(([(side * 13.0, back + 6.0, z), (side * 11.0, back + 16.0, z), (0.0, back + 21.0, z)], 2.6))

@@ -25,8 +25,10 @@ from n2b_ct.phantom.human.pelvic_organs import (
 )
 from n2b_ct.phantom.human.rib_cage import RibCage, draw_rib_cage, paint_rib_cage
 from n2b_ct.phantom.human.spine import paint_spine
+from n2b_ct.phantom.human.thin_tubes import draw_thin_tubes
+from n2b_ct.phantom.human.tissues import CALCIFICATION
 from n2b_ct.phantom.human.wall import Body, paint_wall
-from n2b_ct.phantom.shapes import Canvas
+from n2b_ct.phantom.shapes import Canvas, Tubes
 
 _AGES = ("adult", "child", "infant")
 CHEST_END_MM = 330.0
@@ -48,6 +50,7 @@ class Torso:
         kidneys: The right and the left one.
         bowel: The gut.
         pelvic_organs: Bladder and its neighbours.
+        specks: Small calcifications: granulomas, phleboliths, calcified nodes.
     """
 
     seed: int
@@ -60,13 +63,14 @@ class Torso:
     kidneys: tuple[Kidney, Kidney]
     bowel: Bowel
     pelvic_organs: PelvicOrgans
+    specks: Tubes
 
     adult_range_mm: ClassVar[tuple[float, float]] = (-40.0, 600.0)
 
     @classmethod
     def draw(cls, seed: int, age_group: str) -> Self:
         """Draw the patient; every part has its own stream of random numbers."""
-        streams = np.random.SeedSequence([seed, _AGES.index(age_group)]).spawn(10)
+        streams = np.random.SeedSequence([seed, _AGES.index(age_group)]).spawn(11)
         rngs = [np.random.default_rng(stream) for stream in streams]
         build, enhancement = draw_build(rngs[0], age_group), draw_enhancement(rngs[1])
         return cls(
@@ -80,6 +84,7 @@ class Torso:
             kidneys=draw_kidneys(rngs[7], build),
             bowel=draw_bowel(rngs[8], build, enhancement),
             pelvic_organs=draw_pelvic_organs(rngs[9], build, enhancement),
+            specks=_draw_specks(rngs[10], build),
         )
 
     @property
@@ -105,6 +110,7 @@ class Torso:
             self._paint_abdomen(canvas, body, hollow)
         paint_mediastinum(canvas, body, self.heart, self.build, self.enhancement, self.seed)
         paint_leg_vessels(canvas, body, self.build, self.enhancement, self.seed)
+        draw_thin_tubes(canvas, self.specks, CALCIFICATION, within=body.muscle)
         paint_rib_cage(canvas, self.rib_cage, self.build, bones, self.seed)
         paint_pelvic_bones(canvas, bones)
         paint_spine(canvas, body, bones)
@@ -140,3 +146,12 @@ class Pelvis(Torso):
     """From the crests of the ilium to the thighs."""
 
     adult_range_mm: ClassVar[tuple[float, float]] = (380.0, 600.0)
+
+
+def _draw_specks(rng: np.random.Generator, build: Build) -> Tubes:
+    """Scatter calcified specks of 0.5 to 2.5 mm radius, more of them in the old."""
+    number = int(rng.integers(0, 8)) + int(60.0 * build.calcification)
+    centres = rng.uniform((-120.0, -80.0, -10.0), (120.0, 75.0, 590.0), (number, 3))
+    half = rng.normal(0.0, 1.0, (number, 3))
+    radii = np.exp(rng.uniform(np.log(0.5), np.log(2.5), number))
+    return Tubes(centres - half, centres + half, radii, radii)

@@ -53,10 +53,11 @@ def paint_wall(canvas: Canvas, build: Build, enhancement: Enhancement, seed: int
     canvas.paint(inside, SKIN)
     under_skin = plane.cover(skin + np.float32(build.thin_mm(1.7)))
     canvas.paint(under_skin, FAT)
-    canvas.paint(under_skin * _septa(plane, build, seed), FASCIA)
+    septa = _septa(plane, build, seed)
+    canvas.paint(under_skin * septa, FASCIA)
     _paint_breasts(canvas, build, under_skin, seed)
     muscle = under_skin * plane.cover(fascia)
-    _paint_muscle(canvas, build, enhancement, muscle, fascia, seed)
+    _paint_muscle(canvas, build, enhancement, muscle, fascia, septa, seed)
     distance = _cavity_distance(plane)
     cavity = muscle * plane.cover(distance)
     canvas.paint(cavity, VISCERAL_FAT)
@@ -83,7 +84,7 @@ def _trunk_distance(plane: Plane) -> np.ndarray:
 def _limb_distance(plane: Plane, build: Build) -> np.ndarray | None:
     """Measure the signed distance to the muscles of shoulders, arms and thighs."""
     total: np.ndarray | None = None
-    fat_mm = 15.0 + 1.5 * build.fat_mm
+    fat_mm = 20.0 + 2.2 * build.fat_mm
     for limb in limb_muscles(build):
         wide = replace(
             limb,
@@ -104,7 +105,7 @@ def limb_muscles(build: Build) -> tuple[Tubes, ...]:
     for side in (-1.0, 1.0):
         for path, radii in arm_path(build, side):
             limbs.append(Tubes.along(path, np.asarray(radii) * (0.7 + 0.3 * strength)))
-        limbs.append(Tubes.along([(side * 92, 8, 530), (side * 88, 0, 600), (side * 86, -2, 720)], (70.0, 76.0, 72.0)))
+        limbs.append(Tubes.along([(side * 90, 6, 575), (side * 88, 0, 620), (side * 86, -2, 720)], (72.0, 76.0, 72.0)))
     return tuple(limbs)
 
 
@@ -164,7 +165,13 @@ def _septa(plane: Plane, build: Build, seed: int) -> np.ndarray:
 
 
 def _paint_muscle(
-    canvas: Canvas, build: Build, enhancement: Enhancement, muscle: np.ndarray, fascia: np.ndarray, seed: int
+    canvas: Canvas,
+    build: Build,
+    enhancement: Enhancement,
+    muscle: np.ndarray,
+    fascia: np.ndarray,
+    septa: np.ndarray,
+    seed: int,
 ) -> None:
     """Paint muscle, the fat planes between its layers, and the finer streaks between its bundles."""
     plane = canvas.plane
@@ -184,7 +191,7 @@ def _paint_muscle(
     )
     canvas.paint(muscle * is_flat * np.float32(0.85) * plane.cover(layers - width_mm), FAT)
     fat = build.fat_in_muscle
-    _paint_axillae(canvas, build, muscle)
+    _paint_axillae(canvas, build, muscle, waves, septa)
     _paint_compartments(canvas, build, muscle * (1.0 - is_flat), seed)
     septa = thin_sheets(
         plane,
@@ -194,14 +201,20 @@ def _paint_muscle(
     canvas.paint(muscle * septa, FAT)
 
 
-def _paint_axillae(canvas: Canvas, build: Build, muscle: np.ndarray) -> None:
-    """Paint the fat of the armpits and the muscles around them."""
-    size = 0.8 + 0.35 * build.visceral_fat
+def _paint_axillae(canvas: Canvas, build: Build, muscle: np.ndarray, waves: np.ndarray, septa: np.ndarray) -> None:
+    """Paint the fat of the armpits, and between the muscles around them, with strands."""
+    plane = canvas.plane
+    size = 0.75 + 0.35 * build.visceral_fat
     for side in (-1.0, 1.0):
-        armpit = Ellipsoid((side * 136.0, -6.0, 44.0), (17.0 * size, 32.0 * size, 62.0), side * -14.0)
-        canvas.draw(armpit, FAT, within=muscle)
-        canvas.draw(Ellipsoid((side * 112.0, 70.0, 40.0), (30.0, 4.0 * size, 62.0), side * -38.0), FAT, within=muscle)
-        canvas.draw(Ellipsoid((side * 96.0, -76.0, 40.0), (40.0, 3.0 * size, 50.0), side * 32.0), FAT, within=muscle)
+        armpit = Ellipsoid((side * 136.0, -6.0, 40.0), (17.0 * size, 32.0 * size, 58.0), side * -14.0)
+        behind = Ellipsoid((side * 112.0, 70.0, 40.0), (30.0, 4.0 * size, 62.0), side * -38.0)
+        before = Ellipsoid((side * 96.0, -76.0, 40.0), (40.0, 3.0 * size, 50.0), side * 32.0)
+        for space, bend_mm in ((armpit, 5.0), (behind, 2.0), (before, 2.0)):
+            cut = space.cut(plane)
+            if cut is not None:
+                cover = muscle[cut.where] * plane.cover(cut.distance_mm + np.float32(bend_mm) * waves[cut.where])
+                canvas.paint(cover, FAT, cut.where)
+                canvas.paint(cover * septa[cut.where], FASCIA, cut.where)
 
 
 def _paint_compartments(canvas: Canvas, build: Build, muscle: np.ndarray, seed: int) -> None:
