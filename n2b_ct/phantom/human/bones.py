@@ -61,8 +61,8 @@ class BonePainter:
         canvas.draw(solid, CARTILAGE)
         cut = solid.cut(canvas.plane)
         if cut is not None:
-            core_mm = np.float32(-0.5 * float(cut.distance_mm.min()))
-            self.paint_distance(canvas, cut.distance_mm + core_mm, cut.where, cortex_mm)
+            radius_mm = min(solid.radii_mm) if isinstance(solid, Ellipsoid) else float(solid.start_radius_mm.max())
+            self.paint_distance(canvas, cut.distance_mm + np.float32(0.5 * radius_mm), cut.where, cortex_mm)
 
     def _dense(self, bone: Tissue) -> Tissue:
         """Scale a bone's HU by the patient's density of bone."""
