@@ -63,7 +63,7 @@ def fractal_field(
     return total
 
 
-@lru_cache(maxsize=48)
+@lru_cache(maxsize=512)
 def _plane(key: tuple[int, ...], depth: int, n_nodes: int) -> np.ndarray:
     """Draw one lattice plane; planes below zero fold onto odd numbers, as seeds are not negative.
 
