@@ -93,6 +93,7 @@ class Heart:
         left_ventricle: Its outside.
         left_cavity: Its cavity.
         right_ventricle: Its cavity.
+        outflow: From the right ventricle to the lung artery.
         atria: Left and right one.
         coronaries: Arteries in the grooves.
         fat_mm: Thickness of the fat around the heart.
@@ -103,6 +104,7 @@ class Heart:
     left_ventricle: Ellipsoid
     left_cavity: Ellipsoid
     right_ventricle: Ellipsoid
+    outflow: Tubes
     atria: tuple[Ellipsoid, Ellipsoid]
     coronaries: tuple[Tubes, ...]
     fat_mm: float
@@ -115,7 +117,7 @@ def draw_heart(rng: np.random.Generator, build: Build) -> Heart:
     tilt = float(rng.uniform(22.0, 45.0))
     wall_mm = float(rng.uniform(9.0, 14.0))
     x, y, z = (float(v) for v in rng.normal((22.0, -32.0, 166.0), (3.0, 3.0, 4.0)))
-    lv = (34.0 * size, 30.0 * size, 34.0 * size)
+    lv = (35.0 * size, 31.0 * size, 39.0 * size)
     cavity = tuple(r - wall_mm for r in lv)
     turn = np.deg2rad(tilt)
 
@@ -130,10 +132,11 @@ def draw_heart(rng: np.random.Generator, build: Build) -> Heart:
     round_heart = [beside(-34, -8, -34), beside(0, 30, -14), beside(8, 34, 8)]
     right_groove = [beside(-34, -14, -32), beside(-50, -26, -10), beside(-52, -14, 18)]
     return Heart(
-        outline=Ellipsoid(beside(-10, 0, 0), (62.0 * size, 48.0 * size, 46.0 * size), tilt),
+        outline=Ellipsoid(beside(-10, 0, 0), (58.0 * size, 46.0 * size, 46.0 * size), tilt),
         left_ventricle=Ellipsoid(beside(16, 4, 4), lv, tilt),
         left_cavity=Ellipsoid(beside(14, 4, 2), (cavity[0] * 1.05, cavity[1], cavity[2]), tilt),
         right_ventricle=Ellipsoid(beside(-8, -26, 6), (40.0 * size, 16.0 * size, 40.0 * size), tilt),
+        outflow=Tubes.along([beside(-2, -26, -8), beside(-14, -22, -26), (9.0, -34.0, 144.0)], (17.0, 15.0, 13.5)),
         atria=(
             Ellipsoid(beside(-12, 34, -20), (26.0 * size, 20.0 * size, 24.0 * size), tilt),
             Ellipsoid(beside(-46, 4, -6), (22.0 * size, 25.0 * size, 42.0 * size), tilt),
@@ -158,7 +161,7 @@ def paint_mediastinum(
     for points, radii in _LUNG_VEINS:
         canvas.draw(Tubes.along(points, radii), artery)
     _paint_gullet(canvas, body, heart)
-    _paint_heart(canvas, body, heart, build, enhancement)
+    _paint_heart(canvas, body, heart, build, enhancement, seed)
     airways = [Tubes.along(*path) for path in (WINDPIPE, *MAIN_BRONCHI)]
     for airway in airways:
         canvas.draw(airway, AIRWAY_WALL, grow_mm=1.6, within=body.muscle)
@@ -200,21 +203,33 @@ def _paint_gullet(canvas: Canvas, body: Body, heart: Heart) -> None:
         canvas.draw(gullet, AIRWAY_AIR, grow_mm=-3.0 - 4.0 * (1.0 - heart.gullet_air))
 
 
-def _paint_heart(canvas: Canvas, body: Body, heart: Heart, build: Build, enhancement: Enhancement) -> None:
+def _paint_heart(canvas: Canvas, body: Body, heart: Heart, build: Build, enhancement: Enhancement, seed: int) -> None:
     """Paint pericardial fat, muscle, chambers and coronary arteries."""
     muscle = enhanced(MYOCARDIUM, enhancement.wall_hu)
     left, right = blood(enhancement.artery_hu), blood(0.5 * (enhancement.lung_hu + enhancement.vein_hu))
     canvas.draw(heart.outline, MUSCLE, grow_mm=heart.fat_mm + 0.9, within=body.cavity)
     canvas.draw(heart.outline, VISCERAL_FAT, grow_mm=heart.fat_mm, within=body.cavity)
     canvas.draw(heart.right_ventricle, muscle, grow_mm=3.0, within=body.cavity)
+    canvas.draw(heart.outflow, muscle, grow_mm=2.5, within=body.cavity)
     canvas.draw(heart.left_ventricle, muscle, within=body.cavity)
     for atrium in heart.atria:
         canvas.draw(atrium, muscle, grow_mm=1.8, within=body.cavity)
-    canvas.draw(heart.right_ventricle, right)
-    canvas.draw(heart.left_cavity, left)
-    canvas.draw(heart.atria[0], left)
-    canvas.draw(heart.atria[1], right)
+    canvas.draw(heart.outflow, right)
+    _draw_chamber(canvas, heart.right_ventricle, right, seed, 3.0)
+    _draw_chamber(canvas, heart.left_cavity, left, seed, 2.5)
+    _draw_chamber(canvas, heart.atria[0], left, seed, 1.0)
+    _draw_chamber(canvas, heart.atria[1], right, seed, 1.5)
     for artery in heart.coronaries:
         canvas.draw(artery, left)
         if build.calcification > 0.15:
             canvas.draw(artery, CALCIFICATION, grow_mm=-1.8 + 1.6 * build.calcification)
+
+
+def _draw_chamber(canvas: Canvas, chamber: Ellipsoid, tissue: Tissue, seed: int, uneven_mm: float) -> None:
+    """Paint a chamber whose wall is uneven with muscle bundles."""
+    plane, cut = canvas.plane, chamber.cut(canvas.plane)
+    if cut is not None:
+        rows, columns = plane.row_mm[cut.where[0]], plane.column_mm[cut.where[1]]
+        bundles = smooth_field((seed, 36), plane.z_mm, rows, columns, 5.0)
+        distance = cut.distance_mm + np.float32(uneven_mm) * np.clip(bundles, 0.0, 2.0)
+        canvas.paint(plane.cover(distance), tissue, cut.where)

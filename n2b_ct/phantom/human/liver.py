@@ -81,6 +81,7 @@ def paint_liver(
     liver = hollow * plane.cover(distance)
     canvas.paint(hollow * plane.cover(distance - np.float32(1.0)), VISCERAL_FAT)
     canvas.paint(liver, enhanced(LIVER, organs.liver_hu + enhancement.liver_hu))
+    draw_thin_tubes(canvas, _stems(organs.portal, 2.2), VISCERAL_FAT, grow_mm=1.8, within=liver)
     draw_thin_tubes(canvas, organs.portal, blood(enhancement.portal_hu), within=liver)
     draw_thin_tubes(canvas, organs.hepatic, blood(0.9 * enhancement.portal_hu), within=liver)
     for cyst in organs.cysts:
@@ -128,6 +129,12 @@ def _paint_spleen(canvas: Canvas, hollow: np.ndarray, organs: UpperOrgans, enhan
     if enhancement.stripes_hu > 1.0:
         stripes = smooth_field((seed, 32), plane.z_mm, rows, columns, 5.0)
         canvas.hu[cut.where] += spleen * np.float32(enhancement.stripes_hu) * np.clip(stripes, -1.5, 1.5)
+
+
+def _stems(tree: Tubes, least_mm: float) -> Tubes:
+    """Keep the segments of a tree that are at least so thick."""
+    chosen = tree.end_radius_mm > least_mm
+    return Tubes(tree.start_mm[chosen], tree.end_mm[chosen], tree.start_radius_mm[chosen], tree.end_radius_mm[chosen])
 
 
 def _liver_distance(plane: Plane, body: Body, organs: UpperOrgans, seed: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from n2b_ct.phantom.human.pelvic_organs import (
     paint_pelvic_organs,
 )
 from n2b_ct.phantom.human.rib_cage import RibCage, draw_rib_cage, paint_rib_cage
+from n2b_ct.phantom.human.small_vessels import draw_small_vessels, paint_small_vessels
 from n2b_ct.phantom.human.spine import paint_spine
 from n2b_ct.phantom.human.thin_tubes import draw_thin_tubes
 from n2b_ct.phantom.human.tissues import CALCIFICATION
@@ -50,6 +51,7 @@ class Torso:
         kidneys: The right and the left one.
         bowel: The gut.
         pelvic_organs: Bladder and its neighbours.
+        small_vessels: Of skin and muscles.
         specks: Small calcifications: granulomas, phleboliths, calcified nodes.
     """
 
@@ -63,6 +65,7 @@ class Torso:
     kidneys: tuple[Kidney, Kidney]
     bowel: Bowel
     pelvic_organs: PelvicOrgans
+    small_vessels: Tubes
     specks: Tubes
 
     adult_range_mm: ClassVar[tuple[float, float]] = (-40.0, 600.0)
@@ -70,7 +73,7 @@ class Torso:
     @classmethod
     def draw(cls, seed: int, age_group: str) -> Self:
         """Draw the patient; every part has its own stream of random numbers."""
-        streams = np.random.SeedSequence([seed, _AGES.index(age_group)]).spawn(11)
+        streams = np.random.SeedSequence([seed, _AGES.index(age_group)]).spawn(12)
         rngs = [np.random.default_rng(stream) for stream in streams]
         build, enhancement = draw_build(rngs[0], age_group), draw_enhancement(rngs[1])
         return cls(
@@ -84,6 +87,7 @@ class Torso:
             kidneys=draw_kidneys(rngs[7], build),
             bowel=draw_bowel(rngs[8], build, enhancement),
             pelvic_organs=draw_pelvic_organs(rngs[9], build, enhancement),
+            small_vessels=draw_small_vessels(rngs[11], build),
             specks=_draw_specks(rngs[10], build),
         )
 
@@ -103,6 +107,7 @@ class Torso:
         canvas.plane = body_plane(canvas.plane, self.build, self.seed)
         z_mm, bones = canvas.plane.z_mm, BonePainter(self.build, self.seed)
         body = paint_wall(canvas, self.build, self.enhancement, self.seed)
+        paint_small_vessels(canvas, body, self.small_vessels, self.enhancement)
         hollow = body.cavity
         if self.lungs is not None and z_mm < CHEST_END_MM:
             hollow = paint_lungs(canvas, body, self.lungs, self.enhancement, self.seed)
