@@ -17,7 +17,7 @@ from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.inference.model import Model, load_any_model, load_model
 from n2b_ct.inference.shipped import BASE, is_base, model_path
 from n2b_ct.inference.slices import required_strength
-from n2b_ct.inference.strength import required_goal
+from n2b_ct.inference.strength import Strength, given_share, required_goal
 from n2b_ct.io.dicom.writing.derivation import Compression, ContentQualification, Equipment, WriteOptions
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.devices import choose_device, use_threads
@@ -65,7 +65,7 @@ def denoise(
     output: StrPath,
     *,
     model: StrPath | Denoiser | Model = BASE,
-    strength: float | None = None,
+    strength: Strength | None = None,
     reduce: float | None = None,
     target_noise_hu: float | None = None,
     residual: bool = False,
@@ -96,7 +96,8 @@ def denoise(
         source: What to denoise.
         output: Output folder, outside the source.
         model: ``base``, the shipped model; a run folder, a model file, or a loaded model.
-        strength: Share of the noise found that is removed, 0 to 1; None: the model's own.
+        strength: Share of the noise found that is removed, 0 to 1; ``auto``: what leaves the least noise in flat tissue
+            of each series; None: the model's own.
         reduce: Share by which σ in flat tissue is reduced instead, 0 to 1; each series gets the strength that it needs.
         target_noise_hu: σ in flat tissue that is to be left instead, HU.
         residual: Write the removed noise too, beside what was denoised.
@@ -142,7 +143,7 @@ def denoise(
         remedy = "set OMP_NUM_THREADS where the workers are started"
         raise ConfigError(explain("threads", "does not go with scheduler=…", threads, remedy))
     options = DenoiseOptions(
-        strength=strength,
+        strength=given_share(strength),
         goal=required_goal(strength, reduce, target_noise_hu),
         residual=residual,
         if_present=if_present(resume=resume, overwrite=overwrite),
@@ -169,7 +170,7 @@ def denoise(
     if scheduler is not None:
         return _denoise_elsewhere(source, output, model, options, progress, (scheduler, device))
     loaded = _loaded(model, device)
-    required_strength(strength, loaded)
+    required_strength(options.strength, loaded)
     if not loaded.is_of_ct:
         return denoise_natural_images(source, output, loaded, options, progress)
     return denoise_tree(source, output, loaded, options, progress)

@@ -159,7 +159,7 @@ class RunContext:
         )
 
     @property
-    def _asked(self) -> dict[str, float]:
+    def _asked(self) -> dict[str, float | str]:
         """What is asked of the strength, or of the noise: the model's own strength is in its digest."""
         goal = self.options.goal
         return {"strength": self.strength} if goal is None else goal.plain

@@ -25,6 +25,7 @@ from n2b_ct.batch.series_task import SeriesTask
 from n2b_ct.config.patterns import checked_pattern, is_found
 from n2b_ct.errors import ConfigError, DataError, OutputError, explain
 from n2b_ct.inference.model import Model
+from n2b_ct.inference.strength import AUTO
 from n2b_ct.io.atomic import is_own_hidden_name, recover
 from n2b_ct.io.dicom.scan import ScanResult, scan
 from n2b_ct.io.dicom.writing.derived_slice import require_encoder
@@ -196,7 +197,9 @@ def denoise_natural_images(
 def _require_image_options(model: Model, options: DenoiseOptions) -> None:
     usual = DenoiseOptions()
     if options.goal is not None:
-        raise ConfigError(explain(next(iter(options.goal.plain)), "is for CT", "a model of images", "leave it out"))
+        ((name, value),) = options.goal.plain.items()
+        subject = f"{name}={value}" if value == AUTO else name
+        raise ConfigError(explain(subject, "is for CT", "a model of images", "leave it out"))
     for name, option in _FOR_CT_ONLY.items():
         if getattr(options, name) != getattr(usual, name):
             raise ConfigError(explain(option, "is for CT", "a model of images", "leave it out"))

@@ -18,6 +18,7 @@ from n2b_ct.cli.options import (
     Threads,
     VolumeOffsetHU,
     share_of,
+    strength_of,
 )
 from n2b_ct.cli.progress_bar import progress_bar
 from n2b_ct.cli.tree_result import exit_code, require_usable_json, tell, time_of
@@ -29,7 +30,11 @@ _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the inp
 _Model = Annotated[str, typer.Option(help="base: the shipped model; or a run folder or a model file.")]
 _Strength = Annotated[
     float | None,
-    typer.Option(min=0.0, max=1.0, help="Share of the predicted noise to remove; the model's if not given."),
+    typer.Option(
+        metavar="SHARE|auto",
+        parser=strength_of,
+        help="Share of the predicted noise to remove; auto: what leaves the least noise; the model's if not given.",
+    ),
 ]
 _Reduce = Annotated[
     float | None,

@@ -49,6 +49,24 @@ def share_of(text: str | float) -> float:
     return share
 
 
+def strength_of(text: str | float) -> float | str:
+    """Read a strength: ``auto``, or a number from 0 to 1.
+
+    Raises:
+        BadParameter: It is neither.
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = float("nan")
+    if not 0.0 <= strength <= 1.0:
+        msg = f"must be from 0 to 1 or auto, got {text}; 0 removes nothing, 1 all noise found"
+        raise typer.BadParameter(msg)
+    return strength
+
+
 _commands: list[Callable[..., None]] = []
 
 

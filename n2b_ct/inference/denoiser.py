@@ -16,7 +16,9 @@ from n2b_ct.inference.slices import device_of, noise_hu, required_strength
 from n2b_ct.inference.strength import (
     MIN_REGIONS,
     NoiseGoal,
+    Strength,
     choose_strength,
+    given_share,
     measure_regions,
     measured_indices,
     required_goal,
@@ -81,7 +83,7 @@ class Denoiser:
         self,
         hu: HU,
         *,
-        strength: float | None = None,
+        strength: Strength | None = None,
         reduce: float | None = None,
         target_noise_hu: float | None = None,
         is_padding: HU | None = None,
@@ -90,7 +92,8 @@ class Denoiser:
 
         Args:
             hu: HU, ``[rows, cols]`` or ``[slices, rows, cols]``.
-            strength: 0 returns the input, 1 removes all noise found; None: the model's own.
+            strength: 0 returns the input, 1 removes all noise found; ``auto``: what leaves the least noise in flat soft
+                tissue; None: the model's own.
             reduce: Share by which σ in flat soft tissue is reduced instead, 0 to 1; one strength for all slices.
             target_noise_hu: σ in flat soft tissue that is to be left instead, HU.
             is_padding: True where the scanner padded, bool of the same shape; such pixels never change.
@@ -106,7 +109,7 @@ class Denoiser:
         """
         goal = required_goal(strength, reduce, target_noise_hu)
         share = np.float32(
-            required_strength(strength, self.model) if goal is None else self._share(hu, is_padding, goal)
+            required_strength(given_share(strength), self.model) if goal is None else self._share(hu, is_padding, goal)
         )
         return self._of_each_slice(hu, is_padding, lambda one, noise: one - share * noise)
 

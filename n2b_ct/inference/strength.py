@@ -1,11 +1,13 @@
-"""The strength that leaves as much noise in flat tissue as a reader wants: a share of a series' own, or so many HU.
+"""The strength that leaves as much noise in flat tissue as a reader wants: a share of a series' own, so many HU, or
+the least.
 
 With x the slice, N the noise found and s the strength, in a region of flat tissue::
 
     σ²(s) = var(x − s·N) = var(x) − 2 s·cov(x, N) + s²·var(N)
 
-so three numbers a region, from a few slices, tell σ at every strength. Regions and σ are those of the reports
-(:mod:`n2b_ct.evaluation.flat_regions`): what is asked for is what a report of the result shows.
+so three numbers a region, from a few slices, tell σ at every strength. Beyond its minimum, cov(x, N) / var(N), what is
+removed is no longer noise: that is the strength of the least error wherever the truth is flat. Regions and σ are those
+of the reports (:mod:`n2b_ct.evaluation.flat_regions`): what is asked for is what a report of the result shows.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 
@@ -27,6 +30,10 @@ MIN_REGIONS = 6
 N_MEASURED_SLICES = 8
 """Slices, spread evenly over a series, whose flat regions are measured: about a second."""
 
+AUTO: Literal["auto"] = "auto"
+Strength = float | Literal["auto"]
+"""A share from 0 to 1, or the one that leaves the least noise."""
+
 _LEAST_STD_HU = 0.03
 """Regions with less hold no scan's noise: something filled them."""
 _N_STEPS = 1000
@@ -35,7 +42,7 @@ _MISSED_BY = 1.05
 
 @dataclass(frozen=True, slots=True)
 class NoiseGoal:
-    """What is asked of the noise in flat tissue, one of two.
+    """What is asked of the noise in flat tissue: one of two numbers, or, with neither, as little as possible.
 
     Attributes:
         reduce: Share of σ that goes, 0 to 1.
@@ -45,15 +52,15 @@ class NoiseGoal:
     reduce: float | None = None
     target_noise_hu: float | None = None
 
-    def std_hu(self, before_hu: float) -> float:
-        """Return the σ that is wanted where it is ``before_hu`` now."""
-        return before_hu * (1.0 - self.reduce) if self.reduce is not None else float(self.target_noise_hu or 0.0)
+    def std_hu(self, before_hu: float) -> float | None:
+        """Return the σ that is wanted where it is ``before_hu`` now; None for the least."""
+        return self.target_noise_hu if self.reduce is None else before_hu * (1.0 - self.reduce)
 
     @property
-    def plain(self) -> dict[str, float]:
+    def plain(self) -> dict[str, float | str]:
         """The one that is asked for, by its name."""
         both = {"reduce": self.reduce, "target_noise_hu": self.target_noise_hu}
-        return {name: value for name, value in both.items() if value is not None}
+        return {name: value for name, value in both.items() if value is not None} or {"strength": AUTO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +111,11 @@ class RegionNoise:
         return np.asarray(np.median(np.sqrt(np.maximum(variances, 0.0)), axis=1))
 
 
-def required_goal(strength: object, reduce: float | None, target_noise_hu: float | None) -> NoiseGoal | None:
+def required_goal(strength: Strength | None, reduce: float | None, target_noise_hu: float | None) -> NoiseGoal | None:
     """Return what is asked of the noise, None where nothing is.
 
     Args:
-        strength: None, unless one is asked for; it excludes the others.
+        strength: ``auto`` for the least noise; a share is nothing asked of the noise. It excludes the others.
         reduce: Share of σ that goes, 0 to 1.
         target_noise_hu: σ afterwards, HU.
 
@@ -124,9 +131,14 @@ def required_goal(strength: object, reduce: float | None, target_noise_hu: float
     if target_noise_hu is not None and not 0.0 < float(target_noise_hu) < math.inf:
         remedy = "10 to 15 is usual in the abdomen"
         raise ConfigError(explain("target_noise_hu", "must be above 0 HU", target_noise_hu, remedy))
-    if reduce is None and target_noise_hu is None:
+    if reduce is None and target_noise_hu is None and not _is_auto(strength):
         return None
     return NoiseGoal(*(None if value is None else float(value) for value in (reduce, target_noise_hu)))
+
+
+def given_share(strength: Strength | None) -> float | None:
+    """Return a strength that is a share; None for ``auto``."""
+    return None if _is_auto(strength) else cast("float | None", strength)
 
 
 def measured_indices(n_slices: int) -> list[int]:
@@ -155,7 +167,7 @@ def measure_regions(model: Model, slices: Iterable[tuple[np.ndarray, np.ndarray 
 
 
 def choose_strength(noise: RegionNoise, goal: NoiseGoal, usual: float) -> UsedStrength:
-    """Return the least strength that leaves no more noise than is wanted.
+    """Return the least strength that leaves no more noise than is wanted, or the one that leaves the least.
 
     Where even the best strength leaves more, it is that one; with too few regions it is ``usual``.
     """
@@ -165,10 +177,10 @@ def choose_strength(noise: RegionNoise, goal: NoiseGoal, usual: float) -> UsedSt
     stds_hu = noise.std_hu(strengths)
     before_hu = float(stds_hu[0])
     wanted_hu = goal.std_hu(before_hu)
-    is_enough = stds_hu <= wanted_hu
+    is_enough = stds_hu <= (float(stds_hu.min()) if wanted_hu is None else wanted_hu)
     chosen = int(np.argmax(is_enough) if is_enough.any() else np.argmin(stds_hu))
     after_hu = float(stds_hu[chosen])
-    is_missed = after_hu > _MISSED_BY * wanted_hu
+    is_missed = wanted_hu is not None and after_hu > _MISSED_BY * wanted_hu
     return UsedStrength(
         float(strengths[chosen]),
         round(before_hu, 2),
@@ -176,6 +188,10 @@ def choose_strength(noise: RegionNoise, goal: NoiseGoal, usual: float) -> UsedSt
         len(noise),
         "noise_target_missed" if is_missed else "",
     )
+
+
+def _is_auto(strength: object) -> bool:
+    return isinstance(strength, str) and strength == AUTO
 
 
 def _moments(hu: np.ndarray, noise: np.ndarray) -> np.ndarray:

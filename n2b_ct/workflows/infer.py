@@ -13,9 +13,11 @@ from monai.inferers import SimpleInferer
 from n2b_ct import api
 from n2b_ct.api.inputs import StrPath
 from n2b_ct.batch.outcomes import TreeResult
+from n2b_ct.errors import ConfigError, explain
 from n2b_ct.inference.model import load_model
 from n2b_ct.inference.shipped import model_path
 from n2b_ct.inference.slices import denoise_hu
+from n2b_ct.inference.strength import required_goal
 from n2b_ct.io.dicom.ct_reader import read_slice
 from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.series import Refusals, require_whole
@@ -75,6 +77,9 @@ class DenoiseWorkflow(PropertyWorkflow):
         return [instance.path for series in found.series for instance in series.instances]
 
     def _evaluator(self) -> Evaluator:
+        if required_goal(*(self._options.get(name) for name in ("strength", "reduce", "target_noise_hu"))) is not None:
+            requirement, got = "denoises slices one by one, all at one strength", "a strength that each series decides"
+            raise ConfigError(explain("evaluator", requirement, got, "call run(), or give strength=…"))
         paths = self._slices()
         return Evaluator(
             device=choose_device(self._device_name),

@@ -343,7 +343,7 @@ def test_index_says_what_it_needs(tmp_path, capsys, monkeypatch):
         (["nonsense"], "nonsense"),
         (["train"], "pipeline"),
         (["train", "x.yaml", "--nonsense"], "--nonsense"),
-        (["denoise", "in", "out"], "--model"),
+        (["denoise", "in"], "OUTPUT"),
         (["denoise", "in", "out", "--model", "m", "--strength", "2"], "--strength"),
     ],
 )

@@ -13,8 +13,10 @@ import pytest
 
 import n2b_ct as n2b
 from n2b_ct.cli import run
+from n2b_ct.errors import ConfigError
 from n2b_ct.evaluation.flat_regions import find_flat_blocks, noise_std_hu
 from n2b_ct.hu import hu_to_stored
+from n2b_ct.workflows import DenoiseWorkflow
 from tests.integration.natural_image_scenes import natural_image_model, random_words, write_words
 from tests.integration.scenes import error_lines, smoothing_model, with_noise, write_series
 
@@ -78,6 +80,17 @@ def test_the_record_and_the_series_say_what_was_used():
         **{key: one[key] for key in ("noise_after_hu", "noise_hu", "strength")},
     }
     assert description("out").endswith(json.dumps(used, separators=(",", ":")))
+
+
+def test_auto_leaves_the_least_noise_of_any_strength():
+    noisy_series("in", 1)
+    assert denoise("--strength", "auto") == 0
+    one = told()[0]
+    assert denoise("--reduce", "100%", out="all") == 0
+    assert (one["strength"], one["noise_after_hu"]) == (told()[0]["strength"], told()[0]["noise_after_hu"])
+    assert one["problems"] == [problem for problem in told()[0]["problems"] if problem != "noise_target_missed"]
+    assert '{"measured_in":' in description("out")
+    assert '"strength":"auto"}' in description("out")
 
 
 def test_a_share_may_be_written_either_way_and_python_does_the_same():
@@ -159,6 +172,12 @@ def test_a_volume_gets_its_own_strength_and_resumes_by_its_goal():
         (["--reduce", "50%", "--strength", "0.5"], "error: --strength: excludes --reduce, got both; choose one"),
         (["--reduce", "50%", "--target-noise", "8"], "error: --reduce: excludes --target-noise, got both; choose one"),
         (["--reduce", "50"], "error: usage: Invalid value for '--reduce': must be from 0% to 100%, got 50; write 50%"),
+        (
+            ["--strength", "2"],
+            "error: usage: Invalid value for '--strength': must be from 0 to 1 or auto, got 2; 0 removes",
+        ),
+        (["--strength", "all"], "error: usage: Invalid value for '--strength': must be from 0 to 1 or auto, got all"),
+        (["--strength", "auto", "--reduce", "50%"], "error: --strength: excludes --reduce, got both; choose one"),
         (["--reduce", "half"], "error: usage: Invalid value for '--reduce': must be from 0% to 100%, got half"),
         (["--target-noise", "0"], "error: --target-noise: must be above 0 HU, got 0.0"),
     ],
@@ -169,8 +188,23 @@ def test_what_cannot_be_asked_for_is_one_line(options, line, capsys):
     assert [one[: len(line)] for one in error_lines(capsys.readouterr().err)] == [line]
 
 
-def test_a_model_of_images_knows_no_goal(capsys):
+@pytest.mark.parametrize(("option", "value"), [("--reduce", "50%"), ("--strength", "auto")])
+def test_a_model_of_images_knows_no_goal(option, value, capsys):
     natural_image_model(Path("model.pt"))
     write_words(Path("in/a.png"), random_words("gray", 8, 1))
-    assert denoise("--reduce", "50%") == 2
-    assert "error: --reduce: is for CT, got a model of images; leave it out" in capsys.readouterr().err
+    assert denoise(option, value) == 2
+    (line,) = error_lines(capsys.readouterr().err)
+    assert line.startswith(f"error: {option}")
+    assert line.endswith(": is for CT, got a model of images; leave it out")
+
+
+def test_monais_evaluator_takes_a_strength_only():
+    noisy_series("in", 1)
+    workflow = DenoiseWorkflow("model.pt", "in", "out", reduce=0.5)
+    workflow.initialize()
+    message = (
+        "^evaluator: denoises slices one by one, all at one strength, got a strength that each series decides; call"
+    )
+    with pytest.raises(ConfigError, match=message):
+        _ = workflow.evaluator
+    assert workflow.run().outcomes[0].noise_after_hu is not None

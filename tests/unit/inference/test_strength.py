@@ -33,6 +33,13 @@ class BoxMean(nn.Module):
         return nn.functional.avg_pool2d(x, 5, stride=1, padding=2, count_include_pad=False)
 
 
+class Twice(BoxMean):
+    """As the box mean, but twice the noise is found."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - 2.0 * (x - super().forward(x))
+
+
 class Keep(nn.Module):
     """F(x) = x: no noise is found."""
 
@@ -101,6 +108,22 @@ def test_one_strength_is_for_all_slices_of_an_array():
     denoiser = Denoiser(model(BoxMean()))
     shares = (hu - denoiser.denoise(hu, reduce=0.5)) / denoiser.noise(hu)
     assert np.median(shares[0]) == pytest.approx(np.median(shares[1]), abs=1e-4)
+
+
+def test_auto_is_the_strength_with_the_least_noise():
+    found_twice = moments(*[(100.0, 160.0, 320.0)] * MIN_REGIONS)  # least at strength 0.5
+    used = choose_strength(found_twice, NoiseGoal(), usual=0.9)
+    assert (used.share, used.problem) == (0.5, "")
+
+
+def test_auto_undoes_what_a_model_removes_too_much():
+    hu = tissue()[0]
+    once = Denoiser(model(BoxMean()))
+    twice = Denoiser(model(Twice()))
+    np.testing.assert_allclose(
+        twice.denoise(hu, strength="auto"), once.denoise(hu, strength="auto"), atol=0.002 * SIGMA_HU * 5
+    )
+    assert np.abs(twice.denoise(hu, strength=1.0) - once.denoise(hu, strength=1.0)).max() > SIGMA_HU
 
 
 def test_what_was_chosen_says_noise_before_and_after_and_from_how_many_regions():
@@ -179,3 +202,4 @@ def test_what_cannot_be_asked_for_is_refused(given, message):
 def test_nothing_is_asked_of_the_noise_by_default_or_with_a_strength():
     assert required_goal(None, None, None) is None
     assert required_goal(0.5, None, None) is None
+    assert required_goal("auto", None, None) == NoiseGoal()
