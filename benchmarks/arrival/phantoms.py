@@ -14,7 +14,6 @@ under the smoothest kernel.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +23,8 @@ import numpy as np
 from scipy import fft, ndimage
 
 from n2b_ct.phantom import anatomy
-from n2b_ct.phantom.piglet_plan import ELECTRONIC_SHARE, FIELD_OF_VIEW_MM
+from n2b_ct.phantom.patients import AGE_GROUPS, REGIONS, draw_patient
+from n2b_ct.phantom.piglet_plan import FIELD_OF_VIEW_MM
 from n2b_ct.simulation.dose import WATER_PER_MM, attenuation_per_mm
 from n2b_ct.simulation.projection import ParallelBeam, filtered_back_project, forward_project
 
@@ -32,6 +32,8 @@ FIRST_SEED = 1_000_000
 SIZE_PX = 512
 THICKNESS_MM = 3.0
 DETECTOR_BLUR_MM = 0.3
+ELECTRONIC_VARIANCE = 20.0
+"""Of a ray, photons², whatever the tube current."""
 MOST_INTEGRAL = 9.0
 """Longer line integrals count as this: detectors end there."""
 FULL_DOSE_NOISE_HU = (8.0, 14.0)
@@ -156,9 +158,8 @@ def scanned(subject: Subject, views: Sequence[tuple[str, float]], size_px: int |
     level_hu = rng.uniform(*FULL_DOSE_NOISE_HU)
     smooth = filtered(quantum[0], subject.pixel_mm, KERNELS[SMOOTHEST])
     photons = (np.median(_local_noise(smooth)[is_body]) / level_hu) ** 2
-    electronics = ELECTRONIC_SHARE * photons
     for k, (kernel, dose) in enumerate(views):
-        noise = quantum[k] / np.sqrt(dose * photons) + electronic[k] * np.sqrt(electronics) / (dose * photons)
+        noise = quantum[k] / np.sqrt(dose * photons) + electronic[k] * np.sqrt(ELECTRONIC_VARIANCE) / (dose * photons)
         noise = filtered(noise, subject.pixel_mm, KERNELS[kernel])
         truth = filtered(sharp, subject.pixel_mm, _with_blur(KERNELS[kernel], DETECTOR_BLUR_MM))
         noisy, truth = (np.clip(one, *STORED_HU)[part] for one in (truth + noise, truth))
@@ -183,26 +184,21 @@ def sources_digest() -> str:
 
 
 def _patients(seed: int) -> Iterator[Subject]:
-    if importlib.util.find_spec("n2b_ct.phantom.patients") is None:
-        return
-    patients = importlib.import_module("n2b_ct.phantom.patients")
-    for age_group in patients.AGE_GROUPS:
-        for region in patients.REGIONS:
-            yield _patient_slice(patients.draw_patient, seed, region, age_group)
+    for age_group in AGE_GROUPS:
+        for region in REGIONS:
+            yield _patient_slice(seed, region, age_group)
 
 
-def _patient_slice(draw_patient: Callable[..., object], seed: int, region: str, age_group: str) -> Subject:
+def _patient_slice(seed: int, region: str, age_group: str) -> Subject:
     rng = np.random.default_rng((seed, *region.encode(), *age_group.encode()))
     pixel_mm = round(AGE_SCALE[age_group] * rng.uniform(*PIXEL_MM[region]), 3)
     share = rng.uniform(0.1, 0.9)
 
     def draw() -> np.ndarray:
         patient = draw_patient(seed, region, age_group)
-        first, last = patient.z_range_mm  # type: ignore[attr-defined]
+        first, last = patient.z_range_mm
         z_mm = first + share * (last - first)
-        return np.asarray(
-            patient.slice_hu(z_mm, size_px=SIZE_PX, pixel_mm=pixel_mm, thickness_mm=THICKNESS_MM)  # type: ignore[attr-defined]
-        )
+        return patient.slice_hu(z_mm, size_px=SIZE_PX, pixel_mm=pixel_mm, thickness_mm=THICKNESS_MM)
 
     return Subject(region if age_group == "adult" else f"{region}, {age_group}", seed, pixel_mm, draw)
 
