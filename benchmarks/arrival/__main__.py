@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
 from benchmarks.arrival import discs, pairs, phantom_table, pictures, scanners, timing
@@ -31,7 +30,8 @@ ROWS = (*pairs.ROWS, discs.ROW, phantom_table.ROW, *scanners.ROWS, timing.ROW)
 
 def main() -> None:
     arguments = _arguments()
-    models = {name: api.load(path) for name, path in map(_named, arguments.model or ["base"])}
+    named = [] if arguments.baselines_only else map(_named, arguments.model or ["base"])
+    models = {name: api.load(path) for name, path in named}
     if arguments.quick:
         rows = quick_scores(models, arguments.kept, arguments.seeds or 1)
         (arguments.kept / "quick.json").write_text(json.dumps(rows, indent=0) + "\n", encoding="utf-8")
@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit("rows on data need --data-root")
     store = Store.read(arguments.out)
     for row in chosen:
-        if row in PATIENTS:
+        if models and row in PATIENTS:
             store.look(row, {name: model.model.digest for name, model in models.items()})
         _run(row, arguments, models, store)
         store.write()
@@ -54,22 +54,22 @@ def main() -> None:
 
 def _run(row: str, arguments: argparse.Namespace, models: dict[str, Denoiser], store: Store) -> None:
     if row in pairs.ROWS:
-        run = partial(pairs.run_row, arguments.data_root, row)
+        pairs.run_row(arguments.data_root, row, models, store)
     elif row in scanners.ROWS:
-        run = partial(scanners.run_row, arguments.data_root, row)
+        scanners.run_row(arguments.data_root, row, models, store)
     elif row == discs.ROW:
-        run = partial(discs.run_row, arguments.data_root)
+        discs.run_row(arguments.data_root, models, store)
     elif row == phantom_table.ROW:
-        run = partial(phantom_table.run_row, kept=arguments.out, n_seeds=arguments.seeds or phantom_table.N_SEEDS)
+        phantom_table.run_row(models, store, arguments.out, arguments.seeds or phantom_table.N_SEEDS)
     else:
-        run = timing.run_row
-    run(models=models, store=store)
+        timing.run_row(models, store)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--model", action="append", help="base, or NAME=RUN_DIR; repeat for several")
+    parser.add_argument("--baselines-only", action="store_true", help="measure no model, and count no look")
     parser.add_argument("--only", action="append", choices=ROWS, help="run these rows alone")
     parser.add_argument("--phantoms-only", action="store_true", help="leave patients and scanners out")
     parser.add_argument("--quick", action="store_true", help="a small set of phantoms, to choose recipes by")

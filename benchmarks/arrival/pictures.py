@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.arrival.truth_scores import Grid
+from n2b_ct.errors import SeriesError
 from n2b_ct.evaluation.flat_regions import estimate_noise_std_hu
 from n2b_ct.hu import WINDOWS, Window
 from n2b_ct.inference.denoiser import Denoiser
@@ -46,6 +47,8 @@ def _slice_hu(folder: Path, share: float) -> np.ndarray:
     series = max(scan(folder).series, key=lambda one: len(one.instances))
     instance = series.instances[int(share * (len(series.instances) - 1))]
     (found,) = read_slices([instance])
+    if isinstance(found, SeriesError):
+        raise found
     return found.hu
 
 

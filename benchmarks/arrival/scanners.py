@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -30,6 +31,7 @@ from n2b_ct.hu import AIR_BELOW_HU, WINDOWS
 from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.io.dicom.ct_reader import read_slices
 from n2b_ct.io.dicom.scan import scan
+from n2b_ct.io.series import InstanceRef
 
 ROWS = {
     "RIDER": "ct_noisy/rider_pilot_chest_1.25mm",
@@ -62,7 +64,7 @@ def run_row(data_root: Path, row: str, models: dict[str, Denoiser], store: Store
     nlm = store.once(f"{row}, nlm 0.8", lambda: _scores(slices, _nlm))
     store.put(row, "nlm", nlm)
     for name, model in models.items():
-        store.put(row, name, _scores(slices, lambda hu, model=model: model.denoise(hu, strength=1.0)))
+        store.put(row, name, _scores(slices, partial(model.denoise, strength=1.0)))
 
 
 def low_band(residual_hu: np.ndarray) -> np.ndarray:
@@ -129,7 +131,7 @@ def _edges(
             yield found.warns, found.deviation_sds
 
 
-def _spread(instances: Sequence[object], n: int) -> list[object]:
+def _spread(instances: Sequence[InstanceRef], n: int) -> list[InstanceRef]:
     if len(instances) <= n:
         return list(instances)
     return [instances[int((k + 0.5) * len(instances) / n)] for k in range(n)]

@@ -21,7 +21,7 @@ def run_row(models: dict[str, Denoiser], store: Store) -> None:
     """Time NLM and models in turns, after a warm-up."""
     hu = np.random.default_rng(0).normal(40.0, 30.0, (SIZE_PX, SIZE_PX)).astype(np.float32)
     methods: dict[str, Denoise] = {"nlm": lambda hu: NLM.denoise(0.8, 30.0, hu)}
-    methods |= {name: lambda hu, model=model: model.noise(hu) for name, model in models.items()}
+    methods |= {name: model.noise for name, model in models.items()}
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     for number in range(N_ROUNDS + 1):
         for name, denoise in methods.items():
