@@ -23,7 +23,15 @@ from torch import Tensor
 
 from n2b_ct.data.patches import Batches
 from n2b_ct.hu import AIR_HU, SCANNER_FLOOR_HU, Window
-from n2b_ct.simulation.kernel_responses import BLURS_PX, Filters, KernelResponse, draw_response, filters, log_uniform
+from n2b_ct.simulation.kernel_responses import (
+    BLURS_PX,
+    Filters,
+    KernelResponse,
+    draw_noise_floor,
+    draw_response,
+    filters,
+    log_uniform,
+)
 
 MARGIN_PX = 16
 """Cut off after the filters: their reach."""
@@ -120,8 +128,9 @@ class OneKernel:
     factors: tuple[float, float] = (0.8, 1.25)
 
     def draw(self, rng: np.random.Generator) -> NoiseDraw:
-        """Draw what blurs the anatomy, and a factor."""
-        response = replace(self.response, blur_px=float(rng.uniform(*BLURS_PX)))
+        """Draw a factor, and what a texture does not tell: the anatomy's blur, low frequencies beyond the ramp's."""
+        blur_px, floor = float(rng.uniform(*BLURS_PX)), draw_noise_floor(rng)
+        response = replace(self.response, blur_px=blur_px, noise_floor_per_px=floor)
         return NoiseDraw(response, None, log_uniform(rng, *self.factors))
 
 

@@ -39,6 +39,7 @@ LARGEST_FREQUENCY = 1.0
 CUTOFFS_PER_PX = (0.14, 0.7)
 EXPONENTS = (1.5, 6.0)
 BLURS_PX = (0.15, 0.55)
+FLOORS_PER_PX = (0.01, 0.06)
 
 _N_ENTRIES = 1024
 _PLATEAU_PROBABILITY, _BOOST_PROBABILITY, _ITERATIVE_PROBABILITY, _FLOOR_PROBABILITY = 0.25, 0.3, 0.2, 0.5
@@ -109,7 +110,6 @@ def draw_response(rng: np.random.Generator) -> KernelResponse:
     if rng.random() < _PLATEAU_PROBABILITY:
         plateau = cutoff * rng.uniform(0.2, 0.9)
     is_boosted, is_iterative = rng.random() < _BOOST_PROBABILITY, rng.random() < _ITERATIVE_PROBABILITY
-    has_floor = rng.random() < _FLOOR_PROBABILITY
     return KernelResponse(
         cutoff_per_px=cutoff - plateau,
         exponent=log_uniform(rng, *EXPONENTS),
@@ -118,9 +118,14 @@ def draw_response(rng: np.random.Generator) -> KernelResponse:
         boost_per_px=cutoff * rng.uniform(0.5, 1.2),
         noise_cutoff_per_px=log_uniform(rng, 0.08, 0.5) if is_iterative else math.inf,
         noise_exponent=rng.uniform(1.0, 3.0),
-        noise_floor_per_px=log_uniform(rng, 0.01, 0.06) if has_floor else 0.0,
+        noise_floor_per_px=draw_noise_floor(rng),
         blur_px=rng.uniform(*BLURS_PX),
     )
+
+
+def draw_noise_floor(rng: np.random.Generator) -> float:
+    """Draw the frequency below which noise falls no further; half of all scans have none."""
+    return log_uniform(rng, *FLOORS_PER_PX) if rng.random() < _FLOOR_PROBABILITY else 0.0
 
 
 def log_uniform(rng: np.random.Generator, lowest: float, highest: float) -> float:
