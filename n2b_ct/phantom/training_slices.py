@@ -43,7 +43,7 @@ __all__ = ["HU_UNIT", "NOISE_UNIT", "REGIONS", "SliceName", "SliceRole", "SliceS
 
 SliceRole = Literal["train", "validation"]
 
-FORMAT = 3
+FORMAT = 4
 """Counts how often the slices of equal settings have changed."""
 N_SEEDS = 1_000_000
 """Seeds of patients to learn from lie below; those that denoisers are judged by, above."""
@@ -52,7 +52,7 @@ NOISE_UNIT = 1e-3
 PIXELS_MM = (0.35, 0.95)
 THICKNESSES_MM = (0.6, 5.0)
 
-_SLICES_PER_PATIENT = 8
+_SLICES_PER_PATIENT = 4
 _AGE_GROUPS, _AGE_SHARES = ("adult", "child", "infant"), (0.5, 0.3, 0.2)
 _BODY_ABOVE_HU = -300.0
 _COARSE_PX, _COARSE_MM = 128, 4.0
