@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +42,8 @@ TEXTURE_LATTICES_MM = (14.0, 7.0, 3.5, 1.75)
 GRAIN_LATTICES_MM = (1.3, 0.8)
 SUB_SLICE_MM = 1.7
 """Thick slices are means of planes at most this far apart."""
+_SPREAD_HU = {-1000.0: 0.0, -850.0: 12.0, -100.0: 7.0, 0.0: 3.0, 50.0: 4.0, 200.0: 14.0, 1000.0: 60.0}
+"""Standard deviation between patients and scanners of what has a given HU on average."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Patient:
         age_group: One of :data:`AGE_GROUPS`.
         anatomy: Paints a slice.
         table: What the patient lies on.
+        shift_hu: Added to what has -1000, -850, -100, 0, 50, 200 and 1000 HU in an average patient.
+        texture: How strong the texture of tissues is, 1 on average.
         lesions: Where they are, how large and how different from what surrounds them.
     """
 
@@ -63,6 +66,8 @@ class Patient:
     age_group: str
     anatomy: Region
     table: Table
+    shift_hu: tuple[float, ...]
+    texture: float
     lesions: tuple[Lesion, ...]
 
     @property
@@ -87,13 +92,31 @@ class Patient:
         """
         axis = (np.arange(size_px) - (size_px - 1) / 2) * pixel_mm
         heights = sub_slices_mm(z_mm, thickness_mm)
-        lain_on = self.table if table else None
         total = np.zeros((size_px, size_px), np.float32)
         for height in heights:
-            canvas = _healthy_canvas(self.anatomy, lain_on, height, axis, axis)
+            canvas = self._healthy_canvas(height, axis, axis, table=table)
             add_lesions(canvas, self.lesions)
             total += np.maximum(canvas.hu, np.float32(AIR.hu))
         return total / np.float32(len(heights))
+
+    def healthy_hu(self, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray) -> np.ndarray:
+        """Draw HU without lesions and table on any grid, float32 ``[rows, cols]``."""
+        return self._healthy_canvas(z_mm, row_mm, column_mm, table=False).hu
+
+    def _healthy_canvas(self, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray, *, table: bool) -> Canvas:
+        """Paint table and body, shift tissues to the patient's HU and fill them with texture; lesions come later."""
+        plane = straight_plane(z_mm, row_mm, column_mm)
+        canvas, seed = Canvas(plane, AIR), self.anatomy.seed
+        if table:
+            self.table.paint(canvas, self.anatomy.back_mm)
+        self.anatomy.paint(canvas)
+        canvas.plane = plane
+        canvas.hu += np.interp(canvas.hu, list(_SPREAD_HU), self.shift_hu).astype(np.float32)
+        layers = ((canvas.texture_hu, 10, TEXTURE_LATTICES_MM), (canvas.grain_hu, 13, GRAIN_LATTICES_MM))
+        for amplitude_hu, number, lattices_mm in layers:
+            field = fractal_field((seed, number), z_mm, row_mm, column_mm, lattices_mm)
+            canvas.hu += np.float32(self.texture) * amplitude_hu * field
+        return canvas
 
 
 def draw_patient(seed: int, region: str, age_group: str = "adult") -> Patient:
@@ -107,34 +130,22 @@ def draw_patient(seed: int, region: str, age_group: str = "adult") -> Patient:
     if age_group not in AGE_GROUPS:
         raise DataError(explain("age group", "must be one of three", age_group, f"choose {', '.join(AGE_GROUPS)}"))
     anatomy = _REGION_CLASSES[region].draw(seed, age_group)
-    streams = np.random.SeedSequence([seed, zlib.crc32(f"{region} {age_group}".encode())]).spawn(2)
-    table_rng, lesion_rng = (np.random.default_rng(stream) for stream in streams)
-    table = draw_table(table_rng)
-    lesions = place_lesions(lesion_rng, anatomy.z_range_mm, partial(_healthy_hu, anatomy))
-    return Patient(seed, region, age_group, anatomy, table, lesions)
+    streams = np.random.SeedSequence([seed, zlib.crc32(f"{region} {age_group}".encode())]).spawn(3)
+    table_rng, lesion_rng, hu_rng = (np.random.default_rng(stream) for stream in streams)
+    healthy = Patient(
+        seed,
+        region,
+        age_group,
+        anatomy,
+        table=draw_table(table_rng),
+        shift_hu=tuple(float(hu) for hu in np.clip(hu_rng.normal(size=7), -2.0, 2.0) * list(_SPREAD_HU.values())),
+        texture=float(hu_rng.uniform(0.5, 1.5)),
+        lesions=(),
+    )
+    return replace(healthy, lesions=place_lesions(lesion_rng, anatomy.z_range_mm, healthy.healthy_hu))
 
 
 def sub_slices_mm(z_mm: float, thickness_mm: float) -> list[float]:
     """Return the heights of the planes whose mean is a thick slice."""
     number = max(1, math.ceil(thickness_mm / SUB_SLICE_MM))
     return [z_mm + thickness_mm * ((k + 0.5) / number - 0.5) for k in range(number)]
-
-
-def _healthy_canvas(
-    anatomy: Region, table: Table | None, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray
-) -> Canvas:
-    """Paint table and body, and fill them with texture; lesions come later."""
-    plane = straight_plane(z_mm, row_mm, column_mm)
-    canvas, seed = Canvas(plane, AIR), anatomy.seed
-    if table is not None:
-        table.paint(canvas, anatomy.back_mm)
-    anatomy.paint(canvas)
-    canvas.plane = plane
-    canvas.hu += canvas.texture_hu * fractal_field((seed, 10), z_mm, row_mm, column_mm, TEXTURE_LATTICES_MM)
-    canvas.hu += canvas.grain_hu * fractal_field((seed, 13), z_mm, row_mm, column_mm, GRAIN_LATTICES_MM)
-    return canvas
-
-
-def _healthy_hu(anatomy: Region, z_mm: float, row_mm: np.ndarray, column_mm: np.ndarray) -> np.ndarray:
-    """HU without lesions on any grid, float32 ``[rows, cols]``."""
-    return _healthy_canvas(anatomy, None, z_mm, row_mm, column_mm).hu

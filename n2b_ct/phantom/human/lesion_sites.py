@@ -7,8 +7,8 @@ from scipy.ndimage import uniform_filter
 
 from n2b_ct.phantom.lesions import HealthyHU, Lesion
 
-N_SLICES = 9
-N_LESIONS_OF_SLICE = 6
+N_SLICES = 7
+N_LESIONS_OF_SLICE = 8
 FINEST_GRID_MM, COARSEST_GRID_MM = 1.5, 4.0
 _HOSTS = {
     "lung": (-930.0, -600.0),

@@ -88,6 +88,21 @@ def test_lesions_of_many_sizes_and_contrasts_stand_in_every_region(patient: Pati
     assert min(faint) < 0.0 < max(faint)
 
 
+def test_tissues_differ_between_patients_by_a_few_hu_and_air_does_not() -> None:
+    patients = [draw_patient(seed, "pelvis", "infant") for seed in (1, 2)]
+    for patient in patients:
+        air, _, fat, water, *_ = patient.shift_hu
+        assert air == 0.0
+        assert abs(fat) <= 14.0
+        assert abs(water) <= 6.0
+    assert patients[0].shift_hu != patients[1].shift_hu
+    shifted = replace(patients[0], lesions=(), texture=0.0)
+    plain = replace(shifted, shift_hu=(0.0,) * 7)
+    change = view(shifted, middle_mm(shifted), table=False) - view(plain, middle_mm(plain), table=False)
+    assert change[0].max() == 0.0
+    assert np.abs(change).max() > 1.0
+
+
 def test_unknown_regions_and_ages_are_refused() -> None:
     with pytest.raises(DataError, match=r"region: must be one of the phantom's, got tail; choose head"):
         draw_patient(0, "tail")
