@@ -86,7 +86,9 @@ def roles_of(pipeline: Pipeline, data_root: Path | None = None, *, skip_bad_slic
     """
     data = pipeline.ct
     manifest, root = load_manifest(data.manifest), _root(pipeline, data_root)
-    return assign_roles(manifest, root, data.split, data.doses, skip_bad_slices=skip_bad_slices)
+    return assign_roles(
+        manifest, root, data.split, data.doses, with_clean=data.clean is None, skip_bad_slices=skip_bad_slices
+    )
 
 
 def _root(pipeline: Pipeline, data_root: Path | None) -> Path:

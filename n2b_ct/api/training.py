@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from n2b_ct.api.inputs import StrPath, images_of, loaded_pipeline, optional_path, pipeline_for_arrays
 from n2b_ct.config import Pipeline
 from n2b_ct.config.arguments import checked_arguments
+from n2b_ct.config.phantom_data import CLEAN_PHANTOM, CleanPhantomSection
 from n2b_ct.config.yaml_files import Overrides
 from n2b_ct.data.arrays import Arrays, array_roles
 from n2b_ct.data.ct_source import ct_source
@@ -29,7 +30,7 @@ def train(
     pipeline: StrPath | Pipeline | Mapping[str, Any],
     *,
     noisy: Arrays | None = None,
-    clean: Arrays = (),
+    clean: Arrays | Literal["phantom"] = (),
     references: Arrays = (),
     validation: Arrays = (),
     truths: Arrays = (),
@@ -55,7 +56,8 @@ def train(
     Args:
         pipeline: A path, the name of a shipped one, a mapping of plain values, or a loaded pipeline.
         noisy: Low-dose slices to learn from; None: those of the pipeline's manifest, under ``data_root``.
-        clean: Normal-dose slices, never paired with the noisy ones.
+        clean: Normal-dose slices, never paired with the noisy ones; ``"phantom"`` for noise-free slices of digital
+            patients, as ``data.clean`` in a pipeline.
         references: The same slices as ``noisy`` at normal dose, in the same shapes.
         validation: Low-dose slices for validation.
         truths: The same slices as ``validation`` at normal dose.
@@ -101,13 +103,16 @@ def train(
     data_root = optional_path(data_root)
     use_threads(threads)
     if noisy is None:
-        _refuse_without_noisy(clean=clean, references=references, validation=validation, truths=truths)
-        loaded = with_initial_network(loaded_pipeline(pipeline, overrides))
+        _refuse_without_noisy(
+            clean=() if isinstance(clean, str) else clean, references=references, validation=validation, truths=truths
+        )
+        loaded, _ = _with_clean_phantoms(with_initial_network(loaded_pipeline(pipeline, overrides)), clean)
         images = images_of(loaded, data_root, skip_bad_slices=skip_bad_slices)
     else:
         if data_root is not None:
             raise ConfigError(explain("data_root", "does not go with arrays", data_root, "leave one of them out"))
         loaded = with_initial_network(pipeline_for_arrays(pipeline, overrides))
+        loaded, clean = _with_clean_phantoms(loaded, clean)
         roles = array_roles(noisy, clean, references=references, validation=validation, truths=truths)
         images = ct_source(loaded.ct, roles, loaded.method)
     require_ready(loaded, images)
@@ -121,6 +126,23 @@ def train(
         return run_training(
             _rooted(loaded, data_root), images, run_dir, own_device, resume=resume, progress=rank_progress
         )
+
+
+def _with_clean_phantoms(pipeline: Pipeline, clean: Arrays | str) -> tuple[Pipeline, Arrays]:
+    """Return the pipeline with phantoms for its clean slices where ``clean`` asks for them, and the arrays given.
+
+    Raises:
+        ConfigError: Phantoms and arrays are both given, or another text.
+    """
+    if not isinstance(clean, str):
+        if len(clean) and pipeline.ct.clean is not None:
+            requirement, remedy = "does not go with data.clean: phantom", "leave one of them out"
+            raise ConfigError(explain("clean", requirement, "arrays", remedy))
+        return pipeline, clean
+    if clean != CLEAN_PHANTOM:
+        raise ConfigError(explain("clean", f"must be arrays or {CLEAN_PHANTOM}", clean, "pass one of them"))
+    data = pipeline.ct.model_copy(update={"clean": pipeline.ct.clean or CleanPhantomSection()})
+    return pipeline.model_copy(update={"data": data}), ()
 
 
 def _refuse_without_noisy(**arrays: Arrays) -> None:

@@ -15,7 +15,7 @@ from pydantic import (
 
 from n2b_ct.config.method import MethodConfig
 from n2b_ct.config.natural_images import NaturalImageSection
-from n2b_ct.config.phantom_data import PhantomSection
+from n2b_ct.config.phantom_data import Clean, PhantomSection
 from n2b_ct.config.printable_names import FolderName
 from n2b_ct.config.registered import registered, registered_name
 from n2b_ct.config.section import Section
@@ -37,6 +37,8 @@ class DataSection(Section):
     """The data's folder; ``--data-root`` wins over it."""
     doses: tuple[float, ...] | None = None
     """Dose fractions used for noisy and test slices; null: all that the manifest knows."""
+    clean: Clean | None = None
+    """``phantom``: noise-free slices of digital patients replace the split's clean ones; null: they do not."""
     window: NamedWindow = WindowSection(lower_hu=-500.0, upper_hu=500.0)
     """HU window of the network; pixels outside it are never changed. Wider than the display window, by some σ of
     noise."""

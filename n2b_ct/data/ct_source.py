@@ -14,6 +14,7 @@ from torch import Tensor
 
 from n2b_ct.config.method import MethodConfig
 from n2b_ct.config.sections import DataSection, Pipeline
+from n2b_ct.data.clean_phantoms import CleanPhantoms
 from n2b_ct.data.dataset import InMemoryDataset, Sample, filled_dataset
 from n2b_ct.data.fingerprint import image_digest
 from n2b_ct.data.image_source import ImageTraits, Label, NetworkUnit, Role, Sampling
@@ -39,7 +40,8 @@ def ct_source(section: DataSection, roles: Roles, method: MethodConfig) -> CTSou
     """
     if (neighbours := method.second_observation()) is not None:
         roles = replace(roles, noisy=with_neighbours(roles.noisy, neighbours))
-    return CTSource(section, roles)
+    phantoms = CleanPhantoms(section.clean, roles.noisy) if section.clean is not None else None
+    return CTSource(section, roles, phantoms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +51,24 @@ class CTSource:
     Attributes:
         section: Window and shares of patches.
         roles: The slices.
+        phantoms: Clean slices of no scan; None: those of the roles.
     """
 
     section: DataSection
     roles: Roles
+    phantoms: CleanPhantoms | None = None
 
     @property
     def n_images(self) -> dict[str, int]:
         """Number of slices by role."""
-        return {role: len(self._slices(role)) for role in ("noisy", "clean", "validation", "test")}
+        return {role: len(self._sizes_px(role)) for role in ("noisy", "clean", "validation", "test")}
 
     @property
     def sizes_px(self) -> tuple[tuple[int, int], ...]:
-        """Rows and columns of all series in use."""
-        roles = self.roles
-        slices = (*roles.noisy, *roles.clean, *roles.validation, *roles.test)
-        return tuple(sorted({one.series.size_px for one in slices}))
+        """Rows and columns of all slices in use."""
+        return tuple(
+            sorted({size for role in ("noisy", "clean", "validation", "test") for size in self._sizes_px(role)})
+        )
 
     @property
     def traits(self) -> ImageTraits:
@@ -98,15 +102,17 @@ class CTSource:
 
     def shapes(self, role: Role) -> list[Shape]:
         """Return one channel, rows and columns of every slice."""
-        return _shapes(self._slices(role))
+        return [(1, *size) for size in self._sizes_px(role)]
 
     def problems(self, pipeline: Pipeline) -> list[str]:
         """Return a line for empty roles, slices smaller than the patch, missing references."""
-        problems = []
-        for role in ("noisy", "clean") if pipeline.method.needs.clean else ("noisy",):
+        needs_clean = pipeline.method.needs.clean
+        problems = self.phantoms.problems(pipeline.training.patch_px) if self.phantoms and needs_clean else []
+        for role in ("noisy", "clean") if needs_clean and self.phantoms is None else ("noisy",):
             slices, patch_px = self._slices(role), pipeline.training.patch_px
             if not slices:
-                remedy = self._remedy("see the manifest's split and data.doses", f"pass {role}=")
+                phantoms = ", or set data.clean to phantom" if role == "clean" else ""
+                remedy = self._remedy("see the manifest's split and data.doses", f"pass {role}=") + phantoms
                 problems.append(explain(f"role {role}", "must hold at least one slice", 0, remedy))
             smallest = min((min(one.series.size_px) for one in slices), default=patch_px)
             if smallest < patch_px:
@@ -132,6 +138,8 @@ class CTSource:
         Raises:
             DataError: Values that are not finite, or a missing reference.
         """
+        if role == "clean" and self.phantoms is not None:
+            return self._phantom_dataset(self.phantoms, directory, progress)
         slices, is_noisy = self._slices(role), role == "noisy"
         dataset = load_slices(
             slices,
@@ -146,6 +154,15 @@ class CTSource:
             again = neighbour_images(slices, dataset.images, neighbours)
             dataset.targets["noisy_again"] = ImageStore.of(again, directory)
         return dataset
+
+    def _phantom_dataset(
+        self, phantoms: CleanPhantoms, directory: Path | None, progress: Progress | None
+    ) -> InMemoryDataset:
+        samples = (
+            Sample({"image": _tensor(self.input_scale.scale(hu))}, {"images": digest}, body_mask(hu, self.input_scale))
+            for hu, digest in phantoms.slices_hu(progress)
+        )
+        return filled_dataset(samples, self.shapes("clean"), directory)
 
     def own_batches(
         self,
@@ -163,6 +180,8 @@ class CTSource:
         Raises:
             DataError: As :meth:`dataset`.
         """
+        if role == "clean" and self.phantoms is not None:
+            return {"images": self.phantoms.digests(progress)}
         return slice_digests(self._slices(role), with_reference=_with_reference(role, pipeline), progress=progress)
 
     def fresh_noise(self, pipeline: Pipeline) -> None:  # noqa: ARG002 (for sources that have some)
@@ -177,6 +196,12 @@ class CTSource:
             "window": [self.input_scale.lower_hu, self.input_scale.upper_hu],
             "neighbours": None if indices is None else [list(found) for found in indices],
         }
+
+    def _sizes_px(self, role: str) -> list[tuple[int, int]]:
+        """Rows and columns of every slice of a role."""
+        if role == "clean" and self.phantoms is not None:
+            return self.phantoms.sizes_px
+        return [one.series.size_px for one in self._slices(role)]
 
     def _slices(self, role: str) -> tuple[RoleSlice, ...]:
         slices: tuple[RoleSlice, ...] = getattr(self.roles, role)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from n2b_ct.phantom.training_slices import (
     SliceSettings,
     StoredSlice,
     make_slices,
+    slices_folder,
 )
 from n2b_ct.simulation.body_cells import CELL_PX, body_cells
 from n2b_ct.simulation.kernel_responses import filters
@@ -55,9 +55,8 @@ def phantom_source(section: PhantomSection, root: Path | None = None) -> Phantom
         section: Which.
         root: Folder that keeps them; None: the section's, else ``n2b-ct`` in the user's cache.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "n2b-ct"
     settings = SliceSettings(section.seed, section.size_px, section.n_noise_fields)
-    return PhantomSource(section, settings, (root or section.root or cache) / f"phantoms-{settings.digest}")
+    return PhantomSource(section, settings, slices_folder(root or section.root, settings))
 
 
 @dataclass(frozen=True, slots=True)

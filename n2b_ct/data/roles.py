@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,7 @@ def assign_roles(
     split_name: str | None = None,
     doses: Sequence[float] | None = None,
     *,
+    with_clean: bool = True,
     skip_bad_slices: bool = False,
 ) -> Roles:
     """Find a manifest's series and assign their slices to roles.
@@ -72,6 +73,7 @@ def assign_roles(
         root: Its folder.
         split_name: One of its splits; None: the default.
         doses: Keep noisy, validation and test slices of these dose fractions only.
+        with_clean: False leaves the clean role empty; series that no other role needs are not looked for.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
 
     Raises:
@@ -79,11 +81,15 @@ def assign_roles(
         DataError: Series are missing or do not pair.
     """
     split = manifest.split(split_name)
+    if isinstance(split, SeriesSplit) and not with_clean:
+        split = split.model_copy(update={"clean": ()})
     wanted = [name for name in manifest.series if name in series_of(split)]
     if doses is not None:
         wanted = [name for name in wanted if _is_kept(manifest, name, split, doses)]
     found = find_series(manifest, root, wanted, skip_bad_slices=skip_bad_slices)
     roles = _share_out(split, found)
+    if not with_clean:
+        roles = replace(roles, clean=())
     _refuse_shared_patients(manifest, roles)
     return roles
 

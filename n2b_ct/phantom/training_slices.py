@@ -39,7 +39,17 @@ from n2b_ct.simulation.kernel_responses import log_uniform
 from n2b_ct.simulation.noise_fields import draw_exposure, noise_fields
 from n2b_ct.simulation.ordered_pool import OrderedPool
 
-__all__ = ["HU_UNIT", "NOISE_UNIT", "REGIONS", "SliceName", "SliceRole", "SliceSettings", "StoredSlice", "make_slices"]
+__all__ = [
+    "HU_UNIT",
+    "NOISE_UNIT",
+    "REGIONS",
+    "SliceName",
+    "SliceRole",
+    "SliceSettings",
+    "StoredSlice",
+    "make_slices",
+    "slices_folder",
+]
 
 SliceRole = Literal["train", "validation"]
 
@@ -67,7 +77,7 @@ class SliceSettings:
     Attributes:
         seed: Names the patients and their scans.
         size_px: Rows and columns.
-        n_noise_fields: Noise fields of a slice.
+        n_noise_fields: Noise fields of a slice; 0: none.
     """
 
     seed: int = 0
@@ -130,6 +140,12 @@ class StoredSlice:
         n_cells = self.facts["n_cells"]
         bits = np.frombuffer(bytes.fromhex(self.facts["cells"]), np.uint8)
         return np.argwhere(np.unpackbits(bits, count=n_cells**2).reshape(n_cells, n_cells))
+
+
+def slices_folder(root: Path | None, settings: SliceSettings) -> Path:
+    """Return where slices are kept: below the folder given, else below ``n2b-ct`` in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "n2b-ct"
+    return (root or cache) / f"phantoms-{settings.digest}"
 
 
 def make_slices(
@@ -245,7 +261,7 @@ def drawn_slice(settings: SliceSettings, name: SliceName) -> tuple[np.ndarray, d
         z_mm, size_px=settings.size_px, pixel_mm=pixel_mm, thickness_mm=thickness, table=bool(rng.random() < 0.9)
     )
     exposures = [draw_exposure(rng, settings.size_px, pixel_mm, thickness) for _ in range(settings.n_noise_fields)]
-    fields = noise_fields(hu, pixel_mm, exposures, rng)
+    fields = noise_fields(hu, pixel_mm, exposures, rng) if exposures else np.empty((0, *hu.shape), np.float32)
     spreads = _body_spreads(hu, fields)
     planes = _planes(hu, fields / spreads[:, None, None])
     cells = body_cells(hu)
