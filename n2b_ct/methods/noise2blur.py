@@ -4,6 +4,7 @@ x     noisy images ``[B, C, rows, cols]``            F        denoiser (DnNet): 
 y_b   blurred labels, y_b = x − n_b                  H        noise extractor (NENet): noise -> noise
 c     clean images, unpaired with x                  n_hat    n̂, what F removes from x
 d     c with extracted noise                         n_tilde  ñ, what H keeps of n̂
+P     keeps what lies above about 0.15 cycles per pixel, where ``low_frequencies: denoiser``
 
 Network units: 0 and 1 are the ends of the HU window, or black and white. x of CT has met the window; c has not, so that
 ``c + ñ`` can meet it as a real noisy slice does: noise that reaches over the window's end is cut off there, on x and on
@@ -34,6 +35,7 @@ from n2b_ct.methods.collectives import all_gather, all_reduce_range
 from n2b_ct.methods.extracted_noise import MAD_TO_STD, CollapseMonitor, NoiseAnchor
 from n2b_ct.methods.method import BatchNeeds, ImageTraits, Method, MethodConfig, Monitor, StepResult
 from n2b_ct.networks.build import build_network
+from n2b_ct.networks.heads import box_mean
 from n2b_ct.registry import LABEL_FILTERS, METHODS
 
 
@@ -64,6 +66,9 @@ class Noise2BlurConfig(MethodConfig):
     """Clamp ñ to this many robust standard deviations of its own patch before it meets a clean patch; null: never."""
     noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
     """How fast a slow gain brings σ(ñ) to the noise that flat parts of the slices show; null: never."""
+    low_frequencies: Literal["label", "denoiser"] = "label"
+    """``label``: H learns all of ñ from n_b, as published; ``denoiser``: what lies above 0.15 cycles per pixel, while ñ
+    keeps the low frequencies of n̂, for those of CT's n_b are anatomy. It needs a denoiser that knows noise already."""
     collapse_ratio: tuple[float, float] | None = (0.4, 2.0)
     """Training stops when σ(ñ) leaves this range, in units of the noise seen in the flattest noisy patches; null:
     never, for noise that leaves most pixels as they are and has no σ to speak of."""
@@ -115,20 +120,30 @@ def convergence_losses(
     n_b: Tensor,
     *,
     gradient_interruption: bool = True,
+    highpass: Callable[[Tensor], Tensor] | None = None,
     transform_noise: Callable[[Tensor], Tensor] = lambda n_tilde: n_tilde,
     clip: Callable[[Tensor, Tensor], Tensor] = lambda image, _: clip_to_window(image),
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Stage 2: ``n2b`` reaches H only, ``n2c`` reaches F only; returns losses and ñ.
 
-    Without gradient interruption (N2B_v), ``n2b`` reaches F too. ``transform_noise`` is applied to ñ before it meets c,
+    Without gradient interruption (N2B_v), ``n2b`` reaches F too. With ``highpass`` (P) H learns what passes it, and ñ
+    takes the rest from n̂. ``transform_noise`` is applied to ñ before it meets c,
     ``clip`` to an image and x before the network sees the image: :func:`clip_to_window` unless said.
     """
     with torch.set_grad_enabled(torch.is_grad_enabled() and not gradient_interruption):
         n_hat = x - nets.denoiser(x)  # (11)  n̂ = x − F(x), gradient interrupted
     n_tilde = nets.noise_extractor(n_hat)  # (12)  ñ = H(n̂)
+    n2b = l1_loss(n_tilde, n_b) if highpass is None else l1_loss(highpass(n_tilde), highpass(n_b))  # (13)
+    if highpass is not None:
+        n_tilde = n_hat - highpass(n_hat) + highpass(n_tilde)  # ñ = n̂ − P n̂ + P H(n̂)
     d = clip(c + transform_noise(n_tilde.detach()), x)  # (8)   d = c + ñ
     c_hat = nets.denoiser(d)  # (10)  ĉ = F(d)
-    return {"n2b": l1_loss(n_tilde, n_b), "n2c": l1_loss(c_hat, clip(c, x))}, n_tilde  # (13), (9)
+    return {"n2b": n2b, "n2c": l1_loss(c_hat, clip(c, x))}, n_tilde  # (9)
+
+
+def above_anatomy(noise: Tensor) -> Tensor:
+    """P: subtract two box means of three pixels, which halves 0.15 cycles per pixel along an axis."""
+    return noise - box_mean(noise, 3, 2)
 
 
 def clip_to_window(image: Tensor) -> Tensor:
@@ -181,6 +196,7 @@ class Noise2Blur(Method):
             batch["clean"],
             n_b,
             gradient_interruption=self.config.gradient_interruption,
+            highpass=above_anatomy if self.config.low_frequencies == "denoiser" else None,
             transform_noise=self._transform_noise,
             clip=(lambda image, _: clip_to_window(image)) if self.traits.clipped else clip_to_range,
         )

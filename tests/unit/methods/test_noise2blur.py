@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from n2b_ct.methods.method import Method
-from n2b_ct.methods.noise2blur import Nets, clamp_outliers, convergence_losses, initial_losses
+from n2b_ct.methods.noise2blur import Nets, above_anatomy, clamp_outliers, convergence_losses, initial_losses
 from tests.toy_methods import toy_method
 
 
@@ -111,3 +111,35 @@ def test_a_step_hands_on_noise_and_blur_residual_without_gradient():
 def test_networks_that_a_checkpoint_keeps_have_these_names():
     assert set(toy_method("noise2blur").networks) == {"denoiser", "noise_extractor", "noise_anchor"}
     assert set(toy_method("noise2blur", noise_anchor_rate=None).networks) == {"denoiser", "noise_extractor"}
+
+
+# ── Low frequencies ──
+
+
+def test_with_a_highpass_the_extractor_learns_what_passes_and_the_rest_is_the_denoisers():
+    # n̂ = 0.03; H(n̂) = 0.09; P halves: |0.045 − 0.01|; ñ = 0.03 − 0.015 + 0.045 = 0.06; d = 0.56; ĉ = 0.14
+    losses, n_tilde = convergence_losses(
+        toy_nets(), filled(0.04), filled(0.5), filled(0.02), highpass=lambda noise: noise / 2
+    )
+    assert losses["n2b"].item() == pytest.approx(0.035)
+    assert losses["n2c"].item() == pytest.approx(0.36)
+    torch.testing.assert_close(n_tilde, filled(0.06))
+
+
+@pytest.mark.parametrize(("frequency", "kept"), [(0.0, 0.0), (1 / 32, 0.03), (0.15, 0.47), (0.375, 0.98), (0.5, 0.89)])
+def test_half_of_a_wave_of_fifteen_hundredths_of_a_cycle_per_pixel_passes(frequency, kept):
+    wave = torch.cos(2 * torch.pi * frequency * torch.arange(160.0)).expand(1, 1, 160, 160)
+    passed = above_anatomy(wave)[..., 20:-20]
+    share = (passed * wave[..., 20:-20]).mean() / (wave[..., 20:-20] ** 2).mean()
+    assert share.item() == pytest.approx(kept, abs=0.01)
+
+
+def test_low_frequencies_of_the_label_are_the_published_loss():
+    batch = {"noisy": torch.rand(2, 1, 16, 16), "blurred": torch.rand(2, 1, 16, 16), "clean": torch.rand(2, 1, 16, 16)}
+    published, other = (
+        toy_noise2blur(noise_anchor_rate=None, low_frequencies=name).step(batch, 0.5).losses["n2b"].item()
+        for name in ("label", "denoiser")
+    )
+    x, n_b = batch["noisy"], batch["noisy"] - batch["blurred"]
+    assert published == pytest.approx((3.0 * 0.75 * x - n_b).abs().mean().item())
+    assert other != pytest.approx(published)

@@ -107,6 +107,7 @@ CASES: dict[str, dict[str, Any]] = {
         "gradient_interruption": False,
         "noise_clamp_sigma": 1.0,
         "noise_anchor_rate": 0.5,
+        "low_frequencies": "denoiser",
         "collapse_ratio": Refused([50.0, 60.0], "must stay between 50 and 60 .*: the networks collapsed"),
     },
     "supervised": {"name": Refused("nobody", "must be one of"), **DENOISER, "loss": "l2"},
