@@ -13,13 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from n2b_ct.errors import DataError, explain
+from n2b_ct.phantom.human.covers import Covers, draw_covers
 from n2b_ct.phantom.human.extremities import Extremities
 from n2b_ct.phantom.human.head import Head
+from n2b_ct.phantom.human.implants import Part, draw_foreign_parts, paint_parts
 from n2b_ct.phantom.human.lesion_sites import place_lesions
 from n2b_ct.phantom.human.neck import Neck
 from n2b_ct.phantom.human.region import Region, straight_plane
+from n2b_ct.phantom.human.section import Pose, Section
 from n2b_ct.phantom.human.table import Table, draw_table
 from n2b_ct.phantom.human.torso import Abdomen, Pelvis, Thorax
+from n2b_ct.phantom.human.trunk_implants import trunk_implants
 from n2b_ct.phantom.lesions import Lesion, add_lesions
 from n2b_ct.phantom.random_fields import fractal_field
 from n2b_ct.phantom.shapes import Canvas, Tissue
@@ -40,6 +44,8 @@ AGE_GROUPS = ("adult", "child", "infant")
 AIR = Tissue(-1000.0)
 TEXTURE_LATTICES_MM = (14.0, 7.0, 3.5, 1.75)
 GRAIN_LATTICES_MM = (1.3, 0.8)
+IMPLANT_CHANCE = {"adult": 0.3, "child": 0.12, "infant": 0.12}
+"""How often there is something foreign anywhere in the body."""
 SUB_SLICE_MM = 1.7
 """Thick slices are means of planes at most this far apart."""
 _SPREAD_HU = {-1000.0: 0.0, -850.0: 12.0, -100.0: 7.0, 0.0: 3.0, 50.0: 4.0, 200.0: 14.0, 1000.0: 60.0}
@@ -58,6 +64,9 @@ class Patient:
         table: What the patient lies on.
         shift_hu: Added to what has -1000, -850, -100, 0, 50, 200 and 1000 HU in an average patient.
         texture: How strong the texture of tissues is, 1 on average.
+        covers: Clothing, blankets, a head's holder.
+        trunk_implants: Metal and plastic at their usual places in a trunk, in the trunk's own coordinates.
+        implants: Metal and plastic anywhere, apart from what the anatomy brings with it.
         lesions: Where they are, how large and how different from what surrounds them.
     """
 
@@ -68,6 +77,9 @@ class Patient:
     table: Table
     shift_hu: tuple[float, ...]
     texture: float
+    covers: Covers
+    trunk_implants: tuple[Part, ...]
+    implants: tuple[Part, ...]
     lesions: tuple[Lesion, ...]
 
     @property
@@ -85,7 +97,7 @@ class Patient:
             size_px: Rows and columns.
             pixel_mm: Their distance.
             thickness_mm: Slice thickness; 0 is a plane.
-            table: Draw the table below the patient.
+            table: Draw the table below the patient and the covers above.
 
         Returns:
             HU, float32 ``[size_px, size_px]``; air is -1000, metal has the HU that it would have unclipped.
@@ -110,13 +122,22 @@ class Patient:
         if table:
             self.table.paint(canvas, self.anatomy.back_mm)
         self.anatomy.paint(canvas)
+        self._paint_parts(canvas, self.trunk_implants)
         canvas.plane = plane
+        self._paint_parts(canvas, self.implants)
+        if table:
+            self.covers.paint(canvas, self.anatomy.back_mm)
         canvas.hu += np.interp(canvas.hu, list(_SPREAD_HU), self.shift_hu).astype(np.float32)
         layers = ((canvas.texture_hu, 10, TEXTURE_LATTICES_MM), (canvas.grain_hu, 13, GRAIN_LATTICES_MM))
         for amplitude_hu, number, lattices_mm in layers:
             field = fractal_field((seed, number), z_mm, row_mm, column_mm, lattices_mm)
             canvas.hu += np.float32(self.texture) * amplitude_hu * field
         return canvas
+
+    def _paint_parts(self, canvas: Canvas, parts: tuple[Part, ...]) -> None:
+        """Paint implants in the coordinates that the canvas' plane has now."""
+        if parts:
+            paint_parts(Section(canvas, Pose(), (self.anatomy.seed, 5), (0.0, 0.0)), parts)
 
 
 def draw_patient(seed: int, region: str, age_group: str = "adult") -> Patient:
@@ -130,8 +151,10 @@ def draw_patient(seed: int, region: str, age_group: str = "adult") -> Patient:
     if age_group not in AGE_GROUPS:
         raise DataError(explain("age group", "must be one of three", age_group, f"choose {', '.join(AGE_GROUPS)}"))
     anatomy = _REGION_CLASSES[region].draw(seed, age_group)
-    streams = np.random.SeedSequence([seed, zlib.crc32(f"{region} {age_group}".encode())]).spawn(3)
-    table_rng, lesion_rng, hu_rng = (np.random.default_rng(stream) for stream in streams)
+    streams = np.random.SeedSequence([seed, zlib.crc32(f"{region} {age_group}".encode())]).spawn(6)
+    table_rng, lesion_rng, hu_rng, cover_rng, trunk_rng, implant_rng = (
+        np.random.default_rng(stream) for stream in streams
+    )
     healthy = Patient(
         seed,
         region,
@@ -140,9 +163,14 @@ def draw_patient(seed: int, region: str, age_group: str = "adult") -> Patient:
         table=draw_table(table_rng),
         shift_hu=tuple(float(hu) for hu in np.clip(hu_rng.normal(size=7), -2.0, 2.0) * list(_SPREAD_HU.values())),
         texture=float(hu_rng.uniform(0.5, 1.5)),
+        covers=draw_covers(cover_rng, seed, region),
+        trunk_implants=trunk_implants(trunk_rng, region, age_group),
+        implants=(),
         lesions=(),
     )
-    return replace(healthy, lesions=place_lesions(lesion_rng, anatomy.z_range_mm, healthy.healthy_hu))
+    z_range_mm, chance = anatomy.z_range_mm, IMPLANT_CHANCE[age_group]
+    operated = replace(healthy, implants=draw_foreign_parts(implant_rng, z_range_mm, healthy.healthy_hu, chance))
+    return replace(operated, lesions=place_lesions(lesion_rng, z_range_mm, operated.healthy_hu))
 
 
 def sub_slices_mm(z_mm: float, thickness_mm: float) -> list[float]:

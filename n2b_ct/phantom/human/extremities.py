@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from n2b_ct.phantom.body import SKIN
+from n2b_ct.phantom.human.implants import Part, paint_parts
 from n2b_ct.phantom.human.limbs import STRETCHES, Stretch
 from n2b_ct.phantom.human.long_bones import BoneQuality, draw_bone_quality
 from n2b_ct.phantom.human.muscles import FAT, STRAND, Compartments, draw_compartments, paint_compartments
 from n2b_ct.phantom.human.section import Pose, Section
 from n2b_ct.phantom.human.solids import Rods, Solid
+from n2b_ct.phantom.human.surgery import limb_implants
 from n2b_ct.phantom.shapes import Canvas, Tissue
 
 _STREAM = 403
@@ -30,11 +32,13 @@ class Limb:
         pose: How it lies.
         is_mirrored: It is a right one.
         muscles: Its compartments.
+        implants: What surgeons left.
     """
 
     pose: Pose
     is_mirrored: bool
     muscles: Compartments
+    implants: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Extremities:
         contrast = float(rng.choice([0.0, 0.0, 1.0]) * rng.uniform(80.0, 420.0))
         bulk = float(np.clip(rng.normal(1.0, 0.12), 0.72, 1.3))
         fat_mm = (float(rng.gamma(2.5, 2.6)) + 2.0) * stretch.fatness * (1.5 if age_group == "infant" else 1.0)
-        limbs = _draw_limbs(rng, stretch, size, bulk)
+        limbs = _draw_limbs(rng, kind, age_group, size, bulk)
         last = stretch.length_mm * size
         return cls(
             seed=seed,
@@ -118,6 +122,7 @@ class Extremities:
         for tendon in stretch.tendons:
             section.draw(Tissue(98.0, 6.0, 4.0), tendon, within=flesh)
         stretch.paint_bones(section, self.quality)
+        paint_parts(section, limb.implants)
 
     def _paint_plaques(self, section: LimbSection, vessel: Rods) -> None:
         """Calcify an artery's wall in patches."""
@@ -142,9 +147,10 @@ class Extremities:
         under_skin = section.cover(outline + np.float32(1.5) * size)
         section.paint(under_skin, FAT, where)
         self._paint_strands(section, under_skin, where)
-        muscle = cut.distance_mm + np.float32(stretch.sheath_mm) * size
-        section.paint(section.cover(cut.distance_mm) * np.float32(0.7), STRAND, where)
-        section.paint(section.cover(cut.distance_mm + np.float32(0.7)), FAT, where)
+        core_mm = np.maximum(cut.distance_mm, outline + np.float32(2.5) * size)
+        muscle = core_mm + np.float32(stretch.sheath_mm) * size
+        section.paint(section.cover(core_mm) * np.float32(0.7), STRAND, where)
+        section.paint(section.cover(core_mm + np.float32(0.7)), FAT, where)
         amount = stretch.muscle_share(section.z[where])
         paint_compartments(section, limb.muscles, section.cover(muscle) * amount, where)
         flesh = np.zeros_like(section.x)
@@ -175,8 +181,9 @@ class LimbSection(Section):
         return super().near((-x if self.is_mirrored else x, y, z), reach_mm)
 
 
-def _draw_limbs(rng: np.random.Generator, stretch: Stretch, size: float, bulk: float) -> tuple[Limb, ...]:
+def _draw_limbs(rng: np.random.Generator, kind: str, age_group: str, size: float, bulk: float) -> tuple[Limb, ...]:
     """Draw one limb or two, each turned and bent its own way."""
+    stretch = STRETCHES[kind]
     sides = [1.0, -1.0] if rng.random() < stretch.paired else [float(rng.choice([-1.0, 1.0]))]
     apart = float(rng.uniform(0.9, 1.5)) * stretch.back_mm * bulk + 14.0
     limbs = []
@@ -186,7 +193,9 @@ def _draw_limbs(rng: np.random.Generator, stretch: Stretch, size: float, bulk: f
         nod, roll, yaw = (float(t) for t in turn)
         pose = Pose((x, float(rng.normal(0.0, 8.0)), 0.0), (nod, roll, yaw), size)
         sites = _sites(rng, stretch.n_muscles, 46.0 * stretch.back_mm / 50.0)
-        limbs.append(Limb(pose, side < 0.0, draw_compartments(rng, sites, jitter_mm=2.0)))
+        limbs.append(
+            Limb(pose, side < 0.0, draw_compartments(rng, sites, jitter_mm=2.0), limb_implants(rng, kind, age_group))
+        )
     return tuple(limbs)
 
 

@@ -14,6 +14,7 @@ from n2b_ct.phantom.body import SKIN
 from n2b_ct.phantom.human.brain import BrainBuild, draw_brain, paint_brain
 from n2b_ct.phantom.human.cervical import SpineBuild, draw_spine, paint_spine
 from n2b_ct.phantom.human.face import FaceBuild, draw_face, ear_solids, nose_solids, outline_solids, paint_face
+from n2b_ct.phantom.human.implants import Part, paint_parts
 from n2b_ct.phantom.human.long_bones import draw_bone_quality
 from n2b_ct.phantom.human.muscles import FAT, MUSCLE, Compartments, draw_compartments, paint_compartments
 from n2b_ct.phantom.human.section import Pose, Section
@@ -26,6 +27,7 @@ from n2b_ct.phantom.human.skull import (
     thickness_mm,
 )
 from n2b_ct.phantom.human.solids import FAR
+from n2b_ct.phantom.human.surgery import head_implants
 from n2b_ct.phantom.shapes import Canvas, Tissue
 
 _STREAM = 401
@@ -77,6 +79,7 @@ class Head:
         skull: Its skull.
         face: Its face.
         spine: Its uppermost vertebrae.
+        implants: What surgeons left.
     """
 
     seed: int
@@ -91,6 +94,7 @@ class Head:
     skull: SkullBuild
     face: FaceBuild
     spine: SpineBuild
+    implants: tuple[Part, ...]
 
     @classmethod
     def draw(cls, seed: int, age_group: str) -> Head:
@@ -104,7 +108,7 @@ class Head:
         return cls(
             seed=seed,
             z_range_mm=(-88.0 * size, 128.0 * size),
-            back_mm=float(shift[1] + 108.0 * size),
+            back_mm=float(shift[1] + 122.0 * size),
             pose=Pose((float(shift[0]), float(shift[1]), 0.0), (float(nod), float(roll), float(turn)), size),
             scalp_mm=float(rng.uniform(2.0, 7.5)) * (1.0 if age_group == "adult" else 0.7),
             muscle_mm=float(rng.uniform(3.0, 11.0)),
@@ -114,6 +118,7 @@ class Head:
             skull=draw_skull(rng, age_group, quality),
             face=draw_face(rng, age_group),
             spine=draw_spine(rng, (0.0, 27.0, 76.0), quality, age_group, brain.blood_hu),
+            implants=head_implants(rng, age_group),
         )
 
     def paint(self, canvas: Canvas) -> None:
@@ -127,6 +132,7 @@ class Head:
         paint_base(section, self.skull)
         paint_face(section, self.skull, self.face)
         paint_brain(section, self.brain, -distance - np.float32(0.2), self.seed)
+        paint_parts(section, self.implants)
 
     def _paint_scalp(self, section: Section, skull: np.ndarray) -> None:
         """Paint hair, skin, fat and muscle."""

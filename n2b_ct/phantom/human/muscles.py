@@ -68,7 +68,7 @@ def paint_compartments(
         where: The window.
         number: Tells its fields from others'.
     """
-    own, gap = _cells(section, muscles, where, number)
+    own, gap = _cells(section, muscles, cover > 0.0, where, number)
     added = np.asarray(muscles.added_hu, np.float32)[own]
     section.paint(cover, replace(MUSCLE, hu=muscles.hu), where)
     section.canvas.hu[where] += cover * added
@@ -78,28 +78,33 @@ def paint_compartments(
     lines = np.exp(-((streaks / np.float32(0.16)) ** 2)) * np.float32(0.16) * amount
     lobes = np.clip((section.field(302 + number, 4.5, where) - np.float32(2.3 - 2.4 * muscles.fatty)), 0.0, 0.8)
     section.paint(cover * np.clip(lines + lobes * np.float32(muscles.fatty), 0.0, 0.9), FAT, where)
+    size = np.float32(section.pose.size)
     wide = np.float32(muscles.gap_mm) * np.clip(np.float32(0.9) + np.float32(0.7) * patches, 0.12, 3.0)
-    section.paint(cover * section.sheet(gap, wide), FAT, where)
+    section.paint(cover * section.sheet(gap * size, wide * size), FAT, where)
 
 
-def _cells(section: Section, muscles: Compartments, where: Window, number: int) -> tuple[np.ndarray, np.ndarray]:
+def _cells(
+    section: Section, muscles: Compartments, is_muscle: np.ndarray, where: Window, number: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Find each pixel's nearest middle, and how far the border to the second nearest is, own millimetres.
 
     Squared distances are one product of the pixels' monomials with the middles' coefficients, as middles drift with z.
     """
     bend_x, bend_y = section.field(303 + number, 11.0, where), section.field(304 + number, 11.0, where)
-    x, y = section.x[where] + np.float32(2.0) * bend_x, section.y[where] + np.float32(2.0) * bend_y
-    z, one = section.z[where], np.ones_like(x)
+    x = (section.x[where] + np.float32(2.0) * bend_x)[is_muscle]
+    y, z = (section.y[where] + np.float32(2.0) * bend_y)[is_muscle], section.z[where][is_muscle]
     (sx, sy), (dx, dy) = np.asarray(muscles.sites_mm).T, np.asarray(muscles.drift).T
-    rows = [sx**2 + sy**2, -2 * sx, -2 * sy, 2 * (sx * dx + sy * dy), dx**2 + dy**2, -2 * dx, -2 * dy]
-    pixels = np.stack([one, x, y, z, z * z, x * z, y * z], axis=-1).reshape(-1, 7)
-    squared = pixels @ np.asarray(rows, np.float32)
-    index = np.arange(len(squared))
-    own = squared.argmin(axis=1)
-    best = squared[index, own].copy()
-    squared[index, own] = np.float32(1e9)
-    other = squared.argmin(axis=1)
+    columns = [sx**2 + sy**2, -2 * sx, -2 * sy, 2 * (sx * dx + sy * dy), dx**2 + dy**2, -2 * dx, -2 * dy]
+    pixels = np.stack([np.ones_like(x), x, y, z, z * z, x * z, y * z])
+    squared = np.stack(columns, axis=1).astype(np.float32) @ pixels
+    index = np.arange(squared.shape[1])
+    nearest = squared.argmin(axis=0)
+    best = squared[nearest, index].copy()
+    squared[nearest, index] = np.float32(1e9)
+    other = squared.argmin(axis=0)
     sites = np.stack([sx, sy], axis=1).astype(np.float32)
-    apart = np.hypot(*(sites[own] - sites[other]).T)
-    gap = (squared[index, other] - best) / (np.float32(2.0) * np.maximum(apart, np.float32(1.0)))
-    return own.reshape(x.shape), np.asarray(gap, np.float32).reshape(x.shape)
+    apart = np.hypot(*(sites[nearest] - sites[other]).T)
+    own, gap = np.zeros(is_muscle.shape, np.intp), np.full(is_muscle.shape, np.float32(1e3))
+    own[is_muscle] = nearest
+    gap[is_muscle] = (squared[other, index] - best) / (np.float32(2.0) * np.maximum(apart, np.float32(1.0)))
+    return own, gap

@@ -12,11 +12,13 @@ import numpy as np
 from n2b_ct.phantom.body import SKIN
 from n2b_ct.phantom.human.brain import both
 from n2b_ct.phantom.human.cervical import SpineBuild, draw_spine, paint_spine
+from n2b_ct.phantom.human.implants import Part, paint_parts
 from n2b_ct.phantom.human.long_bones import draw_bone_quality
 from n2b_ct.phantom.human.muscles import FAT, STRAND, Compartments, draw_compartments, paint_compartments
 from n2b_ct.phantom.human.section import Cut, Pose, Section
 from n2b_ct.phantom.human.shoulders import Shoulders, draw_shoulders, paint_shoulder_bones, shoulder_outline
 from n2b_ct.phantom.human.solids import FAR, Blob, Rods, Solid, curved
+from n2b_ct.phantom.human.surgery import neck_implants
 from n2b_ct.phantom.shapes import Canvas, Tissue
 
 _STREAM = 402
@@ -109,6 +111,7 @@ class Neck:
         muscles: Its muscles.
         spine: Its spine.
         throat: What lies before the spine.
+        implants: What surgeons and nurses left.
     """
 
     seed: int
@@ -121,6 +124,7 @@ class Neck:
     muscles: Compartments
     spine: SpineBuild
     throat: Throat
+    implants: tuple[Part, ...]
 
     @classmethod
     def draw(cls, seed: int, age_group: str) -> Neck:
@@ -144,6 +148,7 @@ class Neck:
             muscles=draw_compartments(rng, _SITES, jitter_mm=3.0),
             spine=draw_spine(rng, (0.0, 28.0, -36.0), quality, age_group, throat.artery_hu),
             throat=throat,
+            implants=neck_implants(rng, age_group),
         )
 
     def paint(self, canvas: Canvas) -> None:
@@ -156,6 +161,7 @@ class Neck:
         _paint_vessels(section, self.throat)
         _paint_larynx(section, self.throat)
         _paint_airway(section, self.throat)
+        paint_parts(section, self.implants)
 
     def _paint_body(self, section: Section) -> None:
         """Paint skin, fat, muscles and the loose tissue of the throat."""

@@ -155,6 +155,8 @@ class Section:
         self.canvas.paint(cover, tissue, where)
 
     def _bend(self, axis: int, bend_mm: tuple[float, float]) -> np.ndarray:
+        if not any(bend_mm):
+            return np.zeros((1, 1), np.float32)
         broad, narrow = self.field(axis, 60.0), self.field(10 + axis, 16.0)
         bend = np.float32(bend_mm[0]) * broad + np.float32(bend_mm[1]) * narrow
         return np.clip(bend, -BEND_LIMIT_MM, BEND_LIMIT_MM)

@@ -27,6 +27,7 @@ CANAL = Rods.along([(0, 14, 26), (0, 24, 60), (0, 27, 82), (0, 27, 130)], (14.0,
 
 _PETROUS = Rods.along([(60, 26, 38), (42, 15, 34), (22, 3, 33), (11, -4, 35)], (11.0, 10.5, 8.0, 5.0))
 MASTOIDS = both(Blob((57.0, 27.0, 52.0), (12.0, 15.0, 24.0), (8.0, 0.0, 0.0)))
+SMALL_MASTOIDS = both(Blob((55.0, 26.0, 44.0), (8.0, 11.0, 12.0)))
 SPHENOID = (
     Blob((0.0, -20.0, 30.0), (18.0, 17.0, 14.0)),
     Rods.along([(0, -12, 30), (0, 2, 48), (0, 10, 58)], (9, 7, 5)),
@@ -180,7 +181,8 @@ def _paint_sutures(section: Section, build: SkullBuild, where: Window, bone: np.
 def paint_base(section: Section, build: SkullBuild) -> None:
     """Paint the base: sphenoid, wings, petrous bones with the ear in them, mastoids with their cells, sinuses."""
     quality = build.quality
-    for number, parts in enumerate((SPHENOID, WINGS, MASTOIDS)):
+    mastoids = MASTOIDS if build.mastoid_air > 0.16 else SMALL_MASTOIDS
+    for number, parts in enumerate((SPHENOID, WINGS, mastoids)):
         cut = section.cut(*parts, blend_mm=4.0)
         if cut is not None:
             section.paint(section.cover(cut.distance_mm), quality.compact, cut.where)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -94,6 +95,7 @@ class Rods:
 Solid = Blob | Rods
 
 
+@lru_cache(maxsize=256)
 def turn_matrix(turn_deg: Point) -> np.ndarray:
     """Compose rotations about x, then y, then z, ``[3, 3]``."""
     (sx, cx), (sy, cy), (sz, cz) = ((np.sin(a), np.cos(a)) for a in np.deg2rad(np.asarray(turn_deg, float)))
@@ -111,7 +113,7 @@ def mirrored(solid: Solid) -> Solid:
     return Blob((-x, y, z), solid.radii_mm, (turn_x, -turn_y, -turn_z))
 
 
-def curved(points_mm: Sequence[Sequence[float]], n_points: int) -> np.ndarray:
+def curved(points_mm: Sequence[Sequence[float]] | np.ndarray, n_points: int) -> np.ndarray:
     """Run a smooth path through points, ``[n_points, 3]``."""
     from scipy.interpolate import PchipInterpolator
 

@@ -11,6 +11,7 @@ from n2b_ct.phantom.human.extremities import Extremities
 from n2b_ct.phantom.human.head import Head
 from n2b_ct.phantom.human.limbs import STRETCHES
 from n2b_ct.phantom.human.neck import Neck
+from n2b_ct.phantom.patients import draw_patient
 from n2b_ct.phantom.shapes import Canvas, Plane, Tissue
 
 Region = Head | Neck | Extremities
@@ -120,6 +121,13 @@ def test_a_shaft_is_a_hard_wall_about_fatty_marrow() -> None:
     marrow = [hu[numbers == n] for n in range(1, numbers.max() + 1) if 20 < (numbers == n).sum() < 600]
     assert marrow
     assert np.median(np.concatenate(marrow)) < 50.0
+
+
+@pytest.mark.parametrize("kind", ["foot", "hand"])
+def test_lesions_find_room_in_the_smallest_parts(kind: str) -> None:
+    patient = draw_patient(limb(kind).seed, "extremities")
+    assert patient.lesions
+    assert all(abs(one.contrast_hu) >= 3.0 and one.radius_mm >= 1.0 for one in patient.lesions)
 
 
 def test_limbs_come_alone_and_in_pairs() -> None:
