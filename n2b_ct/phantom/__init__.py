@@ -1,1 +1,1 @@
-"""The digital piglet: an animal-like phantom, scanned at known doses and written as DICOM; no torch."""
+"""Digital patients and the digital piglet: noise-free anatomy from a seed; the piglet also as a scan in DICOM."""

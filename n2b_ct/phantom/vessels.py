@@ -40,24 +40,32 @@ def grow_tree(rng: np.random.Generator, root_mm: np.ndarray, targets_mm: np.ndar
 
 
 def grow_dense_tree(
-    rng: np.random.Generator, root_mm: np.ndarray, targets_mm: np.ndarray, tip_radius_mm: float
+    rng: np.random.Generator,
+    root_mm: np.ndarray,
+    targets_mm: np.ndarray,
+    tip_radius_mm: float,
+    exponent: float = _MURRAY_EXPONENT,
 ) -> Tubes:
-    """Connect a root with thousands of targets, in generations: each is twice as many as the one before.
+    """Connect a root with thousands of targets, in generations, each twice as many as the one before.
+
+    A twig springs from the generation before the last one at the latest, so that twigs are long.
 
     Args:
         rng: Bends the branches.
         root_mm: ``[3]``.
         targets_mm: ``[n, 3]``, in random order.
         tip_radius_mm: Radius of a twig; see :func:`grow_tree`.
+        exponent: Of Murray's law; the larger, the thicker the middle generations beside the stem.
 
     Returns:
         The tree's segments.
     """
     points, parents = np.asarray(root_mm, float)[None], np.zeros(1, int)
-    first, number = 0, 12
+    first, number, n_stems = 0, 12, 1
     while first < len(targets_mm):
         targets = targets_mm[first : first + number]
-        nearest = cKDTree(points).query(targets)[1]
+        nearest = cKDTree(points[:n_stems]).query(targets)[1]
+        n_stems = len(points)
         steps = np.maximum(1, np.round(np.linalg.norm(targets - points[nearest], axis=1) / _DENSE_STEP_MM).astype(int))
         owner = np.repeat(np.arange(len(targets)), steps)
         step = np.arange(len(owner)) - np.repeat(np.cumsum(steps) - steps, steps)
@@ -68,7 +76,7 @@ def grow_dense_tree(
         points = np.concatenate([points, start + (targets[owner] - start) * share + bends])
         parents = np.concatenate([parents, parent])
         first, number = first + number, 2 * number
-    radii = _murray_radii(parents, tip_radius_mm)
+    radii = _murray_radii(parents, tip_radius_mm, exponent)
     child, parent = np.arange(1, len(points)), parents[1:]
     return Tubes(points[parent], points[child], np.minimum(radii[parent], 1.35 * radii[child]), radii[child])
 
@@ -81,11 +89,11 @@ def _branch(rng: np.random.Generator, start_mm: np.ndarray, target_mm: np.ndarra
     return np.asarray(start_mm + (target_mm - start_mm) * shares + bends)
 
 
-def _murray_radii(parents: np.ndarray, tip_radius_mm: float) -> np.ndarray:
+def _murray_radii(parents: np.ndarray, tip_radius_mm: float, exponent: float = _MURRAY_EXPONENT) -> np.ndarray:
     """Give every node the radius that its twigs add up to, ``[nodes]``."""
     has_child = np.zeros(len(parents), bool)
     has_child[parents[1:]] = True
     twigs = np.where(has_child, 0.0, 1.0)
     for node in range(len(parents) - 1, 0, -1):
         twigs[parents[node]] += twigs[node]
-    return np.asarray(tip_radius_mm * twigs ** (1.0 / _MURRAY_EXPONENT))
+    return np.asarray(tip_radius_mm * twigs ** (1.0 / exponent))

@@ -12,6 +12,7 @@ from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Ellipsoid, Tissue, Tubes
 
 Solid = Ellipsoid | Tubes
+_FAR_MM = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,25 @@ class BonePainter:
     build: Build
     seed: int
 
-    def paint(self, canvas: Canvas, solid: Solid, cortex_mm: float, *, is_long: bool = False) -> None:
-        """Paint a solid as a bone: a cortex, trabeculae within, and fatty marrow in the middle of a long one."""
+    def paint(
+        self,
+        canvas: Canvas,
+        solid: Solid,
+        cortex_mm: float,
+        *,
+        is_long: bool = False,
+        within: np.ndarray | None = None,
+    ) -> None:
+        """Paint a solid as a bone: a cortex, trabeculae within, and fatty marrow in the middle of a long one.
+
+        A bone that would leave the coverage ``within`` ends there, cortex and all.
+        """
         cut = solid.cut(canvas.plane)
         if cut is not None:
-            self.paint_distance(canvas, cut.distance_mm, cut.where, cortex_mm, is_long=is_long)
+            distance = cut.distance_mm
+            if within is not None:
+                distance = distance + np.float32(_FAR_MM) * (1.0 - within[cut.where])
+            self.paint_distance(canvas, distance, cut.where, cortex_mm, is_long=is_long)
 
     def paint_distance(
         self,

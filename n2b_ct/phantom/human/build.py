@@ -65,7 +65,7 @@ def draw_build(rng: np.random.Generator, age_group: str) -> Build:
         visceral_fat=float(np.clip(0.25 + 0.7 * fatness + rng.normal(0.0, 0.15), 0.05, 1.0)) if is_adult else 0.12,
         muscle=float(rng.uniform(0.75, 1.25)),
         fat_in_muscle=float(rng.uniform(0.1, 1.0)) * (0.3 + 0.7 * years),
-        bone=float(rng.uniform(0.6, 1.25)),
+        bone=float(rng.uniform(0.6, 1.25)) * (1.0 if is_adult else 1.2),
         calcification=years**2 * float(rng.random()),
         is_female=bool(rng.random() < 0.5),
         are_arms_down=bool(rng.random() < 0.35),

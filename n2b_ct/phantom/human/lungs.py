@@ -18,7 +18,7 @@ from n2b_ct.phantom.vessels import grow_dense_tree
 
 APEX_MM = -6.0
 DOME_DROP_MM = 78.0
-N_TWIGS = 7000
+N_TWIGS = 16000
 N_AIRWAYS = 90
 AILMENTS = ("none", "ground glass", "consolidation", "emphysema", "reticulation", "effusion")
 _CHANCES = (0.46, 0.14, 0.1, 0.14, 0.08, 0.08)
@@ -51,10 +51,11 @@ def draw_lungs(rng: np.random.Generator, build: Build) -> Lungs:
     """Grow the trees of both lungs, and draw how they breathe and what ails them."""
     dome_mm = 180.0 + 28.0 * build.breath
     vessels, airways = [], []
+    tip_mm = float(rng.uniform(0.2, 0.32))
     for side in (-1.0, 1.0):
         hilum = np.array([side * 26.0 + 3.0, 6.0, 108.0])
         points = _lung_points(rng, side, N_TWIGS, dome_mm)
-        vessels.append(grow_dense_tree(rng, hilum, points, 0.36))
+        vessels.append(grow_dense_tree(rng, hilum, points, tip_mm, exponent=3.0))
         carina = np.array([side * 5.0 - 2.0, 12.0, 97.0])
         main = np.array([[side * 30.0, 10.0, 112.0]])
         airways.append(
@@ -172,7 +173,7 @@ def paint_ailment(canvas: Canvas, lung: np.ndarray, distance: np.ndarray, lungs:
         level = np.float32(80.0) - np.float32(45.0) * extent
         canvas.paint(lung * plane.cover(level - plane.y_mm), Tissue(12.0, 3.0, 1.0))
     elif lungs.ailment == "emphysema":
-        holes = np.clip(np.float32(1.6) * (field(0, 5.0) + np.float32(0.8) * field(1, 30.0) - 1.3 + extent), 0.0, 1.0)
+        holes = np.clip(np.float32(0.9) * (field(0, 5.0) + np.float32(0.8) * field(1, 30.0) - 1.3 + extent), 0.0, 1.0)
         canvas.paint(np.float32(0.9) * lung * holes, Tissue(-965.0, 6.0, 6.0))
     elif lungs.ailment == "reticulation":
         rim = np.clip(1.0 + distance / (np.float32(8.0) + 20.0 * extent), 0.0, 1.0)

@@ -12,7 +12,7 @@ from n2b_ct.phantom.human.build import Build
 from n2b_ct.phantom.human.frame import CAVITY, SPINE
 from n2b_ct.phantom.human.spine import DISC_STARTS_MM
 from n2b_ct.phantom.human.tissues import CALCIFICATION, CARTILAGE
-from n2b_ct.phantom.human.wall import arm_path
+from n2b_ct.phantom.human.wall import Body, arm_path
 from n2b_ct.phantom.random_fields import smooth_field
 from n2b_ct.phantom.shapes import Canvas, Tubes
 
@@ -66,16 +66,16 @@ def draw_rib_cage(rng: np.random.Generator, build: Build) -> RibCage:
     return RibCage(tuple(ribs), tuple(cartilages), _sternum(), tuple(girdle), tuple(arms))
 
 
-def paint_rib_cage(canvas: Canvas, cage: RibCage, build: Build, bones: BonePainter, seed: int) -> None:
+def paint_rib_cage(canvas: Canvas, body: Body, cage: RibCage, build: Build, bones: BonePainter, seed: int) -> None:
     """Paint every bone of the cage that the slice cuts."""
     for cartilage in cage.cartilages:
         canvas.draw(cartilage, CARTILAGE)
         _calcify(canvas, cartilage, build, seed)
     for rib in cage.ribs:
         bones.paint(canvas, rib, 1.1)
-    _paint_blades(canvas, bones)
+    _paint_blades(canvas, body, bones)
     for bone in (cage.sternum, *cage.girdle):
-        bones.paint(canvas, bone, 1.0)
+        bones.paint(canvas, bone, 1.0, within=body.muscle)
     for bone in cage.arms:
         bones.paint(canvas, bone, 3.2, is_long=True)
 
@@ -128,11 +128,11 @@ def _sternum() -> Tubes:
 def _girdle(side: float) -> list[Tubes]:
     """Lay collar bone and the ridge of the shoulder blade."""
     collar = _mirrored(side, (14, -58, 16), (60, -50, -2), (110, -18, -22), (150, 2, -30))
-    ridge = _mirrored(side, (86, 88, 22), (122, 72, -4), (158, 28, -32))
+    ridge = _mirrored(side, (86, 82, 22), (122, 66, -4), (158, 28, -32))
     return [Tubes.along(collar, (7.0, 5.5, 5.0, 6.0)), Tubes.along(ridge, (3.0, 4.0, 6.0))]
 
 
-def _paint_blades(canvas: Canvas, bones: BonePainter) -> None:
+def _paint_blades(canvas: Canvas, body: Body, bones: BonePainter) -> None:
     """Paint the shoulder blades' section: a thick outer edge with the socket above, a thin blade, an inner edge."""
     z_mm = canvas.plane.z_mm
     if not _BLADE.z_range[0] < z_mm < _BLADE.z_range[1]:
@@ -140,7 +140,7 @@ def _paint_blades(canvas: Canvas, bones: BonePainter) -> None:
     section = _BLADE.at(z_mm).reshape(3, 3)
     for side in (-1.0, 1.0):
         points = [(side * float(x), float(y), z_mm) for x, y, _ in section]
-        bones.paint(canvas, Tubes.along(points, section[:, 2]), 1.0)
+        bones.paint(canvas, Tubes.along(points, section[:, 2]), 1.0, within=body.muscle)
 
 
 def _mirrored(side: float, *points: tuple[float, float, float]) -> list[tuple[float, float, float]]:

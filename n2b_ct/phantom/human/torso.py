@@ -116,7 +116,7 @@ class Torso:
         paint_mediastinum(canvas, body, self.heart, self.build, self.enhancement, self.seed)
         paint_leg_vessels(canvas, body, self.build, self.enhancement, self.seed)
         draw_thin_tubes(canvas, self.specks, CALCIFICATION, within=body.muscle)
-        paint_rib_cage(canvas, self.rib_cage, self.build, bones, self.seed)
+        paint_rib_cage(canvas, body, self.rib_cage, self.build, bones, self.seed)
         paint_pelvic_bones(canvas, bones)
         paint_spine(canvas, body, bones)
 

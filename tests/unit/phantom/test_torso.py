@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, label
 
 from n2b_ct.phantom.human.build import draw_build
 from n2b_ct.phantom.human.contrast_agent import draw_enhancement
@@ -45,6 +48,7 @@ def test_organs_of_the_abdomen_have_their_hu(age_group: str) -> None:
 def test_lungs_are_filled_with_air_and_the_windpipe_more_so(age_group: str) -> None:
     thorax = draw(Thorax, 2, age_group)
     assert isinstance(thorax.lungs, Lungs)
+    thorax = replace(thorax, lungs=replace(thorax.lungs, ailment="none"))
     assert -980.0 < np.median(around(thorax, (-85.0, 10.0, 120.0))) < -450.0
     assert np.median(around(thorax, (-1.0, 6.0, 50.0), 1.5)) < -950.0
 
@@ -55,6 +59,20 @@ def test_a_hip_joints_head_is_bone_and_the_bladder_holds_fluid(age_group: str) -
     assert 90.0 < np.median(around(pelvis, (91.0, 2.0, 532.0))) < 700.0
     x, y, z = pelvis.pelvic_organs.bladder.centre_mm
     assert -5.0 < np.median(around(pelvis, (x, y, z), 2.0)) < 600.0
+
+
+@pytest.mark.parametrize("kind", [Thorax, Abdomen, Pelvis])
+def test_bones_are_covered_by_flesh_and_air_within_is_not_that_without(kind: type[Torso]) -> None:
+    torso = draw(kind, 5, "adult")
+    axis = np.arange(-290.0, 290.0, 3.5)
+    first, last = torso.z_range_mm
+    for share in (0.1, 0.5, 0.9):
+        canvas = Canvas(straight_plane(first + share * (last - first), axis, axis), Tissue(-1000.0))
+        torso.paint(canvas)
+        numbers, _ = label(canvas.hu < -400.0)
+        outside = numbers == numbers[0, 0]
+        assert not (binary_dilation(outside) & (canvas.hu > 350.0)).any(), share
+        assert 30_000.0 < (~outside).sum() * 3.5**2 < 190_000.0, share
 
 
 def test_every_part_of_the_trunk_is_a_region() -> None:
