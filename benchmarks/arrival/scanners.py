@@ -18,7 +18,6 @@ from scipy import ndimage
 
 from benchmarks.arrival.store import Scores, Store
 from benchmarks.arrival.truth_scores import Denoise, Grid
-from n2b_ct.errors import SeriesError
 from n2b_ct.evaluation.flat_regions import (
     MIN_CLASS_PX,
     estimate_noise_std_hu,
@@ -29,9 +28,7 @@ from n2b_ct.evaluation.flat_regions import (
 from n2b_ct.evaluation.residual import edge_structure
 from n2b_ct.hu import AIR_BELOW_HU, WINDOWS
 from n2b_ct.inference.denoiser import Denoiser
-from n2b_ct.io.dicom.ct_reader import read_slices
-from n2b_ct.io.dicom.scan import scan
-from n2b_ct.io.series import InstanceRef
+from n2b_ct.io.dicom.ct_reader import read_slice
 
 ROWS = {
     "RIDER": "ct_noisy/rider_pilot_chest_1.25mm",
@@ -48,14 +45,10 @@ NLM = Grid("nlm", (0.8,))
 
 
 def read_row(data_root: Path, row: str) -> list[np.ndarray]:
-    """Read slices spread over a row's series, HU; those of another than the most frequent size are left out."""
-    found = []
-    for series in scan(data_root / ROWS[row]).series:
-        for one in read_slices(_spread(series.instances, MOST_SLICES)):
-            if isinstance(one, SeriesError):
-                raise one
-            found.append(one.hu)
-    return found
+    """Read slices spread over a row's folder, HU; file by file, for one scanner's lack the UIDs of a series."""
+    paths = sorted((data_root / ROWS[row]).iterdir())
+    n = min(len(paths), MOST_SLICES)
+    return [read_slice(paths[int((k + 0.5) * len(paths) / n)]).hu for k in range(n)]
 
 
 def run_row(data_root: Path, row: str, models: dict[str, Denoiser], store: Store) -> None:
@@ -129,12 +122,6 @@ def _edges(
             found = edge_structure(hu, after)
         if found is not None:
             yield found.warns, found.deviation_sds
-
-
-def _spread(instances: Sequence[InstanceRef], n: int) -> list[InstanceRef]:
-    if len(instances) <= n:
-        return list(instances)
-    return [instances[int((k + 0.5) * len(instances) / n)] for k in range(n)]
 
 
 def _rounded(value: float | None) -> float | None:
