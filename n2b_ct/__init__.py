@@ -3,7 +3,7 @@
 ``import n2b_ct as n2b`` provides these; heavy modules are imported on first use:
 
 * :func:`load` a trained model, whose ``denoise(hu)`` and ``noise(hu)`` take NumPy arrays and tensors in HU;
-* :func:`denoise` files and folders, :func:`train` a model, also from arrays;
+* :func:`denoise` files and folders, :func:`fit` a model to noisy series alone, :func:`train` one, also from arrays;
 * :func:`report` on models by dose, :func:`evaluate` folders that exist;
 * :func:`simulate` lower doses, :func:`read_series` as an array in HU;
 * :mod:`errors`: all errors raised on purpose are ``errors.N2BError``, with one line that includes a remedy.
@@ -19,17 +19,19 @@ from n2b_ct.version import __version__ as __version__
 if TYPE_CHECKING:
     from n2b_ct import errors
     from n2b_ct.api.denoising import denoise, load
+    from n2b_ct.api.fitting import fit
     from n2b_ct.api.reports import report
     from n2b_ct.api.simulation import simulate
     from n2b_ct.api.training import train
     from n2b_ct.evaluation.folder_report import evaluate
     from n2b_ct.io.one_series import read_series
 
-__all__ = ["denoise", "errors", "evaluate", "load", "read_series", "report", "simulate", "train"]
+__all__ = ["denoise", "errors", "evaluate", "fit", "load", "read_series", "report", "simulate", "train"]
 
 _HOMES = {
     "denoise": "n2b_ct.api.denoising",
     "evaluate": "n2b_ct.evaluation.folder_report",
+    "fit": "n2b_ct.api.fitting",
     "load": "n2b_ct.api.denoising",
     "read_series": "n2b_ct.io.one_series",
     "report": "n2b_ct.api.reports",

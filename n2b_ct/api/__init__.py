@@ -1,10 +1,11 @@
-"""What notebooks and the command line share: load, denoise, train, report, evaluate, simulate.
+"""What notebooks and the command line share: load, denoise, fit, train, report, evaluate, simulate.
 
 Every function takes paths as ``str`` or ``os.PathLike``, raises :class:`n2b_ct.errors.N2BError` with one clear line,
 prints nothing, and reports its progress to a callback ``(done, all, what)``.
 """
 
 from n2b_ct.api.denoising import denoise, load
+from n2b_ct.api.fitting import fit
 from n2b_ct.api.inputs import images_of, roles_of
 from n2b_ct.api.reports import report
 from n2b_ct.api.simulation import simulate
@@ -16,6 +17,7 @@ __all__ = [
     "check",
     "denoise",
     "evaluate",
+    "fit",
     "images_of",
     "load",
     "report",

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from n2b_ct.api.fitting import fit_protocol, fit_settings
 from n2b_ct.api.inputs import StrPath
 from n2b_ct.batch.outcomes import TreeResult
 from n2b_ct.batch.run_options import DenoiseOptions, IfPresent
-from n2b_ct.batch.trees import denoise_natural_images, denoise_tree
+from n2b_ct.batch.trees import CTTask, denoise_natural_images, denoise_tree
 from n2b_ct.cluster.executor import cluster_executor
 from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.errors import ConfigError, explain
+from n2b_ct.fitting.adaptation import AdaptedTask, adapted_tasks
+from n2b_ct.fitting.fit import FitResult
+from n2b_ct.fitting.protocols import Protocol
+from n2b_ct.fitting.time_limit import seconds_of
 from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.inference.model import Model, load_any_model, load_model
 from n2b_ct.inference.shipped import BASE, is_base, model_path
@@ -65,6 +71,7 @@ def denoise(
     output: StrPath,
     *,
     model: StrPath | Denoiser | Model = BASE,
+    adapt: str | float | None = None,
     strength: Strength | None = None,
     reduce: float | None = None,
     target_noise_hu: float | None = None,
@@ -96,6 +103,8 @@ def denoise(
         source: What to denoise.
         output: Output folder, outside the source.
         model: ``base``, the shipped model; a run folder, a model file, or a loaded model.
+        adapt: Fit the model to each protocol first, from its noisy series alone, in at most this time: ``5m``, ``90s``
+            or seconds; see :func:`n2b_ct.fit`. None: use it as it is.
         strength: Share of the noise found that is removed, 0 to 1; ``auto``: what leaves the least noise in flat tissue
             of each series; None: the model's own.
         reduce: Share by which σ in flat tissue is reduced instead, 0 to 1; each series gets the strength that it needs.
@@ -165,8 +174,11 @@ def denoise(
             compression=compress,
         ),
     )
+    limit_s = None if adapt is None else seconds_of(adapt, "adapt")
     use_threads(threads)
     source, output = Path(source), Path(output)
+    if limit_s is not None:
+        return _denoise_adapted(source, output, model, options, progress, (limit_s, device, scheduler))
     if scheduler is not None:
         return _denoise_elsewhere(source, output, model, options, progress, (scheduler, device))
     loaded = _loaded(model, device)
@@ -174,6 +186,33 @@ def denoise(
     if not loaded.is_of_ct:
         return denoise_natural_images(source, output, loaded, options, progress)
     return denoise_tree(source, output, loaded, options, progress)
+
+
+def _denoise_adapted(
+    source: Path,
+    output: Path,
+    model: StrPath | Denoiser | Model,
+    options: DenoiseOptions,
+    progress: Progress | None,
+    how: tuple[float, str, str | None],
+) -> TreeResult:
+    """Fit the model to each protocol, then denoise; ``how``: seconds, device and scheduler."""
+    limit_s, device, scheduler = how
+    if scheduler is not None:
+        raise ConfigError(explain("adapt", "excludes scheduler=…", "both", "leave one of them out"))
+    if isinstance(model, Denoiser | Model):
+        raise ConfigError(explain("adapt", "needs the path of a model", "a loaded one", "pass the path of its file"))
+    base = load_model(model_path(model), choose_device(device))
+    required_strength(options.strength, base)
+    settings = fit_settings(model, limit_s, device, seed=0, data_root=None)
+
+    def fit(protocol: Protocol, place: Path) -> FitResult:
+        return fit_protocol(protocol, base, place, settings, options, progress)
+
+    def adapt(tasks: Sequence[CTTask]) -> Sequence[AdaptedTask]:
+        return adapted_tasks(tasks, output, base, limit_s, fit, anew=options.if_present == "replace")
+
+    return denoise_tree(source, output, base, options, progress, adapt=adapt)
 
 
 def if_present(*, resume: bool, overwrite: bool) -> IfPresent:

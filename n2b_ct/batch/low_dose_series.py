@@ -139,7 +139,7 @@ class LowDoseTask:
             try:
                 remedy = "take its source, or use force=True"
                 run.require_source("must carry the noise of its scan", "denoised", remedy)
-                _require_square_pixels(series)
+                require_square_pixels(series)
                 outputs = self._outputs(context)
                 for output in outputs:
                     if settled := _settled(run, output, series, context):
@@ -216,11 +216,11 @@ def _calibration(series: SeriesRef, context: LowDoseContext) -> Calibration:
     n = min(len(series), N_CALIBRATION_SLICES)
     chosen = [series.instances[round(k)] for k in np.linspace(0, len(series) - 1, n)]
     slices = _readable(chosen, skip_bad_slices=options.skip_bad_slices)
-    tasks = ((None, (one.hu, pixel_mm, _current(one), options.bowtie)) for one in slices)
+    tasks = ((None, (one.hu, pixel_mm, tube_current(one), options.bowtie)) for one in slices)
     return calibrate(
         [regions for _, regions in context.pool.map(measure_regions, tasks)],
         ParallelBeam.for_image(max(series.rows, series.cols), pixel_mm),
-        _slice_mm(series),
+        slice_thickness_mm(series),
         photons=options.photons,
         electronic_variance=options.electronic_variance,
         bowtie=options.bowtie,
@@ -240,7 +240,7 @@ def _arguments(instance: InstanceRef, one: CTSlice | SeriesError) -> tuple[Any, 
     if isinstance(one, SeriesError):
         return None
     identity = f"{instance.sop_instance_uid}/{instance.frame_number or 0}"
-    return one.hu, outside_reconstruction(one.hu, one.is_padding), identity, _current(one)
+    return one.hu, outside_reconstruction(one.hu, one.is_padding), identity, tube_current(one)
 
 
 def _lowered(
@@ -266,14 +266,15 @@ def _lowered(
     )
 
 
-def _current(ct_slice: CTSlice) -> float | None:
+def tube_current(ct_slice: CTSlice) -> float | None:
     """XRayTubeCurrent, mA; only its changes within the series count."""
     with quiet_pydicom():
         current = lenient_number(ct_slice.dataset, "XRayTubeCurrent")
     return current if current and current > 0.0 else None
 
 
-def _slice_mm(series: SeriesRef) -> float:
+def slice_thickness_mm(series: SeriesRef) -> float:
+    """Return the slice thickness, mm; a usual one where the header has none."""
     try:
         thickness_mm = float(series.facts.get("SliceThickness", ""))
     except ValueError:
@@ -281,7 +282,7 @@ def _slice_mm(series: SeriesRef) -> float:
     return thickness_mm if 0.0 < thickness_mm < 100.0 else _USUAL_SLICE_MM
 
 
-def _require_square_pixels(series: SeriesRef) -> None:
+def require_square_pixels(series: SeriesRef) -> None:
     """Refuse a series that has no scale to attenuate by."""
     spacing = series.pixel_spacing_mm
     if spacing is None or abs(spacing[0] / spacing[1] - 1.0) > _SQUARE_WITHIN:

@@ -37,6 +37,8 @@ class Outcome:
         strength: Share of what was found that was removed.
         noise_hu, noise_after_hu: σ in flat tissue before and afterwards, HU, where it was measured.
         n_noise_regions: How many flat regions that is from.
+        fit: Where a model was to be fitted to its protocol: which one was used, and why, in words.
+        fitted: Whether that is a fitted one.
         refused: Records of all slices that could not be used.
     """
 
@@ -58,6 +60,8 @@ class Outcome:
     noise_hu: float | None = None
     noise_after_hu: float | None = None
     n_noise_regions: int = 0
+    fit: str = ""
+    fitted: bool = False
     refused: tuple[FileRecord, ...] = ()
 
     @property
@@ -83,6 +87,8 @@ class Outcome:
             found.append(
                 explain(str(self.output), requirement, got, "ask for a smaller reduction, or take another model")
             )
+        if "not_fitted" in self.problems:
+            found.append(f"{self.source}: the model was used as it is: {self.fit}")
         if "maybe_not_hu" in self.problems:
             requirement, got = "should hold HU, as assume_hu=True says", "values that do not look it"
             found.append(explain(str(self.source), requirement, got, "look at it"))

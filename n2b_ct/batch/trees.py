@@ -50,6 +50,9 @@ CTTask = SeriesTask | VolumeTask
 Executor = Callable[[Sequence[CTTask], RunContext], list[Outcome]]
 """Runs tasks: returns their outcomes in the order of the tasks, and counts every slice."""
 
+Adapt = Callable[[Sequence[CTTask]], Sequence["Task[RunContext]"]]
+"""Gives each task a model of its own."""
+
 ContextT_contra = TypeVar("ContextT_contra", contravariant=True)
 ContextT = TypeVar("ContextT")
 
@@ -78,6 +81,7 @@ def denoise_tree(
     options: DenoiseOptions,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    adapt: Adapt | None = None,
 ) -> TreeResult:
     """Denoise every series and volume at or below ``source``.
 
@@ -90,6 +94,7 @@ def denoise_tree(
         options: Of the run.
         progress: Called with (slices done, all slices, series or file).
         executor: Runs the tasks, one after the other if None; the bytes do not depend on it.
+        adapt: Gives each task a model of its own, and excludes an executor; None: all have ``model``.
 
     Raises:
         ConfigError: An option that is for natural images.
@@ -99,8 +104,14 @@ def denoise_tree(
     tasks, records = plan_tree(source, output, options)
     counter = ProgressCounter(progress, sum(task.n_slices for task in tasks))
     context = RunContext(model, options, options.created or datetime.now().astimezone(), counter)
-    prepare_outputs(tasks, context, options.if_present)
-    outcomes = (executor or run_serially)(tasks, context)
+    if adapt is None:
+        prepare_outputs(tasks, context, options.if_present)
+        outcomes = (executor or run_serially)(tasks, context)
+    else:
+        require_free(tasks, context)
+        adapted = adapt(tasks)
+        prepare_outputs(adapted, context, options.if_present)
+        outcomes = run_serially(adapted, context)
     records = with_refusals(records, outcomes)
     if options.select is None:
         series_at = {task.target: task.series for task in tasks if isinstance(task, SeriesTask)}
@@ -276,6 +287,16 @@ def prepare_outputs(tasks: Sequence[Task[ContextT]], context: ContextT, if_prese
     occupied = [path for path in paths if is_occupied(path)]
     if occupied and if_present == "refuse":
         raise _occupied(occupied, len(paths), (task.existing(context) for task in tasks))
+
+
+def require_free(tasks: Sequence[Task[RunContext]], context: RunContext) -> None:
+    """Refuse occupied outputs where they must not be touched, before the work of minutes that comes first.
+
+    Raises:
+        OutputError: As :func:`prepare_outputs`.
+    """
+    if context.options.if_present == "refuse":
+        prepare_outputs(tasks, context, "refuse")
 
 
 def _occupied(occupied: Sequence[Path], n_paths: int, existing: Iterable[ExistingOutput]) -> OutputError:

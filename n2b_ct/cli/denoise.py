@@ -28,6 +28,10 @@ _Source = Annotated[
 ]
 _Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Mirrors the input's tree; must lie outside it.")]
 _Model = Annotated[str, typer.Option(help="base: the shipped model; or a run folder or a model file.")]
+_Adapt = Annotated[
+    str | None,
+    typer.Option(metavar="5m", help="Fit the model to each protocol first, from its noisy series, in this time."),
+]
 _Strength = Annotated[
     float | None,
     typer.Option(
@@ -77,6 +81,7 @@ def denoise(
     source: _Source,
     output: _Output,
     model: _Model = "base",
+    adapt: _Adapt = None,
     strength: _Strength = None,
     reduce: _Reduce = None,
     target_noise_hu: _TargetNoise = None,
@@ -116,6 +121,7 @@ def denoise(
             source,
             output,
             model=model,
+            adapt=adapt,
             strength=strength,
             reduce=reduce,
             target_noise_hu=target_noise_hu,

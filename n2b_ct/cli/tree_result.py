@@ -90,7 +90,8 @@ def _line(outcome: Outcome) -> str:
     if outcome.noise_after_hu is not None:
         removed = f", noise {outcome.noise_hu:.1f} -> {outcome.noise_after_hu:.1f} HU at strength {outcome.strength:g}"
     why = f"; {with_options(outcome.detail)}" if outcome.detail else ""
-    return f"{outcome.status:<7} {outcome.output}: {what}{removed}{why}"
+    fit = f"; {outcome.fit}" if outcome.fit and "not_fitted" not in outcome.problems else ""
+    return f"{outcome.status:<7} {outcome.output}: {what}{removed}{fit}{why}"
 
 
 def _complaints(result: TreeResult) -> list[str]:

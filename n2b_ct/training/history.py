@@ -93,7 +93,8 @@ def plot_history(rows: list[dict[str, float]], path: Path, title: str) -> None:
     for name in names:
         _curve(axes[0], rows, name, f"$L_\\mathrm{{{name.removeprefix('loss_')}}}$")
     axes[0].set(ylabel="loss (network units)", title=title)
-    axes[0].legend(frameon=False)
+    if names:
+        axes[0].legend(frameon=False)
     if with_noise:
         _curve(axes[1], rows, extracted, "extracted noise ñ")
         _curve(axes[1], rows, own, "noise of the flattest patches")

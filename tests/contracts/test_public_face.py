@@ -20,7 +20,7 @@ from n2b_ct.inference.denoiser import Denoiser
 from tests.conftest import REPOSITORY
 from tests.integration.scenes import identity_model, manifest_values, pipeline_values, write_patients, write_yaml_file
 
-PROMISED = {"load", "denoise", "train", "report", "evaluate", "simulate", "read_series", "errors"}
+PROMISED = {"load", "denoise", "fit", "train", "report", "evaluate", "simulate", "read_series", "errors"}
 FUNCTIONS = sorted(PROMISED - {"errors"})
 HEAVY = ("torch", "monai", "ignite", "numpy", "scipy", "pydicom", "pydantic", "yaml", "typer")
 
