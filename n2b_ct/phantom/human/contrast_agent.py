@@ -62,7 +62,9 @@ def draw_enhancement(rng: np.random.Generator) -> Enhancement:
         blood = float(rng.uniform(34.0, 52.0))
         values = np.concatenate([np.full(4, blood), values[4:]])
     else:
-        values = np.where(np.arange(len(values)) < 4, 42.0 + (values - 42.0) * rng.uniform(0.7, 1.2), values)
+        strength = float(rng.uniform(0.6, 1.5))  # dose over body weight, and tube voltage
+        is_blood = np.arange(len(values)) < 4
+        values = np.where(is_blood, 42.0 + (values - 42.0) * strength, values * (0.5 + 0.5 * strength))
         values = values * rng.uniform(0.9, 1.1, len(values))
     oral_hu = float(rng.uniform(90.0, 350.0)) if rng.random() < 0.35 else 0.0
     names = [field.name for field in fields(Enhancement)][1:-1]
