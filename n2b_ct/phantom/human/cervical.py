@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2b_ct.phantom.human.brain import both
 from n2b_ct.phantom.human.long_bones import CARTILAGE, BoneQuality, fill_spongy, paint_bone
 from n2b_ct.phantom.human.section import Cut, Section, Window
-from n2b_ct.phantom.human.solids import Blob, Point, Rods, Solid
+from n2b_ct.phantom.human.solids import Blob, Point, Rods, Solid, both
 from n2b_ct.phantom.shapes import Tissue
 
 CORD = Tissue(38.0, 2.0, 1.5)

@@ -1,26 +1,20 @@
-"""The face: orbits, nose, sinuses, jaws with teeth, throat, muscles of mastication, salivary glands.
+"""The face: orbits, nose, sinuses, jaws, throat, muscles of mastication, salivary glands.
 
-Coordinates as in :mod:`n2b_ct.phantom.human.brain`. A child's face is smaller beside its brain than an adult's: face
-solids shrink towards :data:`ANCHOR`.
+Coordinates as in :mod:`n2b_ct.phantom.human.brain`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
 
 from n2b_ct.phantom.body import FAT, MUSCLE, SKIN
-from n2b_ct.phantom.human.brain import both
+from n2b_ct.phantom.human.face_build import FaceBuild, FaceShape
 from n2b_ct.phantom.human.long_bones import paint_bone
 from n2b_ct.phantom.human.section import Section
 from n2b_ct.phantom.human.skull import AIR, MUCOSA, SECRETION, SkullBuild, paint_cells
-from n2b_ct.phantom.human.solids import Blob, Point, Rods, Solid
+from n2b_ct.phantom.human.solids import Blob, Point, Rods, both
+from n2b_ct.phantom.human.teeth import paint_teeth
 from n2b_ct.phantom.shapes import Tissue
-
-ANCHOR = np.array([0.0, -35.0, 14.0])
 
 VITREOUS = Tissue(9.0, 1.5)
 SCLERA = Tissue(62.0, 6.0)
@@ -28,127 +22,11 @@ LENS = Tissue(85.0, 4.0)
 NERVE = Tissue(32.0, 3.0)
 GLAND = Tissue(12.0, 12.0, 8.0)
 TONGUE = Tissue(50.0, 8.0, 5.0)
-DENTINE = Tissue(1750.0, 60.0, 40.0)
-PULP = Tissue(120.0)
-
-
-@dataclass(frozen=True, slots=True)
-class FaceBuild:
-    """One face.
-
-    Attributes:
-        size: Size beside the brain, 1 being an adult's.
-        jaw_open_mm: How far the mouth is open.
-        teeth: For each of 32 places, upper then lower, right to left: 0 missing, 1 natural, 2 filled, 3 crowned.
-        enamel_hu: HU of enamel.
-        metal_hu: HU of fillings and crowns.
-        mucosa_mm: Thickness of the sinuses' lining, ``(right, left)``.
-        level_mm: How deep secretion stands in the jaw's sinuses, ``(right, left)``.
-        septum_mm: How far the nose's septum bends.
-        turbinate_mm: Thickness of the turbinates.
-        gaze_deg: Where the eyes look.
-    """
-
-    size: float
-    jaw_open_mm: float
-    teeth: tuple[int, ...]
-    enamel_hu: float
-    metal_hu: float
-    mucosa_mm: tuple[float, float]
-    level_mm: tuple[float, float]
-    septum_mm: float
-    turbinate_mm: float
-    gaze_deg: float
-
-
-def draw_face(rng: np.random.Generator, age_group: str) -> FaceBuild:
-    """Draw a face."""
-    size = {"adult": (0.94, 1.06), "child": (0.74, 0.9), "infant": (0.58, 0.68)}[age_group]
-    mucosa = np.clip(rng.normal(0.3, 1.2, 2), 0.0, 6.0)
-    level = np.clip(rng.normal(-10.0, 14.0, 2), 0.0, 26.0)
-    return FaceBuild(
-        size=float(rng.uniform(*size)),
-        jaw_open_mm=float(rng.choice([0.0, 0.0, 3.0, 10.0]) * rng.uniform(0.6, 1.2)),
-        teeth=_draw_teeth(rng, age_group),
-        enamel_hu=float(rng.uniform(2300.0, 3050.0)),
-        metal_hu=float(rng.choice([3500.0, 6000.0, 9000.0, 14000.0]) * rng.uniform(0.9, 1.2)),
-        mucosa_mm=(float(mucosa[0]), float(mucosa[1])),
-        level_mm=(float(level[0]), float(level[1])),
-        septum_mm=float(rng.normal(0.0, 2.2)),
-        turbinate_mm=float(rng.uniform(1.5, 3.4)),
-        gaze_deg=float(rng.normal(0.0, 12.0)),
-    )
-
-
-def _draw_teeth(rng: np.random.Generator, age_group: str) -> tuple[int, ...]:
-    """Draw a set of teeth: gaps, fillings and crowns come with age."""
-    if age_group == "infant":
-        return (0,) * 32
-    missing, filled, crowned = (float(rng.random() ** 3) * most for most in (0.7, 0.4, 0.3))
-    if age_group == "child":
-        missing, filled, crowned = 0.15, 0.3 * filled, 0.0
-    chances = np.array([missing, max(0.05, 1.0 - missing - filled - crowned), filled, crowned])
-    drawn = rng.choice(4, size=32, p=chances / chances.sum())
-    return tuple(int(kind) for kind in drawn)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shaped:
-    """Makes solids of a face of some size."""
-
-    size: float
-
-    def point(self, p: Sequence[float]) -> Point:
-        x, y, z = ANCHOR + (np.asarray(p, float) - ANCHOR) * self.size
-        return float(x), float(y), float(z)
-
-    def blob(self, centre: Sequence[float], radii: Sequence[float], turn: Point = (0.0, 0.0, 0.0)) -> Blob:
-        rx, ry, rz = (self.size * r for r in radii)
-        return Blob(self.point(centre), (rx, ry, rz), turn)
-
-    def rods(self, points: Sequence[Sequence[float]], radii: Sequence[float] | float) -> Rods:
-        return Rods.along([self.point(p) for p in points], (self.size * np.asarray(radii)).tolist())
-
-
-@lru_cache(maxsize=4)
-def outline_solids(size: float) -> tuple[Solid, ...]:
-    """Make what the skin of the face and the neck is drawn around."""
-    make = _Shaped(size)
-    return (
-        make.blob((0, -42, 52), (61, 56, 60)),
-        make.blob((0, -50, 98), (61, 50, 46)),
-        make.blob((0, -84, 116), (24, 18, 17)),
-        *both(make.rods([(52, -6, 62), (50, -20, 98), (28, -72, 122)], (20, 20, 13))),
-        *both(make.blob((34, -74, 70), (20, 20, 24))),
-        *both(make.rods([(12, -88, 14), (34, -84, 12), (56, -64, 18)], (8, 9, 10))),
-        Rods.along([(0, 22, 50), (0, 26, 90), (0, 30, 190)], (58.0, 58.0, 60.0)),
-        Blob((0.0, 40.0, 78.0), (56.0, 46.0, 60.0)),
-        *both(Blob((50.0, 24.0, 48.0), (29.0, 30.0, 38.0))),
-    )
-
-
-@lru_cache(maxsize=4)
-def nose_solids(size: float) -> tuple[Solid, ...]:
-    """Make the nose."""
-    make = _Shaped(size)
-    return make.rods([(0, -94, 24), (0, -104, 44), (0, -116, 60)], (6, 7.5, 9)), *both(
-        make.blob((9, -104, 63), (8, 9, 7))
-    )
-
-
-@lru_cache(maxsize=4)
-def ear_solids() -> tuple[Solid, ...]:
-    """Make the rims of the ears."""
-    rim = [(74, 4, 54), (78, 10, 40), (83, 18, 22), (86, 27, 20), (88, 33, 32), (85, 28, 48), (79, 15, 62), (74, 8, 66)]
-    shell = Blob((80.0, 20.0, 42.0), (1.8, 13.0, 24.0), (0.0, 0.0, -28.0))
-    return both(
-        Rods.along(rim, (3.2, 2.6, 2.3, 2.3, 2.5, 2.5, 3.4, 4.2)), shell, Rods.along([(70, 6, 46), (78, 14, 44)], 3.0)
-    )
 
 
 def paint_face(section: Section, skull: SkullBuild, face: FaceBuild) -> None:
     """Paint the face from the loosest to the firmest, then its air."""
-    make = _Shaped(face.size)
+    make = FaceShape(face.size)
     _paint_soft(section, make)
     _paint_jaws(section, skull, face, make)
     _paint_nose(section, skull, face, make)
@@ -156,10 +34,10 @@ def paint_face(section: Section, skull: SkullBuild, face: FaceBuild) -> None:
         _paint_orbit(section, face, make, side)
         _paint_antrum(section, skull, face, make, side, number)
     _paint_midline_sinuses(section, skull)
-    _paint_teeth(section, face, make)
+    paint_teeth(section, face, make)
 
 
-def _paint_soft(section: Section, make: _Shaped) -> None:
+def _paint_soft(section: Section, make: FaceShape) -> None:
     """Paint muscles, glands, tongue and throat."""
     muscle = Tissue(56.0, 6.0, 6.0)
     chewing = (
@@ -192,7 +70,7 @@ def _paint_soft(section: Section, make: _Shaped) -> None:
         )
 
 
-def _paint_jaws(section: Section, skull: SkullBuild, face: FaceBuild, make: _Shaped) -> None:
+def _paint_jaws(section: Section, skull: SkullBuild, face: FaceBuild, make: FaceShape) -> None:
     """Paint cheekbones, upper jaw with palate, and the lower jaw."""
     quality, drop = skull.quality, face.jaw_open_mm
     arch = make.rods([(40, -70, 48), (56, -52, 46), (65, -28, 44), (65, -6, 42)], (5, 4, 2.6, 4))
@@ -220,49 +98,14 @@ def _paint_jaws(section: Section, skull: SkullBuild, face: FaceBuild, make: _Sha
     paint_bone(section, quality, body, alveolus, *both(ramus, coronoid), cortex_mm=1.9, blend_mm=3.0, number=3)
 
 
-def _arch(make: _Shaped, half_width: float, length: float, back: float, z: float, radii: tuple[float, float]) -> Rods:
+def _arch(make: FaceShape, half_width: float, length: float, back: float, z: float, radii: tuple[float, float]) -> Rods:
     """Bend a rod into a dental arch."""
     angle = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 17)
     points = np.stack([half_width * np.sin(angle), back - length * np.cos(angle), 0 * angle + z], axis=1)
     return make.rods(points.tolist(), np.interp(np.abs(angle), [0, 1.57], radii).tolist())
 
 
-def _paint_teeth(section: Section, face: FaceBuild, make: _Shaped) -> None:
-    """Paint dentine, pulp, enamel, and what dentists added."""
-    if abs(section.z_mm - section.pose.to_world(make.point((0, -70, 95)))[2]) > 75.0:
-        return
-    for number, kind in enumerate(face.teeth):
-        if kind:
-            _paint_tooth(section, face, make, number, kind)
-
-
-def _paint_tooth(section: Section, face: FaceBuild, make: _Shaped, number: int, kind: int) -> None:
-    """Paint one tooth; molars are thick, incisors thin."""
-    is_upper, place = number < 16, number % 16 - 7.5
-    angle = place / 8.0 * 0.5 * np.pi
-    x, y = 24.0 * np.sin(angle), -41.0 - 43.0 * np.cos(angle)
-    bite = 92.0 if is_upper else 92.6 + face.jaw_open_mm
-    towards = -1.0 if is_upper else 1.0
-    thick = 2.6 + 1.9 * min(1.0, max(0.0, abs(place) - 2.0) / 3.0)
-    root, neck = bite + towards * (19.0 - 0.3 * thick), bite + towards * 7.0
-    body = make.rods(
-        [(x, y, root), (x, y, neck), (x, y, bite + towards * 1.2)], (0.35 * thick, 0.85 * thick, 0.9 * thick)
-    )
-    crown = make.rods([(x, y, neck - towards * 1.0), (x, y, bite + towards * 1.5)], (0.95 * thick, 1.05 * thick))
-    section.draw(Tissue(60.0), body, grow_mm=0.35)
-    section.draw(Tissue(0.92 * face.enamel_hu if kind == 3 else face.enamel_hu, 60.0, 40.0), crown)
-    section.draw(DENTINE, body, grow_mm=-0.1 * thick)
-    section.draw(PULP, make.rods([(x, y, root), (x, y, neck)], (0.2, 0.22 * thick)))
-    metal = Tissue(face.metal_hu)
-    if kind == 2:
-        offset = 0.4 * thick * np.sin(3.0 * number)
-        section.draw(metal, make.blob((x + offset, y, bite + towards * 2.2), (0.6 * thick, 0.5 * thick, 1.8)))
-    elif kind == 3:
-        section.draw(metal, crown, grow_mm=0.3)
-        section.draw(DENTINE, crown, grow_mm=-0.7)
-
-
-def _paint_orbit(section: Section, face: FaceBuild, make: _Shaped, side: float) -> None:
+def _paint_orbit(section: Section, face: FaceBuild, make: FaceShape, side: float) -> None:
     """Paint the orbit's thin walls, its fat, eye, muscles and nerve."""
     apex = (side * 9.0, -24.0, 22.0)
     cone = (
@@ -306,7 +149,7 @@ def _paint_eye(section: Section, face: FaceBuild, eye: Point) -> None:
 
 
 def _paint_antrum(
-    section: Section, skull: SkullBuild, face: FaceBuild, make: _Shaped, side: float, number: int
+    section: Section, skull: SkullBuild, face: FaceBuild, make: FaceShape, side: float, number: int
 ) -> None:
     """Paint the sinus of the upper jaw: thin wall, lining, a level of secretion towards the back."""
     size = skull.sinus
@@ -329,7 +172,7 @@ def _paint_antrum(
         section.paint(lumen * section.cover(level - section.y[cut.where]), SECRETION, cut.where)
 
 
-def _paint_nose(section: Section, skull: SkullBuild, face: FaceBuild, make: _Shaped) -> None:
+def _paint_nose(section: Section, skull: SkullBuild, face: FaceBuild, make: FaceShape) -> None:
     """Paint the nasal cavity with septum and turbinates, and the ethmoid cells above it."""
     cavity = (make.blob((0, -64, 58), (15, 32, 22)), make.rods([(0, -100, 60), (0, -108, 66)], (8, 7)))
     cut = section.cut(*cavity, blend_mm=4.0)

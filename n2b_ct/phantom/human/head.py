@@ -13,11 +13,12 @@ import numpy as np
 from n2b_ct.phantom.body import SKIN
 from n2b_ct.phantom.human.brain import BrainBuild, draw_brain, paint_brain
 from n2b_ct.phantom.human.cervical import SpineBuild, draw_spine, paint_spine
-from n2b_ct.phantom.human.face import FaceBuild, draw_face, ear_solids, nose_solids, outline_solids, paint_face
+from n2b_ct.phantom.human.face import paint_face
+from n2b_ct.phantom.human.face_build import FaceBuild, draw_face, ear_solids, nose_solids, outline_solids
 from n2b_ct.phantom.human.implants import Part, paint_parts
 from n2b_ct.phantom.human.long_bones import draw_bone_quality
 from n2b_ct.phantom.human.muscles import FAT, MUSCLE, Compartments, draw_compartments, paint_compartments
-from n2b_ct.phantom.human.section import Pose, Section
+from n2b_ct.phantom.human.section import Pose, Section, joined
 from n2b_ct.phantom.human.skull import (
     SkullBuild,
     cavity_distance,
@@ -175,14 +176,8 @@ class Head:
         if cut is not None:
             face = np.full_like(outline, FAR)
             face[cut.where] = cut.distance_mm
-            outline = _joined(outline, face, 14.0)
+            outline = joined(outline, face, 14.0)
         nose = section.cut(*nose_solids(self.face.size), blend_mm=3.0)
         if nose is not None:
-            outline[nose.where] = _joined(outline[nose.where], nose.distance_mm, 5.0)
+            outline[nose.where] = joined(outline[nose.where], nose.distance_mm, 5.0)
         return outline + np.float32(0.25) * section.field(145, 7.0)
-
-
-def _joined(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Join two distances with a fillet."""
-    share = np.clip(0.5 + 0.5 * (second - first) / np.float32(blend_mm), 0.0, 1.0)
-    return np.asarray(second + share * (first - second) - np.float32(blend_mm) * share * (1 - share), np.float32)

@@ -115,7 +115,7 @@ class Section:
         for where, solid, index in parts:
             local = shifted(where, whole)
             own = solid.distance(index, self.x[where], self.y[where], self.z[where])
-            distance[local] = _joined(distance[local], own, blend_mm)
+            distance[local] = joined(distance[local], own, blend_mm)
         return Cut(whole, distance * np.float32(self.pose.size))
 
     def cover(self, distance_mm: np.ndarray, soft_mm: float = 0.0) -> np.ndarray:
@@ -176,7 +176,7 @@ def shifted(where: Window, whole: Window) -> Window:
     return tuple(slice(i.start - w.start, i.stop - w.start) for i, w in zip(where, whole, strict=True))  # type: ignore[return-value]
 
 
-def _joined(distance: np.ndarray, own: np.ndarray, blend_mm: float) -> np.ndarray:
+def joined(distance: np.ndarray, own: np.ndarray, blend_mm: float) -> np.ndarray:
     """Take the nearer of two distances, or their polynomial smooth minimum."""
     if blend_mm <= 0.0:
         return np.minimum(distance, own)

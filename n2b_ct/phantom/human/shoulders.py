@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2b_ct.phantom.human.brain import both
 from n2b_ct.phantom.human.long_bones import CARTILAGE, BoneQuality, paint_bone, paint_long_bone
 from n2b_ct.phantom.human.muscles import FAT
 from n2b_ct.phantom.human.section import Section
-from n2b_ct.phantom.human.solids import Blob, Rods, Solid, curved
+from n2b_ct.phantom.human.solids import Blob, Rods, Solid, both, curved
 from n2b_ct.phantom.shapes import Tissue
 
 LUNG = Tissue(-850.0, 22.0, 30.0)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2b_ct.phantom.human.brain import both
 from n2b_ct.phantom.human.long_bones import BoneQuality, fill_spongy
-from n2b_ct.phantom.human.section import Cut, Section, Window
-from n2b_ct.phantom.human.solids import Blob, Rods, Solid, mirrored
+from n2b_ct.phantom.human.section import Cut, Section, Window, joined
+from n2b_ct.phantom.human.solids import Blob, Rods, Solid, both, mirrored
 from n2b_ct.phantom.shapes import Tissue
 
 AIR = Tissue(-1000.0)
@@ -98,13 +97,13 @@ def cavity_distance(section: Section) -> np.ndarray:
     floor = floor + np.float32(4.0) - np.float32(0.25) * np.minimum(np.abs(x), 30.0)
     whole = np.maximum(vault, np.float32(0.9) * (z - floor))
     for solid in (*TEMPLES, HIND):
-        whole = _fillet(whole, solid.distance(0, x, y, z), 8.0)
+        whole = joined(whole, solid.distance(0, x, y, z), 8.0)
     for index in range(len(CANAL.points_mm) - 1):
-        whole = _fillet(whole, CANAL.distance(index, x, y, z), 5.0)
+        whole = joined(whole, CANAL.distance(index, x, y, z), 5.0)
     for petrous in (_PETROUS, mirrored(_PETROUS)):
         for index in range(1, len(_PETROUS.points_mm) - 1):
             ridge = petrous.distance(index, x, y, z) - np.float32(0.5)
-            whole = -_fillet(-whole, ridge, 3.0)
+            whole = -joined(-whole, ridge, 3.0)
     return whole
 
 
@@ -226,10 +225,3 @@ def paint_cells(section: Section, cut: Cut, number: int, lattice_mm: float, buil
     section.paint(inside, AIR, cut.where)
     section.paint(inside * full, SECRETION, cut.where)
     section.paint(inside * np.clip(np.float32(0.9) * wall, 0.0, 1.0), bone, cut.where)
-
-
-def _fillet(first: np.ndarray, second: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Join two distances with a fillet."""
-    share = np.clip(0.5 + 0.5 * (second - first) / np.float32(blend_mm), 0.0, 1.0)
-    joined = second + share * (first - second) - np.float32(blend_mm) * share * (1 - share)
-    return np.asarray(joined, np.float32)

@@ -113,6 +113,11 @@ def mirrored(solid: Solid) -> Solid:
     return Blob((-x, y, z), solid.radii_mm, (turn_x, -turn_y, -turn_z))
 
 
+def both(*solids: Solid) -> tuple[Solid, ...]:
+    """Add every solid's mirror image."""
+    return tuple(one for solid in solids for one in (solid, mirrored(solid)))
+
+
 def curved(points_mm: Sequence[Sequence[float]] | np.ndarray, n_points: int) -> np.ndarray:
     """Run a smooth path through points, ``[n_points, 3]``."""
     from scipy.interpolate import PchipInterpolator
