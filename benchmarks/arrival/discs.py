@@ -10,17 +10,19 @@ Reference: DIDSR/LCD_CT, simulated MITA-LCD phantom, CC0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from benchmarks.arrival.store import Scores, Store
 from benchmarks.arrival.truth_scores import Denoise, Grid
+from n2b_ct.evaluation.detectability import interval_around, jackknife_error
 from n2b_ct.evaluation.observers import cho, disk_channels
 from n2b_ct.inference.denoiser import Denoiser
 
@@ -44,11 +46,11 @@ class Disc:
 
     @property
     def name(self) -> str:
-        """As tables head it."""
+        """As tables head it, with its diameter."""
         return f"{self.contrast_hu:g} HU, {2 * self.radius_px:g} px"
 
 
-DISCS = (Disc(3.0, 8.0), Disc(5.0, 6.0), Disc(7.0, 4.0), Disc(12.0, 12.0))
+DISCS = (Disc(3.0, 8.0), Disc(5.0, 6.0), Disc(7.0, 4.0), Disc(12.0, 2.75))
 
 
 def run_row(data_root: Path, models: dict[str, Denoiser], store: Store) -> None:
@@ -84,19 +86,31 @@ def _scores(scans: Sequence[np.ndarray], denoise: Denoise) -> Scores:
     without = [denoise(hu) for hu in scans]
     found: Scores = {"noise_hu": round(_noise_hu(without), 2), "contrast_kept": {}, "d_prime": {}}
     for disc in DISCS:
-        present: list[np.ndarray] = []
-        absent: list[np.ndarray] = []
-        kept = []
         signal, inside = _signal(disc)
-        for scan, plain in zip(scans, without, strict=True):
-            shown = denoise(scan + signal)
-            kept.append(float((shown - plain)[inside].mean()) / disc.contrast_hu)
-            present += [_region(shown, place) for place in PLACES_PX]
-            absent += [_region(plain, place) for place in PLACES_PX]
-        seen = cho(np.stack(present), np.stack(absent), disk_channels(REGION_PX, disc.radius_px), paired=True)
-        found["contrast_kept"][disc.name] = round(fmean(kept), 3)
-        found["d_prime"][disc.name] = [round(v, 2) for v in (seen.d_prime, seen.d_prime_low, seen.d_prime_high)]
+        shown = [denoise(scan + signal) for scan in scans]
+        kept = [float((one - plain)[inside].mean()) for one, plain in zip(shown, without, strict=True)]
+        present, absent = (np.stack([_regions(one) for one in images]) for images in (shown, without))
+        of_all, *of_others = (
+            _d_prime(disc, np.delete(present, left_out, axis=0), np.delete(absent, left_out, axis=0))
+            for left_out in ([], *([k] for k in range(len(scans))))
+        )
+        found["contrast_kept"][disc.name] = round(fmean(kept) / disc.contrast_hu, 3)
+        found["d_prime"][disc.name] = {"all": round(of_all, 3), "without_scan": [round(one, 3) for one in of_others]}
     return found
+
+
+def d_prime_difference(own: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Difference of two methods' d′ on the same scans, with its 95 % interval by leaving each scan out."""
+    difference = own["all"] - other["all"]
+    without = np.array(own["without_scan"]) - np.array(other["without_scan"])
+    low, high = interval_around(difference, jackknife_error([without]), len(without) - 1)
+    return difference, low, high
+
+
+def _d_prime(disc: Disc, present: np.ndarray, absent: np.ndarray) -> float:
+    """CHO's d′ of regions ``[scans, places, rows, cols]``."""
+    with_disc, without = (regions.reshape(-1, REGION_PX, REGION_PX) for regions in (present, absent))
+    return cho(with_disc, without, disk_channels(REGION_PX, disc.radius_px), paired=True).d_prime
 
 
 def _signal(disc: Disc) -> tuple[np.ndarray, np.ndarray]:
@@ -107,10 +121,10 @@ def _signal(disc: Disc) -> tuple[np.ndarray, np.ndarray]:
     return ndimage.gaussian_filter(sharp, EDGE_SIGMA_PX).astype(np.float32), distance <= -1.0
 
 
-def _region(hu: np.ndarray, place: tuple[int, int]) -> np.ndarray:
+def _regions(hu: np.ndarray) -> np.ndarray:
+    """Cut the squares around all places, ``[places, rows, cols]``."""
     half = REGION_PX // 2
-    row, col = place
-    return hu[row - half : row + half + 1, col - half : col + half + 1]
+    return np.stack([hu[row - half : row + half + 1, col - half : col + half + 1] for row, col in PLACES_PX])
 
 
 def _noise_hu(scans: Sequence[np.ndarray]) -> float:

@@ -62,7 +62,7 @@ def _discs(store: Store) -> str:
     for dose in discs.DOSES:
         for name, own in store.rows.get(f"{discs.ROW}, dose {int(dose)}", {}).items():
             cells = [
-                f"{100 * own['contrast_kept'][disc.name]:.0f} %, {own['d_prime'][disc.name][0]:.1f}"
+                f"{100 * own['contrast_kept'][disc.name]:.0f} %, {own['d_prime'][disc.name]['all']:.2f}"
                 for disc in discs.DISCS
             ]
             lines.append([str(int(dose)), name, f"{own['noise_hu']:.1f}", *cells])

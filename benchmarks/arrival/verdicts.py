@@ -97,8 +97,10 @@ def _discs(rows: Rows, name: str) -> Iterator[Verdict]:
         for disc, kept in own["contrast_kept"].items():
             limit = nlm["contrast_kept"][disc] + CONTRAST_GAIN
             yield _limit(row, f"{name}, contrast kept of {disc}", kept, min(limit, 1.0), "", 2, at_most=False)
-            d_prime = own["d_prime"][disc][0]
-            yield _limit(row, f"{name}, d′ of {disc}", d_prime, before["d_prime"][disc][0], "", 2, at_most=False)
+            difference, low, high = discs.d_prime_difference(own["d_prime"][disc], before["d_prime"][disc])
+            measured = f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
+            what = f"{name}, d′ of {disc} minus the input's"
+            yield Verdict(row, what, "not decidedly below 0", measured, high >= 0.0)
 
 
 def _phantoms(rows: Rows, name: str) -> Iterator[Verdict]:

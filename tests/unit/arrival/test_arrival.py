@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.arrival import discs
 from benchmarks.arrival.phantoms import FIRST_SEED, FULL_DOSE_NOISE_HU, PhantomCase, Subject, scanned, subjects
 from benchmarks.arrival.store import Store
 from benchmarks.arrival.truth_scores import Grid, baseline_rows, input_rows, truth_score
@@ -136,6 +137,28 @@ def test_a_fitted_model_is_held_against_the_base():
         "fitted, SSIM": True,
         "fitted, error against the truth": True,
     }
+
+
+def test_detectability_is_met_unless_it_is_decidedly_lower_on_the_same_scans():
+    before = {"all": 2.0, "without_scan": [1.9, 2.0, 2.1, 2.0]}
+    alike = {"all": 1.98, "without_scan": [1.89, 1.97, 2.09, 1.97]}
+    lower = {"all": 1.5, "without_scan": [1.4, 1.5, 1.6, 1.5]}
+
+    def row(d_prime: dict) -> dict:
+        return {"contrast_kept": {"3 HU": 0.9}, "d_prime": {"3 HU": d_prime}}
+
+    for d_prime, is_met in ((alike, True), (lower, False)):
+        methods = {"input": row(before), "base": row(d_prime), "nlm as quiet as base": row(lower)}
+        assert judged({"FDA low contrast, dose 10": methods})["base, d′ of 3 HU minus the input's"] is is_met
+
+
+def test_a_filter_that_does_nothing_keeps_all_contrast_and_one_that_halves_keeps_half(monkeypatch):
+    monkeypatch.setattr(discs, "_d_prime", lambda *_: 1.0)
+    rng = np.random.default_rng(0)
+    scans = [rng.normal(0.0, 10.0, (256, 256)).astype(np.float32) for _ in range(10)]
+    kept = [discs._scores(scans, denoise)["contrast_kept"] for denoise in (lambda hu: hu, lambda hu: 0.5 * hu)]
+    assert all(share == pytest.approx(1.0, abs=0.05) for share in kept[0].values())
+    assert all(share == pytest.approx(0.5, abs=0.025) for share in kept[1].values())
 
 
 def test_phantoms_are_met_where_every_cell_is_above_every_baseline():
