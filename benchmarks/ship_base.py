@@ -1,6 +1,6 @@
 """Put a trained run in the place of the shipped model ``base``: weights, version, digest, facts, model card.
 
-    python -m benchmarks.ship_base RUN --strength 0.8
+    python -m benchmarks.ship_base RUN
 
 The weights are the run's ``model.pt``, the moving average of the denoiser's. Commit the three files that it writes.
 """
@@ -20,6 +20,9 @@ from n2b_ct.inference.shipped import BASE, CARD_FILE, FACTS_FILE, MOST_BYTES, WE
 from n2b_ct.io.atomic import write_text_atomically
 from n2b_ct.io.json_files import read_json
 
+STRENGTH = 0.8
+"""Keeps texture: docs/decisions/0024-strength-by-the-noise-that-stays.md."""
+
 _BEGIN, _END = "<!-- facts: written by benchmarks/ship_base.py -->", "<!-- end of facts -->"
 
 
@@ -27,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a run folder or a model file")
     parser.add_argument("--version", help="of the weights; the next whole number if not given")
-    parser.add_argument("--strength", type=float, help="default strength; the run's if not given")
+    parser.add_argument("--strength", type=float, default=STRENGTH, help=f"default strength; {STRENGTH} if not given")
     parser.add_argument("--half", action="store_true", help="store float16, where float32 is too large")
     options = parser.parse_args()
     facts = ship(options.run, base_dir(), version=options.version, strength=options.strength, half=options.half)
