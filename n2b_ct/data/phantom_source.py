@@ -27,6 +27,8 @@ from n2b_ct.data.inserted_noise import (
     stored,
     through_kernels,
 )
+from n2b_ct.data.patches import Batches
+from n2b_ct.data.recorruption import RecorruptedBatches, Recorruption
 from n2b_ct.errors import explain
 from n2b_ct.hu import SCANNER_FLOOR_HU, Window
 from n2b_ct.io.progress import Progress
@@ -68,12 +70,14 @@ class PhantomSource:
         made_from: What the slices follow from.
         folder: Where they are kept.
         noise: Insert this series' noise alone; None: any.
+        recorruption: Learn from the slices of that series too; None: from phantoms alone.
     """
 
     section: PhantomSection
     made_from: SliceSettings
     folder: Path
     noise: SeriesNoise | None = None
+    recorruption: Recorruption | None = None
 
     @property
     def n_images(self) -> dict[str, int]:
@@ -146,7 +150,7 @@ class PhantomSource:
         cells = [one.cells * CELL_PX for one in slices]
         stds_hu = [one.facts["field_std_hu"] for one in slices]
         training = pipeline.training
-        batches = InsertedNoiseBatches(
+        batches: Batches = InsertedNoiseBatches(
             Images([one[:1] for one in planes], HU_UNIT, cells, CELL_PX),
             self._series_fields() or Images([one[1:] for one in planes], NOISE_UNIT, cells, CELL_PX, stds_hu),
             self._prior(),
@@ -159,6 +163,17 @@ class PhantomSource:
             device=device,
             share=share,
         )
+        if self.noise is not None and self.recorruption is not None:
+            batches = RecorruptedBatches(
+                batches,
+                self.noise,
+                self.recorruption,
+                self.input_scale,
+                patch_px=training.patch_px,
+                batch_size=training.batch_size,
+                seed=training.seed,
+                share=share,
+            )
         return OwnBatches(batches, {"images": [one.facts["digest"] for one in slices]})
 
     def dataset(
@@ -197,6 +212,8 @@ class PhantomSource:
         """Return the window and what the noise is drawn from."""
         window = [self.input_scale.lower_hu, self.input_scale.upper_hu]
         series = None if self.noise is None else self.noise.digest
+        if self.recorruption is not None:
+            series = f"{series}, recorrupted: {self.recorruption}"
         noise_hu = list(self.section.noise_hu)
         return {"window": window, "noise_hu": noise_hu, "phantoms": self.made_from.digest, "series": series}
 

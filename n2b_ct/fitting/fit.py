@@ -72,7 +72,7 @@ class FitSettings:
     device: torch.device
     seed: int = 0
     phantoms_root: Path | None = None
-    recipes: tuple[str, ...] = tuple(RECIPES)
+    recipes: tuple[str, ...] = ("inserted noise",)
     iterations: int | None = None
     phantoms: PhantomSection | None = None
 
@@ -224,7 +224,8 @@ def _train_all(
         if settings.iterations is not None:
             until_s = math.inf
         place = _candidate_dir(run_dir, recipe)
-        summaries[recipe] = train_recipe(pipeline, images, place, settings.device, clock, until_s, progress)
+        own = replace(images, recorruption=RECIPES[recipe].recorruption)
+        summaries[recipe] = train_recipe(pipeline, own, place, settings.device, clock, until_s, progress)
     return summaries
 
 

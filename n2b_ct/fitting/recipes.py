@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,33 @@ from n2b_ct.config import Pipeline
 from n2b_ct.config.phantom_data import PhantomSection
 from n2b_ct.config.pipeline import checked_pipeline
 from n2b_ct.data.phantom_source import PhantomSource
+from n2b_ct.data.recorruption import Recorruption
 from n2b_ct.fitting.time_limit import Stopwatch
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
 from n2b_ct.training.run import require_ready, run_assembled
 from n2b_ct.training.trainer import assemble
 
-RECIPES: Mapping[str, Mapping[str, Any]] = {"inserted noise": {"name": "noise_insertion"}}
-"""Method of each recipe, by its name for people."""
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a fit learns from.
+
+    Attributes:
+        loss: Of the method ``noise_insertion``; squared errors where a target is noisy.
+        recorruption: How the series' own slices are used; None: phantoms alone.
+    """
+
+    loss: str = "l1"
+    recorruption: Recorruption | None = None
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "inserted noise": Recipe(),
+    "R2R": Recipe("l2", Recorruption(1.0)),
+    "both": Recipe("l2", Recorruption(0.5)),
+}
+"""By their names for people."""
 
 MOST_ITERATIONS = 3000
 MIN_ITERATIONS = 20
@@ -53,7 +73,12 @@ def recipe_pipeline(
         "name": name,
         "description": f"Fitted to one protocol from its noisy series alone: {recipe}",
         "data": data.model_dump(mode="json"),
-        "method": {**RECIPES[recipe], "init": init, "denoiser": base.section.model_dump(mode="json")},
+        "method": {
+            "name": "noise_insertion",
+            "loss": RECIPES[recipe].loss,
+            "init": init,
+            "denoiser": base.section.model_dump(mode="json"),
+        },
         "training": {
             "iterations": iterations,
             "patch_px": patch_px_of(base),

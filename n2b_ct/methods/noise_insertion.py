@@ -40,20 +40,25 @@ class NoiseInsertionConfig(MethodConfig):
     """``l1`` or ``l2``, of errors in units of each patch's noise."""
 
 
-def noise_insertion_losses(denoiser: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> dict[str, Tensor]:
-    """L = mean |F(x) − y| / σ, or mean (F(x) − y)² / σ²; pixels of x outside the window, which stay, do not count."""
+def noise_insertion_losses(
+    denoiser: nn.Module, x: Tensor, y: Tensor, loss: Loss, counted: Tensor | None = None
+) -> dict[str, Tensor]:
+    """L = mean |F(x) − y| / σ, or mean (F(x) − y)² / σ²; pixels of x outside the window, which stay, do not count.
+
+    Nor do those that are not ``counted``, where that is given.
+    """
     sigma = torch.sqrt(torch.mean((x - y) ** 2, dim=(1, 2, 3), keepdim=True)).clamp_min(LEAST_STD)
     error = (denoiser(x) - y) / sigma
-    inside = (x > 0.0) & (x < 1.0)
+    inside = ((x > 0.0) & (x < 1.0)).float() * (1.0 if counted is None else counted)
     return {"noise_insertion": torch.mean(inside * (error.abs() if loss == "l1" else error**2))}
 
 
-def noise_std_loss(network: NoiseScaledUNet, x: Tensor, y: Tensor) -> Tensor:
-    """L = mean (log σ̂(x) − log σ(x − y))², for a network that measures its input's noise; of squares inside the window.
+def noise_std_loss(network: NoiseScaledUNet, x: Tensor, noise: Tensor) -> Tensor:
+    """L = mean (log σ̂(x) − log σ(noise))², for a network that measures its input's noise; of squares inside the window.
 
-    σ(x − y) averages the variance over what the network's own estimate averages over.
+    σ(noise) averages the variance over what the network's own estimate averages over.
     """
-    variance = box_mean(avg_pool2d((x - y) ** 2, SCALE_PX), *CONFIDENCE_BOX).clamp_min(LEAST_STD**2)
+    variance = box_mean(avg_pool2d(noise**2, SCALE_PX), *CONFIDENCE_BOX).clamp_min(LEAST_STD**2)
     inside = avg_pool2d(((x > 0.0) & (x < 1.0)).float(), SCALE_PX) > 0.5
     return torch.mean(inside * (network.log_noise_std(x) - 0.5 * torch.log(variance)) ** 2)
 
@@ -72,8 +77,8 @@ class NoiseInsertion(Method):
     def step(self, batch: dict[str, Tensor], progress: float) -> StepResult:  # noqa: ARG002 (one stage only)
         """Compute the loss of a batch, and that of the noise estimate where the network has one."""
         x, y, denoiser = batch["noisy"], batch["reference"], self.networks["denoiser"]
-        losses = noise_insertion_losses(denoiser, x, y, self.config.loss)
+        losses = noise_insertion_losses(denoiser, x, y, self.config.loss, batch.get("counted"))
         network = getattr(denoiser, "network", None)
         if isinstance(network, NoiseScaledUNet):
-            losses["noise_std"] = noise_std_loss(network, x, y)
+            losses["noise_std"] = noise_std_loss(network, x, batch.get("noise", x - y))
         return StepResult(losses)

@@ -93,6 +93,17 @@ def test_seed_and_steps_decide_the_weights(tmp_path: Path, base: Model, monkeypa
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.parametrize("recipe", ["R2R", "both"])
+def test_the_series_own_slices_can_be_learned_from(
+    tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    monkeypatch.setattr(fitting, "choose", always(recipe))
+    result = fitted_in(tmp_path, base, recipes=("inserted noise", recipe))
+    assert (result.status, result.chosen) == ("fitted", recipe)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert load_model(tmp_path / "run").digest == summary["model_digest"] != base.digest
+
+
 def test_a_clock_that_is_run_down_ends_the_training(
     tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,13 +63,13 @@ def test_the_noise_estimate_is_compared_with_the_noise_around_each_pixel():
     x[..., ::2] += 0.02
     x[..., 1::2] -= 0.02
     network = KnownNoise(n_features=2, depth=2, max_features=2, noise_features=2)
-    found = noise_std_loss(network, x, torch.full((1, 1, 32, 32), 0.5)).item()
+    found = noise_std_loss(network, x, x - 0.5).item()
     assert found == pytest.approx(torch.tensor(2.0).log().item() ** 2, rel=1e-3)
 
 
 def test_squares_outside_the_window_do_not_count_for_the_noise_estimate():
     network = KnownNoise(n_features=2, depth=2, max_features=2, noise_features=2)
-    assert noise_std_loss(network, torch.zeros(1, 1, 32, 32), torch.full((1, 1, 32, 32), 0.3)).item() == 0.0
+    assert noise_std_loss(network, torch.zeros(1, 1, 32, 32), torch.full((1, 1, 32, 32), -0.3)).item() == 0.0
 
 
 def test_a_network_that_measures_noise_has_a_loss_of_its_own():
@@ -80,3 +80,26 @@ def test_a_network_that_measures_noise_has_a_loss_of_its_own():
     assert set(method.step(batch, 0.5).losses) == {"noise_insertion"}
     head.network = KnownNoise(n_features=2, depth=2, max_features=2, noise_features=2)
     assert set(method.step(batch, 0.5).losses) == {"noise_insertion", "noise_std"}
+
+
+def test_pixels_that_are_not_counted_do_not_reach_the_loss():
+    x, y = torch.rand(1, 1, 16, 16) * 0.8 + 0.1, torch.rand(1, 1, 16, 16)
+    method = toy_method("noise_insertion", networks={"denoiser": Half()})
+    counted = torch.ones_like(x)
+    counted[..., 8:] = 0.0
+    loss = method.step({"noisy": x, "reference": y, "counted": counted}, 0.5).losses["noise_insertion"].item()
+    sigma = torch.sqrt(torch.mean((x - y) ** 2))
+    expected = (x / 2 - y)[..., :8].abs().sum() / sigma / x.numel()
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_batch_that_says_its_noise_is_believed():
+    head = nn.Module()
+    head.forward = lambda x: x
+    head.network = KnownNoise(n_features=2, depth=2, max_features=2, noise_features=2)
+    method = toy_method("noise_insertion", networks={"denoiser": head})
+    x = torch.rand(1, 1, 32, 32) * 0.1 + 0.5
+    batch = {"noisy": x, "reference": torch.full_like(x, 0.5)}
+    usual = method.step(batch, 0.5).losses["noise_std"]
+    said = method.step({**batch, "noise": 3.0 * (x - 0.5)}, 0.5).losses["noise_std"]
+    assert not torch.isclose(usual, said)
