@@ -126,7 +126,7 @@ def test_a_shaft_is_a_hard_wall_about_fatty_marrow() -> None:
 @pytest.mark.parametrize("kind", ["foot", "hand"])
 def test_lesions_find_room_in_the_smallest_parts(kind: str) -> None:
     patient = draw_patient(limb(kind).seed, "extremities")
-    assert patient.lesions
+    assert len(patient.lesions) >= 3
     assert all(abs(one.contrast_hu) >= 3.0 and one.radius_mm >= 1.0 for one in patient.lesions)
 
 
