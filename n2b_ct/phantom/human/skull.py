@@ -131,8 +131,7 @@ def paint_vault(section: Section, build: SkullBuild, distance: np.ndarray, thick
     inner, thick = distance[where], thickness[where]
     inner = inner + _inner_relief(section, build, where)
     outer = inner - thick
-    below = np.float32(0.9) * (section.z[where] - np.float32(64.0)) + np.float32(0.12) * section.y[where]
-    bone = np.maximum(np.maximum(-inner, outer), below) * size
+    bone = np.maximum(np.maximum(-inner, outer), -_foramen_distance(section, where)) * size
     cover = section.cover(bone)
     section.paint(cover, build.quality.compact, where)
     table = np.clip(np.float32(0.20) * thick, 0.6, 1.9) * np.clip(
@@ -144,6 +143,13 @@ def paint_vault(section: Section, build: SkullBuild, distance: np.ndarray, thick
         rich = np.clip(0.8 + 0.8 * section.field(102, 7.0, where), 0.0, 2.2)
         section.canvas.hu[where] += section.cover(diploe.distance_mm) * rich * np.float32(1.3 * build.quality.spongy_hu)
     _paint_sutures(section, build, where, cover)
+
+
+def _foramen_distance(section: Section, where: Window) -> np.ndarray:
+    """Measure the distance to where the skull has no bone: its great hole, and all that lies below it."""
+    around = np.hypot(section.x[where], section.y[where] - np.float32(26.0)) - np.float32(19.0)
+    hole = np.maximum(np.float32(0.9) * (np.float32(60.0) - section.z[where]), around)
+    return np.asarray(np.minimum(hole, np.float32(82.0) - section.z[where]), np.float32)
 
 
 def _inner_relief(section: Section, build: SkullBuild, where: Window) -> np.ndarray:
