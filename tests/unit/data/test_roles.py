@@ -276,3 +276,19 @@ def test_a_series_without_patient_may_be_of_any_patient_of_its_study(on_disk, tr
 def test_an_unknown_split_is_said(on_disk):
     with pytest.raises(ConfigError, match=r"data.split: must be a split of set, got other"):
         assign_roles(manifest_of(BY_SERIES, NAMES), Path(), "other")
+
+
+# ── Without a clean role ──
+
+
+def test_without_a_clean_role_the_series_of_that_role_alone_need_not_be_there(on_disk):
+    split = {"rule": "series", "clean": ["normal"], "noisy": ["low"], "test": ["other"]}
+    manifest = manifest_of(split, {"normal": 1.0, "low": 0.25, "other": 0.25})
+    on_disk |= {name: series(name) for name in ("low", "other")}
+    roles = assign_roles(manifest, Path("root"), with_clean=False)
+    assert (roles.clean, indices(roles.noisy, "low")) == ((), list(range(10)))
+
+
+def test_without_a_clean_role_the_other_slices_of_a_counted_split_keep_theirs(on_disk):
+    whole, rest = piglet(on_disk, 96, None), piglet(on_disk, 96, None, with_clean=False)
+    assert rest == replace(whole, clean=())
