@@ -41,6 +41,7 @@ def main() -> None:
     if arguments.data_root is None and set(chosen) - {phantom_table.ROW, timing.ROW}:
         sys.exit("rows on data need --data-root")
     store = Store.read(arguments.out)
+    store.models |= {name: model.model.digest[:12] for name, model in models.items()}
     for row in chosen:
         if models and row in PATIENTS:
             store.look(row, {name: model.model.digest for name, model in models.items()})

@@ -28,18 +28,20 @@ class Store:
         rows: Row to method to its scores.
         looks: Each run of a row on patients: when, which row, which models. They are few on purpose.
         kept: Scores of baselines, which never change, by what they are of.
+        models: Name of a model to the beginning of its digest, as it was run last.
     """
 
     folder: Path = RESULTS
     rows: dict[str, dict[str, Scores]] = field(default_factory=dict)
     looks: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, Scores] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path = RESULTS) -> Store:
         """Read what there is."""
         document, kept = (_json(folder / name) for name in (f"{NAME}.json", BASELINES_NAME))
-        return cls(folder, document.get("rows", {}), document.get("looks", []), kept)
+        return cls(folder, document.get("rows", {}), document.get("looks", []), kept, document.get("models", {}))
 
     def look(self, row: str, models: Mapping[str, str]) -> None:
         """Note that a row on patients was run; models by name with their digests."""
@@ -62,7 +64,8 @@ class Store:
 
     def document(self) -> dict[str, Any]:
         """What the result file holds."""
-        return {"command": COMMAND, "processor": processor_name(), "looks": self.looks, "rows": self.rows}
+        about = {"command": COMMAND, "processor": processor_name(), "models": self.models}
+        return {**about, "looks": self.looks, "rows": self.rows}
 
     def write(self) -> None:
         """Write the kept scores; the document goes with its table."""
