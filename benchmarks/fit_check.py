@@ -179,18 +179,16 @@ def table(rows: list[dict[str, Any]]) -> str:
         for better in (True, False)
         for chosen in (True, False)
     }
-    lost = (
-        max((row["base_rmse_hu"] - row["candidate_rmse_hu"]) * -1 for row in made if row["is_chosen"])
-        if any(row["is_chosen"] for row in made)
-        else 0.0
-    )
+    sure = [row for row in made if abs(row["estimated_gain_hu2"]) > 2.0 * row["standard_error_hu2"]]
+    same = [sum((row["gain_hu2"] > 0) == (row["estimated_gain_hu2"] > 0) for row in some) for some in (made, sure)]
     lines = [
         "| candidate is | chosen | kept the base |",
         "|---|---|---|",
         f"| better by the truth | {counts[True, True]} | {counts[True, False]} |",
         f"| worse by the truth | {counts[False, True]} | {counts[False, False]} |",
         "",
-        f"Worst choice against the base: {lost:+.2f} HU of RMSE.",
+        f"The estimated gain has the sign of the true one in {same[0]} of {len(made)} comparisons, and in {same[1]} of "
+        f"the {len(sure)} where it is beyond two standard errors.",
         "",
         "| series | σ, HU (calibrated) | candidate | RMSE, HU: base, candidate | gain, HU² (estimated ± error) "
         "| decision | right |",

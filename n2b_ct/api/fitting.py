@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from n2b_ct.api.inputs import StrPath, optional_path
@@ -11,6 +13,7 @@ from n2b_ct.config.arguments import checked_arguments
 from n2b_ct.errors import DataError, OutputError, explain
 from n2b_ct.fitting.fit import BASE_NAME, FitResult, FitSettings, fit_slices
 from n2b_ct.fitting.protocols import Protocol, protocols_of
+from n2b_ct.fitting.recipes import USUAL_RECIPES, required_recipes
 from n2b_ct.fitting.sampled_slices import sample_slices
 from n2b_ct.fitting.time_limit import seconds_of
 from n2b_ct.inference.model import Model, load_model
@@ -27,6 +30,7 @@ def fit(
     out: StrPath,
     model: StrPath = BASE,
     time_limit: str | float = "5m",
+    recipes: Sequence[str] = USUAL_RECIPES,
     select: str | None = None,
     overwrite: bool = False,
     repair: bool = False,
@@ -49,6 +53,8 @@ def fit(
         out: The run folder; for several protocols a folder with one run folder each.
         model: The model to begin with: ``base``, a run folder or a model file.
         time_limit: For each protocol: ``5m``, ``90s`` or seconds.
+        recipes: What is tried, in equal parts of the time: ``inserted-noise``; ``r2r``, which learns from the noisy
+            slices themselves; ``both``.
         select: Regular expression on SeriesDescription; None: every series.
         overwrite: Replace an earlier fit.
         repair: Take files with blank UIDs.
@@ -65,7 +71,7 @@ def fit(
         ``refused``, as it cannot be calibrated), ``why`` in words, and ``run_dir`` with the model.
 
     Raises:
-        ConfigError: The time is none or too short.
+        ConfigError: The time is none or too short, or a recipe is unknown.
         ModelError: The model file is not ours, or no model of CT.
         DataError: There is nothing to fit to.
         OutputError: The run folder holds something already, or lies in the source.
@@ -78,12 +84,13 @@ def fit(
     """
     out = Path(out)
     limit_s = seconds_of(time_limit, "time_limit")
+    wanted = required_recipes(recipes)
     use_threads(threads)
     base = load_model(model_path(model), choose_device(device))
     _require_free(out, overwrite=overwrite)
     options = DenoiseOptions(repair_uids=repair, assume_hu=assume_hu, volume_offset_hu=volume_offset_hu, select=select)
     tasks, _ = plan_tree(Path(source), out, options)
-    settings = fit_settings(model, limit_s, device, seed, optional_path(data_root))
+    settings = replace(fit_settings(model, limit_s, device, seed, optional_path(data_root)), recipes=wanted)
     protocols = protocols_of(tasks)
     places = [out] if len(protocols) == 1 else [out / one.name for one in protocols]
     return [

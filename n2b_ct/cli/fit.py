@@ -23,6 +23,10 @@ _Source = Annotated[
 _Out = Annotated[Path, typer.Option(help="The run folder; several protocols get one each in it.")]
 _Model = Annotated[str, typer.Option(help="The model to begin with: base, a run folder or a model file.")]
 _TimeLimit = Annotated[str, typer.Option("--time", metavar="TIME", help="For each protocol, such as 5m or 90s.")]
+_Recipes = Annotated[
+    list[str] | None,
+    typer.Option("--recipe", help="inserted-noise (if not given), r2r or both; repeat for several."),
+]
 _Json = Annotated[Path | None, typer.Option("--json", help="Write what became of each protocol here.")]
 _Repair = Annotated[bool, typer.Option("--repair", help="Take files with blank UIDs.")]
 
@@ -32,6 +36,7 @@ def fit(
     out: _Out,
     model: _Model = "base",
     time_limit: _TimeLimit = "5m",
+    recipes: _Recipes = None,
     select: Select = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier fit.")] = False,
     repair: _Repair = False,
@@ -58,6 +63,7 @@ def fit(
             out=out,
             model=model,
             time_limit=time_limit,
+            **({"recipes": recipes} if recipes else {}),
             select=select,
             overwrite=overwrite,
             repair=repair,

@@ -7,8 +7,8 @@
     SURE(F)  mean (F(y) − y)² − tr Σ + 2·z·(F(y + εz) − F(y))/ε       its expectation is that of mean (F(y) − truth)²
 
 tr Σ is the same for all denoisers, so only differences to the first one are used, block by block, which also tells how
-sure they are. Σ is known up to some tenths, so a denoiser must win with noise a fifth weaker than calibrated, too: one
-that removes more than is there cannot.
+sure they are. Σ is known up to a tenth or so, so a denoiser must win with a tenth less variance than calibrated, too:
+one that removes more than is there cannot.
 
 The second look is at what was removed, r = y − F(y), beside z in the same squares: where r has more power in a band of
 frequencies than the noise, it holds anatomy. The third is at mean HU of air, lung, fat, soft tissue and bone.
@@ -39,7 +39,7 @@ SURE_BY = 2.0
 """Standard errors by which the best must be better."""
 LEAST_GAIN = 0.002
 """Of the noise's variance; less is not worth a model of its own."""
-WEAKER_NOISE = 0.8
+WEAKER_NOISE = 0.9
 """The calibration's variance may be too high by this factor."""
 MOST_EXCESS = 0.1
 """Power of what is removed over the noise's, in any band: so much more than with the first denoiser is too much."""

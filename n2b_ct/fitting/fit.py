@@ -31,7 +31,14 @@ from n2b_ct.data.phantom_source import PhantomSource, phantom_source
 from n2b_ct.errors import DataError, TrainingError, explain
 from n2b_ct.fitting.check import Choice, Judged, choose
 from n2b_ct.fitting.own_noise import calibrated, own_noise
-from n2b_ct.fitting.recipes import MOST_ITERATIONS, RECIPES, patch_px_of, recipe_pipeline, train_recipe
+from n2b_ct.fitting.recipes import (
+    MOST_ITERATIONS,
+    RECIPES,
+    USUAL_RECIPES,
+    patch_px_of,
+    recipe_pipeline,
+    train_recipe,
+)
 from n2b_ct.fitting.sampled_slices import SampledSlices
 from n2b_ct.fitting.time_limit import Stopwatch
 from n2b_ct.hu import Window
@@ -72,7 +79,7 @@ class FitSettings:
     device: torch.device
     seed: int = 0
     phantoms_root: Path | None = None
-    recipes: tuple[str, ...] = ("inserted noise",)
+    recipes: tuple[str, ...] = USUAL_RECIPES
     iterations: int | None = None
     phantoms: PhantomSection | None = None
 
@@ -240,7 +247,7 @@ def _denoise(model: Model, hu: np.ndarray) -> np.ndarray:
 
 
 def _candidate_dir(run_dir: Path, recipe: str) -> Path:
-    return run_dir / CANDIDATES_DIR / recipe.replace(" ", "_")
+    return run_dir / CANDIDATES_DIR / recipe
 
 
 def _write(

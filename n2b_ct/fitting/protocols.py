@@ -55,7 +55,7 @@ def protocols_of(tasks: Iterable[CTTask]) -> list[Protocol]:
 
 def _marks(task: CTTask) -> tuple[str, ...]:
     if not isinstance(task, SeriesTask):
-        return ("volume", task.path.name)
+        return ("volume", str(task.path.resolve()))
     facts = [" ".join(task.series.facts.get(keyword, "").split()).casefold() for keyword in FACTS]
     spacing = task.series.pixel_spacing_mm
     step = "" if spacing is None else str(round(math.log(float(np.mean(spacing))) / _PIXEL_STEP))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from n2b_ct.config.phantom_data import PhantomSection
 from n2b_ct.config.pipeline import checked_pipeline
 from n2b_ct.data.phantom_source import PhantomSource
 from n2b_ct.data.recorruption import Recorruption
+from n2b_ct.errors import ConfigError, explain
 from n2b_ct.fitting.time_limit import Stopwatch
 from n2b_ct.inference.model import Model
 from n2b_ct.io.progress import Progress
@@ -39,11 +40,12 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "inserted noise": Recipe(),
-    "R2R": Recipe("l2", Recorruption(1.0)),
+    "inserted-noise": Recipe(),
+    "r2r": Recipe("l2", Recorruption(1.0)),
     "both": Recipe("l2", Recorruption(0.5)),
 }
-"""By their names for people."""
+USUAL_RECIPES = ("inserted-noise",)
+"""At equal steps it gained most on phantoms: docs/decisions/0025-a-fit-must-prove-itself.md."""
 
 MOST_ITERATIONS = 3000
 MIN_ITERATIONS = 20
@@ -91,6 +93,19 @@ def recipe_pipeline(
         "denoising": base.denoising.model_dump(mode="json"),
     }
     return checked_pipeline(values, "fit")
+
+
+def required_recipes(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the recipes that are asked for.
+
+    Raises:
+        ConfigError: There is none, one is unknown, or one comes twice.
+    """
+    wrong = [name for name in names if name not in RECIPES]
+    if wrong or not names or len(set(names)) < len(names):
+        requirement = f"must be some of {', '.join(RECIPES)}, each once"
+        raise ConfigError(explain("recipes", requirement, ", ".join(wrong or names) or "none", "leave it out"))
+    return tuple(names)
 
 
 def patch_px_of(base: Model) -> int:

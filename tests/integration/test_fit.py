@@ -80,6 +80,7 @@ def test_protocols_get_a_run_folder_each_and_what_is_refused_is_said(capsys):
     ("arguments", "line"),
     [
         (["--time", "0"], "--time: must be a time of at least 20 s, got 0; write 5m, or leave it out"),
+        (["--recipe", "magic"], "--recipe: must be some of inserted-noise, r2r, both, each once, got magic"),
         (["--out", "in/run"], "must lie outside"),
         (["--model", "in"], "must be a run folder or a model file"),
     ],

@@ -61,14 +61,14 @@ def always(name: str) -> object:
 def test_the_run_folder_holds_model_calibration_check_and_why(
     tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "choose", always("inserted noise"))
+    monkeypatch.setattr(fitting, "choose", always("inserted-noise"))
     result = fitted_in(tmp_path, base)
     assert (result.status, result.iterations, result.n_slices) == ("fitted", 3, 3)
     run = tmp_path / "run"
     names = {"model.pt", "pipeline.yaml", "history.csv", "losses.png", "summary.json", "calibration.json", "check.json"}
     assert {path.name for path in run.iterdir()} - {"checkpoints"} == names
     summary = json.loads((run / "summary.json").read_text())
-    assert summary["fit"]["why"] == "inserted noise: told so"
+    assert summary["fit"]["why"] == "inserted-noise: told so"
     assert load_model(run).digest == summary["model_digest"] != base.digest
     assert json.loads((run / "calibration.json").read_text())["photons"] == pytest.approx(1e5, rel=0.7)
     assert load_pipeline(run / "pipeline.yaml").method.init == str(tmp_path / "base.pt")
@@ -85,7 +85,7 @@ def test_the_base_is_kept_with_its_digest_where_nothing_is_better(
 
 
 def test_seed_and_steps_decide_the_weights(tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "choose", always("inserted noise"))
+    monkeypatch.setattr(fitting, "choose", always("inserted-noise"))
     digests = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         fitted_in(tmp_path, base, name, seed=seed)
@@ -93,12 +93,12 @@ def test_seed_and_steps_decide_the_weights(tmp_path: Path, base: Model, monkeypa
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize("recipe", ["R2R", "both"])
+@pytest.mark.parametrize("recipe", ["r2r", "both"])
 def test_the_series_own_slices_can_be_learned_from(
     tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setattr(fitting, "choose", always(recipe))
-    result = fitted_in(tmp_path, base, recipes=("inserted noise", recipe))
+    result = fitted_in(tmp_path, base, recipes=("inserted-noise", recipe))
     assert (result.status, result.chosen) == ("fitted", recipe)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert load_model(tmp_path / "run").digest == summary["model_digest"] != base.digest
@@ -107,7 +107,7 @@ def test_the_series_own_slices_can_be_learned_from(
 def test_a_clock_that_is_run_down_ends_the_training(
     tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "choose", always("inserted noise"))
+    monkeypatch.setattr(fitting, "choose", always("inserted-noise"))
     result = fitted_in(tmp_path, base, iterations=None, limit_s=0.0)
     assert result.iterations == 1
     assert load_model(tmp_path / "run").digest != base.digest

@@ -53,7 +53,7 @@ def test_a_name_is_one_plain_part_of_a_path_whatever_the_header_says() -> None:
 
 
 def test_every_volume_is_a_protocol_by_itself_and_its_name_does_not_show() -> None:
-    volumes = [VolumeTask(Path(f"Doe_John_{k}.nii"), Path("out"), 9) for k in range(2)]
+    volumes = [VolumeTask(Path(folder) / "Doe_John.nii", Path("out"), 9) for folder in ("a", "b")]
     protocols = protocols_of(volumes)
     assert len(protocols) == 2
     assert all(one.name.startswith("volume-") and "Doe" not in one.name for one in protocols)
