@@ -176,6 +176,14 @@ class PhantomSource:
             )
         return OwnBatches(batches, {"images": [one.facts["digest"] for one in slices]})
 
+    def make(self, progress: Progress | None = None) -> None:
+        """Make the slices to learn from that are missing.
+
+        Raises:
+            OutputError: They cannot be made.
+        """
+        self._slices("noisy", progress)
+
     def dataset(
         self,
         role: Role,

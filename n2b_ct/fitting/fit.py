@@ -51,6 +51,9 @@ from n2b_ct.training.run_dir import HISTORY_FILE, PIPELINE_FILE, PLOT_FILE, SUMM
 
 CALIBRATION_FILE, CHECK_FILE = "calibration.json", "check.json"
 CANDIDATES_DIR = "candidates"
+PHANTOM_SHARE = 0.5
+"""Of the time, about, goes into phantoms that the cache does not hold."""
+PHANTOMS_AT_ONCE = 8
 N_FIELDS = 2
 """Draws of the noise for every slice."""
 BASE_NAME = "base"
@@ -89,10 +92,10 @@ class FitSettings:
         return int(min(max(self.limit_s / 15.0, 9.0), 18.0))
 
     def phantoms_in(self, window: Window) -> PhantomSection:
-        """Return the phantoms, seen through the base's window; patients have eight slices each."""
+        """Return the phantoms, seen through the base's window; more of them for more time."""
         ends = WindowSection(lower_hu=window.lower_hu, upper_hu=window.upper_hu)
-        n_patients = round(min(max(self.limit_s / 48.0, 2.0), 7.0))
-        usual = PhantomSection(kind="phantom", n_slices=8 * n_patients, n_noise_fields=1)
+        n_slices = PHANTOMS_AT_ONCE * round(min(max(self.limit_s / 48.0, 2.0), 7.0))
+        usual = PhantomSection(kind="phantom", n_slices=n_slices, n_noise_fields=1)
         return (self.phantoms or usual).model_copy(update={"n_validation_slices": 0, "window": ends})
 
 
@@ -224,8 +227,10 @@ def _train_all(
     summaries: dict[str, dict[str, Any]] = {}
     n_passes = (1 + N_FIELDS) * len(judged) * (1 + len(settings.recipes))
     end_s = settings.limit_s - _seconds_a_pass(base, judged[0]) * n_passes
+    iterations = settings.iterations or MOST_ITERATIONS
+    if settings.iterations is None:
+        images = _in_time(images, PHANTOM_SHARE * end_s, clock, progress)
     for k, recipe in enumerate(settings.recipes):
-        iterations = settings.iterations or MOST_ITERATIONS
         pipeline = recipe_pipeline(recipe, name, base, settings.init, images.section, iterations, settings.seed)
         until_s = clock.spent_s + (end_s - clock.spent_s) / (len(settings.recipes) - k)
         if settings.iterations is not None:
@@ -234,6 +239,17 @@ def _train_all(
         own = replace(images, recorruption=RECIPES[recipe].recorruption)
         summaries[recipe] = train_recipe(pipeline, own, place, settings.device, clock, until_s, progress)
     return summaries
+
+
+def _in_time(images: PhantomSource, until_s: float, clock: Stopwatch, progress: Progress | None) -> PhantomSource:
+    """Make phantoms, some at a time, until all are there or the time is over; at least the first ones."""
+    for n_slices in range(PHANTOMS_AT_ONCE, images.section.n_slices + PHANTOMS_AT_ONCE, PHANTOMS_AT_ONCE):
+        n_wanted = min(n_slices, images.section.n_slices)
+        some = replace(images, section=images.section.model_copy(update={"n_slices": n_wanted}))
+        some.make(progress)
+        if clock.spent_s > until_s:
+            return some
+    return images
 
 
 def _seconds_a_pass(base: Model, one: Judged) -> float:

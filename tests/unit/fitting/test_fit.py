@@ -104,6 +104,17 @@ def test_the_series_own_slices_can_be_learned_from(
     assert load_model(tmp_path / "run").digest == summary["model_digest"] != base.digest
 
 
+def test_phantoms_are_made_while_there_is_time_and_some_at_least(
+    tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "choose", always("inserted-noise"))
+    monkeypatch.setattr(fitting, "PHANTOMS_AT_ONCE", 2)
+    many = PHANTOMS.model_copy(update={"n_slices": 5})
+    fitted_in(tmp_path, base, iterations=None, limit_s=0.0, phantoms=many)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_images"]["noisy"] == 2
+    assert len(list((tmp_path / "cache").glob("*/train-*.npy"))) == 2
+
+
 def test_a_clock_that_is_run_down_ends_the_training(
     tmp_path: Path, base: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
