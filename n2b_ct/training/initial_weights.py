@@ -62,8 +62,9 @@ def require_initial_weights_fit(pipeline: Pipeline, input_scale: Window | Natura
         requirement, remedy = f"must be a model of method.denoiser, {_shown(wanted)}", "leave method.denoiser out"
         raise ModelError(explain(subject, requirement, _shown(model.section), remedy))
     if model.input_scale != input_scale:
-        requirement, remedy = f"must be a model of the window {_ends(input_scale)}", "leave data.window out"
-        raise ModelError(explain(subject, requirement, _ends(model.input_scale), remedy))
+        requirement, found = f"must be a model of the window {_ends(input_scale)}", _ends(model.input_scale)
+        remedy = f"set data.window to {found.removesuffix(' HU')}" if model.is_of_ct else "start from a model of CT"
+        raise ModelError(explain(subject, requirement, found, remedy))
 
 
 def load_initial_weights(pipeline: Pipeline, denoiser: nn.Module) -> None:

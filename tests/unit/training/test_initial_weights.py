@@ -67,7 +67,9 @@ def test_a_model_of_another_window_is_refused(run):
     pipeline = started(run)
     values = pipeline.plain()
     other = Pipeline.model_validate({**values, "data": {**values["data"], "window": [-160, 240]}})
-    with pytest.raises(ModelError, match=r"window \[-160, 240\] HU, got \[-500, 500\] HU; leave data.window out"):
+    with pytest.raises(
+        ModelError, match=r"window \[-160, 240\] HU, got \[-500, 500\] HU; set data.window to \[-500, 500\]"
+    ):
         require_ready(other, tiny_images(other))
 
 
