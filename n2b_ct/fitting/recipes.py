@@ -41,8 +41,8 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "inserted-noise": Recipe(),
-    "r2r": Recipe("l2", Recorruption(1.0)),
-    "both": Recipe("l2", Recorruption(0.5)),
+    "r2r": Recipe("l2", Recorruption(1.0, alpha=2.0)),
+    "both": Recipe("l2", Recorruption(0.5, alpha=2.0)),
 }
 USUAL_RECIPES = ("inserted-noise",)
 """At equal steps it gained most on phantoms: docs/decisions/0025-a-fit-must-prove-itself.md."""
