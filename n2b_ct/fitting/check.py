@@ -243,8 +243,10 @@ def _with_objection(one: Verdict, first: Verdict, least_hu2: float) -> Verdict:
 
 
 def _objection(one: Verdict, first: Verdict, least_hu2: float) -> str:
-    if not one.gain_hu2 > max(SURE_BY * one.gain_error_hu2, least_hu2):
+    if not one.gain_hu2 > SURE_BY * one.gain_error_hu2:
         return "it is not better by twice the standard error"
+    if one.gain_hu2 < least_hu2:
+        return f"it is better by {one.gain_hu2:.1f} HU² only"
     if not one.cautious_gain_hu2 > 0.0:
         return "it is better only if the noise is as strong as calibrated"
     worst = max(value - max(1.0, first.residual_power[band]) for band, value in one.residual_power.items())

@@ -53,6 +53,8 @@ CALIBRATION_FILE, CHECK_FILE = "calibration.json", "check.json"
 CANDIDATES_DIR = "candidates"
 PHANTOM_SHARE = 0.5
 """Of the time, about, goes into phantoms that the cache does not hold."""
+CHECK_RESERVE = 1.5
+"""Time kept for the check, as a multiple of what one pass of the base lets expect."""
 PHANTOMS_AT_ONCE = 8
 N_FIELDS = 2
 """Draws of the noise for every slice."""
@@ -226,7 +228,7 @@ def _train_all(
     """Train every recipe in its share of the time; returns their summaries."""
     summaries: dict[str, dict[str, Any]] = {}
     n_passes = (1 + N_FIELDS) * len(judged) * (1 + len(settings.recipes))
-    end_s = settings.limit_s - _seconds_a_pass(base, judged[0]) * n_passes
+    end_s = settings.limit_s - CHECK_RESERVE * _seconds_a_pass(base, judged[0]) * n_passes
     iterations = settings.iterations or MOST_ITERATIONS
     if settings.iterations is None:
         images = _in_time(images, PHANTOM_SHARE * end_s, clock, progress)

@@ -62,6 +62,12 @@ def test_the_base_stays_where_the_other_is_worse_or_the_same() -> None:
     assert "same: it is not better by twice the standard error" in choice.why
 
 
+def test_a_gain_that_is_sure_but_tiny_is_said_and_not_taken() -> None:
+    less = choose({"base": smooth(0.5), "bit": smooth(0.5005)}, judged(), WINDOW)
+    assert less.name == "base"
+    assert less.verdicts[1].objection.startswith("it is better by 0.")
+
+
 def test_of_several_the_best_is_chosen() -> None:
     denoisers = {"base": smooth(0.4), "good": smooth(0.8), "best": smooth(1.4), "bad": nothing}
     assert choose(denoisers, judged(), WINDOW).name == "best"
