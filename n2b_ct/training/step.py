@@ -145,11 +145,15 @@ def training_step(
 
 
 def wrap_ddp(losses_of: Losses, device: torch.device) -> nn.Module:
-    """Return the losses in DistributedDataParallel where several processes train, else as they are."""
+    """Return the losses in DistributedDataParallel where several processes train, else as they are.
+
+    A method may leave a part of its networks without a gradient, such as the noise estimate that only noise insertion
+    teaches.
+    """
     if idist.get_world_size() == 1:
         return losses_of
     ids = [device.index] if device.type == "cuda" else None
-    return DistributedDataParallel(losses_of, device_ids=ids)
+    return DistributedDataParallel(losses_of, device_ids=ids, find_unused_parameters=True)
 
 
 def _parts(

@@ -82,6 +82,14 @@ def test_two_processes_give_the_result_of_one(train, capsys):
     assert capsys.readouterr().out.count("trained noise2blur") == 1
 
 
+def test_two_processes_train_a_network_that_a_method_leaves_a_part_of(train):
+    network = '{"name": "NoiseScaledUNet", "arguments": {"n_features": 4, "depth": 3, "max_features": 8}}'
+    short = [*train, "--set", "training.iterations=2", "--set", f"method.denoiser={network}"]
+    code, stderr = finished(torchrun([*short, "--out", "two"]))
+    assert code == 0, stderr
+    assert Path("two", "model.pt").is_file()
+
+
 def test_what_one_process_began_two_can_end(train):
     assert run([*train, "--set", "training.iterations=10", "--out", "one"]) == 0
     assert run([*train, "--set", "training.iterations=10", "--out", "parted"]) == 0
