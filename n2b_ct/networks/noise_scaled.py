@@ -111,7 +111,8 @@ class NoiseStdNet(nn.Module):
 
     def forward(self, high: Tensor) -> Tensor:
         """Map ``[batch, 1, rows, cols]`` without low frequencies to log σ ``[batch, 1, rows / 4, cols / 4]``."""
-        squares = torch.cat([pixel_unshuffle(torch.asinh(high / gain), SCALE_PX) for gain in _GAINS], dim=1)
+        own = pixel_unshuffle(high, SCALE_PX)
+        squares = torch.cat([torch.asinh(own / gain) for gain in _GAINS], dim=1)
         found = self.layers(squares.contiguous(memory_format=torch.channels_last)).float()
         confidence = softplus(found[:, 1:]) + _LEAST_CONFIDENCE
         summed = box_mean(torch.cat([confidence * found[:, :1], confidence], dim=1), *CONFIDENCE_BOX)
