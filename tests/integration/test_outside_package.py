@@ -122,8 +122,8 @@ def test_a_package_that_raises_when_it_is_imported_is_named_in_one_line_and_the_
     assert run([*training(world), "--check"]) == 0
     assert run([*training(world, "method.name=kit"), "--check"]) == 2
     assert (
-        "must be one of dbsn, noise2blur, noise2noise, noise2void, supervised, upi, kite, got kit; did you mean kite?"
-        in (capsys.readouterr().err)
+        "must be one of dbsn, noise2blur, noise2noise, noise2void, noise_insertion, supervised, "
+        "upi, kite, got kit; did you mean kite?" in (capsys.readouterr().err)
     )
 
 

@@ -87,7 +87,9 @@ def test_missing_roles_of_arrays_are_asked_for_by_the_names_of_arguments():
     assert [line.rpartition("; ")[2] for line in source.problems(loaded)] == ["pass references="]
     loaded = ct_pipeline("noise2blur")
     source = ct_source(loaded.ct, array_roles([np.zeros((20, 20))]), loaded.method)
-    assert [line.rpartition("; ")[2] for line in source.problems(loaded)] == ["pass clean="]
+    assert [line.rpartition("; ")[2] for line in source.problems(loaded)] == [
+        "pass clean=, or set data.clean to phantom"
+    ]
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
