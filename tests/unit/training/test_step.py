@@ -166,8 +166,8 @@ def test_gradients_meet_those_of_other_processes_with_the_last_part_alone(two_pr
 
 def test_a_process_alone_trains_the_losses_as_they_are_and_several_wrap_them(two_processes, monkeypatch):
     losses = Losses(Recording())
-    assert wrap_ddp(losses, CPU).made == {"device_ids": None}
-    assert wrap_ddp(losses, torch.device("cuda", 1)).made == {"device_ids": [1]}
+    assert wrap_ddp(losses, CPU).made == {"device_ids": None, "find_unused_parameters": True}
+    assert wrap_ddp(losses, torch.device("cuda", 1)).made == {"device_ids": [1], "find_unused_parameters": True}
     assert wrap_ddp(losses, CPU).module is losses
     monkeypatch.setattr(step_module.idist, "get_world_size", lambda: 1)
     assert wrap_ddp(losses, CPU) is losses
