@@ -24,17 +24,16 @@ from n2b_ct.phantom.training_slices import (
     SliceSettings,
     StoredSlice,
     make_slices,
+    region_problems,
     slices_folder,
 )
-from n2b_ct.simulation.calibration import calibrate
+from n2b_ct.simulation.calibration import MOST_MISFIT, calibrate
 from n2b_ct.simulation.calibration_regions import measure_regions
 from n2b_ct.simulation.kernel_responses import BLURS_PX, KernelResponse, draw_response, filters
 from n2b_ct.simulation.projection import ParallelBeam
 
 MOST_SLICES = 6
 """Of each noisy series so many tell its kernel."""
-MOST_MISFIT = 0.15
-"""Above it the noise is no filtered ramp's, and the kernel is drawn."""
 
 _PIXEL_MM, _SLICE_MM = 0.75, 3.0  # they weigh rays against each other; a texture in pixels hardly depends on them
 _N_DIGITS = 3
@@ -60,10 +59,7 @@ class CleanPhantoms:
 
     def problems(self, patch_px: int) -> list[str]:
         """Return a line for unknown parts of the body, and for slices smaller than the patch."""
-        problems = []
-        if unknown := [name for name in self.section.regions or () if name not in REGIONS]:
-            requirement = f"must be some of {', '.join(REGIONS)}"
-            problems.append(explain("data.clean.regions", requirement, ", ".join(unknown), "name others"))
+        problems = region_problems("data.clean.regions", self.section.regions or ())
         if self.section.size_px < patch_px:
             requirement = f"must be at least training.patch_px, {patch_px}"
             problems.append(explain("data.clean.size_px", requirement, self.section.size_px, "raise it"))

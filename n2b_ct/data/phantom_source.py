@@ -41,6 +41,7 @@ from n2b_ct.phantom.training_slices import (
     SliceSettings,
     StoredSlice,
     make_slices,
+    region_problems,
     slices_folder,
 )
 from n2b_ct.simulation.body_cells import CELL_PX, body_cells
@@ -121,11 +122,7 @@ class PhantomSource:
 
     def problems(self, pipeline: Pipeline) -> list[str]:
         """Return a line for unknown regions, a method that learns from something else, and slices below the patch."""
-        problems, needs = [], pipeline.method.needs
-        if unknown := [name for name in self._regions if name not in REGIONS]:
-            problems.append(
-                explain("data.regions", f"must be some of {', '.join(REGIONS)}", ", ".join(unknown), "name others")
-            )
+        problems, needs = region_problems("data.regions", self._regions), pipeline.method.needs
         if not needs.reference or needs.clean or needs.blurred or needs.noisy_again or needs.distilled:
             requirement = "phantoms train methods that learn from images and their truth"
             problems.append(explain("data.kind", requirement, pipeline.method.name, "use noise_insertion"))

@@ -9,13 +9,11 @@ from scipy.ndimage import gaussian_filter
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.fitting.sampled_slices import SampledSlices
-from n2b_ct.simulation.calibration import Calibration, calibrate
+from n2b_ct.simulation.calibration import MOST_MISFIT, Calibration, calibrate
 from n2b_ct.simulation.calibration_regions import line_integrals, measure_regions
 from n2b_ct.simulation.projection import ParallelBeam
 from n2b_ct.simulation.series_noise import SeriesNoise, series_noise_fields
 
-MOST_MISFIT = 0.15
-"""Above that the texture is no filtered ramp's; scans reconstructed without iterations have 0.02 to 0.07."""
 LEAST_COUNT = 3.0
 """Photons; darker rays have noise that is far from Gaussian."""
 MOST_STARVED = 0.1

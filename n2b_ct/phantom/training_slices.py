@@ -48,6 +48,7 @@ __all__ = [
     "SliceSettings",
     "StoredSlice",
     "make_slices",
+    "region_problems",
     "slices_folder",
 ]
 
@@ -146,6 +147,13 @@ def slices_folder(root: Path | None, settings: SliceSettings) -> Path:
     """Return where slices are kept: below the folder given, else below ``n2b-ct`` in the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "n2b-ct"
     return (root or cache) / f"phantoms-{settings.digest}"
+
+
+def region_problems(subject: str, names: Sequence[str]) -> list[str]:
+    """Return a line where some are no parts of the body; ``subject`` is the key that names them."""
+    unknown = [name for name in names if name not in REGIONS]
+    requirement = f"must be some of {', '.join(REGIONS)}"
+    return [explain(subject, requirement, ", ".join(unknown), "name others")] if unknown else []
 
 
 def make_slices(

@@ -33,6 +33,8 @@ from n2b_ct.simulation.projection import ParallelBeam, kernel_response
 BINS_PER_PX = 2
 SLICE_REGION_PX = 16
 """Width of the regions that tell a slice's own noise."""
+MOST_MISFIT = 0.15
+"""Above it the texture is no filtered ramp's; scans reconstructed without iterations have 0.02 to 0.07."""
 MIN_REGIONS = 6
 """With fewer, a series is not calibrated."""
 ENOUGH_REGIONS = 16
