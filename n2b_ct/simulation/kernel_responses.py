@@ -36,7 +36,8 @@ from n2b_ct.simulation.noise_texture import NoiseTexture
 
 LARGEST_FREQUENCY = 1.0
 """Cycles per pixel; nothing beyond is folded back."""
-CUTOFFS_PER_PX = (0.14, 0.7)
+CUTOFFS_PER_PX = (0.07, 0.7)
+"""From the smoothest kernel on pixels of 0.25 mm, as an infant's scan has them, to a sharp one on pixels of 1 mm."""
 EXPONENTS = (1.5, 6.0)
 BLURS_PX = (0.15, 0.55)
 FLOORS_PER_PX = (0.01, 0.06)

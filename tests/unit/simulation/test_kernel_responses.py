@@ -82,7 +82,7 @@ def test_drawn_kernels_follow_from_the_seed_and_cover_smooth_sharp_overshooting_
     drawn = [draw_response(np.random.default_rng(k)) for k in range(200)]
     assert drawn == [draw_response(np.random.default_rng(k)) for k in range(200)]
     edges = [one.cutoff_per_px + one.plateau_per_px for one in drawn]
-    assert CUTOFFS_PER_PX[0] <= min(edges) < 0.16
+    assert CUTOFFS_PER_PX[0] <= min(edges) < 0.09
     assert 0.6 < max(edges) <= CUTOFFS_PER_PX[1]
     assert any(one.modulation(FREQUENCY).max() > 1.2 for one in drawn)
     assert 10 < sum(math.isfinite(one.noise_cutoff_per_px) for one in drawn) < 80
