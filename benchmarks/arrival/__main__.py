@@ -50,7 +50,13 @@ def main() -> None:
         save_results(NAME, store.document(), page(store), arguments.out)
     print(page(store))
     if arguments.pictures:
-        pictures.draw(arguments.data_root, next(iter(models.values())), arguments.pictures)
+        _draw(arguments, next(iter(models.values())))
+
+
+def _draw(arguments: argparse.Namespace, model: Denoiser) -> None:
+    pictures.draw_phantoms(model, arguments.pictures)
+    if arguments.data_root is not None:
+        pictures.draw(arguments.data_root, model, arguments.pictures)
 
 
 def _run(row: str, arguments: argparse.Namespace, models: dict[str, Denoiser], store: Store) -> None:

@@ -1,12 +1,17 @@
-"""Before, after, removed, and NLM beside: a lung, an abdomen and a head, for people to look at."""
+"""Before, after, removed, NLM beside, for people to look at: a lung, an abdomen and a head.
+
+Of real data for whoever has it, which is not to be passed on; of digital patients, with their truth, for everybody.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.arrival.phantoms import FIRST_SEED, SIZE_PX, THICKNESS_MM, Subject, scanned
 from benchmarks.arrival.truth_scores import Grid
 from n2b_ct.errors import SeriesError
 from n2b_ct.evaluation.flat_regions import estimate_noise_std_hu
@@ -14,9 +19,12 @@ from n2b_ct.hu import WINDOWS, Window
 from n2b_ct.inference.denoiser import Denoiser
 from n2b_ct.io.dicom.ct_reader import read_slices
 from n2b_ct.io.dicom.scan import scan
+from n2b_ct.phantom.patients import draw_patient
 
 NLM = Grid("nlm", (0.8,))
 REMOVED_HU = 60.0
+PHANTOMS_NAME = "base_phantoms.png"
+INCH = 2.6
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,73 @@ PICTURES = (
 )
 
 
+@dataclass(frozen=True)
+class PhantomPicture:
+    """A scan of a digital patient: part of the body, place in it (0 to 1), pixel size, kernel, dose and window."""
+
+    region: str
+    share: float
+    pixel_mm: float
+    kernel: str
+    dose: float
+    window: Window
+
+
+PHANTOM_PICTURES = (
+    PhantomPicture("thorax", 0.45, 0.72, "edge-enhancing", 0.5, WINDOWS["lung"]),
+    PhantomPicture("abdomen", 0.55, 0.76, "smooth", 0.25, WINDOWS["abdomen"]),
+    PhantomPicture("head", 0.6, 0.45, "smooth", 0.5, WINDOWS["brain"]),
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Images of one slice, each with its title and window."""
+
+    panels: Sequence[tuple[str, np.ndarray, Window]]
+
+
 def draw(data_root: Path, model: Denoiser, out: Path) -> None:
-    """Write ``arrival_NAME.png`` for every picture."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write ``arrival_NAME.png`` of real data for every picture."""
     for one in PICTURES:
-        _draw(one, _slice_hu(data_root / one.folder, one.share), model, out / f"arrival_{one.name}.png")
+        row = _row(_slice_hu(data_root / one.folder, one.share), model, one.window)
+        _save([row], out / f"arrival_{one.name}.png")
+
+
+def draw_phantoms(model: Denoiser, out: Path) -> None:
+    """Write one figure of digital patients, the truth in its last column."""
+    rows = []
+    for picture in PHANTOM_PICTURES:
+        noisy_hu, truth_hu = _scan(picture)
+        row = _row(noisy_hu, model, picture.window)
+        rows.append(_Row([*row.panels, ("truth", truth_hu, picture.window)]))
+    _save(rows, out / PHANTOMS_NAME)
+
+
+def _row(hu: np.ndarray, model: Denoiser, window: Window) -> _Row:
+    denoised = model.denoise(hu)
+    return _Row(
+        [
+            ("before", hu, window),
+            ("after", denoised, window),
+            (f"removed, ±{REMOVED_HU:g} HU", hu - denoised, Window(-REMOVED_HU, REMOVED_HU)),
+            ("non-local means", NLM.denoise(0.8, estimate_noise_std_hu(hu), hu), window),
+        ]
+    )
+
+
+def _scan(picture: PhantomPicture) -> tuple[np.ndarray, np.ndarray]:
+    """Scan a digital patient that no training has seen: noisy HU and the truth."""
+    patient = draw_patient(FIRST_SEED, picture.region)
+    first, last = patient.z_range_mm
+
+    def sharp() -> np.ndarray:
+        z_mm = first + picture.share * (last - first)
+        return patient.slice_hu(z_mm, size_px=SIZE_PX, pixel_mm=picture.pixel_mm, thickness_mm=THICKNESS_MM)
+
+    subject = Subject(picture.region, FIRST_SEED, picture.pixel_mm, sharp)
+    (case,) = scanned(subject, [(picture.kernel, picture.dose)])
+    return case.noisy_hu, case.truth_hu
 
 
 def _slice_hu(folder: Path, share: float) -> np.ndarray:
@@ -52,23 +122,22 @@ def _slice_hu(folder: Path, share: float) -> np.ndarray:
     return found.hu
 
 
-def _draw(picture: Picture, hu: np.ndarray, model: Denoiser, path: Path) -> None:
+def _save(rows: Iterable[_Row], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    denoised = model.denoise(hu)
-    panels = [
-        ("before", hu, picture.window),
-        ("after", denoised, picture.window),
-        (f"removed, ±{REMOVED_HU:g} HU", hu - denoised, Window(-REMOVED_HU, REMOVED_HU)),
-        ("non-local means", NLM.denoise(0.8, estimate_noise_std_hu(hu), hu), picture.window),
-    ]
-    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 4.3), layout="constrained")
-    for axis, (title, image, window) in zip(axes, panels, strict=True):
-        axis.imshow(image, cmap="gray", vmin=window.lower_hu, vmax=window.upper_hu)
-        axis.set_title(title)
-        axis.set_axis_off()
+    rows = list(rows)
+    n_cols = len(rows[0].panels)
+    size = (INCH * n_cols, INCH * len(rows) + 0.3)
+    figure, axes = plt.subplots(len(rows), n_cols, figsize=size, squeeze=False, layout="constrained")
+    for number, (row, own) in enumerate(zip(rows, axes, strict=True)):
+        for axis, (title, image, window) in zip(own, row.panels, strict=True):
+            axis.imshow(image, cmap="gray", vmin=window.lower_hu, vmax=window.upper_hu)
+            axis.set_axis_off()
+            if number == 0:
+                axis.set_title(title)
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
