@@ -191,7 +191,8 @@ def _surroundings(stack: _Stack, task: Task) -> np.ndarray:
 
 def _observed(observer: str, task: Task, stack: _Stack) -> Detectability:
     if observer == NPW:
-        return npw(stack.present, stack.absent, paired=True)
+        as_it_appears = (stack.present - stack.absent).mean(axis=0)  # both hold the same noise
+        return npw(stack.present, stack.absent, as_it_appears, paired=True)
     radius_px = task.radius_mm / float(np.mean(stack.pixel_mm))
     return cho(stack.present, stack.absent, disk_channels(stack.size_px, radius_px), paired=True)
 

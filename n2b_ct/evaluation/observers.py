@@ -39,8 +39,9 @@ _ROUNDING = 1e-12
 DEFINITIONS: dict[str, str] = {
     "npw": (
         "Non-prewhitening observer: correlates each region with the signal as it appears in the image; no eye filter, "
-        "no internal noise. Without a given template the mean difference of the other regions is the template, so no "
-        "region is scored by a template that it shaped."
+        "no internal noise. The signal must be known: a template that is learned from a few noisy regions holds more "
+        "of their noise than of the signal. Of inserted disks, the mean of denoised(with) − denoised(without) is the "
+        "template, as both hold the same noise."
     ),
     "cho": (
         f"Channelised Hotelling observer: {N_CHANNELS} Laguerre-Gauss channels, {CHANNEL_WIDTH_PER_RADIUS:g} times the "
@@ -60,24 +61,21 @@ def npw(
     Args:
         present_hu: Regions with the signal, ``[regions, rows, cols]``, HU.
         absent_hu: Regions without, ``[regions, rows, cols]``.
-        template: The signal as it appears in the image, ``[rows, cols]``; the mean difference of the regions where
-            None.
+        template: The signal as it appears in the image, ``[rows, cols]``, known from elsewhere than these noisy
+            regions.
         paired: Region k of both stacks shares its noise.
 
     Raises:
-        DataError: There are fewer than 8 regions, they differ in size, hold NaN or do not vary.
+        DataError: There is no template, or it is not the regions' size, holds NaN or is constant; there are fewer
+            than 8 regions, they differ in size, hold NaN or do not vary.
     """
     present, absent = _require_classes(present_hu, absent_hu, paired)
-    own = present.mean(axis=0) - absent.mean(axis=0) if template is None else template.astype(np.float64).ravel()
-    resubstitution = d_prime_of_scores(present @ own, absent @ own)
-    if template is None:
-        scores = _held_out(*_coordinates(present, absent), _npw_template, paired)
-    else:
-        scores = (present @ own, absent @ own)
+    own = _require_template(template, present_hu.shape[1:])
+    scores = (present @ own, absent @ own)
     d_prime = d_prime_of_scores(*scores)
     error = jackknife_error(_leave_one_out(*scores, d_prime_of_scores, paired))
     low, high = interval_around(d_prime, error, _n_free(present, absent, paired))
-    return Detectability("npw", d_prime, low, high, resubstitution, d_prime, len(present), len(absent))
+    return Detectability("npw", d_prime, low, high, d_prime, d_prime, len(present), len(absent))
 
 
 def cho(present_hu: np.ndarray, absent_hu: np.ndarray, channels: np.ndarray, *, paired: bool = False) -> Detectability:
@@ -206,17 +204,7 @@ def _covariance(present: np.ndarray, absent: np.ndarray) -> np.ndarray:
 
 
 def _hotelling_template(present: np.ndarray, absent: np.ndarray) -> np.ndarray:
-    return _solve(_covariance(present, absent), _npw_template(present, absent))
-
-
-def _npw_template(present: np.ndarray, absent: np.ndarray) -> np.ndarray:
-    return np.asarray(present.mean(axis=0) - absent.mean(axis=0))
-
-
-def _coordinates(present: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The regions in an orthonormal basis of their own span: few numbers each, the same inner products."""
-    inner = np.asarray(np.linalg.qr(np.concatenate([present, absent]).T, mode="r")).T
-    return inner[: len(present)], inner[len(present) :]
+    return _solve(_covariance(present, absent), present.mean(axis=0) - absent.mean(axis=0))
 
 
 def _held_out(
@@ -272,3 +260,17 @@ def _require_classes(present_hu: np.ndarray, absent_hu: np.ndarray, paired: bool
         require_hu(stack, "regions")
     present, absent = (stack.reshape(len(stack), -1).astype(np.float64) for stack in (present_hu, absent_hu))
     return present, absent
+
+
+def _require_template(template: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """The template as a vector of float64."""
+    remedy = "pass the signal as it appears in the image, known from its geometry or from noise-free differences"
+    if template is None:
+        raise DataError(explain("npw", "needs the signal as its template", "none", remedy))
+    if template.shape != shape:
+        sizes = " and ".join("x".join(map(str, size)) for size in (template.shape, shape))
+        raise DataError(explain("npw", "template and regions must share one size", sizes, "cut them alike"))
+    require_hu(template, "template")
+    if template.min() == template.max():
+        raise DataError(explain("npw", "needs a template that varies", "one constant", remedy))
+    return template.astype(np.float64).ravel()

@@ -85,7 +85,7 @@ def test_regions_that_differ_by_rounding_alone_have_no_d_prime():
     absent = np.random.default_rng(0).choice([0.1, 0.1 + 1e-16], (9, 24, 24))
     present = absent + 20.0 * (disk_hu((24, 24), Disk((11.5, 11.5), 4.0, 1.0), (1.0, 1.0)) > 0.5)
     with pytest.raises(DataError, match="scores: must vary between regions"):
-        npw(present, absent)
+        npw(present, absent, np.eye(24))
     with pytest.raises(DataError, match="channel outputs: must vary between regions, got a singular covariance"):
         cho(present, absent, disk_channels(24, 4.0))
 
