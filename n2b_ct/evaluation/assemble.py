@@ -15,6 +15,7 @@ from n2b_ct.evaluation.insert_results import (
 )
 from n2b_ct.evaluation.inserts import Insert
 from n2b_ct.evaluation.lesion_contrast import lesion_rows
+from n2b_ct.evaluation.low_contrast.results import inserted_lesion_rows
 from n2b_ct.evaluation.measuring import MeasurementOptions, Measurements
 from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_rows, texture_rows
 from n2b_ct.evaluation.summary import DoseLevel, Summary, summarise
@@ -69,6 +70,7 @@ def _texture_and_disks(
         *texture_rows(measured.noises, labels, source),
         *residual_rows(measured.noises, labels),
         *lesion_rows(measured.lesions, labels),
+        *inserted_lesion_rows(measured.lesion_inserts, labels),
     ]
     if measured.plan is None or not measured.inserts:
         return rows

@@ -27,6 +27,7 @@ from n2b_ct.evaluation.inserts import (
     plan_inserts,
 )
 from n2b_ct.evaluation.lesion_contrast import LesionMeasure, measure_lesions
+from n2b_ct.evaluation.low_contrast.lesions import LesionInsert, insert_lesions, lesion_rounds
 from n2b_ct.evaluation.measures import Measure, known_measures, measure_slice
 from n2b_ct.evaluation.report.slice_images import Panel
 from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise
@@ -78,6 +79,7 @@ class Measurements:
     noises: list[SliceNoise] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
     lesions: list[LesionMeasure] = field(default_factory=list)
+    lesion_inserts: list[LesionInsert] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     plan: InsertPlan | None = None
@@ -93,6 +95,7 @@ class Measurements:
             (self.noises, other.noises),
             (self.inserts, other.inserts),
             (self.lesions, other.lesions),
+            (self.lesion_inserts, other.lesion_inserts),
             (self.panels, other.panels),
             (self.faults, other.faults),
         ):
@@ -119,7 +122,7 @@ def measure_sources(
     Raises:
         DataError: No slice could be measured; one line for each reason.
     """
-    plan, rounds_of, n_other = _inserts(sources, how) if inserting and denoisers else (None, {}, 0)
+    plan, turns, n_other = _inserts(sources, how) if inserting and denoisers else (None, {}, 0)
     shown = shown_slices(sources, how.panels_per_series)
     measures, problems = known_measures()
     inserted_noises = _inserted_noises(sources, how)
@@ -133,8 +136,7 @@ def measure_sources(
         place = (case.series, case.slice_index)
         truth_hu = case.reference_hu if how.noise_free_reference else case.truth_hu
         case = replace(case, truth_hu=truth_hu, inserted_noise=inserted_noises.get((case.series, case.dose)))
-        rounds = rounds_of.get(number, 0)
-        found = _measure(case, announcing, measures, how, place in shown, plan if rounds else None, rounds, number)
+        found = _measure(case, announcing, measures, how, place in shown, turns.get(number))
         return replace(found, faults=faults + found.faults)
 
     for n_done, (source, outcome) in enumerate(_in_threads(sources, work, how.n_workers), start=1):
@@ -160,13 +162,23 @@ def _silent(done: int, total: int, what: str) -> None:
     """A progress callback that does nothing."""
 
 
-def _inserts(sources: Sequence[CaseSource], how: MeasurementOptions) -> tuple[InsertPlan | None, dict[int, int], int]:
-    """The disks, how often each chosen slice gets disks, and how many slices have another pixel size."""
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What is inserted into one slice, and how often."""
+
+    number: int
+    plan: InsertPlan
+    disk_rounds: int
+    lesion_rounds: int
+
+
+def _inserts(sources: Sequence[CaseSource], how: MeasurementOptions) -> tuple[InsertPlan | None, dict[int, _Turn], int]:
+    """The disks, what each chosen slice gets, and how many slices have another pixel size."""
     known = [source.pixel_mm for source in sources if source.pixel_mm is not None]
     if not known:
         return None, {}, 0
     plan = plan_inserts(max(max(pixel) for pixel in known), how.insert_blur_mm)
-    rounds_of: dict[int, int] = {}
+    turns: dict[int, _Turn] = {}
     n_other = 0
     for dose in dict.fromkeys(source.dose for source in sources):
         own = [k for k, source in enumerate(sources) if source.dose == dose and source.pixel_mm is not None]
@@ -174,8 +186,9 @@ def _inserts(sources: Sequence[CaseSource], how: MeasurementOptions) -> tuple[In
         alike = [k for k in own if usual and sources[k].pixel_mm == usual[0][0]]
         n_other += len(own) - len(alike)
         chosen = _spread(alike, N_SLICES_WITH_INSERTS)
-        rounds_of |= dict.fromkeys(chosen, n_rounds(len(chosen)))
-    return plan, rounds_of, n_other
+        rounds = n_rounds(len(chosen)), lesion_rounds(len(chosen))
+        turns |= {k: _Turn(k, plan, *rounds) for k in chosen}
+    return plan, turns, n_other
 
 
 def _inserted_noises(sources: Sequence[CaseSource], how: MeasurementOptions) -> dict[SeriesAtDose, InsertedNoise]:
@@ -215,9 +228,7 @@ def _measure(
     measures: Mapping[str, Measure],
     how: MeasurementOptions,
     is_shown: bool,
-    plan: InsertPlan | None,
-    rounds: int,
-    number: int,
+    turn: _Turn | None,
 ) -> Measurements:
     """Measure one slice, in one thread."""
     readable, faults = usable_case(case)
@@ -229,15 +240,23 @@ def _measure(
         return Measurements(faults=faults)
     whole = replace(sound, candidates={**readable.candidates, **sound.candidates})
     faults += [fault for fault in more if fault.method in made]
-    inserts = insert_disks(whole, denoisers, plan, rounds, number, how.noise_free_reference) if plan else []
+    inserts, lesions = _inserted(whole, denoisers, how, turn) if turn else ([], [])
     return Measurements(
         rows=measure_slice(whole, how.windows, measures),
         noises=measure_noise(whole, how.noise_free_reference),
         inserts=[insert for insert in inserts if _is_finite(insert)],
+        lesion_inserts=lesions,
         lesions=measure_lesions(whole, how.lesion_contrast_hu),
         panels=[Panel(whole, tuple(whole.candidates))] if is_shown else [],
         faults=faults,
     )
+
+
+def _inserted(
+    case: SliceCase, denoisers: Mapping[str, Denoiser], how: MeasurementOptions, turn: _Turn
+) -> tuple[list[Insert], list[LesionInsert]]:
+    disks = insert_disks(case, denoisers, turn.plan, turn.disk_rounds, turn.number, how.noise_free_reference)
+    return disks, insert_lesions(case, denoisers, turn.lesion_rounds, turn.number, how.insert_blur_mm)
 
 
 def _is_finite(insert: Insert) -> bool:

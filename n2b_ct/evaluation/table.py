@@ -22,6 +22,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "residual": ("level", "method"),
     "hallucination": ("level", "method", "task"),
     "lesions": ("level", "method"),
+    "low_contrast": ("level", "method", "task"),
 }
 """Part of the report to the columns that tell its records apart.
 
@@ -38,6 +39,7 @@ What the measures of the later parts are, all of one method (the input and the r
   autocorrelation at lags 1, 2, … px, share of a noise-free truth's fine structure.
 - ``hallucination``: structure that repeats over regions of a noise-free truth that hold none.
 - ``lesions``: contrast-to-noise ratio and recovered contrast of true lesions.
+- ``low_contrast``: share of a faint lesion's contrast that is left, its recovered diameter, how that was measured.
 """
 
 

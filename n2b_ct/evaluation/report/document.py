@@ -34,6 +34,7 @@ from n2b_ct.evaluation import summary as summary_definitions
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
+from n2b_ct.evaluation.low_contrast import lesions, results, tasks
 from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Summary
@@ -65,6 +66,9 @@ _DEFINED_IN = (
     hallucination,
     lesion_contrast,
     truth_error,
+    tasks,
+    lesions,
+    results,
 )
 PHYSICS = ("texture", "resolution", "detectability", "potential", "residual", "hallucination", "lesions")
 """Parts of the table that stand under ``physics``."""
@@ -152,6 +156,7 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
             for window in summary.windows
         ],
         "certainty": _certainty_entry(summary),
+        "low_contrast": [_low_contrast_entry(record) for record in summary.table.records(results.PART)],
         "physics": _physics_entry(summary),
         "figures": list(figures),
     }
@@ -231,6 +236,14 @@ def _certainty_entry(summary: Summary) -> dict[str, Any]:
         ],
         "per_series": list(series.values()),
     }
+
+
+def _low_contrast_entry(record: Mapping[str, Any]) -> dict[str, Any]:
+    """One row, its lesion as plain numbers."""
+    task: Task = record["task"]
+    lesion = {"contrast_hu": task.contrast_hu, "size_mm": 2.0 * task.radius_mm}
+    own = {name: value for name, value in record.items() if name not in ("level", "method", "task")}
+    return {"level": record["level"], "method": record["method"], **lesion, **own}
 
 
 def _physics_entry(summary: Summary) -> dict[str, Any]:

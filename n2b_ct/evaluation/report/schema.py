@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval, PairedComparison
+from n2b_ct.evaluation.low_contrast.results import GRADES
 from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report.document import PHYSICS, SCHEMA, SCHEMA_VERSION, Provenance
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Statistic
@@ -62,6 +63,7 @@ def report_schema() -> dict[str, Any]:
         "overall": schema_of(DoseLevel),
         "results": _list(_result()),
         "certainty": _certainty(),
+        "low_contrast": _list(_low_contrast()),
         "physics": _physics(),
         "figures": _list(_TEXT),
     }
@@ -102,6 +104,14 @@ def _certainty() -> dict[str, Any]:
             "per_series": _list(object_schema(series)),
         }
     )
+
+
+def _low_contrast() -> dict[str, Any]:
+    """One method, contrast and size: the share of the contrast that is left, with its interval, and the diameter."""
+    lesion = {"level": _TEXT, "method": _TEXT, "contrast_hu": _NUMBER, "size_mm": _NUMBER}
+    optional = dict.fromkeys(("low", "high", "size_recovered_mm", "size_low_mm", "size_high_mm"), _NUMBER_OR_NOTHING)
+    known = {"recovery": _NUMBER, **optional, "n_lesions": _INTEGER, "measured_on": _TEXT}
+    return object_schema(lesion | known | {"grade": {"enum": list(GRADES)}})
 
 
 def _physics() -> dict[str, Any]:
