@@ -39,6 +39,9 @@ def evaluate(
     noise_free_reference: Annotated[
         bool, typer.Option("--noise-free-reference", help="The reference is simulated truth without noise.")
     ] = False,
+    patient_folders: Annotated[
+        bool, typer.Option("--patient-folders", help="Each folder or file just below DIR is a patient of its own.")
+    ] = False,
     volume_offset_hu: VolumeOffsetHU = 0.0,
     assume_hu: AssumeHU = False,
     skip_bad_slices: SkipBadSlices = False,
@@ -63,6 +66,7 @@ def evaluate(
             assume_hu=assume_hu,
             skip_bad_slices=skip_bad_slices,
             noise_free_reference=noise_free_reference,
+            patient_folders=patient_folders,
             overwrite=overwrite,
             command=shlex.join(["n2b-ct", *sys.argv[1:]]),
             progress=progress,

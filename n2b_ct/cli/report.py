@@ -76,7 +76,7 @@ def finish(summary: Summary, out: Path) -> None:
     for notice in licence_notices(name for name, role in summary.roles.items() if role == "baseline"):
         say_err(f"licence: {notice}")
     for sentence in summary.dropped:
-        say(f"note: {sentence}")
+        say(f"note: {with_options(sentence)}")
     say(f"report: {out / 'report.html'}")
     for line in summary.problems:
         say_err(f"warning: {with_options(line)}")

@@ -23,6 +23,8 @@ class SeriesEntry(Section):
     """Header keyword to regular expression (searched, case-insensitive); all must match."""
     dose: float | None = Field(None, gt=0, le=1)
     """Dose fraction, 1 = full. Headers do not tell it: quarter-dose series often carry the full tube current."""
+    patient: str = ""
+    """Whose series it is, where PatientID is missing or an anonymiser gave one to several: a word, never an ID."""
     repair_uids: bool = False
     """Accept files with blank UIDs; their identity is then a digest of their content."""
     hu_offset: float = Field(0.0, allow_inf_nan=False)

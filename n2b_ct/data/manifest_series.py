@@ -48,6 +48,7 @@ class DatasetSeries:
         assume_hu: A volume's values are assumed to be HU.
         study_key: Digest that series of one study share; a series without PatientID has it as ``patient_key`` too.
         refused: Files of the series that cannot be used and were left out with ``skip_bad_slices``.
+        patient: The manifest's word for the patient; empty where it has none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class DatasetSeries:
     assume_hu: bool = False
     study_key: str = ""
     refused: tuple[FileRecord, ...] = ()
+    patient: str = ""
 
     def __len__(self) -> int:
         return len(self.positions_mm)
@@ -79,6 +81,14 @@ class DatasetSeries:
             raise SeriesError(error.reason, message) from error
         lowest = series.hu[~series.is_padding].min(initial=0.0)
         return np.where(series.is_padding, lowest, series.hu)
+
+    @property
+    def known_patient(self) -> str:
+        """What series of one patient share: the manifest's word, else the digest of PatientID; empty without both."""
+        if self.patient:
+            return f"manifest:{self.patient}"
+        is_named = isinstance(self.source, SeriesRef) and "patient_id_missing" not in self.source.problems
+        return self.patient_key if is_named else ""
 
     @property
     def facts(self) -> SeriesRead:
@@ -253,6 +263,7 @@ def _found_dicom(
         (series.rows, series.cols),
         study_key=study_key(series.study_instance_uid),
         refused=refused,
+        patient=entry.patient,
     )
 
 
@@ -260,4 +271,6 @@ def _found_volume(name: str, entry: SeriesEntry, path: Path) -> DatasetSeries:
     n_slices, rows, cols = examine_volume(path, hu_offset=entry.hu_offset, assume_hu=entry.assume_hu).shape
     positions = tuple(float(index) for index in range(n_slices))
     hu_options = (entry.hu_offset, entry.assume_hu)
-    return DatasetSeries(name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *hu_options)
+    return DatasetSeries(
+        name, entry.dose, path, positions, f"volume:{path.name}", (rows, cols), *hu_options, patient=entry.patient
+    )

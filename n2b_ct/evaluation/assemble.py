@@ -17,6 +17,7 @@ from n2b_ct.evaluation.inserts import Insert
 from n2b_ct.evaluation.lesion_contrast import lesion_rows
 from n2b_ct.evaluation.low_contrast.results import inserted_lesion_rows
 from n2b_ct.evaluation.measuring import MeasurementOptions, Measurements
+from n2b_ct.evaluation.patients import few_patients_line, unknown_patients_line
 from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_rows, texture_rows
 from n2b_ct.evaluation.summary import DoseLevel, Summary, summarise
 from n2b_ct.evaluation.table import Row, Table
@@ -49,7 +50,9 @@ def assemble(
         DataError: There are no rows.
     """
     summary = replace(
-        summarise(measured.rows, how.windows, baselines, measured.measures), anchor=anchor, inputs=inputs or Inputs()
+        summarise(measured.rows, how.windows, baselines, measured.measures, measured.patients),
+        anchor=anchor,
+        inputs=inputs or Inputs(),
     )
     rows = (*summary.table.rows, *_texture_and_disks(measured, how, summary, reference_dose))
     summary = replace(
@@ -67,10 +70,10 @@ def _texture_and_disks(
     labels = {level.dose: level.label for level in summary.levels}
     source = AGAINST_TRUTH if how.noise_free_reference and summary.has_reference else FLAT_REGIONS
     rows = [
-        *texture_rows(measured.noises, labels, source),
-        *residual_rows(measured.noises, labels),
+        *texture_rows(measured.noises, labels, source, measured.patients),
+        *residual_rows(measured.noises, labels, measured.patients),
         *lesion_rows(measured.lesions, labels),
-        *inserted_lesion_rows(measured.lesion_inserts, labels),
+        *inserted_lesion_rows(measured.lesion_inserts, labels, measured.patients),
     ]
     if measured.plan is None or not measured.inserts:
         return rows
@@ -105,6 +108,8 @@ def _dropped(summary: Summary, measured: Measurements, how: MeasurementOptions) 
         _noisy_truth(summary, how),
         _no_truth_error(summary, measured),
         _other_pixels(measured),
+        few_patients_line(summary.overall.n_patients),
+        unknown_patients_line((row.series for row in measured.rows), measured.patients),
     ]
     return tuple(sentence for sentence in found if sentence)
 

@@ -108,6 +108,7 @@ class CaseSource:
         pixel_mm: (row spacing, column spacing), if known.
         read: Reads the slice, its reference and what exists of the candidates, and tells what of them could not be
             read; called on one thread.
+        patient_key: What slices of one patient share; empty where nothing tells the patient. Never printed.
     """
 
     series: str
@@ -115,6 +116,7 @@ class CaseSource:
     dose: float | None
     pixel_mm: tuple[float, float] | None
     read: Callable[[], Reading]
+    patient_key: str = ""
 
 
 def role_sources(
@@ -129,6 +131,7 @@ def role_sources(
             dose=role.series.dose,
             pixel_mm=pixels[role.series.name],
             read=partial(_read_role, role, pixels[role.series.name], lesions, truth),
+            patient_key=role.series.known_patient,
         )
         for role in slices
     ]

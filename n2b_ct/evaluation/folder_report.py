@@ -54,6 +54,7 @@ def compare_folders(
     hu_offset: float = 0.0,
     assume_hu: bool = False,
     skip_bad_slices: bool = False,
+    patient_folders: bool = False,
 ) -> Compared:
     """Find the series of all folders and match them, slice by slice, by position.
 
@@ -65,6 +66,7 @@ def compare_folders(
         hu_offset: What must be added to volumes' values to get HU.
         assume_hu: Take values for HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
+        patient_folders: Each folder or file just below a given folder is of a patient of its own.
 
     Raises:
         DataError: There is no candidate, or the anchor's folder holds nothing that can be used, or no candidate has
@@ -95,7 +97,7 @@ def compare_folders(
         matches, lines = _matches(one, others, len(series))
         problems += lines
         if anchor in candidates or set(matches) & set(candidates):
-            sources += _sources(one, matches, anchor, dose)
+            sources += _sources(one, matches, anchor, dose, _patient(one, matches, by_folder=patient_folders))
     if not sources:
         raise DataError("\n".join(problems))
     return Compared(sources, anchor, problems, inputs)
@@ -114,9 +116,26 @@ def _matches(
     return found, problems
 
 
-def _sources(series: FolderSeries, matches: Mapping[str, Match], anchor: str, dose: float | None) -> list[CaseSource]:
+def _patient(anchor: FolderSeries, matches: Mapping[str, Match], *, by_folder: bool) -> str:
+    """What series of one patient share: their folder, else a digest that the anchor or a counterpart has."""
+    if by_folder:
+        return f"folder:{anchor.folder.split('/')[0]}"
+    every = (anchor, *(found.series for found in matches.values()))
+    return next((one.patient_key for one in every if one.patient_key), "")
+
+
+def _sources(
+    series: FolderSeries, matches: Mapping[str, Match], anchor: str, dose: float | None, patient_key: str
+) -> list[CaseSource]:
     return [
-        CaseSource(series.name, index, dose, series.pixel_mm, partial(_read, series, index, matches, anchor, dose))
+        CaseSource(
+            series.name,
+            index,
+            dose,
+            series.pixel_mm,
+            partial(_read, series, index, matches, anchor, dose),
+            patient_key,
+        )
         for index in range(len(series.positions_mm))
     ]
 
@@ -166,6 +185,7 @@ def evaluate(
     assume_hu: bool = False,
     skip_bad_slices: bool = False,
     noise_free_reference: bool = False,
+    patient_folders: bool = False,
     panels_per_series: int = 3,
     overwrite: bool = False,
     command: str = "",
@@ -189,6 +209,8 @@ def evaluate(
         assume_hu: Take values for HU where a file does not say so.
         skip_bad_slices: Leave out slices that cannot be used; by default one of them fails its series.
         noise_free_reference: The reference is simulated truth without noise.
+        patient_folders: Each folder or file just below a given folder is of a patient of its own; by default series
+            with one PatientID are of one patient, and those without it count as one.
         panels_per_series: Slices of each series that are shown.
         overwrite: Replace a report that is there.
         command: The command line, to be printed in the report.
@@ -224,6 +246,7 @@ def evaluate(
         hu_offset=volume_offset_hu,
         assume_hu=assume_hu,
         skip_bad_slices=skip_bad_slices,
+        patient_folders=patient_folders,
     )
     denoisers = {name: partial(denoise_slice, baseline) for name, baseline in chosen.items()}
     how = MeasurementOptions(shown, panels_per_series, noise_free_reference, reference_dose=1.0)

@@ -27,24 +27,24 @@ from n2b_ct.errors import DataError, explain
 
 CONFIDENCE = 0.95
 N_RESAMPLES = 4000
-MIN_SERIES = 6
+MIN_PATIENTS = 6
 _LARGEST_EXPONENT = 1023
-Unit = Literal["series", "slices"]
+Unit = Literal["patients", "slices"]
 
 DEFINITIONS: dict[str, str] = {
     "interval": (
         f"{100 * CONFIDENCE:g} % BCa bootstrap interval of the mean, expanded by Student's t, {N_RESAMPLES} resamples, "
-        f"seeded. With at least {MIN_SERIES} series (patients) whole series are resampled, as slices of one patient "
-        "resemble each other. With fewer, slices are resampled within each series: the interval then holds for these "
-        "series only, neighbouring slices make it too narrow, and it says nothing about other patients. None where "
-        "there is nothing to resample: one value, or one slice in each of few series."
+        f"seeded. With at least {MIN_PATIENTS} patients whole patients are resampled, all series of one together, as "
+        "slices of one patient resemble each other. With fewer, slices are resampled within each patient: the interval "
+        "then holds for these patients only, neighbouring slices make it too narrow, and it says nothing about other "
+        "patients. None where there is nothing to resample: one value, or one slice of each of few patients."
     ),
     "excluded": "Slices without a finite value are left out of the mean and counted.",
     "paired_test": (
-        "Mean of the slice-by-slice differences with its bootstrap interval, and the two-sided p of the Wilcoxon "
-        f"signed-rank test on the same units: means of series where there are at least {MIN_SERIES}, else slices, "
-        "whose p is too small where neighbouring slices resemble each other. With ties or zeros its normal "
-        "approximation is taken."
+        "Mean of the slice-by-slice differences with its bootstrap interval, and two-sided p values of the patients' "
+        f"means: of the Wilcoxon signed-rank test (its normal approximation where there are ties or zeros) and of "
+        f"Student's t. Below {MIN_PATIENTS} patients there is no p: that of slices is far too small, as neighbouring "
+        "slices resemble each other."
     ),
 }
 
@@ -55,10 +55,10 @@ class MeanInterval:
 
     Attributes:
         mean: None where no value is finite.
-        low, high: None where there is nothing to resample: one value, or one slice in each of few series.
+        low, high: None where there is nothing to resample: one value, or one slice of each of few patients.
         n: Values in the mean.
         n_excluded: None, NaN and infinite values left out.
-        n_series: Series in the mean.
+        n_patients: Patients in the mean; 0 where each value stands for itself.
         unit: What was resampled.
     """
 
@@ -67,7 +67,7 @@ class MeanInterval:
     high: float | None
     n: int
     n_excluded: int
-    n_series: int
+    n_patients: int
     unit: Unit
 
 
@@ -77,44 +77,50 @@ class PairedComparison:
 
     Attributes:
         difference: Mean paired difference with its interval; a slice where either has no value is excluded.
-        p_value: Wilcoxon signed-rank, two-sided; 1 where all differences are 0; None where there is no pair.
+        p_value: Wilcoxon signed-rank, two-sided; 1 where all differences are 0; None where there is no pair, or there
+            are too few patients.
+        p_student: Of Student's t on the same units, under the same rules.
+        p_holm: The latter after Holm's correction; None before it.
     """
 
     difference: MeanInterval
     p_value: float | None
+    p_student: float | None
+    p_holm: float | None = None
 
 
 def mean_interval(
-    values: Sequence[float | None], series: Sequence[Hashable] | None = None, seed: int = 0
+    values: Sequence[float | None], patients: Sequence[Hashable] | None = None, seed: int = 0
 ) -> MeanInterval:
     """Mean of per-slice values with its bootstrap interval; see :data:`DEFINITIONS`.
 
     Args:
         values: One a slice; None, NaN and infinities are excluded and counted.
-        series: Which series or patient each slice belongs to; all to one where None.
+        patients: Which patient each slice is of; each value stands for itself where None.
         seed: Of the resampling: same seed, same interval.
 
     Raises:
-        DataError: ``series`` is not as long as ``values``.
+        DataError: ``patients`` is not as long as ``values``.
     """
-    kept, labels = _finite(values, series)
+    kept, labels = _finite(values, patients)
     scale = _power_of_two(kept)
     kept = kept / scale
-    n_series = int(labels.max()) + 1 if kept.size else 0
-    unit: Unit = "series" if n_series >= MIN_SERIES else "slices"
+    n_groups = int(labels.max()) + 1 if kept.size else 0
+    unit: Unit = "patients" if n_groups >= MIN_PATIENTS else "slices"
     low = high = None
-    if kept.size > n_series or unit == "series":
-        low, high = _by_series(kept, labels, seed) if unit == "series" else _by_slices(kept, labels, seed)
+    if kept.size > n_groups or unit == "patients":
+        low, high = _by_patients(kept, labels, seed) if unit == "patients" else _by_slices(kept, labels, seed)
     if low is not None and high is not None:
         low, high = low * scale, high * scale
     mean = float(kept.mean()) * scale if kept.size else None
-    return MeanInterval(mean, low, high, int(kept.size), len(values) - int(kept.size), n_series, unit)
+    n_patients = 0 if patients is None else n_groups
+    return MeanInterval(mean, low, high, int(kept.size), len(values) - int(kept.size), n_patients, unit)
 
 
 def compare_paired(
     method: Sequence[float | None],
     other: Sequence[float | None],
-    series: Sequence[Hashable] | None = None,
+    patients: Sequence[Hashable] | None = None,
     seed: int = 0,
 ) -> PairedComparison:
     """Compare two methods on the same slices; see ``DEFINITIONS["paired_test"]``.
@@ -122,7 +128,7 @@ def compare_paired(
     Args:
         method: Its value per slice.
         other: The other's value per slice, in the same order.
-        series: Which series or patient each slice belongs to.
+        patients: Which patient each slice is of; each pair stands for itself where None.
         seed: Of the resampling.
 
     Raises:
@@ -132,16 +138,32 @@ def compare_paired(
         got = f"{len(method)} and {len(other)}"
         raise DataError(explain("paired values", "both methods need the same slices", got, "pair slices by position"))
     differences = [None if a is None or b is None else a - b for a, b in zip(method, other, strict=True)]
-    difference = mean_interval(differences, series, seed)
-    return PairedComparison(difference, _wilcoxon(*_finite(differences, series), difference.unit))
+    difference = mean_interval(differences, patients, seed)
+    if patients is not None and difference.n_patients < MIN_PATIENTS:
+        return PairedComparison(difference, None, None)
+    units = _unit_means(*_finite(differences, patients), difference.unit)
+    return PairedComparison(difference, _wilcoxon(units), _student(units))
 
 
-def _finite(values: Sequence[float | None], series: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Finite values and, from 0 on, the number of the series of each."""
-    if series is not None and len(series) != len(values):
-        got = f"{len(values)} values, {len(series)} names"
-        raise DataError(explain("series of slices", "every value needs its series", got, "pass one name a slice"))
-    names = series if series is not None else [None] * len(values)
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p values for their number, so that the chance of any false decision among them stays at its level.
+
+    References:
+        Holm 1979, Scand. J. Stat. 6(2): the step-down procedure; it holds however the tests depend on each other.
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
+    return [float(p) for p in adjusted]
+
+
+def _finite(values: Sequence[float | None], patients: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Finite values and, from 0 on, the number of the patient of each."""
+    if patients is not None and len(patients) != len(values):
+        got = f"{len(values)} values, {len(patients)} names"
+        raise DataError(explain("patients of slices", "every value needs its patient", got, "pass one name a slice"))
+    names = patients if patients is not None else [None] * len(values)
     kept = [(v, name) for v, name in zip(values, names, strict=True) if v is not None and math.isfinite(v)]
     number: dict[Hashable, int] = {}
     labels = [number.setdefault(name, len(number)) for _, name in kept]
@@ -153,8 +175,8 @@ def _power_of_two(values: np.ndarray) -> float:
     return math.ldexp(1.0, min(math.frexp(float(np.abs(values).max(initial=0.0)))[1], _LARGEST_EXPONENT))
 
 
-def _by_series(values: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
-    """Resample whole series; long series keep their weight."""
+def _by_patients(values: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
+    """Resample whole patients; those of many slices keep their weight."""
     mean = float(values.mean())
     sums, n = np.bincount(labels, values - mean), np.bincount(labels)
     drawn = _drawn((n.size,), seed)
@@ -164,7 +186,7 @@ def _by_series(values: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float
 
 
 def _by_slices(values: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
-    """Resample slices inside each series, so that every series keeps its number of slices."""
+    """Resample slices inside each patient, so that each keeps the number of slices."""
     mean, n = float(values.mean()), np.bincount(labels)
     order = np.argsort(labels, kind="stable")
     own_means = np.bincount(labels, values) / n
@@ -198,11 +220,24 @@ def _bca(resampled: np.ndarray, influence: np.ndarray, n_free: int) -> tuple[flo
     return float(low), float(high)
 
 
-def _wilcoxon(differences: np.ndarray, labels: np.ndarray, unit: Unit) -> float | None:
-    if differences.size == 0:
-        return None
+def _unit_means(differences: np.ndarray, labels: np.ndarray, unit: Unit) -> np.ndarray:
+    """What is tested, near 1 in size: the patients' means, or the differences themselves."""
     differences = differences / _power_of_two(differences)
-    units = np.bincount(labels, differences) / np.bincount(labels) if unit == "series" else differences
+    return np.bincount(labels, differences) / np.bincount(labels) if unit == "patients" else differences
+
+
+def _student(units: np.ndarray) -> float | None:
+    if units.size == 0 or not units.any():
+        return 1.0 if units.size else None
+    error = units.std(ddof=1) / math.sqrt(units.size) if units.size > 1 else 0.0
+    if error == 0.0:
+        return 0.0 if units.size > 1 else None
+    return float(2.0 * stats.t.sf(abs(units.mean()) / error, units.size - 1))
+
+
+def _wilcoxon(units: np.ndarray) -> float | None:
+    if units.size == 0:
+        return None
     if not units.any():
         return 1.0
     return float(stats.wilcoxon(units, method="auto" if _are_distinct(units) else "asymptotic").pvalue)

@@ -29,6 +29,7 @@ from n2b_ct.evaluation.inserts import (
 from n2b_ct.evaluation.lesion_contrast import LesionMeasure, measure_lesions
 from n2b_ct.evaluation.low_contrast.lesions import LesionInsert, insert_lesions, lesion_rounds
 from n2b_ct.evaluation.measures import Measure, known_measures, measure_slice
+from n2b_ct.evaluation.patients import Patients, number_patients
 from n2b_ct.evaluation.report.slice_images import Panel
 from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise
 from n2b_ct.evaluation.table import Row
@@ -73,6 +74,7 @@ class Measurements:
         problems: A line for each measure that could not be used.
         n_other_pixels: Slices without inserted disks, for their pixels differ from the others' of their dose.
         inserted_noises: How the noise of each series and dose was inserted into its reference.
+        patients: Name of a series to its patient's number.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -87,6 +89,7 @@ class Measurements:
     problems: Sequence[str] = ()
     n_other_pixels: int = 0
     inserted_noises: Mapping[SeriesAtDose, InsertedNoise] = field(default_factory=dict)
+    patients: Patients = field(default_factory=dict)
 
     def take(self, other: Measurements) -> None:
         """Append the measurements of one slice."""
@@ -127,7 +130,12 @@ def measure_sources(
     measures, problems = known_measures()
     inserted_noises = _inserted_noises(sources, how)
     measured = Measurements(
-        plan=plan, measures=measures, problems=problems, n_other_pixels=n_other, inserted_noises=inserted_noises
+        plan=plan,
+        measures=measures,
+        problems=problems,
+        n_other_pixels=n_other,
+        inserted_noises=inserted_noises,
+        patients=number_patients(sources),
     )
     say, n_done = progress or _silent, 0
     announcing = _announcing(denoisers, lambda name: say(n_done, len(sources), f"by {name}"))

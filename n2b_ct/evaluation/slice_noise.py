@@ -12,6 +12,7 @@ import numpy as np
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import MeanInterval, mean_interval
+from n2b_ct.evaluation.patients import Patients, patients_of
 from n2b_ct.evaluation.residual import (
     DetailRemoved,
     EdgeStructure,
@@ -106,13 +107,16 @@ DEFINITIONS: dict[str, str] = {
 _Slice = tuple[float | None, str, int]
 
 
-def texture_rows(noises: Sequence[SliceNoise], labels: Mapping[float | None, str], source: str) -> list[Row]:
+def texture_rows(
+    noises: Sequence[SliceNoise], labels: Mapping[float | None, str], source: str, patients: Patients
+) -> list[Row]:
     """Pool the texture of every dose level and method.
 
     Args:
         noises: Of every slice and method.
         labels: Dose to the label of its level.
         source: How the noise was had, in words.
+        patients: Name of a series to its patient.
     """
     found: list[Row] = []
     for label, by_method in _grouped(noises, labels).items():
@@ -123,19 +127,19 @@ def texture_rows(noises: Sequence[SliceNoise], labels: Mapping[float | None, str
         inputs = {_slice_of(n): n.power for n in kept.get(INPUT, [])}
         kind = _usual_kind([n.power for n in next(iter(kept.values())) if n.power])
         for name, own in kept.items():
-            values = _texture(name, own, inputs, kind) | {"source": source}
+            values = _texture(name, own, inputs, kind, patients) | {"source": source}
             found += rows_of("texture", name, values, level=label)
     return found
 
 
-def residual_rows(noises: Sequence[SliceNoise], labels: Mapping[float | None, str]) -> list[Row]:
+def residual_rows(noises: Sequence[SliceNoise], labels: Mapping[float | None, str], patients: Patients) -> list[Row]:
     """Say for every dose level and method what was removed; methods without a residual are left out."""
     return [
         row
         for label, by_method in _grouped(noises, labels).items()
         for name, own in by_method.items()
         if any(n.edge is not None or n.removed is not None for n in own)
-        for row in rows_of("residual", name, _residual(own, by_method.get(INPUT, [])), level=label)
+        for row in rows_of("residual", name, _residual(own, by_method.get(INPUT, []), patients), level=label)
     ]
 
 
@@ -153,20 +157,26 @@ def _slice_of(noise: SliceNoise) -> _Slice:
 
 
 def _texture(
-    name: str, noises: Sequence[SliceNoise], inputs: Mapping[_Slice, NoisePower | None], kind: NoisePower
+    name: str,
+    noises: Sequence[SliceNoise],
+    inputs: Mapping[_Slice, NoisePower | None],
+    kind: NoisePower,
+    patients: Patients,
 ) -> dict[str, Any]:
     pooled = _pooled([n.power for n in noises if n.power is not None], kind.radial())
     changes = [
         compare_texture(before, n.power) if (before := inputs.get(_slice_of(n))) and n.power else None for n in noises
     ]
 
+    own = patients_of((n.series for n in noises), patients)
+
     def mean(value: Callable[[NoisePower], float | None]) -> MeanInterval:
-        return mean_interval([None if n.power is None else value(n.power) for n in noises], [n.series for n in noises])
+        return mean_interval([None if n.power is None else value(n.power) for n in noises], own)
 
     def mean_change(measure: str) -> MeanInterval | None:
         if name == INPUT or not any(changes):
             return None
-        return mean_interval([None if c is None else getattr(c, measure) for c in changes], [n.series for n in noises])
+        return mean_interval([None if c is None else getattr(c, measure) for c in changes], own)
 
     return {
         "frequency_per_mm": _rounded(pooled.frequency_per_mm),
@@ -217,17 +227,17 @@ def _pooled(powers: Sequence[NoisePower], rings: RadialPower) -> RadialPower:
     return RadialPower(rings.frequency_per_mm, np.asarray(mean), rings.n_bins)
 
 
-def _residual(noises: Sequence[SliceNoise], inputs: Sequence[SliceNoise]) -> dict[str, Any]:
+def _residual(noises: Sequence[SliceNoise], inputs: Sequence[SliceNoise], patients: Patients) -> dict[str, Any]:
     edges = [(n, n.edge) for n in noises if n.edge is not None]
-    series = [n.series for n, _ in edges]
+    own = patients_of((n.series for n, _ in edges), patients)
     details = [n for n in noises if n.detail is not None]
     n_warned = sum(edge.warns for _, edge in edges)
     worst = max(edges, key=lambda pair: pair[1].deviation_sds, default=None)
     return {
-        "edge_correlation": mean_interval([edge.correlation for _, edge in edges], series),
+        "edge_correlation": mean_interval([edge.correlation for _, edge in edges], own),
         "null_correlation": float(np.mean([edge.null_mean for _, edge in edges])) if edges else None,
-        "deviation_sds": mean_interval([edge.deviation_sds for _, edge in edges], series),
-        "edge_excess_percent": mean_interval([edge.edge_excess_percent for _, edge in edges], series),
+        "deviation_sds": mean_interval([edge.deviation_sds for _, edge in edges], own),
+        "edge_excess_percent": mean_interval([edge.edge_excess_percent for _, edge in edges], own),
         "n_slices": len(edges),
         "n_warned": n_warned,
         "warns": n_warned > WARNED_SHARE * len(edges),
@@ -235,7 +245,7 @@ def _residual(noises: Sequence[SliceNoise], inputs: Sequence[SliceNoise]) -> dic
         "residual_autocorrelation": _mean_lags([n.removed for n in noises]),
         "noise_autocorrelation": _mean_lags([n.own for n in inputs]),
         "detail_removed_percent": mean_interval(
-            [n.detail.percent for n in details if n.detail], [n.series for n in details]
+            [n.detail.percent for n in details if n.detail], patients_of((n.series for n in details), patients)
         )
         if details
         else None,

@@ -14,6 +14,7 @@ from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.measures import Measure, known_measures
+from n2b_ct.evaluation.patients import Patients, n_patients
 from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.hu import Window
 from n2b_ct.io.series import Inputs
@@ -55,12 +56,16 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class DoseLevel:
-    """A group of slices; ``dose`` is None for an unknown dose and for all doses together."""
+    """A group of slices; ``dose`` is None for an unknown dose and for all doses together.
+
+    Series of which no patient is known count as one patient.
+    """
 
     label: str
     dose: float | None
     n_slices: int
     n_series: int
+    n_patients: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Summary:
         n_identical: (Slice, method) pairs without a PSNR because they equal the reference.
         has_reference: Whether any slice had one.
         anchor: What shifts are measured against: the input, or what stands in its place.
+        patients: Name of a series to its patient, as ``patient 1``.
         inputs: The series that were read, and the files of theirs that were refused.
         tasks: Every disk that was inserted.
         dropped: Sentences that say what was left out and why.
@@ -92,6 +98,7 @@ class Summary:
     n_identical: int
     has_reference: bool
     anchor: str = INPUT
+    patients: Patients = field(default_factory=dict)
     inputs: Inputs = field(default_factory=Inputs)
     tasks: tuple[Task, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -173,6 +180,7 @@ def summarise(
     windows: Mapping[str, Window],
     baselines: Collection[str] | None = None,
     measures: Mapping[str, Measure] | None = None,
+    patients: Patients | None = None,
 ) -> Summary:
     """Average the rows of :func:`measure_slice`.
 
@@ -182,6 +190,7 @@ def summarise(
         baselines: Which methods are baselines, None: all that the registry knows; all others but input and reference
             count as models.
         measures: Those of the rows, by name; all that are known where None.
+        patients: Name of a series to its patient; none is known where None.
 
     Raises:
         DataError: There are no rows.
@@ -189,8 +198,9 @@ def summarise(
     if not rows:
         raise DataError(explain("report", "at least one slice is needed", "none", "check the test set"))
     doses = sorted({row.dose for row in rows}, key=lambda dose: (dose is None, dose or 0.0))
-    levels = tuple(_level(dose_label(dose), [row for row in rows if row.dose == dose], dose) for dose in doses)
-    overall = _level(ALL_DOSES, rows, None)
+    known = patients or {}
+    levels = tuple(_level(dose_label(dose), [r for r in rows if r.dose == dose], dose, known) for dose in doses)
+    overall = _level(ALL_DOSES, rows, None, known)
     roles = _roles(rows, BASELINES.names() if baselines is None else baselines)
     chosen = known_measures()[0] if measures is None else measures
     values = SliceValues(rows)
@@ -211,6 +221,7 @@ def summarise(
         table=Table((*rows, *means)),
         n_identical=sum(row.measure == "rmse_hu" and row.value == 0.0 and row.window == primary for row in rows),
         has_reference=any(row.measure == "ssim" and row.value is not None for row in rows),
+        patients=known,
     )
 
 
@@ -242,9 +253,9 @@ def root_or_none(square: float | None) -> float | None:
     return None if square is None or square < 0.0 else math.sqrt(square)
 
 
-def _level(label: str, rows: Sequence[Row], dose: float | None) -> DoseLevel:
+def _level(label: str, rows: Sequence[Row], dose: float | None, patients: Patients) -> DoseLevel:
     slices = {(row.dose, row.series, row.slice_index) for row in rows}
-    return DoseLevel(label, dose, len(slices), len({row.series for row in rows}))
+    return DoseLevel(label, dose, len(slices), len({row.series for row in rows}), n_patients(rows, patients))
 
 
 def _roles(rows: Sequence[Row], baselines: Collection[str]) -> dict[str, Role]:

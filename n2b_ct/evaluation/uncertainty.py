@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
 from n2b_ct.evaluation.cases import INPUT
-from n2b_ct.evaluation.intervals import MeanInterval, compare_paired, mean_interval
+from n2b_ct.evaluation.intervals import MIN_PATIENTS, MeanInterval, compare_paired, holm, mean_interval
+from n2b_ct.evaluation.patients import patients_of
 from n2b_ct.evaluation.summary import (
     REDUCTION,
     DoseLevel,
@@ -18,6 +20,7 @@ from n2b_ct.evaluation.summary import (
 )
 from n2b_ct.evaluation.table import Row
 
+LEVEL = 0.05
 AGAINST_INPUT, AGAINST_BASELINE = "input", "best baseline"
 DEFINITIONS: dict[str, str] = {
     "best_baseline": (
@@ -25,8 +28,9 @@ DEFINITIONS: dict[str, str] = {
         "with the largest mean noise reduction, which a strong blur wins: then it is only a reference value."
     ),
     "better": (
-        "A difference is called decided where its 95 % interval excludes 0. The tests are not corrected for their "
-        "number, and lower noise alone is no gain."
+        f"A difference is called decided where there are {MIN_PATIENTS} patients or more, its 95 % interval excludes "
+        f"0, and Student's p over the patients' means is at most {LEVEL:g} after Holm's correction for all comparisons "
+        "of the same measure in the report: every method, opponent, dose and window. Lower noise alone is no gain."
     ),
 }
 
@@ -41,6 +45,7 @@ def uncertainty_rows(summary: Summary) -> list[Row]:
         for method in summary.of_role("baseline", "model")
         for row in _comparisons(summary, values, level, method, best.get(level.label))
     ]
+    comparisons = _corrected(comparisons)
     return [*_intervals(summary, values), *comparisons, *best.values(), *_per_series(summary, values)]
 
 
@@ -50,8 +55,10 @@ def against_role(comparison: Row) -> str:
 
 
 def is_better(summary: Summary, comparison: Row) -> bool | None:
-    """Return whether the interval of a difference excludes 0 on the good side; None where it holds 0."""
+    """Return whether a difference is decided to the good side; None where it is not decided."""
     difference: MeanInterval = comparison.value.difference
+    if difference.unit != "patients" or comparison.value.p_holm is None or comparison.value.p_holm > LEVEL:
+        return None
     if difference.low is None or difference.high is None or difference.low <= 0.0 <= difference.high:
         return None
     return (difference.low > 0.0) == summary.measures[comparison.measure].higher_is_better
@@ -72,11 +79,24 @@ def _windows(summary: Summary) -> tuple[str, ...]:
     return (primary, "", *others)
 
 
+def _corrected(comparisons: list[Row]) -> list[Row]:
+    """Correct the p values of each measure for their number."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for k, row in enumerate(comparisons):
+        if row.value.p_student is not None:
+            groups[row.measure].append(k)
+    found = list(comparisons)
+    for own in groups.values():
+        for k, p_holm in zip(own, holm([comparisons[k].value.p_student for k in own]), strict=True):
+            found[k] = replace(found[k], value=replace(found[k].value, p_holm=p_holm))
+    return found
+
+
 def _interval(summary: Summary, measure: str, values: Values) -> MeanInterval:
-    series = [name for _, name, _ in values]
+    patients = patients_of((name for _, name, _ in values), summary.patients)
     if measure not in summary.measures or not summary.measures[measure].is_root:
-        return mean_interval(list(values.values()), series)
-    squares = mean_interval([signed_square(value) for value in values.values()], series)
+        return mean_interval(list(values.values()), patients)
+    squares = mean_interval([signed_square(value) for value in values.values()], patients)
     if squares.mean is None or squares.mean < 0.0:
         return replace(squares, mean=None, low=None, high=None)
     low = None if squares.low is None else max(squares.low, 0.0)
@@ -135,7 +155,6 @@ def _comparisons(
             for other in others:
                 own, other_values = (values.of(name, window, measure, level) for name in (method, other))
                 shared = [key for key in own if key in other_values]
-                paired = compare_paired(
-                    [own[k] for k in shared], [other_values[k] for k in shared], [k[1] for k in shared]
-                )
+                patients = patients_of((series for _, series, _ in shared), summary.patients)
+                paired = compare_paired([own[k] for k in shared], [other_values[k] for k in shared], patients)
                 yield Row("comparisons", measure, method, paired, level=level.label, window=window, against=other)

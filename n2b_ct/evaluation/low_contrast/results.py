@@ -16,6 +16,7 @@ from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import mean_interval
 from n2b_ct.evaluation.low_contrast.lesions import LesionInsert
 from n2b_ct.evaluation.low_contrast.tasks import reading_weights
+from n2b_ct.evaluation.patients import Patients, patients_of
 from n2b_ct.evaluation.table import Row, Table, rows_of
 
 PART = "low_contrast"
@@ -112,7 +113,9 @@ def worst_losses(table: Table) -> dict[str, LowContrast]:
     return worst
 
 
-def inserted_lesion_rows(inserts: Iterable[LesionInsert], labels: Mapping[float | None, str]) -> list[Row]:
+def inserted_lesion_rows(
+    inserts: Iterable[LesionInsert], labels: Mapping[float | None, str], patients: Patients
+) -> list[Row]:
     """Measure what is left of inserted lesions, by level, method and task."""
     groups: dict[tuple[float | None, Task], list[LesionInsert]] = defaultdict(list)
     for insert in inserts:
@@ -124,7 +127,7 @@ def inserted_lesion_rows(inserts: Iterable[LesionInsert], labels: Mapping[float 
             for name in names:
                 used = [insert for insert in own if name in insert.difference]
                 if len(used) >= MIN_LESIONS:
-                    found += rows_of(PART, name, _measured(used, name, task), level=label, task=task)
+                    found += rows_of(PART, name, _measured(used, name, task, patients), level=label, task=task)
     return found
 
 
@@ -152,13 +155,13 @@ def _badness(one: LowContrast) -> tuple[int, float]:
     return GRADES.index(one.grade), -one.recovery
 
 
-def _measured(inserts: Sequence[LesionInsert], name: str, task: Task) -> dict[str, Any]:
+def _measured(inserts: Sequence[LesionInsert], name: str, task: Task, patients: Patients) -> dict[str, Any]:
     differences = np.stack([insert.difference[name] for insert in inserts]).astype(np.float64)
     pixel_mm = inserts[0].pixel_mm
     weights = reading_weights(2.0 * task.radius_mm, pixel_mm, differences.shape[-1])
     inserted = np.stack([insert.difference[INPUT] for insert in inserts])
     read, full = (np.tensordot(regions, weights, axes=2) for regions in (differences, inserted))
-    mean = mean_interval(list(read / full), [insert.series for insert in inserts])
+    mean = mean_interval(list(read / full), patients_of((insert.series for insert in inserts), patients))
     values = recovery_values(mean.mean or 0.0, mean.low, mean.high, len(inserts), INSERTED)
     return values | _size(differences, pixel_mm, task, values["recovery"])
 

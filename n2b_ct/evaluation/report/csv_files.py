@@ -107,12 +107,14 @@ def _comparisons(summary: Summary) -> str:
             against_role(row),
             *_interval(row.value.difference),
             row.value.p_value,
+            row.value.p_student,
+            row.value.p_holm,
             is_better(summary, row),
         )
         for row in summary.table.of_part("comparisons")
     ]
     columns = ("level", "method", "window", "measure", "against", "against_role")
-    return _table((*columns, *_INTERVAL, "p_value", "better"), lines)
+    return _table((*columns, *_INTERVAL, "p_value", "p_student", "p_holm", "better"), lines)
 
 
 def _interval(interval: MeanInterval) -> tuple[float | int | None, ...]:

@@ -45,7 +45,7 @@ from n2b_ct.registry import BASELINES
 from n2b_ct.version import __version__
 
 SCHEMA = "n2b-ct/report"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DISCLAIMER = "Research software, not a medical device: these numbers and images are not for diagnosis."
 
 _DEFINED_IN = (

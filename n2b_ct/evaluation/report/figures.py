@@ -106,7 +106,7 @@ def _means(summary: Summary, measure: str) -> Value:
         if known is not None:
             return known
         mean = summary.mean(level, method, measure)
-        return MeanInterval(mean.mean, None, None, mean.n, mean.n_excluded, level.n_series, "slices")
+        return MeanInterval(mean.mean, None, None, mean.n, mean.n_excluded, level.n_patients, "slices")
 
     return value
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.insert_results import CHO
-from n2b_ct.evaluation.intervals import MIN_SERIES
+from n2b_ct.evaluation.intervals import MIN_PATIENTS
 from n2b_ct.evaluation.measures import CLASS_BIASES
+from n2b_ct.evaluation.patients import UNKNOWN
 from n2b_ct.evaluation.report.formatting import PSNR_DECIMALS, SSIM_DECIMALS, counted, listing, number, pair_text
 from n2b_ct.evaluation.summary import REDUCTION, DoseLevel, Statistic, Summary
 from n2b_ct.evaluation.table import Row
@@ -46,7 +47,17 @@ def judged(summary: Summary) -> list[str]:
 def _scope(summary: Summary) -> str:
     overall = summary.overall
     scope = f"{counted(overall.n_slices, 'slice')} of {counted(overall.n_series, 'series', 'series')}"
+    scope += f" ({_patients(summary)})"
     return f"{scope} at {counted(len(summary.levels), 'dose level')}" if len(summary.levels) > 1 else scope
+
+
+def _patients(summary: Summary) -> str:
+    """Write ``2 patients``, or that some or all are not known."""
+    known = {summary.patients.get(row.series, UNKNOWN) for row in summary.table.of_part("slices")}
+    n_known = len(known - {UNKNOWN})
+    if UNKNOWN not in known:
+        return counted(n_known, "patient")
+    return f"{counted(n_known, 'patient')} and series whose patient is unknown" if n_known else "patient unknown"
 
 
 def _gain(summary: Summary) -> str:
@@ -278,19 +289,32 @@ def _against_baselines(summary: Summary) -> str:
         return "No model was measured: these are the baselines that a model has to beat"
     losses = {model: _losses(summary, model, baselines) for model in models}
     winners = [model for model in models if not losses[model]]
-    clauses = [_winner_clause(summary, winners, baselines)] if winners else []
+    decided = [model for model in winners if _is_decided(summary, model)]
+    leading = [model for model in winners if model not in decided]
+    clauses = [_winner_clause(summary, own, baselines, own is decided) for own in (decided, leading) if own]
     clauses += [f"{model} does not win: {_shortened(lost)}" for model, lost in losses.items() if lost]
     return f"Against the baselines ({listing(baselines)}), {'; '.join(clauses)}"
 
 
-def _winner_clause(summary: Summary, winners: list[str], baselines: list[str]) -> str:
+def _is_decided(summary: Summary, model: str) -> bool:
+    """Whether the lead over the best baseline is decided in PSNR and SSIM at every dose level."""
+    own = [
+        is_better(summary, row)
+        for row in _against_best(summary)
+        if row.method == model and row.measure in ("psnr_db", "ssim")
+    ]
+    return bool(own) and all(own)
+
+
+def _winner_clause(summary: Summary, winners: list[str], baselines: list[str], is_decided: bool) -> str:
     best = max(baselines, key=lambda name: summary.mean(summary.overall, name, "psnr_db").mean or 0.0)
     everywhere = " at every dose level" if len(summary.levels) > 1 else ""
-    verb = "scores" if len(winners) == 1 else "score"
-    return (
-        f"{listing(winners)} {verb} above each of them in both PSNR and SSIM{everywhere} "
-        f"(the best by PSNR, {best}, reaches {_scores(summary, best)})"
-    )
+    one = len(winners) == 1
+    if is_decided:
+        lead = f"{'scores' if one else 'score'} above each of them in both PSNR and SSIM{everywhere}"
+    else:
+        lead = f"{'has' if one else 'have'} a higher mean PSNR and SSIM{everywhere}, a lead that is not decided"
+    return f"{listing(winners)} {lead} (the best by PSNR, {best}, reaches {_scores(summary, best)})"
 
 
 def _losses(summary: Summary, model: str, baselines: list[str]) -> list[str]:
@@ -324,13 +348,19 @@ def _decided(summary: Summary) -> str:
     """The paired difference to the best baseline in PSNR, with its interval, for each model."""
     own = [
         row
-        for row in summary.table.of_part("comparisons")
-        if against_role(row) == AGAINST_BASELINE
-        and row.measure == "psnr_db"
-        and row.window == summary.primary_window
-        and row.level == summary.columns[-1].label
+        for row in _against_best(summary)
+        if row.measure == "psnr_db" and row.level == summary.columns[-1].label and row.value.difference.low is not None
     ]
-    return "".join(f", {_interval_clause(summary, row)}" for row in own if row.value.difference.low is not None)
+    return "".join(f", {_interval_clause(summary, row)}" for row in own)
+
+
+def _against_best(summary: Summary) -> list[Row]:
+    """Comparisons with the best baseline in the primary window."""
+    return [
+        row
+        for row in summary.table.of_part("comparisons")
+        if against_role(row) == AGAINST_BASELINE and row.window == summary.primary_window
+    ]
 
 
 def _interval_clause(summary: Summary, row: Row) -> str:
@@ -342,11 +372,17 @@ def _interval_clause(summary: Summary, row: Row) -> str:
 
 
 def _validity(summary: Summary) -> str:
-    n_series = summary.overall.n_series
-    if n_series >= MIN_SERIES:
-        return f"intervals are over {counted(n_series, 'series', 'series')}, resampled whole"
-    scope = "this series" if n_series == 1 else f"these {n_series} series"
-    return f"all of it holds for {scope} only and says nothing about other patients"
+    n = summary.overall.n_patients
+    if n >= MIN_PATIENTS:
+        return (
+            f"intervals and tests are over {_patients(summary)}, and tests are corrected for their number (Holm, each "
+            "measure for itself)"
+        )
+    holds = "this patient" if n == 1 else f"these {n} patients"
+    return (
+        f"nothing is decided from fewer than {MIN_PATIENTS} patients ({_patients(summary)} here): all of it holds for "
+        f"{holds} only and says nothing about other patients"
+    )
 
 
 def _shortened(items: list[str]) -> str:

@@ -326,7 +326,8 @@ def _comparison_cell(summary: Summary, own: Row | None) -> Cell:
     text = mean_interval(own.value.difference, summary.measures[own.measure].decimals, signed=True)
     better = is_better(summary, own)
     word = {True: "better", False: "worse", None: "undecided"}[better]
-    return Line(text, best=better is True), Line(f"{word}, p {p_text(own.value.p_value)}")
+    p_holm = own.value.p_holm
+    return Line(text, best=better is True), Line(word if p_holm is None else f"{word}, p {p_text(p_holm)} (Holm)")
 
 
 def _by_task(records: Sequence[Record]) -> dict[tuple[str, Task], Record]:

@@ -33,7 +33,7 @@ def case_of(k: int) -> SliceCase:
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
     inserts = [one for k in range(4) for one in insert_lesions(case_of(k), METHODS, 2, k)]
-    return inserted_lesion_rows(inserts, {0.25: "25 %"})
+    return inserted_lesion_rows(inserts, {0.25: "25 %"}, {})
 
 
 def test_a_reading_is_the_contrast_of_a_sharp_disk_and_blind_to_a_plane():

@@ -35,13 +35,13 @@ def noises(n_slices: int = 3, noise_free: bool = False, pixel_mm=PIXEL_MM) -> li
 
 def texture_of(measured: list[SliceNoise]) -> dict[str, dict]:
     """Texture by method."""
-    records = Table(texture_rows(measured, LABELS, "flat regions")).records("texture", level="25 %")
+    records = Table(texture_rows(measured, LABELS, "flat regions", {})).records("texture", level="25 %")
     return {one["method"]: one for one in records}
 
 
 def residual_of(measured: list[SliceNoise]) -> dict[str, dict]:
     """Residual by method."""
-    return {one["method"]: one for one in Table(residual_rows(measured, LABELS)).records("residual", level="25 %")}
+    return {one["method"]: one for one in Table(residual_rows(measured, LABELS, {})).records("residual", level="25 %")}
 
 
 @pytest.fixture(scope="module")

@@ -59,12 +59,14 @@ def make_case(k: int) -> SliceCase:
     truth = np.full((96, 96), 40.0)
     truth[0, 0] = 41.0
     noisy = truth + np.random.default_rng(k).normal(0.0, 20.0, truth.shape)
-    return SliceCase("A", 0.25, k, noisy, {"gaussian": 0.6 * truth + 0.4 * noisy, "n2b": truth + 2.0}, truth, 3.0 * k)
+    return SliceCase(
+        f"A{k}", 0.25, 0, noisy, {"gaussian": 0.6 * truth + 0.4 * noisy, "n2b": truth + 2.0}, truth, 3.0 * k
+    )
 
 
 def report(folder: Path) -> Summary:
-    cases = [make_case(k) for k in range(2)]
-    sources = [CaseSource("A", one.slice_index, 0.25, None, lambda one=one: (one, [])) for one in cases]
+    cases = [make_case(k) for k in range(6)]
+    sources = [CaseSource(one.series, 0, 0.25, None, lambda one=one: (one, []), one.series) for one in cases]
     how = MeasurementOptions(TWO, n_workers=1)
     measured = measure_sources(sources, {}, how, inserting=False)
     summary = assemble(measured, how, ("gaussian",))
@@ -78,14 +80,14 @@ def test_a_measure_of_an_installed_package_is_a_further_column_of_json_csv_and_p
     with (tmp_path / "report" / "per_slice.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "n2b"]
     assert list(rows[0])[-2:] == ["mae_hu", "maximum_hu"]
-    assert [(row["window"], row["mae_hu"], row["maximum_hu"]) for row in rows] == 2 * [
+    assert [(row["window"], row["mae_hu"], row["maximum_hu"]) for row in rows] == 6 * [
         ("abdomen", "2.0", "43.0"),
         ("lung", "2.0", "43.0"),
     ]
     document = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
     assert schema_problems(document, report_schema()) == []
     own = next(one for one in document["results"] if (one["method"], one["window"]) == ("n2b", "abdomen"))
-    assert own["mae_hu"] == {"mean": 2.0, "sd": 0.0, "n": 2, "n_excluded": 0}
+    assert own["mae_hu"] == {"mean": 2.0, "sd": 0.0, "n": 6, "n_excluded": 0}
     assert document["definitions"]["mae_hu"] == "Mean of |method - reference|, HU, inside the window."
     tests = {(one["measure"], one["method"], one["against"]): one for one in document["certainty"]["comparisons"]}
     assert tests["mae_hu", "n2b", "gaussian"]["better"] is True
@@ -131,6 +133,6 @@ def test_an_infinite_value_counts_as_none(install):
 
 def test_a_measure_that_raises_is_named_with_its_slice(install):
     install(SOURCE, failing="FAILING")
-    wanted = r"report measure: failing must return a number or None, got ZeroDivisionError on A, slice 0; repair"
+    wanted = r"report measure: failing must return a number or None, got ZeroDivisionError on A0, slice 0; repair"
     with pytest.raises(DataError, match=wanted):
         measure_slice(make_case(0), TWO)

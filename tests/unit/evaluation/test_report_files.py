@@ -142,7 +142,7 @@ def test_json_csv_and_page_hold_the_same_numbers(report: Path) -> None:
 
 def test_the_json_names_its_schema_definitions_and_origin(report: Path) -> None:
     document = json.loads((report / "report.json").read_text("utf-8"))
-    assert (document["schema"], document["schema_version"]) == ("n2b-ct/report", 2)
+    assert (document["schema"], document["schema_version"]) == ("n2b-ct/report", 3)
     assert {"psnr_db", "ssim", "rmse_hu", "noise_std_hu", "hu_bias_hu"} <= set(document["definitions"])
     assert document["windows"][0] == {"name": "abdomen", "lower_hu": -160.0, "upper_hu": 240.0, "data_range_hu": 400.0}
     assert document["provenance"]["created"] == "2026-01-02T03:04:05+00:00"

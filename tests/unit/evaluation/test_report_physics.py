@@ -43,7 +43,7 @@ TASK = Task("large", 20.0, 2.5, 0.0)
 
 
 def about(value: float) -> MeanInterval:
-    return MeanInterval(value, value - 0.1, value + 0.1, 8, 0, 2, "slices")
+    return MeanInterval(value, value - 0.1, value + 0.1, 8, 0, 6, "patients")
 
 
 def make_rows() -> list[Row]:
@@ -158,7 +158,7 @@ def _residual(method: str) -> dict:
 @pytest.fixture(scope="module")
 def summary() -> Summary:
     plain = summarise(make_rows(), {"abdomen": WINDOWS["abdomen"]}, baselines=("nlm",))
-    paired = PairedComparison(about(1.5), 0.0002)
+    paired = PairedComparison(about(1.5), 0.03125, 0.0001, 0.0002)
     comparison = Row("comparisons", "psnr_db", "n2b", paired, level="5 %", window="abdomen", against="nlm")
     return replace(
         plain,
@@ -233,7 +233,7 @@ def test_paired_tests_mark_what_is_better_and_never_write_a_p_of_zero(summary: S
     (row,) = comparison_table(summary, "5 %", "abdomen").rows
     assert [(line.text, line.best) for line in row.cells[0]] == [
         ("+1.50 [+1.40, +1.60]", True),
-        ("better, p < 0.001", False),
+        ("better, p < 0.001 (Holm)", False),
     ]
     assert (p_text(None), p_text(0.04)) == ("–", "0.040")
 

@@ -13,7 +13,8 @@ from n2b_ct.evaluation.report import SliceCase, measure_slice, summarise
 from n2b_ct.evaluation.report.formatting import listing, mean_sd, number
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.summary import dose_label, statistic
-from n2b_ct.evaluation.table import Row
+from n2b_ct.evaluation.table import Row, Table
+from n2b_ct.evaluation.uncertainty import uncertainty_rows
 from n2b_ct.hu import WINDOWS
 from tests.report_rows import FIDELITY, slice_rows, value_of
 
@@ -30,7 +31,8 @@ def row(method: str, psnr_db: float | None, ssim: float | None, dose: float | No
         "hu_bias_hu": 0.5,
         "biases": {"soft": 0.4, "bone": -8.36},
     }
-    return slice_rows(method, dose=dose, series="series", slice_index=k, **(values | changes))
+    series = changes.pop("series", "series")
+    return slice_rows(method, dose=dose, series=series, slice_index=k, **(values | changes))
 
 
 def good_rows(n2b_loss_db: float = 0.0) -> list[Row]:
@@ -154,13 +156,40 @@ def test_no_rows_are_refused() -> None:
 def test_a_model_that_wins_everywhere_is_said_to_win() -> None:
     sentences = summary_sentences(summarise(good_rows(), ONE_WINDOW))
     assert len(sentences) == 3
-    assert "4 slices of 1 series at 2 dose levels, in the window abdomen [-160, 240] HU" in sentences[0]
+    assert (
+        "4 slices of 1 series (patient unknown) at 2 dose levels, in the window abdomen [-160, 240] HU" in sentences[0]
+    )
     assert "n2b raises PSNR from 28.70 to 32.20 dB (+3.50) and SSIM from 0.807 to 0.897 (+0.090)" in sentences[0]
     assert "lowers noise from 30.0 to 10.0 HU (−67 %, mean over slices)" in sentences[0]
     assert "−8.4 HU in bone" in sentences[1]
-    assert "n2b scores above each of them in both PSNR and SSIM at every dose level" in sentences[2]
+    lead = "n2b has a higher mean PSNR and SSIM at every dose level, a lead that is not decided"
+    assert lead in sentences[2]
     assert "nlm, reaches 30.70 dB, SSIM 0.857" in sentences[2]
-    assert sentences[2].endswith("all of it holds for this series only and says nothing about other patients.")
+    assert sentences[2].endswith("all of it holds for this patient only and says nothing about other patients.")
+
+
+def test_a_model_scores_above_the_baselines_where_that_is_decided() -> None:
+    """Eight patients, and a lead of 1.5 dB that each of them shows."""
+    rng = np.random.default_rng(5)
+    rows = [
+        row(method, psnr + rng.normal(0.0, 0.1), ssim + rng.normal(0.0, 0.001), series=f"s{p}", k=k)
+        for p in range(8)
+        for k in range(2)
+        for method, psnr, ssim in (("input", 28.0, 0.80), ("nlm", 30.0, 0.85), ("n2b", 31.5, 0.89))
+    ]
+    plain = summarise(flat(rows), ONE_WINDOW, patients={f"s{p}": f"patient {p}" for p in range(8)})
+    summary = replace(plain, table=Table((*plain.table.rows, *uncertainty_rows(plain))))
+    sentences = summary_sentences(summary)
+    assert sentences[0].startswith("Over 16 slices of 8 series (8 patients), in the window")
+    assert "n2b scores above each of them in both PSNR and SSIM (the best by PSNR, nlm, reaches" in sentences[2]
+    last = "over 8 patients, and tests are corrected for their number (Holm, each measure for itself)."
+    assert sentences[2].endswith(last)
+
+
+def test_who_the_sentences_speak_of_is_said_where_some_series_name_no_patient() -> None:
+    rows = [row(m, p, 0.8, series=s) for s in ("a", "b", "c") for m, p in (("input", 28.0), ("n2b", 30.0))]
+    summary = summarise(flat(rows), ONE_WINDOW, patients={"a": "patient 1", "b": "patient 1"})
+    assert "(1 patient and series whose patient is unknown)" in summary_sentences(summary)[0]
 
 
 def test_a_model_below_a_baseline_at_one_dose_is_said_to_lose_there() -> None:
@@ -184,7 +213,7 @@ def test_a_model_worse_than_its_input_is_said_to_lower_and_raise() -> None:
 def test_two_models_are_judged_one_by_one() -> None:
     rows = [row("input", 28.0, 0.8), row("nlm", 30.0, 0.85), row("good", 31.0, 0.9), row("bad", 29.0, 0.9)]
     sentence = summary_sentences(summarise(flat(rows), ONE_WINDOW))[2]
-    assert "good scores above each of them" in sentence
+    assert "good has a higher mean PSNR and SSIM, a lead that is not decided" in sentence
     assert "bad does not win: nlm is ahead in PSNR by 1.00 dB" in sentence
 
 
