@@ -15,6 +15,7 @@ from n2b_ct.evaluation.insert_results import (
 )
 from n2b_ct.evaluation.inserts import Insert
 from n2b_ct.evaluation.lesion_contrast import lesion_rows
+from n2b_ct.evaluation.low_contrast.finished_results import finished_rows
 from n2b_ct.evaluation.low_contrast.results import inserted_lesion_rows
 from n2b_ct.evaluation.measuring import MeasurementOptions, Measurements
 from n2b_ct.evaluation.patients import few_patients_line, unknown_patients_line
@@ -74,6 +75,7 @@ def _texture_and_disks(
         *residual_rows(measured.noises, labels, measured.patients),
         *lesion_rows(measured.lesions, labels),
         *inserted_lesion_rows(measured.lesion_inserts, labels, measured.patients),
+        *finished_rows(measured.finished, labels, measured.patients),
     ]
     if measured.plan is None or not measured.inserts:
         return rows

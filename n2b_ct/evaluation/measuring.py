@@ -27,6 +27,7 @@ from n2b_ct.evaluation.inserts import (
     plan_inserts,
 )
 from n2b_ct.evaluation.lesion_contrast import LesionMeasure, measure_lesions
+from n2b_ct.evaluation.low_contrast.finished import FinishedSlice, measure_finished
 from n2b_ct.evaluation.low_contrast.lesions import LesionInsert, insert_lesions, lesion_rounds
 from n2b_ct.evaluation.measures import Measure, known_measures, measure_slice
 from n2b_ct.evaluation.patients import Patients, number_patients
@@ -82,6 +83,7 @@ class Measurements:
     inserts: list[Insert] = field(default_factory=list)
     lesions: list[LesionMeasure] = field(default_factory=list)
     lesion_inserts: list[LesionInsert] = field(default_factory=list)
+    finished: list[FinishedSlice] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     plan: InsertPlan | None = None
@@ -99,6 +101,7 @@ class Measurements:
             (self.inserts, other.inserts),
             (self.lesions, other.lesions),
             (self.lesion_inserts, other.lesion_inserts),
+            (self.finished, other.finished),
             (self.panels, other.panels),
             (self.faults, other.faults),
         ):
@@ -120,7 +123,8 @@ def measure_sources(
         denoisers: Method name to a function from HU ``[rows, cols]`` to HU; used by several threads.
         how: What is measured.
         progress: Called with (slices done, all slices, series name or the denoiser at work).
-        inserting: Insert disks and denoise them; needs methods that can be run.
+        inserting: Insert disks and lesions and denoise them; needs methods that can be run. Else faint structure is
+            looked for in the images as they are.
 
     Raises:
         DataError: No slice could be measured; one line for each reason.
@@ -144,7 +148,7 @@ def measure_sources(
         place = (case.series, case.slice_index)
         truth_hu = case.reference_hu if how.noise_free_reference else case.truth_hu
         case = replace(case, truth_hu=truth_hu, inserted_noise=inserted_noises.get((case.series, case.dose)))
-        found = _measure(case, announcing, measures, how, place in shown, turns.get(number))
+        found = _measure(case, announcing, measures, how, place in shown, turns.get(number), inserting)
         return replace(found, faults=faults + found.faults)
 
     for n_done, (source, outcome) in enumerate(_in_threads(sources, work, how.n_workers), start=1):
@@ -237,6 +241,7 @@ def _measure(
     how: MeasurementOptions,
     is_shown: bool,
     turn: _Turn | None,
+    inserting: bool,
 ) -> Measurements:
     """Measure one slice, in one thread."""
     readable, faults = usable_case(case)
@@ -254,6 +259,7 @@ def _measure(
         noises=measure_noise(whole, how.noise_free_reference),
         inserts=[insert for insert in inserts if _is_finite(insert)],
         lesion_inserts=lesions,
+        finished=[] if inserting else [measure_finished(whole, list(readable.candidates))],
         lesions=measure_lesions(whole, how.lesion_contrast_hu),
         panels=[Panel(whole, tuple(whole.candidates))] if is_shown else [],
         faults=faults,

@@ -39,6 +39,7 @@ CORRELATIONS = (-0.25, 0.1)
 """Of the reference's noise with the inserted noise: real pairs have −0.12 to −0.06, independent scans below −0.4."""
 RATIOS = (0.4, 1.6)
 """Of phi to a / (1 − a): real pairs of quarter dose have 0.6 to 0.8."""
+SHARED = (0.0, 2.0)
 REGION_SIGMA_PX = 3.0
 REGION_MARGIN_PX = 2
 MIN_REGION_PX = 1000
@@ -67,11 +68,14 @@ class InsertedNoise:
         factor: k; None where it is not measurable.
         covariance: gamma.
         remark: Why there is no factor.
+        shared: k of any pair, inserted noise or not, that frees its reference from noise that the input has too; near
+            0 for independent scans and for references without noise, 0 where it is not measurable.
     """
 
     factor: float | None
     covariance: float = 0.0
     remark: str = ""
+    shared: float = 0.0
 
     def squared_error_hu2(self, hu: np.ndarray, reference_hu: np.ndarray, inserted_hu: np.ndarray) -> float | None:
         """Estimate the mean squared error of pixels that were computed from the input; it may come out below 0."""
@@ -89,22 +93,24 @@ def inserted_noise(pairs: Iterable[tuple[np.ndarray, np.ndarray]], dose: float |
         pairs: Slices at the lower dose with their references, HU ``[rows, cols]`` each.
         dose: The inputs' dose over the references'; None where nobody knows it.
     """
-    if dose is None or not 0.0 < dose < 1.0:
-        return InsertedNoise(None, remark=UNKNOWN_DOSE)
     spectra = [found for pair in pairs if (found := _spectra(*pair)) is not None]
     own, new = (np.concatenate(parts) for parts in zip(*spectra, strict=True)) if spectra else 2 * (np.empty((0, 0)),)
+    known = dose is not None and 0.0 < dose < 1.0
     if len(own) < MIN_TILES:
-        return InsertedNoise(None, remark=FEW_REGIONS)
+        return InsertedNoise(None, remark=FEW_REGIONS if known else UNKNOWN_DOSE)
     if np.abs(new).max() <= ROUNDING_HU:
-        return InsertedNoise(None, remark=NOT_INSERTED)
+        return InsertedNoise(None, remark=NOT_INSERTED if known else UNKNOWN_DOSE)
     upper = _upper_band(np.mean(np.abs(new) ** 2, axis=0))
     flat = _flattest(own, new, upper)
     own, new = own[:, upper], new[:, upper]
     covariance = float(np.sum((own * new.conj()).real) / np.sum(np.abs(new) ** 2))
     ratio = float(np.sum(np.abs(own[flat]) ** 2) / np.sum(np.abs(new[flat]) ** 2))
+    shared = float(np.clip((ratio + covariance) / max(1.0 + covariance, 0.1), *SHARED))
+    if dose is None or not known:
+        return InsertedNoise(None, covariance, UNKNOWN_DOSE, shared)
     if not _is_plausible(ratio, covariance, dose):
-        return InsertedNoise(None, covariance, NOT_INSERTED)
-    return InsertedNoise((ratio + covariance) / (1.0 + covariance), covariance)
+        return InsertedNoise(None, covariance, NOT_INSERTED, shared)
+    return InsertedNoise((ratio + covariance) / (1.0 + covariance), covariance, shared=shared)
 
 
 def truth_region(reference_hu: np.ndarray, window: Window) -> np.ndarray:

@@ -29,7 +29,10 @@ _FINER = 8
 _GROUPS = 12
 Grade = Literal["safe", "at risk", "lost"]
 GRADES: tuple[Grade, ...] = ("safe", "at risk", "lost")
-INSERTED, DISAGREEMENT, STRUCTURE = "inserted lesions", "places where candidates differ", "structure of the reference"
+INSERTED = "inserted lesions"
+STRUCTURE = "structure of the reference"
+DISAGREEMENT = "places where candidates differ, judged by the reference"
+DISAGREEMENT_BY_INPUT = "places where candidates differ, judged by the input"
 
 DEFINITIONS: dict[str, str] = {
     "low_contrast_recovery": (

@@ -34,7 +34,7 @@ from n2b_ct.evaluation import summary as summary_definitions
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
-from n2b_ct.evaluation.low_contrast import lesions, results, tasks
+from n2b_ct.evaluation.low_contrast import finished, lesions, results, tasks
 from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Summary
@@ -68,6 +68,7 @@ _DEFINED_IN = (
     truth_error,
     tasks,
     lesions,
+    finished,
     results,
 )
 PHYSICS = ("texture", "resolution", "detectability", "potential", "residual", "hallucination", "lesions")

@@ -99,7 +99,9 @@ def test_the_error_against_the_reference_is_another_one():
 
 def test_two_scans_of_the_same_anatomy_are_no_inserted_noise():
     found = [(pair(k)[2], kernel_blur(anatomy_hu(k), STANDARD) + pair(k + 10)[1] - pair(k + 10)[0]) for k in range(3)]
-    assert inserted_noise(found, DOSE) == InsertedNoise(None, pytest.approx(-0.25, abs=0.1), truth_error.NOT_INSERTED)
+    assert inserted_noise(found, DOSE) == InsertedNoise(
+        None, pytest.approx(-0.25, abs=0.1), truth_error.NOT_INSERTED, pytest.approx(0.0, abs=0.05)
+    )
 
 
 def test_another_dose_than_the_noise_shows_is_refused():
@@ -113,6 +115,11 @@ def test_a_pair_without_noise_between_them_is_refused():
 @pytest.mark.parametrize("dose", [None, 1.0, 2.0])
 def test_without_a_lower_dose_there_is_no_estimate(dose):
     assert inserted_noise(pairs(), dose).remark == truth_error.UNKNOWN_DOSE
+
+
+def test_the_noise_that_both_share_is_known_without_a_dose_too():
+    told = inserted_noise(pairs(), DOSE)
+    assert inserted_noise(pairs(), None).shared == told.shared == told.factor == pytest.approx(1 / 3, abs=0.1)
 
 
 def test_too_little_soft_tissue_gives_no_estimate():
