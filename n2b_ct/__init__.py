@@ -4,7 +4,7 @@
 
 * :func:`load` a trained model, whose ``denoise(hu)`` and ``noise(hu)`` take NumPy arrays and tensors in HU;
 * :func:`denoise` files and folders, :func:`fit` a model to noisy series alone, :func:`train` one, also from arrays;
-* :func:`report` on models by dose, :func:`evaluate` folders that exist;
+* :func:`report` on models by dose, :func:`evaluate` folders that exist, :func:`phantom_report` on a phantom's scans;
 * :func:`simulate` lower doses, :func:`read_series` as an array in HU;
 * :mod:`errors`: all errors raised on purpose are ``errors.N2BError``, with one line that includes a remedy.
 """
@@ -24,15 +24,28 @@ if TYPE_CHECKING:
     from n2b_ct.api.simulation import simulate
     from n2b_ct.api.training import train
     from n2b_ct.evaluation.folder_report import evaluate
+    from n2b_ct.evaluation.quality_phantom.report import phantom_report
     from n2b_ct.io.one_series import read_series
 
-__all__ = ["denoise", "errors", "evaluate", "fit", "load", "read_series", "report", "simulate", "train"]
+__all__ = [
+    "denoise",
+    "errors",
+    "evaluate",
+    "fit",
+    "load",
+    "phantom_report",
+    "read_series",
+    "report",
+    "simulate",
+    "train",
+]
 
 _HOMES = {
     "denoise": "n2b_ct.api.denoising",
     "evaluate": "n2b_ct.evaluation.folder_report",
     "fit": "n2b_ct.api.fitting",
     "load": "n2b_ct.api.denoising",
+    "phantom_report": "n2b_ct.evaluation.quality_phantom.report",
     "read_series": "n2b_ct.io.one_series",
     "report": "n2b_ct.api.reports",
     "simulate": "n2b_ct.api.simulation",

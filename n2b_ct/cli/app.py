@@ -11,11 +11,12 @@ from n2b_ct.cli.evaluate import evaluate
 from n2b_ct.cli.fit import fit
 from n2b_ct.cli.index import index, inspect
 from n2b_ct.cli.options import remember_options
+from n2b_ct.cli.phantom import phantom
 from n2b_ct.cli.report import report
 from n2b_ct.cli.simulate import simulate
 from n2b_ct.cli.train import train
 
-COMMANDS = (train, fit, denoise, report, evaluate, benchmark, simulate, index, inspect)
+COMMANDS = (train, fit, denoise, report, evaluate, phantom, benchmark, simulate, index, inspect)
 
 app = typer.Typer(
     name="n2b-ct",

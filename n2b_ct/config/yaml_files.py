@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from n2b_ct.config.yaml_text import MOST_BYTES, YamlTextError, decoded, parse_yaml
 from n2b_ct.errors import ConfigError, explain
 
-ShippedKind = Literal["pipelines", "pipelines/benchmark", "data_manifests"]
+ShippedKind = Literal["pipelines", "pipelines/benchmark", "data_manifests", "quality_phantoms"]
 KeyPath = tuple[int | str, ...]
 """The keys that lead to a value, as pydantic gives them."""
 Overrides = Sequence[str] | Mapping[str, Any]

@@ -121,8 +121,10 @@ def disk_channels(size_px: int, radius_px: float) -> np.ndarray:
     return laguerre_gauss_channels(size_px, CHANNEL_WIDTH_PER_RADIUS * radius_px)
 
 
-def laguerre_gauss_channels(size_px: int, width_px: float, n_channels: int = N_CHANNELS) -> np.ndarray:
-    """Laguerre-Gauss functions around the centre of a square region, ``[size_px², n_channels]``, of unit norm.
+def laguerre_gauss_channels(
+    size_px: int, width_px: float, n_channels: int = N_CHANNELS, centre_px: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Laguerre-Gauss functions around a point of a square region, ``[size_px², n_channels]``, of unit norm.
 
     ``u_j(r) = √2 / a · exp(−π r² / a²) · L_j(2π r² / a²)``: a complete set for round signals of known place.
 
@@ -130,6 +132,7 @@ def laguerre_gauss_channels(size_px: int, width_px: float, n_channels: int = N_C
         size_px: Rows and columns of the region.
         width_px: a; see :func:`disk_channels`.
         n_channels: From j = 0 on.
+        centre_px: (row, col) of the point; None: the region's centre.
 
     Raises:
         DataError: The width is not above 0, or so small that no pixel lies in the channels.
@@ -139,9 +142,9 @@ def laguerre_gauss_channels(size_px: int, width_px: float, n_channels: int = N_C
     """
     if not _LEAST_WIDTH_PX <= width_px < math.inf:
         raise DataError(explain("channels", "must have a width above 0 px", f"{width_px:g}", "use the disk's radius"))
-    centre = roi_centre_px(size_px)[0]
-    axis = np.arange(size_px) - centre
-    q = 2.0 * np.pi * (axis[:, None] ** 2 + axis[None] ** 2).ravel() / width_px**2
+    centre = roi_centre_px(size_px) if centre_px is None else centre_px
+    row, col = (np.arange(size_px) - at for at in centre)
+    q = 2.0 * np.pi * (row[:, None] ** 2 + col[None] ** 2).ravel() / width_px**2
     columns = [special.eval_laguerre(j, q) * np.exp(-0.5 * q) for j in range(n_channels)]
     if not all(column.any() for column in columns):
         remedy = "use wider channels, or an odd number of rows"

@@ -20,6 +20,7 @@ PROMISED = {
     "train": ["--data-root", "--out", "--device", "--resume", "--set", "--check"],
     "denoise": ["--model", "--strength", "--residual", "--device", "--overwrite", "--resume", "--json"],
     "report": ["--model", "--baseline", "--out"],
+    "phantom": ["--images", "--absent", "--out"],
     "benchmark": ["--data-root", "--out", "--only", "--set", "--device", "--overwrite", "--check"],
     "simulate": ["--slices", "--dose"],
     "index": ["--out"],

@@ -15,7 +15,7 @@ from n2b_ct import errors
 from tests.conftest import REPOSITORY
 
 WITHOUT_TORCH = ("errors", "hu", "config", "io", "filters", "simulation", "phantom", "evaluation", "cli")
-OWN_FOLDERS = ("n2b_ct", "tests", "pipelines", "data_manifests", "docs", "benchmarks", ".ci")
+OWN_FOLDERS = ("n2b_ct", "tests", "pipelines", "data_manifests", "quality_phantoms", "docs", "benchmarks", ".ci")
 OWN_SUFFIXES = {".py", ".yaml", ".yml", ".md", ".toml", ".txt", ".cff", ".css", ".j2", ".json", ""}
 _MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:" + "|".join(("work", "tmp", "root", "home", "usr/local")) + r")(?:/|\b)")
 

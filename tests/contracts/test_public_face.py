@@ -16,11 +16,24 @@ import pytest
 import n2b_ct as n2b
 from n2b_ct import errors
 from n2b_ct.cli.options import option_names, with_options
+from n2b_ct.config.quality_phantom import load_quality_phantom
 from n2b_ct.inference.denoiser import Denoiser
 from tests.conftest import REPOSITORY
 from tests.integration.scenes import identity_model, manifest_values, pipeline_values, write_patients, write_yaml_file
+from tests.phantom_scans import ct_noise, draw_phantom, save_repeats
 
-PROMISED = {"load", "denoise", "fit", "train", "report", "evaluate", "simulate", "read_series", "errors"}
+PROMISED = {
+    "load",
+    "denoise",
+    "fit",
+    "train",
+    "report",
+    "evaluate",
+    "phantom_report",
+    "simulate",
+    "read_series",
+    "errors",
+}
 FUNCTIONS = sorted(PROMISED - {"errors"})
 HEAVY = ("torch", "monai", "ignite", "numpy", "scipy", "pydicom", "pydantic", "yaml", "typer")
 
@@ -76,6 +89,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     identity_model(tmp_path / "runs" / "model.pt")
     (tmp_path / "runs" / "abdomen").mkdir()
     (tmp_path / "runs" / "model.pt").rename(tmp_path / "runs" / "abdomen" / "model.pt")
+    image = draw_phantom(load_quality_phantom("acr-464"))
+    for folder, sd_hu in (("acr", 20.0), ("acr-denoised", 10.0)):
+        save_repeats(image, ct_noise(3, sd_hu, 1), tmp_path / folder)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -114,7 +130,7 @@ def test_every_parameter_is_told_of(name):
 
 
 ONLY_IN_PYTHON = {
-    *("source", "output", "pipeline", "path", "progress", "command", "panels_per_series", "series_uid"),
+    *("source", "output", "pipeline", "spec", "path", "progress", "command", "panels_per_series", "series_uid"),
     *("noisy", "clean", "references", "validation", "truths"),
 }
 

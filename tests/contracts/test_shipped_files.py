@@ -11,6 +11,7 @@ import pytest
 
 from n2b_ct import api
 from n2b_ct.config import load_pipeline
+from n2b_ct.config.quality_phantom import load_quality_phantom
 from n2b_ct.config.yaml_files import find_yaml, shipped_dir
 from n2b_ct.data.manifest import load_manifest
 from n2b_ct.experiments.benchmark import check_benchmark
@@ -23,14 +24,15 @@ from tests.conftest import REPOSITORY
 
 PIPELINES = sorted(path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_file())
 EXPERIMENTS = sorted(path.name for path in (REPOSITORY / "pipelines" / "benchmark").iterdir())
+QUALITY_PHANTOMS = sorted(path.name for path in (REPOSITORY / "quality_phantoms").iterdir())
 MANIFESTS = sorted(path.name for path in (REPOSITORY / "data_manifests").iterdir())
 ON_SHARED_DATA = [name for name in PIPELINES if name.startswith(("mayo", "rider"))]
 
 
-def test_both_folders_hold_yaml_and_nothing_else():
+def test_the_shipped_folders_hold_yaml_and_nothing_else():
     assert PIPELINES
     assert MANIFESTS
-    assert {Path(name).suffix for name in (*PIPELINES, *EXPERIMENTS, *MANIFESTS)} == {".yaml"}
+    assert {Path(name).suffix for name in (*PIPELINES, *EXPERIMENTS, *MANIFESTS, *QUALITY_PHANTOMS)} == {".yaml"}
     assert [path.name for path in (REPOSITORY / "pipelines").iterdir() if path.is_dir()] == ["benchmark"]
 
 
@@ -42,6 +44,15 @@ def test_every_manifest_loads_and_states_its_terms(name, tmp_path, monkeypatch):
     assert manifest.title
     assert manifest.licence
     assert manifest.source
+
+
+@pytest.mark.parametrize("name", QUALITY_PHANTOMS)
+def test_every_quality_phantom_loads_from_any_folder_and_names_its_source(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    phantom = load_quality_phantom(name)
+    assert phantom.name == Path(name).stem
+    assert phantom.title
+    assert phantom.source
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -108,6 +119,7 @@ def test_the_wheel_ships_pipelines_and_manifests():
     assert wheel["force-include"] == {
         "pipelines": "n2b_ct/shipped/pipelines",
         "data_manifests": "n2b_ct/shipped/data_manifests",
+        "quality_phantoms": "n2b_ct/shipped/quality_phantoms",
     }
 
 
@@ -138,10 +150,10 @@ def test_the_wheel_holds_the_shipped_model(base, tmp_path):
 
 
 def test_an_installed_wheel_finds_what_it_ships(tmp_path, monkeypatch):
-    for kind in ("pipelines", "pipelines/benchmark", "data_manifests"):
+    for kind in ("pipelines", "pipelines/benchmark", "data_manifests", "quality_phantoms"):
         (tmp_path / "n2b_ct" / "shipped" / kind).mkdir(parents=True)
         (tmp_path / "n2b_ct" / "shipped" / kind / "x.yaml").touch()
     monkeypatch.setattr("n2b_ct.config.yaml_files._PACKAGE", tmp_path / "n2b_ct")
-    for kind in ("pipelines", "pipelines/benchmark", "data_manifests"):
+    for kind in ("pipelines", "pipelines/benchmark", "data_manifests", "quality_phantoms"):
         assert shipped_dir(kind) == tmp_path / "n2b_ct" / "shipped" / kind
         assert find_yaml("x.yaml", kind).is_file()

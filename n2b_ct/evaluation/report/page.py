@@ -30,10 +30,11 @@ from n2b_ct.evaluation.report.page_sections import (
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.slice_images import MAX_BYTES, Panel, ViewerSlice, viewer_slices, viewer_view
 from n2b_ct.evaluation.report.theme import line_styles, theme_css
-from n2b_ct.evaluation.summary import Summary
+from n2b_ct.evaluation.summary import Role, Summary
 
 _SCRIPTS = ("page.js", "viewer_planes.js", "viewer_images.js", "viewer.js")
 _STYLES = ("report.css", "viewer.css")
+_BESIDE = "report.json (the same numbers), per_slice.csv (every slice), figures/ (the images and plots as PNG)"
 _MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv"}
 
 
@@ -55,29 +56,45 @@ def render_page(
         DataError: A panel's slice holds NaN, or a method has no slice there.
     """
     sections, absent = _sections(summary)
-    downloads = _downloads(contents)
+    downloads = downloads_of(contents)
     room = MAX_BYTES - sum(len(link) for _, link, _ in downloads)
+    return lay_out(
+        provenance,
+        summary.roles,
+        sentences=summary_sentences(summary),
+        notes=notes(summary),
+        problems=summary.problems,
+        dropped=(*summary.dropped, *(f"{part.title}: {part.reason}." for part in absent)),
+        first_table=dose_table(summary),
+        sections=sections,
+        viewer=_viewer(summary, viewer_slices(panels, room), len(panels)),
+        downloads=downloads,
+        methods=method_descriptions(summary, provenance),
+        overall=summary.overall.label,
+        definitions=definitions(summary),
+        beside=_BESIDE,
+    )
+
+
+def lay_out(provenance: Provenance, roles: Mapping[str, Role], **parts: Any) -> str:
+    """Lay out a page of any report.
+
+    Args:
+        provenance: Printed as it is, escaped.
+        roles: Method to role; gives each its ink.
+        parts: What the template names.
+    """
     script = "\n".join(_text(name) for name in _SCRIPTS)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
+            parts,
             provenance=provenance,
             policy=_policy(script),
             style=Markup(theme_css() + "".join(_text(name) for name in _STYLES)),  # noqa: S704, our own files
             script=Markup(script),  # noqa: S704, our own files
-            sentences=summary_sentences(summary),
-            notes=notes(summary),
-            problems=summary.problems,
-            dropped=(*summary.dropped, *(f"{part.title}: {part.reason}." for part in absent)),
-            first_table=dose_table(summary),
-            sections=sections,
-            viewer=_viewer(summary, viewer_slices(panels, room), len(panels)),
-            downloads=downloads,
-            methods=method_descriptions(summary, provenance),
-            inks={method: style.ink for method, style in line_styles(summary.roles).items()},
-            overall=summary.overall.label,
-            definitions=definitions(summary),
+            inks={method: style.ink for method, style in line_styles(roles).items()},
             disclaimer=DISCLAIMER,
         )
     )
@@ -108,7 +125,7 @@ def _viewer(summary: Summary, slices: Sequence[ViewerSlice], n_panels: int) -> d
     return view | {"planes": planes, "json": _script_json(view), "n_left_out": n_panels - len(slices)}
 
 
-def _downloads(contents: Mapping[str, bytes]) -> list[tuple[str, str, int]]:
+def downloads_of(contents: Mapping[str, bytes]) -> list[tuple[str, str, int]]:
     """Name, data: link and size in kB of every file with numbers."""
     found = []
     for name, content in contents.items():

@@ -49,7 +49,18 @@ def write_report(
         DataError: A panel's slice holds NaN.
     """
     require_free_place(out_dir, overwrite)
-    contents = report_contents(summary, panels, provenance or Provenance())
+    return write_contents(out_dir, report_contents(summary, panels, provenance or Provenance()))
+
+
+def write_contents(out_dir: Path, contents: Mapping[str, bytes]) -> Path:
+    """Write files that lie in memory, relative path to bytes, into a folder: all of them or none.
+
+    Returns:
+        Path of ``report.html``.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
     partial_dir = out_dir.parent / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
     try:
         _write_all(partial_dir, contents)

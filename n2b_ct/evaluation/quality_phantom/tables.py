@@ -1,0 +1,127 @@
+"""The tables of a phantom report: a row for each scan, a column for each insert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from n2b_ct.evaluation.quality_phantom.estimates import Estimate
+from n2b_ct.evaluation.quality_phantom.insert_measures import InsertResult
+from n2b_ct.evaluation.quality_phantom.measuring import PhantomSummary, ScanResult
+from n2b_ct.evaluation.report.formatting import MISSING, number
+from n2b_ct.evaluation.report.tables import Line, PageTable, TableRow
+from n2b_ct.evaluation.summary import Role
+
+Value = Callable[[InsertResult], Estimate | None]
+
+
+def roles_of(summary: PhantomSummary) -> dict[str, Role]:
+    """The first scan is what the others are compared with."""
+    return {one.name: "model" if k else "input" for k, one in enumerate(summary.scans)}
+
+
+def noise_table(summary: PhantomSummary) -> PageTable:
+    """Noise by place and its mean frequency, scan by scan."""
+
+    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
+        if scan.noise is None:
+            return [(Line(MISSING),)] * 4
+        own = scan.noise
+        places = [_cell(one, 1) for one in (own.noise_hu, own.centre_hu, own.rim_hu)]
+        return [*places, _cell(own.mean_frequency_per_mm, 3)]
+
+    heads = (("noise", "HU"), ("centre", "HU"), ("rim", "HU"), ("mean frequency", "1/mm"))
+    return _by_scan(summary, heads, cells)
+
+
+def insert_table(summary: PhantomSummary, value: Value, decimals: int, signed: bool = False) -> PageTable:
+    """One measure of every insert, with its interval."""
+
+    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
+        found: list[tuple[Line, ...]] = []
+        for insert in summary.phantom.inserts:
+            result = scan.insert(insert.name)
+            estimate = None if result is None else value(result)
+            found.append((Line(MISSING),) if estimate is None else _cell(estimate, decimals, signed))
+        return found
+
+    return _by_scan(summary, _insert_heads(summary), cells)
+
+
+def hu_table(summary: PhantomSummary) -> PageTable:
+    """Measured HU over their deviation from the nominal ones."""
+
+    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
+        found: list[tuple[Line, ...]] = []
+        for insert in summary.phantom.inserts:
+            result = scan.insert(insert.name)
+            if result is None or result.hu.value is None:
+                found.append((Line(MISSING),))
+                continue
+            off = number(result.hu.value - insert.hu, 1, signed=True)
+            found.append((*_cell(result.hu, 1), Line(f"{off} to nominal")))
+        return found
+
+    heads = [(one.name, f"nominal {number(one.hu, 0)} HU") for one in summary.phantom.inserts]
+    return _by_scan(summary, tuple(heads), cells)
+
+
+def linearity_table(summary: PhantomSummary) -> PageTable | None:
+    """Slope, intercept and the worst insert, scan by scan; None where no scan has a line."""
+    if all(one.linearity is None for one in summary.scans):
+        return None
+
+    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
+        line = scan.linearity
+        if line is None:
+            return [(Line(MISSING),)] * 4
+        worst = Line(f"{number(line.largest_deviation_hu, 1, signed=True)} HU"), Line(line.insert)
+        return [_cell(line.slope, 4), _cell(line.intercept_hu, 1, True), (Line(number(line.r_squared, 5)),), worst]
+
+    heads = (("slope", "HU/HU"), ("intercept", "HU"), ("R²", ""), ("largest deviation", "from nominal"))
+    return _by_scan(summary, heads, cells)
+
+
+def ttf_table(summary: PhantomSummary) -> PageTable:
+    """f50 over f10 of every insert."""
+
+    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
+        found: list[tuple[Line, ...]] = []
+        for insert in summary.phantom.inserts:
+            result = scan.insert(insert.name)
+            ttf = None if result is None else result.ttf
+            if ttf is None:
+                found.append((Line(MISSING),))
+            else:
+                found.append((Line(number(ttf.f50_per_mm, 3)), Line(number(ttf.f10_per_mm, 3))))
+        return found
+
+    return _by_scan(summary, _insert_heads(summary), cells)
+
+
+def _insert_heads(summary: PhantomSummary) -> tuple[tuple[str, str], ...]:
+    phantom = summary.phantom
+    contrasts = [number(phantom.contrast_hu(one), 0, signed=True) for one in phantom.inserts]
+    return tuple((one.name, f"{text} HU") for one, text in zip(phantom.inserts, contrasts, strict=True))
+
+
+def _by_scan(
+    summary: PhantomSummary,
+    heads: tuple[tuple[str, str], ...],
+    cells: Callable[[ScanResult], Sequence[tuple[Line, ...]]],
+) -> PageTable:
+    roles = roles_of(summary)
+    rows = tuple(TableRow(one.name, _role_word(roles[one.name]), tuple(cells(one))) for one in summary.scans)
+    return PageTable(heads, rows)
+
+
+def _role_word(role: Role) -> str:
+    return "compared with" if role == "input" else ""
+
+
+def _cell(estimate: Estimate, decimals: int, signed: bool = False) -> tuple[Line, ...]:
+    """The value, and its interval below it."""
+    value = Line(number(estimate.value, decimals, signed))
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return (value,)
+    bounds = f"{number(estimate.low, decimals, signed)} to {number(estimate.high, decimals, signed)}"
+    return value, Line(bounds)
