@@ -17,6 +17,7 @@ from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.charts import Chart, Curve, draw_charts, png_bytes
 from n2b_ct.evaluation.report.formatting import number
+from n2b_ct.evaluation.report.low_contrast_charts import low_contrast_charts, low_contrast_levels
 from n2b_ct.evaluation.report.theme import LineStyle, line_styles
 from n2b_ct.evaluation.summary import DoseLevel, Role, Summary
 
@@ -295,6 +296,9 @@ def figure_files(summary: Summary) -> dict[str, bytes]:
         "nps": (*nps_charts(summary), *texture_charts(summary)),
         "ttf": tuple(chart for level in summary.levels for chart in ttf_charts(summary, level.label)),
         "residual_autocorrelation": autocorrelation_charts(summary),
+        "low_contrast": tuple(
+            chart for level in low_contrast_levels(summary)[:1] for chart in low_contrast_charts(summary, level)
+        ),
     }
     planes = nps_planes_png(summary)
     sheets |= {f"detectability_{observer}": d_prime_charts(summary, observer) for observer in OBSERVERS}

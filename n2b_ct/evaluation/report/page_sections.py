@@ -29,6 +29,8 @@ from n2b_ct.evaluation.report.figures import (
     ttf_charts,
 )
 from n2b_ct.evaluation.report.formatting import listing
+from n2b_ct.evaluation.report.low_contrast_charts import low_contrast_charts, low_contrast_levels
+from n2b_ct.evaluation.report.low_contrast_view import low_contrast_table, measured_words
 from n2b_ct.evaluation.report.tables import (
     PageTable,
     bias_table,
@@ -298,23 +300,40 @@ def resolution_section(summary: Summary) -> Section:
 
 
 def detection_section(summary: Summary) -> Section:
-    """d′ of both observers against dose, the dose-reduction potential read off it, and true lesions."""
+    """What is left of faint lesions, d′ of both observers, the dose-reduction potential, and true lesions."""
     observers = {one["observer"] for one in summary.table.records("detectability")}
     has_lesions = bool(summary.table.of_part("lesions"))
-    if not observers and not has_lesions:
-        return Section("Low contrast", reason="no d′ was measured: it needs inserted disks and a pixel spacing")
+    parts = _low_contrast(summary)
+    if not observers and not has_lesions and not parts:
+        return Section("Low contrast", reason="it needs inserted lesions or a reference, and a pixel spacing")
     lead = (
         "How well a model observer sees a disk in the noise. The dashed line is the d′ of the input at the highest "
         "dose: where a method reaches it, its dose shows as much."
     )
-    parts: tuple[Part, ...] = ()
     for k, observer in enumerate(name for name in OBSERVERS if name in observers):
         own = _observer_parts(summary, observer)
         parts += own if k == 0 else (fold(f"The same for the {OBSERVERS[observer]} observer", own),)
     if has_lesions:
         note = "CNR over the contrast that came through"
         parts += (table_part("True lesions", "CNR", lesion_table(summary), note),)
-    return Section("Low contrast", "detection", "Low contrast", lead, parts)
+    return Section("Low contrast", "detection", "Low contrast", lead if observers else "", parts)
+
+
+def _low_contrast(summary: Summary) -> tuple[Part, ...]:
+    """Table and charts of faint lesions at the lowest dose, the other doses folded."""
+    levels = low_contrast_levels(summary)
+    if not levels:
+        return ()
+    words = measured_words(summary)
+    tables = [
+        (table_part(f"Lesions of low contrast, {level}", level, low_contrast_table(summary, level), words), level)
+        for level in levels
+    ]
+    charts = charts_part(
+        low_contrast_charts(summary, tables[0][1]), "The line is all of the contrast. Bars: 95 % interval."
+    )
+    others = tuple(part for part, _ in tables[1:])
+    return (tables[0][0], *charts, *((fold("Lesions of low contrast at the other doses", others),) if others else ()))
 
 
 def removal_section(summary: Summary) -> Section:

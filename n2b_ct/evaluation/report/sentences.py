@@ -14,6 +14,7 @@ from n2b_ct.evaluation.intervals import MIN_PATIENTS
 from n2b_ct.evaluation.measures import CLASS_BIASES
 from n2b_ct.evaluation.patients import UNKNOWN
 from n2b_ct.evaluation.report.formatting import PSNR_DECIMALS, SSIM_DECIMALS, counted, listing, number, pair_text
+from n2b_ct.evaluation.report.low_contrast_view import low_contrast_sentence
 from n2b_ct.evaluation.summary import REDUCTION, DoseLevel, Statistic, Summary
 from n2b_ct.evaluation.table import Row
 from n2b_ct.evaluation.uncertainty import AGAINST_BASELINE, against_role, is_better
@@ -23,8 +24,10 @@ NOISE_CAVEAT = "Less noise alone does not make a better image, a strong blur low
 
 
 def summary_sentences(summary: Summary) -> list[str]:
-    """Return three sentences: gains, trade-offs, and their uncertainty."""
-    return [_gain(summary), trade_off_sentence(summary, judged(summary)), uncertainty_sentence(summary)]
+    """Return three sentences: gains, trade-offs, their uncertainty; and what is left of low contrast, if measured."""
+    methods = judged(summary)
+    found = [_gain(summary), trade_off_sentence(summary, methods), uncertainty_sentence(summary)]
+    return [*found, *filter(None, [low_contrast_sentence(summary, methods)])]
 
 
 def notes(summary: Summary) -> list[str]:

@@ -150,7 +150,7 @@ def texture_table(summary: Summary) -> PageTable:
     def cell(level: DoseLevel, method: str) -> Cell:
         own = summary.table.record("texture", level.label, method)
         if not own:
-            return _missing()
+            return missing_cell()
         shift = own["mean_frequency_shift_percent"]
         text = "" if shift is None else f"{mean_interval(shift, 0, signed=True)} %"
         return Line(mean_interval(own["mean_frequency_per_mm"], 3)), Line(text)
@@ -183,7 +183,7 @@ def d_prime_table(summary: Summary, task: Task, observer: str) -> PageTable:
     def cell(level: DoseLevel, method: str) -> Cell:
         own = found.get((level.label, method))
         if own is None:
-            return _missing()
+            return missing_cell()
         if own["d_prime"] is None:
             return Line(MISSING), Line(own["remark"])
         return Line(bounded(own["d_prime"], own["low"], own["high"], 2)), Line(f"CNR {number(own['cnr'], 2)}")
@@ -222,7 +222,7 @@ def hallucination_table(summary: Summary, level: str) -> PageTable:
     def cell(method: str, task: Task) -> Cell:
         result = own.get((method, task))
         if result is None:
-            return _missing()
+            return missing_cell()
         observed, expected = (number(100 * result[rate], 1) for rate in ("false_positive_rate", "expected_rate"))
         structure = f"{number(result['structure_hu'], 2)} HU, p {p_text(result['p_value'])}"
         return Line(structure), Line(f"{observed} % seen, {expected} % expected")
@@ -237,7 +237,7 @@ def lesion_table(summary: Summary) -> PageTable:
     def cell(level: DoseLevel, method: str) -> Cell:
         own = summary.table.record("lesions", level.label, method)
         if not own:
-            return _missing()
+            return missing_cell()
         return Line(mean_interval(own["cnr"], 2)), Line(f"{mean_interval(own['contrast_recovery_percent'], 0)} %")
 
     return _by_level(summary, summary.levels, MEASURED, cell)
@@ -279,7 +279,7 @@ def _rows(summary: Summary, roles: tuple[Role, ...], cells: Callable[[str], list
 
 def _resolution_cell(own: Record | None) -> Cell:
     if own is None:
-        return _missing()
+        return missing_cell()
     if own["f50_per_mm"] is None:
         return Line(MISSING), Line(own["remark"])
     change = "" if own["f50_change_percent"] is None else f"{number(own['f50_change_percent'], 0, signed=True)} %"
@@ -293,7 +293,7 @@ def _resolution_cell(own: Record | None) -> Cell:
 
 def _potential_cell(own: Record | None) -> Cell:
     if own is None:
-        return _missing()
+        return missing_cell()
     if own["reduction_percent"] is None or own["dose"] is None:
         return (Line(own["remark"] or MISSING),)
     return (
@@ -304,7 +304,7 @@ def _potential_cell(own: Record | None) -> Cell:
 
 def _residual_cells(own: Record | None) -> list[Cell]:
     if own is None:
-        return 5 * [_missing()]
+        return 5 * [missing_cell()]
     found = f"{own['n_warned']} of {own['n_slices']}"
     return [
         (Line(f"⚠ {found}" if own["warns"] else found),),
@@ -322,7 +322,7 @@ def _head(summary: Summary, measure: str) -> str:
 
 def _comparison_cell(summary: Summary, own: Row | None) -> Cell:
     if own is None:
-        return _missing()
+        return missing_cell()
     text = mean_interval(own.value.difference, summary.measures[own.measure].decimals, signed=True)
     better = is_better(summary, own)
     word = {True: "better", False: "worse", None: "undecided"}[better]
@@ -334,5 +334,6 @@ def _by_task(records: Sequence[Record]) -> dict[tuple[str, Task], Record]:
     return {(one["method"], one["task"]): one for one in records}
 
 
-def _missing() -> Cell:
+def missing_cell() -> Cell:
+    """A dash: nothing was measured."""
     return (Line(MISSING),)
