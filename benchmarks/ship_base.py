@@ -19,9 +19,13 @@ from n2b_ct.inference.model import VERSION_FACT, Model, load_model, save_model
 from n2b_ct.inference.shipped import BASE, CARD_FILE, FACTS_FILE, MOST_BYTES, WEIGHTS_FILE, base_dir, sha256_of
 from n2b_ct.io.atomic import write_text_atomically
 from n2b_ct.io.json_files import read_json
+from n2b_ct.phantom.training_slices import PIXELS_MM
 
 STRENGTH = 0.8
 """Keeps texture: docs/decisions/0024-strength-by-the-noise-that-stays.md."""
+
+BASE_TRAINED_FOR = {"noise_std_hu": [3.0, 90.0], "pixel_mm": list(PIXELS_MM)}
+"""Of runs of ``pipelines/base.yaml`` whose file does not say it yet."""
 
 _BEGIN, _END = "<!-- facts: written by benchmarks/ship_base.py -->", "<!-- end of facts -->"
 
@@ -58,7 +62,7 @@ def ship(
         input_scale=model.window,
         name=BASE,
         method=model.method,
-        facts={**model.facts, VERSION_FACT: version},
+        facts={"trained_for": BASE_TRAINED_FOR, **model.facts, VERSION_FACT: version},
         denoising=DenoisingSection(strength=share),
     )
     try:

@@ -17,12 +17,13 @@ from n2b_ct.data.manifest_series import require_decodable
 from n2b_ct.data.roles import Roles
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.assemble import assemble
-from n2b_ct.evaluation.cases import reference_dose, role_sources
+from n2b_ct.evaluation.cases import CaseSource, reference_dose, role_sources
 from n2b_ct.evaluation.ct_baselines import chosen_baselines, denoise_slice
 from n2b_ct.evaluation.measuring import MeasurementOptions, measure_sources
 from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.writer import require_free_place, write_report
 from n2b_ct.evaluation.summary import Summary
+from n2b_ct.evaluation.verdicts import outside_training
 from n2b_ct.hu import WINDOWS
 from n2b_ct.inference.model import Model, load_model
 from n2b_ct.inference.shipped import model_path
@@ -102,7 +103,8 @@ def report(
     how = MeasurementOptions(
         windows, loaded.report.panels_per_dose, noise_free_reference, insert_blur_mm, contrasts, full_dose
     )
-    measured = measure_sources(role_sources(roles.test, lesions, truth), denoisers, how, progress)
+    sources = role_sources(roles.test, lesions, truth)
+    measured = measure_sources(sources, denoisers, how, progress)
     inputs = roles.inputs
     gaps = [
         skipped_slices_warning(f"series {one.name}", one.n_skipped_slices)
@@ -110,6 +112,8 @@ def report(
         if one.n_skipped_slices
     ]
     summary = assemble(measured, how, chosen, reference_dose=full_dose, problems=gaps, inputs=inputs)
+    outside = {name: _outside_training(summary, model, sources) for name, model in opened.items()}
+    summary = replace(summary, outside_training=outside)
     provenance = _provenance(loaded, manifest, opened, command)
     write_report(out, summary, measured.panels, provenance, overwrite)
     return summary
@@ -128,6 +132,11 @@ def _test_role(pipeline: Pipeline, root: Path | None, *, skip_bad_slices: bool) 
     if not skip_bad_slices:
         require_decodable(roles.series)
     return roles
+
+
+def _outside_training(summary: Summary, model: Model, sources: Sequence[CaseSource]) -> tuple[str, ...]:
+    pixels = {side for source in sources for side in source.pixel_mm or ()}
+    return outside_training(summary, model.facts.get("trained_for", {}), pixels)
 
 
 def _provenance(pipeline: Pipeline, manifest: Manifest, models: Mapping[str, Model], command: str) -> Provenance:

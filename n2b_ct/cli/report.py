@@ -70,9 +70,12 @@ def report(
 def finish(summary: Summary, out: Path) -> None:
     """Print the table and what was left out; exit 1 where an input could not be used."""
     from n2b_ct.cli import EXIT_SOME_FAILED
+    from n2b_ct.evaluation.verdicts import verdicts
     from n2b_ct.filters.baselines import licence_notices
 
     _print_table(summary)
+    for one in verdicts(summary):
+        say(f"verdict: {one.method} is {one.verdict}{': ' if one.reasons else ''}{'; '.join(one.reasons)}")
     for notice in licence_notices(name for name, role in summary.roles.items() if role == "baseline"):
         say_err(f"licence: {notice}")
     for sentence in summary.dropped:

@@ -36,6 +36,7 @@ from n2b_ct.io.series import Inputs
 from n2b_ct.phantom.training_slices import (
     HU_UNIT,
     NOISE_UNIT,
+    PIXELS_MM,
     REGIONS,
     SliceRole,
     SliceSettings,
@@ -100,6 +101,11 @@ class PhantomSource:
     def input_scale(self) -> Window:
         """HU that become [0, 1] for the network."""
         return self.section.window.window
+
+    @property
+    def pixels_mm(self) -> tuple[float, float]:
+        """Smallest and largest pixel that is drawn."""
+        return PIXELS_MM
 
     @property
     def inputs(self) -> Inputs:

@@ -82,6 +82,7 @@ class Summary:
         n_identical: (Slice, method) pairs without a PSNR because they equal the reference.
         has_reference: Whether any slice had one.
         anchor: What shifts are measured against: the input, or what stands in its place.
+        outside_training: Model to lines on what of the input it was not trained for.
         patients: Name of a series to its patient, as ``patient 1``.
         inputs: The series that were read, and the files of theirs that were refused.
         tasks: Every disk that was inserted.
@@ -98,6 +99,7 @@ class Summary:
     n_identical: int
     has_reference: bool
     anchor: str = INPUT
+    outside_training: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     patients: Patients = field(default_factory=dict)
     inputs: Inputs = field(default_factory=Inputs)
     tasks: tuple[Task, ...] = ()
@@ -190,6 +192,7 @@ def summarise(
         baselines: Which methods are baselines, None: all that the registry knows; all others but input and reference
             count as models.
         measures: Those of the rows, by name; all that are known where None.
+        outside_training: Model to lines on what of the input it was not trained for.
         patients: Name of a series to its patient; none is known where None.
 
     Raises:

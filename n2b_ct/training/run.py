@@ -31,6 +31,7 @@ from n2b_ct.training.run_dir import (
     write_pipeline,
     write_summary,
 )
+from n2b_ct.training.trained_for import trained_for
 from n2b_ct.training.trainer import Assembled, assemble
 
 
@@ -206,7 +207,8 @@ def _finish(
         name=pipeline.name,
         method=pipeline.method.name,
         denoising=pipeline.denoising,
-        facts={key: summary[key] for key in ("iterations", "seed", "n_images", "data_digest", "last")},
+        facts={key: summary[key] for key in ("iterations", "seed", "n_images", "data_digest", "last")}
+        | {"trained_for": trained_for(images)},
     )
     plot_history(rows, run_dir / PLOT_FILE, f"{pipeline.name}: {pipeline.method.name}")
     summary |= images.inputs.plain

@@ -31,6 +31,7 @@ from n2b_ct.evaluation import (
     uncertainty,
 )
 from n2b_ct.evaluation import summary as summary_definitions
+from n2b_ct.evaluation import verdicts as verdict_definitions
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
@@ -40,6 +41,7 @@ from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Summary
 from n2b_ct.evaluation.table import Row
 from n2b_ct.evaluation.uncertainty import against_role, is_better
+from n2b_ct.evaluation.verdicts import verdicts
 from n2b_ct.hu import Window
 from n2b_ct.registry import BASELINES
 from n2b_ct.version import __version__
@@ -70,6 +72,7 @@ _DEFINED_IN = (
     lesions,
     finished,
     results,
+    verdict_definitions,
 )
 PHYSICS = ("texture", "resolution", "detectability", "potential", "residual", "hallucination", "lesions")
 """Parts of the table that stand under ``physics``."""
@@ -136,6 +139,7 @@ def report_document(summary: Summary, provenance: Provenance, figures: Sequence[
         "provenance": asdict(provenance),
         "has_reference": summary.has_reference,
         "n_identical": summary.n_identical,
+        "verdicts": [asdict(one) for one in verdicts(summary)],
         "summary": summary_sentences(summary),
         "notes": notes(summary),
         "definitions": definitions(summary),

@@ -31,6 +31,7 @@ from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.slice_images import MAX_BYTES, Panel, ViewerSlice, viewer_slices, viewer_view
 from n2b_ct.evaluation.report.theme import line_styles, theme_css
 from n2b_ct.evaluation.summary import Role, Summary
+from n2b_ct.evaluation.verdicts import verdicts
 
 _SCRIPTS = ("page.js", "viewer_planes.js", "viewer_images.js", "viewer.js")
 _STYLES = ("report.css", "viewer.css")
@@ -61,6 +62,7 @@ def render_page(
     return lay_out(
         provenance,
         summary.roles,
+        verdicts=verdicts(summary),
         sentences=summary_sentences(summary),
         notes=notes(summary),
         problems=summary.problems,

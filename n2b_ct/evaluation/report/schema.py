@@ -23,6 +23,7 @@ from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
 from n2b_ct.evaluation.report.document import PHYSICS, SCHEMA, SCHEMA_VERSION, Provenance
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Statistic
 from n2b_ct.evaluation.table import KEYS
+from n2b_ct.evaluation.verdicts import Verdict
 from n2b_ct.io.series import FileRecord, SeriesRead
 
 SCHEMA_NAME = "report.schema.json"
@@ -49,6 +50,7 @@ def report_schema() -> dict[str, Any]:
         "has_reference": {"type": "boolean"},
         "anchor": _TEXT,
         "n_identical": {"type": "integer"},
+        "verdicts": _list(schema_of(Verdict)),
         "summary": _list(_TEXT),
         "notes": _list(_TEXT),
         "dropped": _list(_TEXT),

@@ -24,6 +24,7 @@ from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.training.devices import processor_name
 from n2b_ct.training.history import read_history
 from n2b_ct.training.run import run_assembled, run_training
+from n2b_ct.training.trained_for import trained_for
 from n2b_ct.training.trainer import Assembled, assemble
 from tests.tiny_training import CPU, SMALL_BAYES, slices_hu, tiny_images, tiny_pipeline, train_tiny
 
@@ -132,6 +133,7 @@ def test_the_model_is_the_averaged_denoiser_and_says_how_it_was_made(tmp_path):
     assert model.facts == {
         "n2b_ct": n2b_ct.__version__,
         **{key: summary[key] for key in ("iterations", "seed", "n_images", "data_digest", "last")},
+        "trained_for": trained_for(images),
     }
 
 
