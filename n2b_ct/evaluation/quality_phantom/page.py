@@ -121,8 +121,8 @@ def _contrast_section(summary: PhantomSummary) -> Section:
     )
     parts = (
         *charts_part(charts, "Bars: 95 % interval between repeats."),
-        table_part("Contrast, HU", "Scan", contrasts, f"Nominal contrast in the heads. {INTERVALS}"),
-        table_part("CNR", "Scan", ratios, f"Contrast over noise, signed. {INTERVALS}"),
+        table_part("Contrast, HU", "Insert", contrasts, f"Nominal contrast beside the names. {INTERVALS}"),
+        table_part("CNR", "Insert", ratios, f"Contrast over noise, signed. {INTERVALS}"),
     )
     return Section("Contrast and CNR", "contrast", "Contrast", parts=parts)
 
@@ -135,7 +135,7 @@ def _linearity_section(summary: PhantomSummary) -> Section:
     parts = (
         table_part("Measured on nominal HU", "Scan", table, "Straight line by least squares; 95 % intervals."),
         *charts_part(charts, "Bars: 95 % interval between repeats."),
-        table_part("HU of the inserts", "Scan", hu_table(summary), INTERVALS),
+        table_part("HU of the inserts", "Insert", hu_table(summary), f"Nominal HU beside the names. {INTERVALS}"),
     )
     return Section("HU linearity", "linearity", "Linearity", parts=parts)
 
@@ -146,7 +146,7 @@ def _detection_section(summary: PhantomSummary) -> Section:
     for name, title in _OBSERVERS:
         charts += insert_chart(summary, f"detect-{name}", title, "d′", _d_prime(name))
         if any(name in result.d_primes for scan in summary.scans for result in scan.inserts):
-            tables.append(table_part(title, "Scan", insert_table(summary, _d_prime(name), 2), INTERVALS))
+            tables.append(table_part(title, "Insert", insert_table(summary, _d_prime(name), 2), INTERVALS))
     if not tables:
         reasons = [text for scan in summary.scans for one in scan.inserts for text in one.remarks if "d′" in text]
         return Section("Detectability", reason=reasons[0] if reasons else "it needs 8 images with and 8 without")
@@ -164,7 +164,7 @@ def _resolution_section(summary: PhantomSummary) -> Section:
         return Section("Resolution", reason=reason)
     parts = (
         *charts_part(charts, "Bands: 95 % interval between sectors around the insert."),
-        table_part("f50 over f10, 1/mm", "Scan", ttf_table(summary), "Where the noise allows them."),
+        table_part("f50 over f10, 1/mm", "Insert", ttf_table(summary), "Where the noise allows them."),
     )
     return Section("Resolution", "resolution", "Resolution", parts=parts)
 

@@ -104,33 +104,25 @@ class Regions:
         row, col = self.placement.insert_px(insert)
         middle, half = self.placement.centre_px, self._half_px(insert)
         offset = np.array([(row - middle[0]) * self.pixel_mm[0], (col - middle[1]) * self.pixel_mm[1]])
-        apart_mm = 2.0 * half * max(self.pixel_mm)
         taken: list[np.ndarray] = []
+        found: list[Square] = []
         for angle in np.arange(N_ANGLES) * (2.0 * math.pi / N_ANGLES):
             turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
             place = turn @ offset
-            if self._is_free(place, insert) and all(np.hypot(*(place - other)) >= apart_mm for other in taken):
-                taken.append(place)
-        return [
-            self._square((middle[0] + y / self.pixel_mm[0], middle[1] + x / self.pixel_mm[1]), half) for y, x in taken
-        ]
+            centre = (middle[0] + place[0] / self.pixel_mm[0], middle[1] + place[1] / self.pixel_mm[1])
+            square = self._square(centre, half)
+            corner = np.array(square.corner)
+            apart = all(np.abs(corner - one).max() >= square.size_px for one in taken)
+            if apart and square.cut(self.background[None]).all():
+                taken.append(corner)
+                found.append(square)
+        return found
 
     def template(self, insert: InsertSection, square: Square) -> np.ndarray:
         """The insert with its nominal contrast, sharp, without its mean, ``[size_px, size_px]``."""
         disk = Disk(square.centre_px, insert.radius_mm, self.phantom.contrast_hu(insert))
         signal = disk_hu((square.size_px, square.size_px), disk, self.pixel_mm)
         return np.asarray(signal - signal.mean())
-
-    def _is_free(self, place_mm: np.ndarray, insert: InsertSection) -> bool:
-        """Whether the insert's square, put there, holds background only."""
-        middle = self.placement.centre_px
-        reach = self._half_px(insert) * max(self.pixel_mm)
-        for other in self.phantom.inserts:
-            row, col = self.placement.insert_px(other)
-            y, x = (row - middle[0]) * self.pixel_mm[0], (col - middle[1]) * self.pixel_mm[1]
-            if np.hypot(place_mm[0] - y, place_mm[1] - x) < other.radius_mm + reach:
-                return False
-        return True
 
     def _half_px(self, insert: InsertSection) -> int:
         """Half the side of its square: twice the largest insert's radius, less where another insert lies nearer."""

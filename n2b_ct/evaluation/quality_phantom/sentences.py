@@ -6,6 +6,8 @@ from n2b_ct.evaluation.quality_phantom.estimates import Estimate
 from n2b_ct.evaluation.quality_phantom.measuring import PhantomSummary, ScanResult
 from n2b_ct.evaluation.report.formatting import bounded, counted, listing, number
 
+MOST_LISTED = 4
+
 
 def summary_sentences(summary: PhantomSummary) -> list[str]:
     """Say what was scanned, what each scan's noise is and what changed from the first scan to the others."""
@@ -44,16 +46,20 @@ def _noise_sentence(scan: ScanResult, first: ScanResult | None) -> str:
 
 def _change_sentence(first: ScanResult, scan: ScanResult) -> str:
     """What happened to contrast, and whether the intervals tell it from nothing."""
-    kept = []
+    kept: list[tuple[float, str]] = []
     for result in scan.inserts:
         before = first.insert(result.insert.name)
         if before is None or not before.contrast_hu.value or result.contrast_hu.value is None:
             continue
         if is_apart_from_zero(before.contrast_hu):
-            kept.append(f"{result.insert.name} {_share_text(result.contrast_hu, before.contrast_hu.value)}")
+            text = _share_text(result.contrast_hu, before.contrast_hu.value)
+            kept.append((result.contrast_hu.value / before.contrast_hu.value, f"{result.insert.name} {text}"))
     if not kept:
         return f"No insert's contrast stands out of the noise of {first.name}: what {scan.name} keeps cannot be told."
-    return f"Contrast that {scan.name} shows, of that in {first.name}: {listing(kept)}."
+    texts = [text for _, text in kept]
+    if len(kept) > MOST_LISTED:
+        texts = [f"of {len(kept)} inserts the least {min(kept)[1]}", f"the most {max(kept)[1]}"]
+    return f"Contrast that {scan.name} shows, of that in {first.name}: {listing(texts)}."
 
 
 def _share_text(after: Estimate, before: float) -> str:

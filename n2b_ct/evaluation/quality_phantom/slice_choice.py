@@ -12,7 +12,7 @@ from n2b_ct.evaluation.quality_phantom.placement import STRONG_HU, place_phantom
 N_FIRST_LOOKS = 24
 MOST_SLICES = 16
 LOOK_PX = 256
-SHARE_OF_BEST = 0.97
+SHARE_OF_BEST = 0.8
 """A slice shows the inserts where their pattern stands out by this share of the best one's: less at a module's end."""
 
 

@@ -1,9 +1,10 @@
-"""The tables of a phantom report: a row for each scan, a column for each insert."""
+"""The tables of a phantom report: of scans, and of their inserts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from n2b_ct.config.quality_phantom import InsertSection
 from n2b_ct.evaluation.quality_phantom.estimates import Estimate
 from n2b_ct.evaluation.quality_phantom.insert_measures import InsertResult
 from n2b_ct.evaluation.quality_phantom.measuring import PhantomSummary, ScanResult
@@ -36,33 +37,23 @@ def noise_table(summary: PhantomSummary) -> PageTable:
 def insert_table(summary: PhantomSummary, value: Value, decimals: int, signed: bool = False) -> PageTable:
     """One measure of every insert, with its interval."""
 
-    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
-        found: list[tuple[Line, ...]] = []
-        for insert in summary.phantom.inserts:
-            result = scan.insert(insert.name)
-            estimate = None if result is None else value(result)
-            found.append((Line(MISSING),) if estimate is None else _cell(estimate, decimals, signed))
-        return found
+    def cell(result: InsertResult) -> tuple[Line, ...]:
+        estimate = value(result)
+        return (Line(MISSING),) if estimate is None else _cell(estimate, decimals, signed)
 
-    return _by_scan(summary, _insert_heads(summary), cells)
+    return _by_insert(summary, cell)
 
 
 def hu_table(summary: PhantomSummary) -> PageTable:
-    """Measured HU over their deviation from the nominal ones."""
+    """Measured HU over their interval and their deviation from the nominal ones."""
 
-    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
-        found: list[tuple[Line, ...]] = []
-        for insert in summary.phantom.inserts:
-            result = scan.insert(insert.name)
-            if result is None or result.hu.value is None:
-                found.append((Line(MISSING),))
-                continue
-            off = number(result.hu.value - insert.hu, 1, signed=True)
-            found.append((*_cell(result.hu, 1), Line(f"{off} to nominal")))
-        return found
+    def cell(result: InsertResult) -> tuple[Line, ...]:
+        if result.hu.value is None:
+            return (Line(MISSING),)
+        off = number(result.hu.value - result.insert.hu, 1, signed=True)
+        return *_cell(result.hu, 1), Line(f"{off} to nominal")
 
-    heads = [(one.name, f"nominal {number(one.hu, 0)} HU") for one in summary.phantom.inserts]
-    return _by_scan(summary, tuple(heads), cells)
+    return _by_insert(summary, cell, lambda insert: f"{number(insert.hu, 0)} HU")
 
 
 def linearity_table(summary: PhantomSummary) -> PageTable | None:
@@ -84,24 +75,28 @@ def linearity_table(summary: PhantomSummary) -> PageTable | None:
 def ttf_table(summary: PhantomSummary) -> PageTable:
     """f50 over f10 of every insert."""
 
-    def cells(scan: ScanResult) -> list[tuple[Line, ...]]:
-        found: list[tuple[Line, ...]] = []
-        for insert in summary.phantom.inserts:
-            result = scan.insert(insert.name)
-            ttf = None if result is None else result.ttf
-            if ttf is None:
-                found.append((Line(MISSING),))
-            else:
-                found.append((Line(number(ttf.f50_per_mm, 3)), Line(number(ttf.f10_per_mm, 3))))
-        return found
+    def cell(result: InsertResult) -> tuple[Line, ...]:
+        if result.ttf is None:
+            return (Line(MISSING),)
+        return Line(number(result.ttf.f50_per_mm, 3)), Line(number(result.ttf.f10_per_mm, 3))
 
-    return _by_scan(summary, _insert_heads(summary), cells)
+    return _by_insert(summary, cell)
 
 
-def _insert_heads(summary: PhantomSummary) -> tuple[tuple[str, str], ...]:
+def _by_insert(
+    summary: PhantomSummary,
+    cell: Callable[[InsertResult], tuple[Line, ...]],
+    nominal: Callable[[InsertSection], str] | None = None,
+) -> PageTable:
+    """A row for each insert, a column for each scan: phantoms have many inserts, reports few scans."""
     phantom = summary.phantom
-    contrasts = [number(phantom.contrast_hu(one), 0, signed=True) for one in phantom.inserts]
-    return tuple((one.name, f"{text} HU") for one, text in zip(phantom.inserts, contrasts, strict=True))
+    words = nominal or (lambda insert: f"{number(phantom.contrast_hu(insert), 0, signed=True)} HU")
+    rows = []
+    for insert in phantom.inserts:
+        results = [scan.insert(insert.name) for scan in summary.scans]
+        cells = tuple((Line(MISSING),) if result is None else cell(result) for result in results)
+        rows.append(TableRow(insert.name, words(insert), cells))
+    return PageTable(tuple((scan.name, "") for scan in summary.scans), tuple(rows))
 
 
 def _by_scan(
