@@ -13,7 +13,8 @@ import numpy as np
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, explain
-from n2b_ct.evaluation.flat_regions import FlatBlocks, find_flat_blocks, tissue_class_masks
+from n2b_ct.evaluation.flat_regions import FlatBlocks, class_image, find_flat_blocks, tissue_class_masks
+from n2b_ct.evaluation.regional_noise import place_blocks
 from n2b_ct.evaluation.truth_error import InsertedNoise
 from n2b_ct.hu import LARGEST_HU
 from n2b_ct.io.series import SeriesRef
@@ -66,9 +67,26 @@ class SliceCase:
         return find_flat_blocks(self.input_hu)
 
     @cached_property
+    def place_blocks(self) -> dict[str, FlatBlocks]:
+        """Flat blocks of the input by place, found once for all measures."""
+        return place_blocks(self.input_hu)
+
+    @cached_property
+    def best_known_hu(self) -> np.ndarray | None:
+        """The slice without noise, else the reference."""
+        return self.reference_hu if self.truth_hu is None else self.truth_hu
+
+    @cached_property
+    def class_image_hu(self) -> np.ndarray:
+        """The smoothed slice that tissue classes are told by: of the best known one, else of the input."""
+        if self.best_known_hu is not None:
+            return class_image(self.best_known_hu)
+        return class_image(self.input_hu, self.flat_blocks)
+
+    @cached_property
     def tissue_masks(self) -> dict[str, np.ndarray]:
-        """Tissue classes of the input by name, bool ``[rows, cols]``, found once for all measures."""
-        return tissue_class_masks(self.input_hu)
+        """Tissue classes by name, bool ``[rows, cols]``, found once for all measures."""
+        return tissue_class_masks(self.class_image_hu)
 
     @property
     def subject(self) -> str:

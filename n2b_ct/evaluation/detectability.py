@@ -27,8 +27,9 @@ DEFINITIONS: dict[str, str] = {
     ),
     "auc": "Area under the ROC curve of normal scores: Φ(d′ / √2).",
     "cnr": (
-        "|mean inside the insert − mean of its surroundings| / standard deviation of the surroundings, mean over "
-        "regions. It knows nothing of noise texture: a blur raises it."
+        "(Mean inside the insert − mean of its surroundings) / standard deviation of the surroundings, mean over "
+        "regions: signed, so that it is 0 on average where nothing is. It knows nothing of noise "
+        "texture: a blur raises it."
     ),
 }
 
@@ -102,7 +103,7 @@ def measure_cnr(regions_hu: np.ndarray, insert: np.ndarray, surroundings: np.nda
         surroundings: Bool ``[rows, cols]``, flat background.
 
     Returns:
-        None where a background is constant.
+        Positive where the insert is brighter; None where a background is constant.
 
     Raises:
         DataError: A mask marks fewer than 2 pixels, or the regions hold what is no HU.
@@ -111,7 +112,7 @@ def measure_cnr(regions_hu: np.ndarray, insert: np.ndarray, surroundings: np.nda
         raise DataError(explain("CNR", "each mask needs 2 pixels", "fewer", "use a larger insert or region"))
     require_hu(regions_hu, "regions")
     regions = regions_hu.astype(np.float64)
-    contrast = np.abs(regions[:, insert].mean(axis=1) - regions[:, surroundings].mean(axis=1))
+    contrast = regions[:, insert].mean(axis=1) - regions[:, surroundings].mean(axis=1)
     noise = np.std(regions[:, surroundings], axis=1, ddof=1)
     return float(np.mean(contrast / noise)) if np.all(noise > ROUNDING_HU) else None
 

@@ -139,7 +139,7 @@ def _resolution(name: str, task: Task, curve: Ttf | str, input_f50: float | None
     if isinstance(curve, str):
         curves = dict.fromkeys(("frequency_per_mm", "ttf", "standard_error"), ())
         numbers = ("f50_per_mm", "f10_per_mm", "f50_change_percent", "contrast_recovery_percent")
-        return curves | dict.fromkeys(numbers) | {"remark": curve}
+        return curves | dict.fromkeys((*numbers, *_BOUNDS)) | {"remark": curve}
     nyquist = np.searchsorted(curve.frequency_per_mm, 0.5 * curve.frequency_per_mm[-1], side="right")
     return {
         "frequency_per_mm": _rounded(curve.frequency_per_mm[:nyquist]),
@@ -147,10 +147,19 @@ def _resolution(name: str, task: Task, curve: Ttf | str, input_f50: float | None
         "standard_error": _rounded(curve.standard_error[:nyquist]),
         "f50_per_mm": curve.f50_per_mm,
         "f10_per_mm": curve.f10_per_mm,
+        **dict(zip(_BOUNDS, _bounds(curve), strict=True)),
         "f50_change_percent": None if name == INPUT else change_percent(input_f50, curve.f50_per_mm),
         "contrast_recovery_percent": 100.0 * curve.contrast_hu / task.contrast_hu,
         "remark": "" if curve.f50_per_mm is not None else "no 50 % frequency: too noisy, or above Nyquist",
     }
+
+
+_BOUNDS = ("f50_low_per_mm", "f50_high_per_mm", "f10_low_per_mm", "f10_high_per_mm")
+
+
+def _bounds(curve: Ttf) -> tuple[float | None, ...]:
+    nothing = (None, None)
+    return (*(curve.f50_interval_per_mm or nothing), *(curve.f10_interval_per_mm or nothing))
 
 
 def _detectability(task: Task, observer: str, stack: _Stack) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A digital piglet's tree says voxel by voxel where its lesions are and what they 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,10 @@ DEFINITIONS: dict[str, str] = {
         f"without a rim of {RIM_PX} px, the ring from {RING_FROM_PX} to {RING_TO_PX} px outside. The organ's own "
         "texture takes part, so the reference's row, not 100 %, is what a method can reach."
     ),
-    "lesion_cnr": "|Mean inside − mean of the ring| / standard deviation of the ring.",
+    "lesion_cnr": (
+        "(Mean inside − mean of the ring) / standard deviation of the ring; negative where the lesion shows the "
+        "other way round than it is."
+    ),
 }
 
 
@@ -87,5 +91,5 @@ def _measure(
 ) -> LesionMeasure:
     contrast = float(inside.mean(dtype=np.float64) - ring.mean(dtype=np.float64))
     noise = float(ring.std(ddof=1, dtype=np.float64))
-    cnr = abs(contrast) / noise if noise > ROUNDING_HU else None
+    cnr = contrast * math.copysign(1.0, true_hu) / noise if noise > ROUNDING_HU else None
     return LesionMeasure(dose, method, label, 100.0 * contrast / true_hu, cnr)

@@ -15,10 +15,11 @@ from functools import partial
 import numpy as np
 
 from n2b_ct.errors import ConfigError, DataError, N2BError, explain
-from n2b_ct.evaluation import fidelity, flat_regions, truth_error
+from n2b_ct.evaluation import fidelity, flat_regions, regional_noise, truth_error
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import require_slice
 from n2b_ct.evaluation.flat_regions import MIN_CLASS_PX, TISSUE_CLASSES_HU
+from n2b_ct.evaluation.regional_noise import PLACES
 from n2b_ct.evaluation.table import Row
 from n2b_ct.hu import Window
 from n2b_ct.registry import MEASURES
@@ -93,6 +94,18 @@ def _hu_bias_hu(hu: np.ndarray, case: SliceCase, _window: Window) -> float | Non
     return flat_regions.mean_shift_hu(case.input_hu, hu, case.flat_blocks.mask)
 
 
+def _place_noise_hu(place: str, hu: np.ndarray, case: SliceCase, _window: Window) -> float | None:
+    return flat_regions.noise_std_hu(hu, case.place_blocks[place])
+
+
+def _ideal_bias_hu(tissue: str, hu: np.ndarray, case: SliceCase, _window: Window) -> float | None:
+    """Of the input alone: the shift is the same for every method."""
+    if hu is not case.input_hu:
+        return None
+    ideal_hu = case.class_image_hu if case.best_known_hu is None else case.best_known_hu
+    return flat_regions.mean_shift_hu(hu, ideal_hu, case.tissue_masks[tissue], MIN_CLASS_PX)
+
+
 def _class_bias_hu(tissue: str, hu: np.ndarray, case: SliceCase, _window: Window) -> float | None:
     return flat_regions.mean_shift_hu(case.input_hu, hu, case.tissue_masks[tissue], MIN_CLASS_PX)
 
@@ -134,7 +147,43 @@ for _tissue, _name in CLASS_BIASES.items():
             1,
         )
     )
-BUILT_IN = ("psnr_db", "ssim", "rmse_hu", "truth_error_hu", "noise_std_hu", "hu_bias_hu", *CLASS_BIASES.values())
+IDEAL_BIASES = {name: f"ideal_bias_{name}_hu" for name in TISSUE_CLASSES_HU}
+"""Tissue class to the name of what an ideal denoiser would show; only the input has it."""
+for _tissue, _name in IDEAL_BIASES.items():
+    MEASURES.register(_name)(
+        Measure(
+            f"HU bias of an ideal denoiser, {_tissue}",
+            flat_regions.DEFINITIONS["ideal_class_bias_hu"],
+            partial(_ideal_bias_hu, _tissue),
+            "HU",
+            1,
+        )
+    )
+PLACE_NOISES = {name: f"noise_{name}_hu" for name in PLACES}
+"""Place to the name of its measure."""
+for _place, _name in PLACE_NOISES.items():
+    MEASURES.register(_name)(
+        Measure(
+            f"noise, {PLACES[_place]}",
+            regional_noise.DEFINITIONS["noise_by_place"],
+            partial(_place_noise_hu, _place),
+            "HU",
+            1,
+        )
+    )
+BUILT_IN = (
+    "psnr_db",
+    "ssim",
+    "rmse_hu",
+    "truth_error_hu",
+    "noise_std_hu",
+    "hu_bias_hu",
+    *CLASS_BIASES.values(),
+    *IDEAL_BIASES.values(),
+    *PLACE_NOISES.values(),
+)
+GROUPED = (*CLASS_BIASES.values(), *IDEAL_BIASES.values(), *PLACE_NOISES.values())
+"""Measures that ``report.json`` holds by tissue class or by place."""
 
 
 def known_measures() -> tuple[dict[str, Measure], list[str]]:

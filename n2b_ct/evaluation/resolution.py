@@ -24,6 +24,7 @@ from scipy.signal import windows
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.checks import ROUNDING_SHARE, require_hu, require_pixel_mm
+from n2b_ct.evaluation.detectability import interval_around, jackknife_error
 from n2b_ct.evaluation.disks import Disk, distance_mm
 from n2b_ct.evaluation.edge_fits import REACH_OF_RADIUS, fit_disk, fit_line
 
@@ -48,6 +49,7 @@ DEFINITIONS: dict[str, str] = {
     ),
     "ttf_f50_per_mm": "First frequency at which the TTF falls to 0.5, 1/mm (times 10: 1/cm).",
     "ttf_f10_per_mm": "First frequency at which the TTF falls to 0.1, 1/mm.",
+    "ttf_interval": (f"95 % interval of f50 and f10 from the jackknife over the same {N_SECTORS} pieces, Student's t."),
     "ttf_standard_error": (
         f"Jackknife over {N_SECTORS} sectors around the disk (or pieces along the straight edge), so that correlated "
         "noise counts as what it is."
@@ -70,6 +72,8 @@ class Ttf:
         total_cnr: |Contrast| over the noise of the averaged image; None where no noise could be seen.
         radius_mm: Fitted radius; None for a straight edge.
         n_images: Realisations averaged.
+        f50_interval_per_mm, f10_interval_per_mm: 95 % intervals; None where the frequency is, or where it vanishes with
+            some piece of the edge.
     """
 
     frequency_per_mm: np.ndarray
@@ -81,6 +85,8 @@ class Ttf:
     total_cnr: float | None
     radius_mm: float | None
     n_images: int
+    f50_interval_per_mm: tuple[float, float] | None = None
+    f10_interval_per_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,7 +185,19 @@ def _ttf(
     total_cnr = _total_cnr(pixels, half_mm, contrast_hu)
     allowed = total_cnr is None or total_cnr >= MIN_TOTAL_CNR
     f50, f10 = (_trusted(frequency, whole, error, level) if allowed else None for level in (0.5, 0.1))
-    return Ttf(frequency, whole, error, f50, f10, contrast_hu, total_cnr, radius_mm, n_images)
+    intervals = [_interval(frequency, without, f, level) for f, level in ((f50, 0.5), (f10, 0.1))]
+    return Ttf(frequency, whole, error, f50, f10, contrast_hu, total_cnr, radius_mm, n_images, *intervals)
+
+
+def _interval(
+    frequency: np.ndarray, without: np.ndarray, crossing: float | None, level: float
+) -> tuple[float, float] | None:
+    """The jackknife's interval of a crossing; a sharp kernel's tail is flat near 0.1, so that noise moves it far."""
+    found = [frequency_at(frequency, ttf, level) for ttf in without]
+    known = np.array([one for one in found if one is not None])
+    if crossing is None or known.size < len(found):
+        return None
+    return interval_around(crossing, jackknife_error([known]), known.size - 1)
 
 
 def _trusted(frequency: np.ndarray, ttf: np.ndarray, error: np.ndarray, level: float) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.low_contrast.results import LowContrast, low_contrast
-from n2b_ct.evaluation.measures import CLASS_BIASES
+from n2b_ct.evaluation.measures import CLASS_BIASES, IDEAL_BIASES
 from n2b_ct.evaluation.summary import DoseLevel, Summary
 
 Colour = Literal["green", "amber", "red"]
@@ -43,7 +43,8 @@ DEFINITIONS: dict[str, str] = {
         f"In flat soft tissue, fat and soft tissue amber beyond {SHIFT_LIMITS_HU[0]:g} HU and red beyond "
         f"{SHIFT_LIMITS_HU[1]:g} HU, the tolerance of the CT number of water in IEC 61223-3-5; in lung, dense tissue "
         f"and bone beyond {SHIFT_LIMITS_ELSEWHERE_HU[0]:g} and {SHIFT_LIMITS_ELSEWHERE_HU[1]:g} HU, a convention of "
-        "this report, as a blur beside edges counts there."
+        "this report, as a blur beside edges counts there. A shift counts by itself and beside that of an "
+        "ideal denoiser, whichever is smaller."
     ),
     "verdict_low_contrast": (
         f"Of lesions of {RELEVANT_CONTRAST_HU:g} HU and {RELEVANT_SIZE_MM:g} mm or more: red where one is lost, amber "
@@ -177,21 +178,24 @@ def _anatomy(summary: Summary, method: str) -> Iterator[_Finding]:
 
 
 def _shifts(summary: Summary, method: str) -> Iterator[_Finding]:
-    """The worst class that passes its limit, by how far it does."""
-    worst: tuple[float, _Finding] | None = None
+    """The class and level that pass their limit by most."""
+    found: list[tuple[float, _Finding]] = []
     for tissue, measure in {"flat": "hu_bias_hu", **CLASS_BIASES}.items():
         amber, red = SHIFT_LIMITS_HU if tissue in WATER_LIKE else SHIFT_LIMITS_ELSEWHERE_HU
+        name = "flat soft tissue" if tissue == "flat" else tissue
         for level in summary.levels:
             shift = summary.mean(level, method, measure).mean
-            if shift is None or abs(shift) <= amber:
-                continue
-            name = "flat soft tissue" if tissue == "flat" else tissue
-            text = f"HU shifted{_at(summary, level)}: {shift:+.1f} HU in {name}, limit {amber:g}".replace("-", "−")
-            finding: _Finding = ("red" if abs(shift) > red else "amber", text)
-            if worst is None or abs(shift) / amber > worst[0]:
-                worst = abs(shift) / amber, finding
-    if worst:
-        yield worst[1]
+            beyond = 0.0 if shift is None else min(abs(shift), abs(shift - _ideal_shift(summary, level, tissue)))
+            if shift is not None and beyond > amber:
+                text = f"HU shifted{_at(summary, level)}: {shift:+.1f} HU in {name}, limit {amber:g}".replace("-", "−")
+                found.append((beyond / amber, ("red" if beyond > red else "amber", text)))
+    if found:
+        yield max(found, key=lambda one: one[0])[1]
+
+
+def _ideal_shift(summary: Summary, level: DoseLevel, tissue: str) -> float:
+    known = summary.mean(level, INPUT, IDEAL_BIASES[tissue]).mean if tissue in IDEAL_BIASES else None
+    return known or 0.0
 
 
 def _low_contrast(summary: Summary, method: str) -> Iterator[_Finding]:

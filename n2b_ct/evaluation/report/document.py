@@ -22,6 +22,7 @@ from n2b_ct.evaluation import (
     intervals,
     lesion_contrast,
     observers,
+    regional_noise,
     residual,
     resolution,
     rois,
@@ -36,7 +37,7 @@ from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.low_contrast import finished, lesions, results, tasks
-from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
+from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES, GROUPED, IDEAL_BIASES, PLACE_NOISES
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Summary
 from n2b_ct.evaluation.table import Row
@@ -61,6 +62,7 @@ _DEFINED_IN = (
     slice_noise,
     inserts,
     resolution,
+    regional_noise,
     detectability,
     observers,
     dose_potential,
@@ -197,7 +199,7 @@ def _result_entry(summary: Summary, level: DoseLevel, method: str, window: str) 
     def mean(measure: str) -> dict[str, Any]:
         return asdict(summary.mean(level, method, measure, window))
 
-    plain = [name for name in summary.measures if name not in CLASS_BIASES.values()]
+    plain = [name for name in summary.measures if name not in GROUPED]
     return {
         "dose": level.dose,
         "role": summary.roles[method],
@@ -206,6 +208,8 @@ def _result_entry(summary: Summary, level: DoseLevel, method: str, window: str) 
         "window": window,
         **{name: mean(name) for name in (*plain, *DELTAS, REDUCTION)},
         "class_bias_hu": {tissue: mean(name) for tissue, name in CLASS_BIASES.items()},
+        "ideal_class_bias_hu": {tissue: mean(name) for tissue, name in IDEAL_BIASES.items()},
+        "noise_by_place_hu": {place: mean(name) for place, name in PLACE_NOISES.items()},
     }
 
 

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.integrate import trapezoid
 
+from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.charts import Chart, Curve, draw_charts, png_bytes
@@ -115,6 +116,8 @@ def _means(summary: Summary, measure: str) -> Value:
 OBSERVERS = {"cho": "channelised Hotelling", "npw": "non-prewhitening"}
 _TWO_SIDED_95 = 1.96
 _FREQUENCY = "frequency, 1/mm"
+INSERTED_DISK = "inserted sharp disk"
+"""What the input's transfer function is of: no scanner's."""
 
 
 def nps_charts(summary: Summary, normalised: bool = False) -> tuple[Chart, ...]:
@@ -218,7 +221,8 @@ def _transfer(own: Mapping[str, Any], style: LineStyle) -> Curve:
     low = tuple(value - _TWO_SIDED_95 * error for value, error in pairs)
     high = tuple(value + _TWO_SIDED_95 * error for value, error in pairs)
     note = "no 50 % frequency" if own["f50_per_mm"] is None else f"50 % at {number(own['f50_per_mm'], 3)} /mm"
-    return Curve(own["method"], style, own["frequency_per_mm"], own["ttf"], low, high, note)
+    label = INSERTED_DISK if own["method"] == INPUT else own["method"]
+    return Curve(label, style, own["frequency_per_mm"], own["ttf"], low, high, note)
 
 
 def _d_primes(found: Mapping[tuple[str, str], Mapping[str, Any]]) -> Value:

@@ -42,6 +42,7 @@ from n2b_ct.evaluation.report.tables import (
     lesion_table,
     measure_table,
     noise_table,
+    place_table,
     potential_table,
     residual_table,
     resolution_table,
@@ -191,11 +192,26 @@ def noise_section(summary: Summary) -> Section:
     )
     levels = (summary.columns[-1], *summary.columns[:-1])
     biases = tuple(table_part(f"HU bias, {level.label}", level.label, bias_table(summary, level)) for level in levels)
-    note = f"Mean of method − {summary.anchor}, HU; a dash where no slice has enough of the class."
+    note = (
+        f"Mean of method − {summary.anchor}, HU, by classes {_classes_from(summary)}; a dash: too few pixels. "
+        "What goes beyond the ideal denoiser's row is the method's."
+    )
     first = table_part("HU bias by tissue class", levels[0].label, bias_table(summary, levels[0]), note)
-    parts: tuple[Part, ...] = (noise, first)
-    parts += (fold("HU bias by dose", biases[1:]),) if biases[1:] else ()
+    places = tuple(
+        table_part(f"Noise by place, {level.label}", "Noise, HU", place_table(summary, level), _PLACE_NOTE)
+        for level in levels
+    )
+    parts: tuple[Part, ...] = (noise, places[0], first)
+    parts += (fold("Noise by place and HU bias by dose", (*places[1:], *biases[1:])),) if biases[1:] else ()
     return Section("Noise and HU", "noise", "Noise and HU", lead, parts)
+
+
+_PLACE_NOTE = "HU over the change against the input; in lung vessels count as noise, for every method alike"
+
+
+def _classes_from(summary: Summary) -> str:
+    """Where tissue classes come from, and so the ideal denoiser's row."""
+    return "of the reference or the noise-free truth" if summary.has_reference else "of the smoothed input"
 
 
 def outside_section(summary: Summary) -> Section | None:
@@ -292,7 +308,8 @@ def resolution_section(summary: Summary) -> Section:
         )
     lead = (
         "Task transfer function of disks of known contrast, inserted before denoising: a method that is not linear has "
-        "one for every contrast and dose. The band is the 95 % interval, the line marks 50 %."
+        "one for every contrast and dose. The inserted disk is sharp: its own row and line are no scanner's "
+        "resolution, but what the others are compared with. The band is the 95 % interval, the line marks 50 %."
     )
     shown, *others = [_resolution_at(summary, level) for level in levels]
     folds = tuple(fold(f"Resolution at {level}", parts) for level, parts in zip(levels[1:], others, strict=True))
@@ -363,7 +380,10 @@ def removal_section(summary: Summary) -> Section:
 
 
 def _resolution_at(summary: Summary, level: str) -> tuple[Part, ...]:
-    note = "50 % / 10 % frequency, 1/mm, over the change of the 50 % frequency and the contrast that came through"
+    note = (
+        "50 % frequency, 10 % frequency (each with its 95 % interval), 1/mm; change of the 50 % frequency against the "
+        "inserted disk, and the contrast that came through"
+    )
     table = table_part(f"Resolution, {level}", level, resolution_table(summary, level), note)
     return (*charts_part(ttf_charts(summary, level)), table)
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.intervals import MeanInterval, PairedComparison
 from n2b_ct.evaluation.low_contrast.results import GRADES
-from n2b_ct.evaluation.measures import BUILT_IN, CLASS_BIASES
+from n2b_ct.evaluation.measures import BUILT_IN, GROUPED
 from n2b_ct.evaluation.report.document import PHYSICS, SCHEMA, SCHEMA_VERSION, Provenance
 from n2b_ct.evaluation.summary import DELTAS, REDUCTION, DoseLevel, Statistic
 from n2b_ct.evaluation.table import KEYS
@@ -81,10 +81,11 @@ def schema_text() -> str:
 def _result() -> dict[str, Any]:
     """Means by measure; those of installed packages are further keys."""
     mean = schema_of(Statistic)
-    names = [name for name in BUILT_IN if name not in CLASS_BIASES.values()]
+    names = [name for name in BUILT_IN if name not in GROUPED]
     keys = {"dose": _NUMBER_OR_NOTHING, **dict.fromkeys(("role", "level", "method", "window"), _TEXT)}
     means = dict.fromkeys((*names, *DELTAS, REDUCTION), mean)
-    classes = {"class_bias_hu": {"type": "object", "additionalProperties": mean}}
+    of_mean = {"type": "object", "additionalProperties": mean}
+    classes = dict.fromkeys(("class_bias_hu", "ideal_class_bias_hu", "noise_by_place_hu"), of_mean)
     return object_schema(keys | means | classes) | {"additionalProperties": mean}
 
 
@@ -197,7 +198,8 @@ _MEASURES: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     ),
     "resolution": (
         (_CURVE, "frequency_per_mm ttf standard_error"),
-        (_NUMBER_OR_NOTHING, "f50_per_mm f10_per_mm f50_change_percent contrast_recovery_percent"),
+        (_NUMBER_OR_NOTHING, "f50_per_mm f10_per_mm f50_low_per_mm f50_high_per_mm f10_low_per_mm f10_high_per_mm"),
+        (_NUMBER_OR_NOTHING, "f50_change_percent contrast_recovery_percent"),
         (_INTEGER, "n_insertions"),
         (_TEXT, "remark"),
     ),

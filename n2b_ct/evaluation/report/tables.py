@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
-from n2b_ct.evaluation.measures import CLASS_BIASES
-from n2b_ct.evaluation.report.figures import JUDGED, MEASURED, task_name
+from n2b_ct.evaluation.measures import CLASS_BIASES, IDEAL_BIASES, PLACE_NOISES
+from n2b_ct.evaluation.regional_noise import PLACES
+from n2b_ct.evaluation.report.figures import INSERTED_DISK, JUDGED, MEASURED, task_name
 from n2b_ct.evaluation.report.formatting import (
     MISSING,
     bounded,
@@ -34,11 +35,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One method's cells, each of one or two lines."""
+    """One method's cells, each of one or two lines; ``label`` stands in the place of the method's name."""
 
     method: str
     role: str
     cells: tuple[tuple[Line, ...], ...]
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,30 @@ def bias_table(summary: Summary, level: DoseLevel) -> PageTable:
         )
         cells = tuple(_mean_over_bounds(text) for text in texts)
         rows.append(TableRow(method, summary.roles[method], cells))
-    return PageTable(tuple(heads), tuple(rows))
+    return PageTable(tuple(heads), (*_ideal_row(summary, level), *rows))
+
+
+def _ideal_row(summary: Summary, level: DoseLevel) -> tuple[TableRow, ...]:
+    """What an ideal denoiser would show, beside which every row is to be read."""
+    if INPUT not in summary.roles:
+        return ()
+    texts = (mean_text(summary, level, INPUT, measure, signed=True) for measure in IDEAL_BIASES.values())
+    cells = ((Line(MISSING),), *(_mean_over_bounds(text) for text in texts))
+    return (TableRow(INPUT, "would show", tuple(cells), "an ideal denoiser"),)
+
+
+def place_table(summary: Summary, level: DoseLevel) -> PageTable:
+    """Noise over its change against the input, methods by place."""
+
+    def cell(method: str, measure: str) -> Cell:
+        before, after = (summary.mean(level, name, measure).mean for name in (INPUT, method))
+        change = "" if method == INPUT or after is None or not before else f"{100.0 * (after / before - 1.0):+.0f} %"
+        return Line(mean_text(summary, level, method, measure)), Line(change.replace("-", "−"))
+
+    measures = ("noise_std_hu", *PLACE_NOISES.values())
+    heads = (("flattest", "soft tissue"), *((name, "") for name in PLACES.values()))
+    rows = _rows(summary, MEASURED, lambda method: [cell(method, measure) for measure in measures])
+    return PageTable(heads, rows)
 
 
 def mean_text(
@@ -172,7 +197,8 @@ def resolution_table(summary: Summary, level: str) -> PageTable:
     own = _by_task(summary.table.records("resolution", level=level))
     tasks = list(dict.fromkeys(task for _, task in own))
     rows = _rows(summary, MEASURED, lambda method: [_resolution_cell(own.get((method, task))) for task in tasks])
-    return PageTable(tuple((task_name(task), "50 % / 10 %, 1/mm") for task in tasks), rows)
+    named = tuple(replace(row, label=INSERTED_DISK) if row.method == INPUT else row for row in rows)
+    return PageTable(tuple((task_name(task), "50 % and 10 %, 1/mm") for task in tasks), named)
 
 
 def d_prime_table(summary: Summary, task: Task, observer: str) -> PageTable:
@@ -286,7 +312,8 @@ def _resolution_cell(own: Record | None) -> Cell:
     recovery = number(own["contrast_recovery_percent"], 0)
     parts = [change, "" if recovery == MISSING or own["method"] == INPUT else f"contrast {recovery} %"]
     return (
-        Line(f"{number(own['f50_per_mm'], 3)} / {number(own['f10_per_mm'], 3)}"),
+        Line(bounded(own["f50_per_mm"], own["f50_low_per_mm"], own["f50_high_per_mm"], 3)),
+        Line(bounded(own["f10_per_mm"], own["f10_low_per_mm"], own["f10_high_per_mm"], 3)),
         Line(" · ".join(part for part in parts if part)),
     )
 

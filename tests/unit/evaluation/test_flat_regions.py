@@ -15,6 +15,7 @@ from n2b_ct.evaluation.flat_regions import (
     N_BLOCKS,
     TISSUE_CLASSES_HU,
     FlatBlocks,
+    class_image,
     estimate_noise_std_hu,
     find_flat_blocks,
     flat_region_mask,
@@ -110,7 +111,7 @@ def test_without_tissue_the_noise_comes_from_a_mask_that_is_blind_to_planes() ->
 
 def test_every_tissue_class_is_found_where_it_was_put() -> None:
     noisy = body() + ramp_filtered_noise(256, 20.0, 2)
-    masks = tissue_class_masks(noisy)
+    masks = tissue_class_masks(class_image(noisy))
     assert list(masks) == list(TISSUE_CLASSES_HU)
     for name, hu in (("lung", -800.0), ("fat", -100.0), ("bone", 600.0)):
         assert np.count_nonzero(masks[name]) >= MIN_CLASS_PX
@@ -120,7 +121,7 @@ def test_every_tissue_class_is_found_where_it_was_put() -> None:
 
 def test_a_shift_of_seven_hu_is_a_bias_of_seven_hu() -> None:
     noisy = body() + ramp_filtered_noise(256, 20.0, 3)
-    for mask in tissue_class_masks(noisy).values():
+    for mask in tissue_class_masks(class_image(noisy)).values():
         if mask.any():
             assert mean_shift_hu(noisy, noisy + 7.0, mask) == pytest.approx(7.0)
 
@@ -130,7 +131,7 @@ def test_removing_nothing_but_noise_is_no_bias_in_any_class() -> None:
     found: dict[str, list[float]] = {}
     for seed in range(6):
         noisy = clean + ramp_filtered_noise(256, 20.0, seed)
-        for name, mask in tissue_class_masks(noisy).items():
+        for name, mask in tissue_class_masks(class_image(noisy)).items():
             bias = mean_shift_hu(noisy, clean, mask, MIN_CLASS_PX)
             found.setdefault(name, []).extend([] if bias is None else [bias])
     assert {name for name, biases in found.items() if biases} == {"lung", "fat", "soft", "bone"}
@@ -171,7 +172,7 @@ def test_the_normal_dose_slice_is_an_unbiased_denoiser_of_the_quarter_dose(share
     folder = shared_data / "ct_lowdose_pairs" / "mayo_L192_3mm_B30"
     found: dict[str, list[float]] = {name: [] for name in ("lung", "fat", "soft", "dense")}
     for quarter, full in zip(_slices(folder / "QD"), _slices(folder / "FD"), strict=True):
-        masks = tissue_class_masks(quarter)
+        masks = tissue_class_masks(class_image(quarter))
         for name, biases in found.items():
             bias = mean_shift_hu(quarter, full, masks[name], MIN_CLASS_PX)
             biases += [] if bias is None else [bias]
@@ -181,7 +182,9 @@ def test_the_normal_dose_slice_is_an_unbiased_denoiser_of_the_quarter_dose(share
 @pytest.mark.real_data
 def test_a_blur_shows_as_bias_in_bone(shared_data) -> None:
     hu = _slices(shared_data / "ct_lowdose_pairs" / "mayo_L192_3mm_B30" / "FD")[0]
-    bias = mean_shift_hu(hu, ndimage.gaussian_filter(hu, 1.0), tissue_class_masks(hu)["bone"], MIN_CLASS_PX)
+    bias = mean_shift_hu(
+        hu, ndimage.gaussian_filter(hu, 1.0), tissue_class_masks(class_image(hu))["bone"], MIN_CLASS_PX
+    )
     assert bias is not None
     assert bias < -3.0
 

@@ -318,3 +318,11 @@ def test_on_simulated_ct_a_blur_gains_nothing_for_the_hotelling_observer(shared_
             curves[name].append(cho(present, absent, disk_channels(40, 4.5), paired=True).d_prime)
     np.testing.assert_allclose(curves["blurred"], curves["input"], rtol=0.03)
     assert dose_reduction_potential([0.10, 0.55, 1.00], *curves.values()).dose_fraction == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_contrast_to_noise_ratio_is_signed_and_zero_where_nothing_is() -> None:
+    r = distance_mm((SIZE, SIZE), CENTRE, (1.0, 1.0))
+    inside, outside = r < 4.0, (r > 7.0) & (r < 14.0)
+    error = np.sqrt(1.0 / (400 * np.count_nonzero(inside)) + 1.0 / (400 * np.count_nonzero(outside)))
+    assert abs(measure_cnr(regions(400, 42), inside, outside)) < 4.0 * error
+    assert measure_cnr(regions(50, 41) - disk(5.0, 30.0), inside, outside) < -1.0

@@ -120,6 +120,7 @@ def _resolution(level: str, method: str) -> dict:
     if (level, method) == ("5 %", "nlm"):
         curves = dict.fromkeys(("frequency_per_mm", "ttf", "standard_error"), ())
         return curves | numbers | {"n_insertions": 4, "remark": "too noisy"}
+    numbers |= dict.fromkeys(f"{name}_{end}_per_mm" for name in ("f50", "f10") for end in ("low", "high"))
     known = {"f50_per_mm": 0.37, "contrast_recovery_percent": 97.0}
     return {
         "frequency_per_mm": (0.0, 0.3, 0.6),
@@ -188,14 +189,14 @@ def test_two_dimensional_spectra_are_one_image_that_says_what_it_shows(summary: 
 
 def test_a_transfer_function_without_a_curve_is_left_out_of_the_chart_but_not_of_the_table(summary: Summary) -> None:
     (chart,) = ttf_charts(summary, "5 %")
-    assert [curve.label for curve in chart.curves] == ["input", "n2b"]
+    assert [curve.label for curve in chart.curves] == ["inserted sharp disk", "n2b"]
     assert chart.curves[1].low[2] == pytest.approx(0.2 - 1.96 * 0.02)
     section = resolution_section(summary)
     table = next(part for part in section.parts if part.kind == "table").table
     assert [[line.text for line in row.cells[0]] for row in table.rows] == [
-        ["0.370 / –", ""],
+        ["0.370", "–", ""],
         ["–", "too noisy"],
-        ["0.370 / –", "−20 % · contrast 97 %"],
+        ["0.370", "–", "−20 % · contrast 97 %"],
     ]
 
 

@@ -193,3 +193,19 @@ def test_the_result_says_what_it_was_made_of() -> None:
     assert isinstance(found, Ttf)
     assert (found.n_images, found.frequency_per_mm[0]) == (3, 0.0)
     assert found.frequency_per_mm[-1] == pytest.approx(1.0 / 0.7, abs=0.005)
+
+
+def test_the_intervals_of_both_frequencies_hold_the_true_ones_about_nineteen_times_of_twenty() -> None:
+    runs, hits = 30, [0, 0]
+    for seed in range(runs):
+        found = disk_ttf(noisy_images(5.0, 4, seed), ROUGH, PIXEL_MM)
+        for k, (level, interval) in enumerate(((0.5, found.f50_interval_per_mm), (0.1, found.f10_interval_per_mm))):
+            hits[k] += interval is not None and interval[0] <= gaussian_frequency(level, 0.6) <= interval[1]
+    assert min(hits) >= 25  # 95 % of 30, less three of its deviations
+
+
+def test_without_noise_the_intervals_have_no_width_to_speak_of() -> None:
+    found = disk_ttf(disk_hu(SHAPE, TRUE, PIXEL_MM), ROUGH, PIXEL_MM)
+    low, high = found.f10_interval_per_mm
+    assert low <= found.f10_per_mm <= high
+    assert high - low < 0.05 * found.f10_per_mm
