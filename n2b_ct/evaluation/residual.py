@@ -21,6 +21,7 @@ from scipy import ndimage
 
 from n2b_ct.errors import DataError, explain
 from n2b_ct.evaluation.checks import ROUNDING_HU, require_slice
+from n2b_ct.evaluation.flat_regions import SOFT_TISSUE_HU
 
 EDGE_SIGMA_PX = 1.5
 DETAIL_SIGMA_PX = 2.0
@@ -36,6 +37,12 @@ The real noise of quarter-dose slices, whose strength changes inside a block nea
 Gaussian blur of σ 0.5 px gives 8 and more.
 """
 MAX_LAG_PX = 4
+FAINT_SIGMAS_PX = (0.75, 3.0)
+"""A difference of these Gaussians passes disks of 1.5 to 6 px in diameter best."""
+FAINT_HU = 30.0
+FAINT_LIMIT_PERCENT = 25.0
+TISSUE_SIGMA_PX = 3.0
+MIN_FAINT_SHARE = 0.02
 
 _ROUNDING = 1e-9
 """Smaller correlations and shares are rounding."""
@@ -62,6 +69,16 @@ DEFINITIONS: dict[str, str] = {
         f"Share of the truth's fine structure (truth minus its Gaussian of σ {DETAIL_SIGMA_PX:g} px) that the residual "
         "holds: 100 · Σ residual · detail / Σ detail², inside the patient. 0 is right, 100 means all of it was taken. "
         "It needs a truth without noise: with a noisy reference, noise that both share would count as detail."
+    ),
+    "faint_removed_percent": (
+        f"Share of the faint structure of soft tissue that the residual holds, in the band of disks of "
+        f"{2 * FAINT_SIGMAS_PX[0]:g} to {2 * FAINT_SIGMAS_PX[1]:g} px (difference of Gaussians of σ "
+        f"{FAINT_SIGMAS_PX[0]:g} and {FAINT_SIGMAS_PX[1]:g} px): 100 · Σ residual · judge / Σ input · judge, the judge "
+        f"held within ±{FAINT_HU:g} HU. The judge is the noise-free truth, or the reference freed from the noise that "
+        "it shares with the input; without a reference there is none. 0 is right; noise alone adds nothing to the "
+        f"mean, and its deviation comes from the residual's blocks turned, mirrored and shifted. A slice warns above "
+        f"{FAINT_LIMIT_PERCENT:g} % where that is more than {LIMIT_SDS:g} deviations. A single lesion does not show in "
+        "it."
     ),
     "residual_autocorrelation": (
         f"Autocorrelation of the residual at lags 1 to {MAX_LAG_PX} px, mean of rows and columns, in the same flat "
@@ -120,6 +137,23 @@ def residual_hu(input_hu: np.ndarray, denoised_hu: np.ndarray) -> np.ndarray:
     """
     image = require_slice(input_hu, "input")
     return np.asarray(image - require_slice(denoised_hu, "denoised", image.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class FaintRemoved:
+    """How much of the faint structure of soft tissue went with the noise.
+
+    Attributes:
+        percent: 0 where none did; see ``DEFINITIONS["faint_removed_percent"]``.
+        null_sd_percent: Standard deviation that noise alone gives it.
+        warns: True where it exceeds the limit and six of them.
+        n_blocks: Blocks inside the patient.
+    """
+
+    percent: float
+    null_sd_percent: float
+    warns: bool
+    n_blocks: int
 
 
 def edge_structure(
@@ -192,6 +226,51 @@ def detail_removed(input_hu: np.ndarray, denoised_hu: np.ndarray, truth_hu: np.n
     sums = 100.0 * _moved_sums(_cut(residual, corners), detail) / energy
     percent, null_sd = float(sums[:, 0].sum()), _sum_sd(sums)
     return DetailRemoved(percent, null_sd, percent > max(LIMIT_SDS * null_sd, 100.0 * _ROUNDING), len(corners))
+
+
+def faint_removed(input_hu: np.ndarray, denoised_hu: np.ndarray, judge_hu: np.ndarray) -> FaintRemoved | None:
+    """Measure how much of the faint structure of soft tissue the residual holds.
+
+    It sees what :func:`edge_structure` does not: structure of a few HU and pixels, removed with real noise.
+
+    Args:
+        input_hu: The noisy slice, HU ``[rows, cols]``.
+        denoised_hu: What the method made of it.
+        judge_hu: The same slice with no noise, or with noise that is independent of the input's.
+
+    Returns:
+        None where the patient fills fewer than 4 blocks of 32 px or the judge shows no faint structure there.
+
+    Raises:
+        DataError: The slices differ in size or hold NaN.
+    """
+    residual = residual_hu(input_hu, denoised_hu)
+    judge = require_slice(judge_hu, "judge", residual.shape)
+    corners = _body_blocks(input_hu)
+    if len(corners) < MIN_BLOCKS:
+        return None
+    tissue = _soft_tissue(input_hu)
+    removed = _cut(_faint(residual), corners)
+    shown = _cut(np.clip(_faint(judge), -FAINT_HU, FAINT_HU) * tissue, corners)
+    there = _cut(_faint(input_hu.astype(np.float64)), corners)
+    energy = float(np.sum(there * shown))
+    if energy <= MIN_FAINT_SHARE * float(np.sum(np.abs(there * shown))):
+        return None
+    sums = 100.0 * _moved_sums(removed, shown) / energy
+    percent, null_sd = float(sums[:, 0].sum()), _sum_sd(sums)
+    warns = percent > max(FAINT_LIMIT_PERCENT, LIMIT_SDS * null_sd)
+    return FaintRemoved(percent, null_sd, warns, len(corners))
+
+
+def _faint(hu: np.ndarray) -> np.ndarray:
+    fine, coarse = (ndimage.gaussian_filter(hu, sigma) for sigma in FAINT_SIGMAS_PX)
+    return np.asarray(fine - coarse)
+
+
+def _soft_tissue(hu: np.ndarray) -> np.ndarray:
+    smooth = ndimage.gaussian_filter(hu.astype(np.float64), TISSUE_SIGMA_PX)
+    tissue = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
+    return np.asarray(ndimage.binary_erosion(tissue, iterations=round(TISSUE_SIGMA_PX)))
 
 
 def autocorrelation(regions: np.ndarray, max_lag_px: int = MAX_LAG_PX) -> tuple[float, ...] | None:

@@ -12,13 +12,16 @@ import numpy as np
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.checks import ROUNDING_HU
 from n2b_ct.evaluation.intervals import MeanInterval, mean_interval
+from n2b_ct.evaluation.low_contrast.finished import judge_hu
 from n2b_ct.evaluation.patients import Patients, patients_of
 from n2b_ct.evaluation.residual import (
     DetailRemoved,
     EdgeStructure,
+    FaintRemoved,
     autocorrelation,
     detail_removed,
     edge_structure,
+    faint_removed,
 )
 from n2b_ct.evaluation.rois import Rois, find_flat_rois
 from n2b_ct.evaluation.table import Row, rows_of
@@ -38,6 +41,7 @@ class SliceNoise:
         own: Autocorrelation of the method's noise there.
         edge: Whether the residual follows the anatomy's edges.
         detail: How much of a noise-free truth's fine structure it holds.
+        faint: How much of the faint structure of soft tissue it holds.
     """
 
     dose: float | None
@@ -49,6 +53,7 @@ class SliceNoise:
     own: tuple[float, ...] | None
     edge: EdgeStructure | None
     detail: DetailRemoved | None
+    faint: FaintRemoved | None = None
 
 
 def measure_noise(case: SliceCase, noise_free: bool = False) -> list[SliceNoise]:
@@ -71,6 +76,7 @@ def _measure(case: SliceCase, name: str, hu: np.ndarray, rois: Rois, truth: np.n
     regions = _without_rounding(rois.cut(hu if truth is None else hu - truth))
     has_regions = len(regions) > 0
     has_residual = case.anchor == INPUT and name not in (INPUT, REFERENCE)
+    judge = judge_hu(case) if has_residual else None
     power = noise_power(regions, case.pixel_mm) if has_regions and case.pixel_mm else None
     residual = _without_rounding(rois.cut(case.input_hu - hu)) if has_regions and has_residual else None
     return SliceNoise(
@@ -83,6 +89,7 @@ def _measure(case: SliceCase, name: str, hu: np.ndarray, rois: Rois, truth: np.n
         own=autocorrelation(detrend(regions, "quadratic")) if has_regions else None,
         edge=edge_structure(case.input_hu, hu, case.reference_hu) if has_residual else None,
         detail=detail_removed(case.input_hu, hu, truth) if has_residual and truth is not None else None,
+        faint=None if judge is None else faint_removed(case.input_hu, hu, judge),
     )
 
 
@@ -249,6 +256,18 @@ def _residual(noises: Sequence[SliceNoise], inputs: Sequence[SliceNoise], patien
         )
         if details
         else None,
+        **_faint(noises, patients),
+    }
+
+
+def _faint(noises: Sequence[SliceNoise], patients: Patients) -> dict[str, Any]:
+    """What was taken of faint structure, where a judge of independent noise tells."""
+    known = [(n, n.faint) for n in noises if n.faint is not None]
+    own = patients_of((n.series for n, _ in known), patients)
+    return {
+        "faint_removed_percent": mean_interval([faint.percent for _, faint in known], own) if known else None,
+        "n_faint_slices": len(known),
+        "n_faint_warned": sum(faint.warns for _, faint in known),
     }
 
 

@@ -36,7 +36,8 @@ What the measures of the later parts are, all of one method (the input and the r
 - ``detectability``: d′ of an inserted disk for a model observer with its 95 % interval, AUC, CNR.
 - ``potential``: the dose at which d′ equals that of an undenoised slice at ``target_dose``.
 - ``residual``: what was removed: correlation with the anatomy's edges beside what noise alone gives, slices that warn,
-  autocorrelation at lags 1, 2, … px, share of a noise-free truth's fine structure.
+  autocorrelation at lags 1, 2, … px, share of a noise-free truth's fine structure, and of the faint
+  structure of soft tissue.
 - ``hallucination``: structure that repeats over regions of a noise-free truth that hold none.
 - ``lesions``: contrast-to-noise ratio and recovered contrast of true lesions.
 - ``low_contrast``: share of a faint lesion's contrast that is left, its recovered diameter, how that was measured.

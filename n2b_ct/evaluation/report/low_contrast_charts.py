@@ -45,7 +45,7 @@ def low_contrast_charts(summary: Summary, level: str) -> tuple[Chart, ...]:
                 ticks,
                 log_x=True,
                 level=100.0,
-                from_zero=all(one.recovery >= 0.0 for one in own),
+                from_zero=all((one.recovery if one.low is None else one.low) >= 0.0 for one in own),
             )
         )
     return tuple(charts)

@@ -360,7 +360,8 @@ def removal_section(summary: Summary) -> Section:
         return Section("What was removed", reason="residuals were not tested for anatomy")
     lead = (
         "The residual (low dose − image) should be noise and nothing else. Its size is compared with the edges of "
-        "the anatomy, and with what noise of the same strength and texture would give there."
+        "the anatomy, and with what noise of the same strength and texture would give there. Edges say nothing of "
+        "faint structure: its share in the residual is measured where a reference tells it from noise."
     )
     levels = [level.label for level in summary.levels if any(one["level"] == level.label for one in residual)]
     tables = [

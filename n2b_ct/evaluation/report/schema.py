@@ -216,11 +216,11 @@ _MEASURES: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     "residual": (
         (_MEAN, "edge_correlation deviation_sds edge_excess_percent"),
         (_NUMBER_OR_NOTHING, "null_correlation"),
-        (_INTEGER, "n_slices n_warned"),
+        (_INTEGER, "n_slices n_warned n_faint_slices n_faint_warned"),
         (_FLAG, "warns"),
         (_TEXT, "worst"),
         (_or_null(_CURVE), "residual_autocorrelation noise_autocorrelation"),
-        (_or_null(_MEAN), "detail_removed_percent"),
+        (_or_null(_MEAN), "detail_removed_percent faint_removed_percent"),
     ),
     "hallucination": (
         (_NUMBER, "structure_hu p_value false_positive_rate expected_rate"),

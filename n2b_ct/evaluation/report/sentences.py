@@ -5,7 +5,7 @@ Words are chosen from the rounded numbers that the tables show: what reads as eq
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
@@ -269,13 +269,27 @@ def _shift(summary: Summary, method: str) -> str:
 
 
 def _anatomy(summary: Summary, method: str) -> str:
+    """Edges by the edge test, faint structure by its own: neither sees what the other does."""
     own = summary.table.records("residual", method=method)
     n_slices, n_warned = (sum(one[name] for one in own) for name in ("n_slices", "n_warned"))
     if not n_slices:
         return ""
+    faint = _faint(own)
     if not n_warned:
-        return f"no edges of anatomy were found in what it removed ({n_slices} slices tested)"
-    return f"anatomy was removed with the noise in {n_warned} of {n_slices} slices"
+        return f"no edges of anatomy were found in what it removed ({n_slices} slices tested){faint}"
+    return f"anatomy was removed with the noise in {n_warned} of {n_slices} slices{faint}"
+
+
+def _faint(own: Sequence[Mapping[str, Any]]) -> str:
+    """The most that it took at one dose."""
+    known = [one for one in own if one["faint_removed_percent"] is not None]
+    if not known:
+        return ""
+    most = max(known, key=lambda one: float(one["faint_removed_percent"].mean or 0.0))
+    taken = max(round(most["faint_removed_percent"].mean or 0.0), 0)
+    n_warned = most["n_faint_warned"]
+    warned = f", too much in {n_warned} of {most['n_faint_slices']} slices" if n_warned else ""
+    return f", of faint structure of 1.5 to 6 px it took {taken} %{warned}"
 
 
 def uncertainty_sentence(summary: Summary) -> str:

@@ -226,18 +226,22 @@ def potential_table(summary: Summary, observer: str) -> PageTable:
 
 
 def residual_table(summary: Summary, level: str) -> PageTable:
-    """Anatomy in what was removed, methods by measure."""
+    """Anatomy in what was removed, methods by measure; columns without a number are left out."""
     heads = (
         ("anatomy found in", "slices"),
         ("edge correlation", "noise alone gives"),
         ("deviation", "standard deviations"),
         ("excess at edges", "%"),
+        ("faint structure taken", "%, 1.5 to 6 px"),
         ("fine structure taken", "%, noise-free truth"),
     )
     own = {one["method"]: one for one in summary.table.records("residual", level=level)}
-    n_shown = len(heads) if any(one["detail_removed_percent"] is not None for one in own.values()) else len(heads) - 1
-    rows = _rows(summary, ("baseline", "model"), lambda method: _residual_cells(own.get(method))[:n_shown])
-    return PageTable(heads[:n_shown], rows)
+    optional = {4: "faint_removed_percent", 5: "detail_removed_percent"}
+    shown = [
+        k for k in range(len(heads)) if k not in optional or any(one[optional[k]] is not None for one in own.values())
+    ]
+    rows = _rows(summary, ("baseline", "model"), lambda method: [_residual_cells(own.get(method))[k] for k in shown])
+    return PageTable(tuple(heads[k] for k in shown), rows)
 
 
 def hallucination_table(summary: Summary, level: str) -> PageTable:
@@ -331,15 +335,24 @@ def _potential_cell(own: Record | None) -> Cell:
 
 def _residual_cells(own: Record | None) -> list[Cell]:
     if own is None:
-        return 5 * [missing_cell()]
+        return 6 * [missing_cell()]
     found = f"{own['n_warned']} of {own['n_slices']}"
     return [
         (Line(f"⚠ {found}" if own["warns"] else found),),
         (Line(mean_interval(own["edge_correlation"], 3)), Line(number(own["null_correlation"], 3))),
         (Line(mean_interval(own["deviation_sds"], 1, signed=True)),),
         (Line(mean_interval(own["edge_excess_percent"], 0, signed=True)),),
+        _faint_cell(own),
         (Line(mean_interval(own["detail_removed_percent"], 1)),),
     ]
+
+
+def _faint_cell(own: Record) -> Cell:
+    if own["faint_removed_percent"] is None:
+        return missing_cell()
+    n_warned = own["n_faint_warned"]
+    warned = f"⚠ {n_warned} of {own['n_faint_slices']} slices" if n_warned else ""
+    return Line(mean_interval(own["faint_removed_percent"], 0)), Line(warned)
 
 
 def _head(summary: Summary, measure: str) -> str:

@@ -30,6 +30,7 @@ from n2b_ct.evaluation.report.page_sections import (
     table_csv,
     texture_section,
 )
+from n2b_ct.evaluation.report.sentences import trade_off_sentence
 from n2b_ct.evaluation.report.tables import comparison_table, p_text, potential_table, residual_table
 from n2b_ct.evaluation.summary import Summary
 from n2b_ct.evaluation.table import Row, Table, rows_of
@@ -153,6 +154,9 @@ def _residual(method: str) -> dict:
         "residual_autocorrelation": lags,
         "noise_autocorrelation": lags,
         "detail_removed_percent": None,
+        "faint_removed_percent": about(31.0),
+        "n_faint_slices": 4,
+        "n_faint_warned": 3,
     }
 
 
@@ -227,7 +231,17 @@ def test_anatomy_in_a_residual_warns_once_a_method_with_every_dose(summary: Summ
     ]
     table = residual_table(summary, "5 %")
     assert [row.cells[0][0].text for row in table.rows] == ["⚠ 2 of 2", "0 of 2"]
-    assert len(table.heads) == 4
+    assert len(table.heads) == 5
+
+
+def test_faint_structure_in_a_residual_is_told_in_numbers_and_in_words(summary: Summary) -> None:
+    (table,) = [part for part in removal_section(summary).parts if part.table][:1]
+    heads = [name for name, _ in table.table.heads]
+    cells = {row.method: row.cells[heads.index("faint structure taken")] for row in table.table.rows}
+    assert all(cell[1].text == "⚠ 3 of 4 slices" for cell in cells.values())
+    assert "of faint structure of 1.5 to 6 px it took 31 %, too much in 3 of 4 slices" in trade_off_sentence(
+        summary, ["n2b"]
+    )
 
 
 def test_paired_tests_mark_what_is_better_and_never_write_a_p_of_zero(summary: Summary) -> None:

@@ -17,6 +17,7 @@ from n2b_ct.evaluation.residual import (
     autocorrelation,
     detail_removed,
     edge_structure,
+    faint_removed,
     residual_hu,
 )
 from n2b_ct.filters.baselines import nlm
@@ -173,3 +174,42 @@ def _slices(folder: Path) -> list[np.ndarray]:
     found = [pydicom.dcmread(path) for path in folder.iterdir()]
     found.sort(key=lambda ds: float(ds.ImagePositionPatient[2]))
     return [ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept) for ds in found]
+
+
+def faint_hu(seed: int) -> np.ndarray:
+    """Structure of a few HU and pixels."""
+    rough = ndimage.gaussian_filter(np.random.default_rng(seed + 900).normal(size=(SIZE, SIZE)), 1.5)
+    return 8.0 * rough / rough.std()
+
+
+def test_faint_structure_that_goes_with_real_noise_is_measured_and_warned_of_where_edges_show_nothing() -> None:
+    for k in range(4):
+        flat = np.where(TRUTH > -500, 40.0, -1000.0)
+        truth, noise = flat + faint_hu(k) * (flat > 0), ct_noise(k, 30.0)
+        judge = truth + ct_noise(k + 40, 15.0)
+        gone = faint_removed(truth + noise, flat, judge)
+        assert gone is not None
+        assert gone.percent == pytest.approx(100.0, abs=8.0)
+        assert gone.warns
+        kept = faint_removed(truth + noise, truth + 0.4 * noise, judge)
+        assert kept is not None
+        assert abs(kept.percent) < 4.0 * kept.null_sd_percent
+        assert not kept.warns
+        edges = edge_structure(truth + noise, flat, judge)
+        assert edges is not None
+        assert not edges.warns
+
+
+def test_a_half_of_faint_structure_is_a_half() -> None:
+    flat = np.where(TRUTH > -500, 40.0, -1000.0)
+    truth = flat + faint_hu(9) * (flat > 0)
+    half = faint_removed(truth + ct_noise(9, 10.0), 0.5 * (truth + flat), truth)
+    assert half is not None
+    assert half.percent == pytest.approx(50.0, abs=5.0)
+
+
+def test_without_faint_structure_or_patient_there_is_no_share() -> None:
+    flat = np.full((SIZE, SIZE), 40.0)
+    assert faint_removed(flat + ct_noise(0), flat, flat + ct_noise(1)) is None
+    air = np.full((SIZE, SIZE), -1000.0)
+    assert faint_removed(air + ct_noise(0), air, air) is None
