@@ -13,6 +13,7 @@ from n2b_ct.cli import run
 from n2b_ct.config.quality_phantom import load_quality_phantom
 from n2b_ct.config.yaml_files import as_yaml
 from tests.chromium import chromium
+from tests.integration.scenes import write_series
 from tests.phantom_scans import PLACE, SHAPE, ct_noise, draw_phantom, save_repeats, save_volume
 
 ACR, FAINT = load_quality_phantom("acr-464"), load_quality_phantom("mita-lcd")
@@ -180,3 +181,20 @@ def test_the_slices_of_one_series_that_show_the_inserts_are_chosen(tmp_path):
     assert "measured on slices 6 to 9 of 14" in scan["remarks"]
     assert scan["n_present"] == 4
     assert SHAPE[0] > scan["placement"]["centre_px"][0] > 0
+
+
+def test_series_of_dicom_are_repeats_slice_by_slice_and_a_broken_file_fails_its_series(tmp_path, capsys):
+    image, noise = draw_phantom(ACR), ct_noise(6, SD_HU, 7)
+    for k in range(3):
+        stack = np.clip(image + noise[2 * k : 2 * k + 2], -1000.0, 2000.0)
+        files = write_series(tmp_path / "acr" / f"s{k}", stack, uid=70 + k, PixelSpacing=list(PLACE.pixel_mm))
+    files[0].write_bytes(files[0].read_bytes()[:-5000])
+    out = tmp_path / "out"
+    assert run(["phantom", "acr-464", "--images", f"input={tmp_path / 'acr'}", "--out", str(out)]) == 1
+    (line,) = warnings(capsys.readouterr().err)
+    assert line.startswith("input, series 1.2.826")
+    assert "must be whole" in line
+    (scan,) = report(out)["scans"]
+    assert scan["n_present"] == 4  # two slices of two series
+    assert scan["noise"]["noise_hu"]["value"] == pytest.approx(SD_HU, rel=0.03)
+    assert not any("taken for repeats of each other" in remark for remark in scan["remarks"])

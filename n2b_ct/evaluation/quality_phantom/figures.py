@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -116,8 +117,15 @@ def insert_chart(
         f"{one.label} from {one.y[0]:.3g} to {one.y[-1]:.3g} {unit}".strip() for one in curves
     )
     axis = "nominal contrast, HU" if is_strong else "insert"
-    ticks = () if is_strong else tuple((float(k), one.name) for k, one in enumerate(inserts))
+    ticks = _round_ticks(places) if is_strong else tuple((float(k), one.name) for k, one in enumerate(inserts))
     return (Chart(key, title, axis, unit, tuple(curves), words, ticks, level=level),)
+
+
+def _round_ticks(places: list[float]) -> tuple[tuple[float, str], ...]:
+    """Multiples of 500 HU (100 where they span little) within the places."""
+    step = 500.0 if max(places) - min(places) > 1000.0 else 100.0
+    first, last = math.ceil(min(places) / step), math.floor(max(places) / step)
+    return tuple((step * k, number(step * k, 0)) for k in range(first, last + 1))
 
 
 def placement_png(summary: PhantomSummary) -> bytes:

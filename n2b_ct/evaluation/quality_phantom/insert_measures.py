@@ -141,6 +141,16 @@ class _Squares:
         return npw(self.present, self.absent, self.regions.template(self.insert, self.square))
 
 
+def d_prime(observer: str) -> Callable[[InsertResult], Estimate | None]:
+    """Read an observer's d′ off an insert's result."""
+
+    def value(result: InsertResult) -> Estimate | None:
+        found = result.d_primes.get(observer)
+        return None if found is None else Estimate(found.d_prime, found.d_prime_low, found.d_prime_high)
+
+    return value
+
+
 def _ttf(scan: Scan, regions: Regions, insert: InsertSection) -> Ttf:
     reach_mm = insert.radius_mm + min(REACH_OF_RADIUS * insert.radius_mm, MAX_HALF_WIDTH_MM)
     row, col = regions.placement.insert_px(insert)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from n2b_ct.evaluation.quality_phantom.document import DEFINITIONS
 from n2b_ct.evaluation.quality_phantom.estimates import Estimate
 from n2b_ct.evaluation.quality_phantom.figures import insert_chart, nps_chart, placement_png, ttf_charts
-from n2b_ct.evaluation.quality_phantom.insert_measures import InsertResult
+from n2b_ct.evaluation.quality_phantom.insert_measures import InsertResult, d_prime
 from n2b_ct.evaluation.quality_phantom.measuring import PhantomSummary
 from n2b_ct.evaluation.quality_phantom.sentences import summary_sentences
 from n2b_ct.evaluation.quality_phantom.tables import (
-    Value,
+    Column,
     hu_table,
     insert_table,
     linearity_table,
@@ -19,7 +19,6 @@ from n2b_ct.evaluation.quality_phantom.tables import (
     roles_of,
     ttf_table,
 )
-from n2b_ct.evaluation.report.charts import Chart
 from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.formatting import number
 from n2b_ct.evaluation.report.page import downloads_of, lay_out
@@ -27,10 +26,7 @@ from n2b_ct.evaluation.report.page_sections import Part, Section, charts_part, t
 
 INTERVALS = "Below each value its 95 % interval between repeats."
 _BESIDE = "report.json (the same numbers), figures/ (the picture as PNG)"
-_OBSERVERS = (
-    ("cho", "d′, channelised Hotelling observer"),
-    ("npw", "d′, non-prewhitening observer"),
-)
+OBSERVERS = {"cho": "d′, channelised Hotelling observer", "npw": "d′, non-prewhitening observer"}
 
 
 def render_phantom_page(summary: PhantomSummary, provenance: Provenance, contents: Mapping[str, bytes]) -> str:
@@ -113,16 +109,18 @@ def _noise_words(summary: PhantomSummary) -> str:
 
 
 def _contrast_section(summary: PhantomSummary) -> Section:
-    contrasts = insert_table(summary, lambda one: one.contrast_hu, 1, signed=True)
-    ratios = insert_table(summary, lambda one: one.cnr, 2, signed=True)
+    columns = (
+        Column("contrast, HU", lambda one: one.contrast_hu, 1, is_signed=True),
+        Column("CNR", lambda one: one.cnr, 2, is_signed=True),
+    )
+    note = f"Nominal contrast beside the names; CNR is signed as the contrast is. {INTERVALS}"
     charts = (
         *insert_chart(summary, "contrast", "Contrast", "HU", lambda one: one.contrast_hu),
         *insert_chart(summary, "cnr", "CNR", "", lambda one: one.cnr),
     )
     parts = (
         *charts_part(charts, "Bars: 95 % interval between repeats."),
-        table_part("Contrast, HU", "Insert", contrasts, f"Nominal contrast beside the names. {INTERVALS}"),
-        table_part("CNR", "Insert", ratios, f"Contrast over noise, signed. {INTERVALS}"),
+        table_part("Contrast and CNR of the inserts", "Insert", insert_table(summary, columns), note),
     )
     return Section("Contrast and CNR", "contrast", "Contrast", parts=parts)
 
@@ -141,20 +139,21 @@ def _linearity_section(summary: PhantomSummary) -> Section:
 
 
 def _detection_section(summary: PhantomSummary) -> Section:
-    charts: list[Chart] = []
-    tables: list[Part] = []
-    for name, title in _OBSERVERS:
-        charts += insert_chart(summary, f"detect-{name}", title, "d′", _d_prime(name))
-        if any(name in result.d_primes for scan in summary.scans for result in scan.inserts):
-            tables.append(table_part(title, "Insert", insert_table(summary, _d_prime(name), 2), INTERVALS))
-    if not tables:
+    seen = {name for scan in summary.scans for result in scan.inserts for name in result.d_primes}
+    shown = [(name, title) for name, title in OBSERVERS.items() if name in seen]
+    if not shown:
         reasons = [text for scan in summary.scans for one in scan.inserts for text in one.remarks if "d′" in text]
         return Section("Detectability", reason=reasons[0] if reasons else "it needs 8 images with and 8 without")
+    charts = [
+        chart for name, title in shown for chart in insert_chart(summary, f"detect-{name}", title, "d′", d_prime(name))
+    ]
+    columns = [Column(f"d′, {name.upper()}", d_prime(name), 2) for name, _ in shown]
+    table = table_part("d′ of the inserts", "Insert", insert_table(summary, columns), INTERVALS)
     lead = (
-        "Of a known insert at a known place. The channelised Hotelling observer knows the noise's texture, the "
-        "non-prewhitening one does not."
+        "Of a known insert at a known place. The channelised Hotelling observer (CHO) knows the noise's texture, the "
+        "non-prewhitening one (NPW) does not."
     )
-    return Section("Detectability", "detection", "Detection", lead, (*charts_part(charts), *tables))
+    return Section("Detectability", "detection", "Detection", lead, (*charts_part(charts), table))
 
 
 def _resolution_section(summary: PhantomSummary) -> Section:
@@ -176,11 +175,3 @@ def _deviation(result: InsertResult) -> Estimate:
         return hu
     bounds = (None if bound is None else bound - nominal for bound in (hu.low, hu.high))
     return Estimate(hu.value - nominal, *bounds)
-
-
-def _d_prime(observer: str) -> Value:
-    def value(result: InsertResult) -> Estimate | None:
-        found = result.d_primes.get(observer)
-        return None if found is None else Estimate(found.d_prime, found.d_prime_low, found.d_prime_high)
-
-    return value

@@ -125,14 +125,14 @@ class Regions:
         return np.asarray(signal - signal.mean())
 
     def _half_px(self, insert: InsertSection) -> int:
-        """Half the side of its square: twice the largest insert's radius, less where another insert lies nearer."""
+        """Half the side of its square: twice the largest insert's radius, less where corners would leave background."""
         wanted = 2.0 * max(one.radius_mm for one in self.phantom.inserts)
-        gaps = [self.phantom.radius_mm - insert.distance_mm]
+        gaps = [self.phantom.radius_mm - RIM_MM - insert.distance_mm]
         for other in self.phantom.inserts:
             if other is not insert:
                 gaps.append(math.dist(insert.centre_mm, other.centre_mm) - other.radius_mm)
-        reach_mm = max(min(wanted, *gaps), insert.radius_mm)
-        return max(math.ceil(reach_mm / max(self.pixel_mm)), 2)
+        room_px = math.floor(max(min(gaps) / math.sqrt(2.0), insert.radius_mm) / max(self.pixel_mm))
+        return max(min(math.ceil(wanted / max(self.pixel_mm)), room_px), 2)
 
     def _square(self, centre_px: tuple[float, float], half_px: int) -> Square:
         nearest = [round(at) for at in centre_px]

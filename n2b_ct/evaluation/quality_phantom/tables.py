@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from n2b_ct.config.quality_phantom import InsertSection
 from n2b_ct.evaluation.quality_phantom.estimates import Estimate
@@ -34,14 +35,32 @@ def noise_table(summary: PhantomSummary) -> PageTable:
     return _by_scan(summary, heads, cells)
 
 
-def insert_table(summary: PhantomSummary, value: Value, decimals: int, signed: bool = False) -> PageTable:
-    """One measure of every insert, with its interval."""
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One measure of an insert, and how it is written."""
 
-    def cell(result: InsertResult) -> tuple[Line, ...]:
-        estimate = value(result)
-        return (Line(MISSING),) if estimate is None else _cell(estimate, decimals, signed)
+    label: str
+    value: Value
+    decimals: int
+    is_signed: bool = False
 
-    return _by_insert(summary, cell)
+
+def insert_table(summary: PhantomSummary, columns: Sequence[Column]) -> PageTable:
+    """Measures of every insert with their intervals, a column for each measure of each scan."""
+    phantom = summary.phantom
+    rows = []
+    for insert in phantom.inserts:
+        results = [scan.insert(insert.name) for scan in summary.scans]
+        cells = [_measured(result, column) for column in columns for result in results]
+        nominal = f"{number(phantom.contrast_hu(insert), 0, signed=True)} HU"
+        rows.append(TableRow(insert.name, nominal, tuple(cells)))
+    heads = tuple((scan.name, column.label) for column in columns for scan in summary.scans)
+    return PageTable(heads, tuple(rows))
+
+
+def _measured(result: InsertResult | None, column: Column) -> tuple[Line, ...]:
+    estimate = None if result is None else column.value(result)
+    return (Line(MISSING),) if estimate is None else _cell(estimate, column.decimals, column.is_signed)
 
 
 def hu_table(summary: PhantomSummary) -> PageTable:
