@@ -113,6 +113,15 @@ def test_one_repeat_only_gives_what_a_single_image_tells(tmp_path, capsys):
     assert "at least 8 regions a class" in " ".join(scan["inserts"][0]["remarks"])
 
 
+def test_copies_of_one_scan_are_no_repeats(tmp_path, capsys):
+    noise = ct_noise(2, SD_HU, 8)
+    save_repeats(draw_phantom(ACR), noise[[0, 1, 0, 0]], tmp_path / "copied")
+    assert run(["phantom", "acr-464", "--images", f"input={tmp_path / 'copied'}", "--out", str(tmp_path / "out")]) == 1
+    (line,) = warnings(capsys.readouterr().err)
+    assert line.startswith("input: repeats must be scans of their own, got 2 copies of other images; left out")
+    assert report(tmp_path / "out")["scans"][0]["noise"]["noise_hu"]["value"] == pytest.approx(SD_HU, rel=0.05)
+
+
 def test_a_repeat_of_another_geometry_is_left_out_and_named(scans, tmp_path, capsys):
     folder = save_repeats(draw_phantom(ACR), ct_noise(2, SD_HU, 3), tmp_path / "mixed")
     save_volume(np.zeros((1, 64, 64)) + ct_noise(1, 5.0, 4)[:, :64, :64], folder / "small.nii.gz")

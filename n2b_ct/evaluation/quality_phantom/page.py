@@ -63,6 +63,7 @@ def render_phantom_page(summary: PhantomSummary, provenance: Provenance, content
         overall="",
         definitions=DEFINITIONS,
         beside=_BESIDE,
+        meaning="What every number means, and how it is measured",
     )
 
 

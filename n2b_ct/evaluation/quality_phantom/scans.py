@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -127,13 +128,21 @@ def _assembled(
     absent, lines = _of_one_geometry(f"{name}, absent", found.get(ABSENT, []), present[0])
     problems += lines
     if phantom.scans == "present_absent" and not absent:
-        need, remedy = "must have scans without the inserts too", "pass absent={NAME: DIR}; their background is used"
+        need, remedy = (
+            "must have scans without the inserts too",
+            "pass absent={NAME: DIR}, or the background of the others stands in",
+        )
         problems.append(explain(name, need, "none", remedy))
     try:
         with_inserts, remarks = _stacked(phantom, present)
         without = _stacked(phantom, absent)[0] if absent else None
+        with_inserts, n_same = _without_copies(with_inserts)
+        without, n_same_absent = (None, 0) if without is None else _without_copies(without)
     except DataError as error:
         return ReadScan(None, [*problems, _about(name, str(error))], inputs)
+    if n_same + n_same_absent:
+        need, got = "repeats must be scans of their own", f"{n_same + n_same_absent} copies of other images"
+        problems.append(explain(name, need, got, "left out; export each scan once"))
     first = present[0]
     is_volume = not first.study_uid
     states_mm = not (is_volume and first.pixel_mm == (_UNKNOWN_MM, _UNKNOWN_MM))
@@ -165,18 +174,22 @@ def _by_words(every: Iterable[FolderSeries]) -> dict[str, list[FolderSeries]]:
 def _of_one_geometry(
     name: str, every: Sequence[FolderSeries], like: FolderSeries | None = None
 ) -> tuple[list[FolderSeries], list[str]]:
-    """The series that share the first one's geometry, and a line for each other."""
+    """The series that share the first one's geometry, and a line for each other geometry."""
     kept: list[FolderSeries] = []
-    lines = []
+    others: dict[str, list[str]] = {}
     for one in every:
-        reference = like or (kept[0] if kept else one)
-        got = _difference(reference, one)
-        if not got:
+        got = _difference(like or (kept[0] if kept else one), one)
+        if got:
+            others.setdefault(got, []).append(one.name)
+        else:
             kept.append(one)
-            continue
-        need = "repeats must share the geometry of the first"
-        lines.append(explain(f"{name}, {one.name}", need, got, "left out; scan and reconstruct all alike"))
-    return kept, lines
+    need, remedy = "repeats must share the geometry of the first", "left out; scan and reconstruct all alike"
+    return kept, [explain(f"{name}, {_named(names)}", need, got, remedy) for got, names in others.items()]
+
+
+def _named(names: Sequence[str]) -> str:
+    """One series by its name, several by the first and their number."""
+    return names[0] if len(names) == 1 else f"{len(names)} series, the first {names[0]}"
 
 
 def _difference(first: FolderSeries, other: FolderSeries) -> str:
@@ -208,6 +221,18 @@ def _stacked(phantom: QualityPhantom, every: Sequence[FolderSeries]) -> tuple[Re
     if len(every) == 1 and len(indices) > 1:
         remarks += ("its slices are taken for repeats of each other; neighbours share noise where slices overlap",)
     return Repeats(np.stack(images).astype(np.float32), np.array(group)), remarks
+
+
+def _without_copies(repeats: Repeats) -> tuple[Repeats, int]:
+    """Leave out images that equal an earlier one word by word, which no two scans do, and count them."""
+    seen: set[bytes] = set()
+    kept = []
+    for k, image in enumerate(repeats.hu):
+        digest = hashlib.sha256(image.tobytes()).digest()
+        if digest not in seen:
+            kept.append(k)
+        seen.add(digest)
+    return Repeats(repeats.hu[kept], repeats.group[kept]), len(repeats.hu) - len(kept)
 
 
 def with_roles_swapped(scan: Scan) -> Scan:

@@ -35,6 +35,7 @@ from n2b_ct.evaluation.verdicts import verdicts
 
 _SCRIPTS = ("page.js", "viewer_planes.js", "viewer_images.js", "viewer.js")
 _STYLES = ("report.css", "viewer.css")
+_MEANING = "A number without its window, data range and SSIM definition cannot be compared with another one"
 _BESIDE = "report.json (the same numbers), per_slice.csv (every slice), figures/ (the images and plots as PNG)"
 _MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv"}
 
@@ -75,6 +76,7 @@ def render_page(
         overall=summary.overall.label,
         definitions=definitions(summary),
         beside=_BESIDE,
+        meaning=_MEANING,
     )
 
 
