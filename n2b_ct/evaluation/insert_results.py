@@ -21,6 +21,9 @@ from n2b_ct.evaluation.resolution import Ttf, change_percent, disk_ttf
 from n2b_ct.evaluation.table import Row, Table, rows_of
 
 CHO, NPW = "cho", "npw"
+CHO_KNOWN, NPW_KNOWN = "cho_known_background", "npw_known_background"
+KNOWING = (CHO_KNOWN, NPW_KNOWN)
+"""Observers that know the background; to the others anatomy that is left is noise."""
 RIM_PX = 2.0
 _Level = tuple[str, float | None]
 _Curve = dict[float, dict[str, Any]]
@@ -61,13 +64,16 @@ def resolution_rows(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan
 
 
 def detectability_rows(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertPlan) -> list[Row]:
-    """Measure d′ of both observers for every detection task, by level, task and method."""
+    """Measure d′ of every observer for every detection task, by level, task and method.
+
+    Observers that know the background take part where the noise is known.
+    """
     return [
         row
         for (label, dose), own in inserts.items()
         for task in plan.detection
-        for name, stack in _stacks(own, task).items()
-        for observer in (CHO, NPW)
+        for name, by_observer in _observed_stacks(own, task).items()
+        for observer, stack in by_observer.items()
         for row in rows_of(
             "detectability",
             name,
@@ -83,6 +89,8 @@ def detectability_rows(inserts: Mapping[_Level, Sequence[Insert]], plan: InsertP
 def potential_rows(detectability: Iterable[Row], reference_dose: float | None) -> list[Row]:
     """Read the dose of equal d′ off the curves, by task, observer and method.
 
+    Off those of observers that know the background, where there are any.
+
     Args:
         detectability: Of :func:`detectability_rows`.
         reference_dose: Dose of the references that the disks were added to, if they have noise and it is known.
@@ -91,8 +99,9 @@ def potential_rows(detectability: Iterable[Row], reference_dose: float | None) -
     for one in Table(detectability).records("detectability"):
         if one["dose"] is not None and one["d_prime"] is not None:
             curves[one["task"], one["observer"]][one["method"]][one["dose"]] = one
+    knowing = {key: by_method for key, by_method in curves.items() if key[1] in KNOWING}
     found: list[Row] = []
-    for (task, observer), by_method in curves.items():
+    for (task, observer), by_method in (knowing or curves).items():
         target = _target(by_method, reference_dose)
         names = [name for name in by_method if name not in (INPUT, REFERENCE)]
         for name in names if target else ():
@@ -125,6 +134,24 @@ def _stacks(inserts: Iterable[Insert], task: Task) -> dict[str, _Stack]:
         present, absent = (np.stack([getattr(p, side)[name] for p in used]) for side in ("present", "absent"))
         stacks[name] = _Stack(present, absent, used[0].pixel_mm)
     return stacks
+
+
+def _observed_stacks(inserts: Iterable[Insert], task: Task) -> dict[str, dict[str, _Stack]]:
+    """Regions by method and observer, without their background for those who know it."""
+    own = [insert for insert in inserts if insert.task == task]
+    found: dict[str, dict[str, _Stack]] = {}
+    for name, stack in _stacks(own, task).items():
+        known = [insert for insert in own if name in insert.present and name in insert.noise]
+        without = dict.fromkeys(KNOWING, _without_background(known, name)) if known else {}
+        found[name] = without | dict.fromkeys((CHO, NPW), stack)
+    return found
+
+
+def _without_background(inserts: Sequence[Insert], name: str) -> _Stack:
+    """The signal as it came through, in noise alone."""
+    noise = np.stack([insert.noise[name] for insert in inserts]).astype(np.float64)
+    signal = np.stack([insert.present[name] - insert.absent[name] for insert in inserts])
+    return _Stack(noise + signal, noise, inserts[0].pixel_mm)
 
 
 def _ttf(stack: _Stack, task: Task) -> Ttf | str:
@@ -164,7 +191,8 @@ def _bounds(curve: Ttf) -> tuple[float | None, ...]:
 
 def _detectability(task: Task, observer: str, stack: _Stack) -> dict[str, Any]:
     try:
-        found: Detectability | None = _observed(observer, task, _level(stack, task))
+        own = stack if observer in KNOWING else _level(stack, task)
+        found: Detectability | None = _observed(observer, task, own)
         remark = ""
     except DataError as error:
         found, remark = None, str(error)
@@ -199,7 +227,7 @@ def _surroundings(stack: _Stack, task: Task) -> np.ndarray:
 
 
 def _observed(observer: str, task: Task, stack: _Stack) -> Detectability:
-    if observer == NPW:
+    if observer in (NPW, NPW_KNOWN):
         as_it_appears = (stack.present - stack.absent).mean(axis=0)  # both hold the same noise
         return npw(stack.present, stack.absent, as_it_appears, paired=True)
     radius_px = task.radius_mm / float(np.mean(stack.pixel_mm))

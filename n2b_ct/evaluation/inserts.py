@@ -9,12 +9,13 @@ slice is denoised again, exactly as a slice is in use: no crops, no borders.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from n2b_ct.evaluation.cases import INPUT, REFERENCE, SliceCase
 from n2b_ct.evaluation.disks import Disk, Task, disk_hu, roi_centre_px
+from n2b_ct.evaluation.known_background import mirrored_slice
 from n2b_ct.evaluation.rois import Rois, flat_squares
 
 Denoiser = Callable[[np.ndarray], np.ndarray]
@@ -81,6 +82,7 @@ class Insert:
 
     Attributes:
         truth: The reference's region; None unless the reference is free of noise.
+        noise: Every method's noise there without the background, ``[size, size]``; empty where it is not known.
     """
 
     dose: float | None
@@ -90,6 +92,7 @@ class Insert:
     present: Mapping[str, np.ndarray]
     absent: Mapping[str, np.ndarray]
     truth: np.ndarray | None
+    noise: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def plan_inserts(coarsest_mm: float, blur_sigma_mm: float = 0.0) -> InsertPlan:
@@ -135,6 +138,7 @@ def insert_disks(
         return []
     without = {INPUT: positions.cut(case.input_hu)} | {name: positions.cut(case.candidates[name]) for name in used}
     reference = None if case.reference_hu is None else positions.cut(case.reference_hu)
+    noise = _noise(case, used, positions)
     found: list[Insert] = []
     for turn in range(rounds):
         tasks = [_task_of(plan, position, turn, number) for position in range(len(positions.corners))]
@@ -154,10 +158,20 @@ def insert_disks(
                 present={name: cut[k].astype(np.float32) for name, cut in present.items()},
                 absent={name: cut[k].astype(np.float32) for name, cut in absent.items()},
                 truth=reference[k] if noise_free and reference is not None else None,
+                noise={name: cut[k].astype(np.float32) for name, cut in noise.items()},
             )
             for k, task in enumerate(tasks)
         ]
     return found
+
+
+def _noise(case: SliceCase, denoisers: Mapping[str, Denoiser], positions: Rois) -> dict[str, np.ndarray]:
+    """Noise of every method at the positions, without the background; nothing where it is not known."""
+    mirrored = mirrored_slice(case)
+    if mirrored is None:
+        return {}
+    noise = mirrored.noise_hu(case, {name: run(mirrored.hu) for name, run in denoisers.items()})
+    return {name: positions.cut(hu) for name, hu in noise.items() if np.isfinite(hu).all()}
 
 
 def find_positions(noisy_hu: np.ndarray, size_px: int) -> Rois:

@@ -15,6 +15,7 @@ from scipy.integrate import trapezoid
 
 from n2b_ct.evaluation.cases import INPUT
 from n2b_ct.evaluation.disks import Task
+from n2b_ct.evaluation.insert_results import CHO, CHO_KNOWN, NPW, NPW_KNOWN
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.charts import Chart, Curve, draw_charts, png_bytes
 from n2b_ct.evaluation.report.formatting import number
@@ -113,7 +114,19 @@ def _means(summary: Summary, measure: str) -> Value:
     return value
 
 
-OBSERVERS = {"cho": "channelised Hotelling", "npw": "non-prewhitening"}
+OBSERVERS = {
+    CHO_KNOWN: "channelised Hotelling",
+    NPW_KNOWN: "non-prewhitening",
+    CHO: "channelised Hotelling",
+    NPW: "non-prewhitening",
+}
+OBSERVER_TITLES = {
+    CHO_KNOWN: "CHO, background known",
+    NPW_KNOWN: "NPW, background known",
+    CHO: "CHO, anatomy counts as noise",
+    NPW: "NPW, anatomy counts as noise",
+}
+"""As charts and tables name observers."""
 _TWO_SIDED_95 = 1.96
 _FREQUENCY = "frequency, 1/mm"
 INSERTED_DISK = "inserted sharp disk"
@@ -177,7 +190,7 @@ def d_prime_charts(summary: Summary, observer: str) -> tuple[Chart, ...]:
         value = _d_primes(found)
         target = targets[0] if targets else None
         key = f"detect-{observer}-{k}"
-        title = f"d′, {task_name(task).lower().replace(' hu', ' HU')} ({observer.upper()})"
+        title = f"d′, {task_name(task).lower().replace(' hu', ' HU')} ({OBSERVER_TITLES[observer]})"
         charts += against_dose(summary, key, title, "d′", value, level=target, from_zero=True)
     return charts
 

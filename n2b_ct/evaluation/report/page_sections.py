@@ -16,6 +16,7 @@ from typing import Any, Literal
 from n2b_ct.evaluation.measures import BUILT_IN
 from n2b_ct.evaluation.report.charts import Chart, chart_csv
 from n2b_ct.evaluation.report.figures import (
+    OBSERVER_TITLES,
     OBSERVERS,
     autocorrelation_charts,
     d_prime_charts,
@@ -329,7 +330,11 @@ def detection_section(summary: Summary) -> Section:
     )
     for k, observer in enumerate(name for name in OBSERVERS if name in observers):
         own = _observer_parts(summary, observer)
-        parts += own if k == 0 else (fold(f"The same for the {OBSERVERS[observer]} observer", own),)
+        parts += (
+            own
+            if k == 0
+            else (fold(f"The same for the {OBSERVERS[observer]} observer ({_background(observer)})", own),)
+        )
     if has_lesions:
         note = "CNR over the contrast that came through"
         parts += (table_part("True lesions", "CNR", lesion_table(summary), note),)
@@ -392,13 +397,17 @@ def _resolution_at(summary: Summary, level: str) -> tuple[Part, ...]:
 def _observer_parts(summary: Summary, observer: str) -> tuple[Part, ...]:
     results = summary.table.records("detectability", observer=observer)
     tables = tuple(
-        table_part(f"d′, {observer.upper()}, {task_name(task)}", "d′", d_prime_table(summary, task, observer))
+        table_part(f"d′, {OBSERVER_TITLES[observer]}, {task_name(task)}", "d′", d_prime_table(summary, task, observer))
         for task in dict.fromkeys(one["task"] for one in results)
     )
-    note = f"d′ of the {OBSERVERS[observer]} observer. Bars: 95 % interval."
+    note = f"d′ of the {OBSERVERS[observer]} observer, {_background(observer)}. Bars: 95 % interval."
     charts = charts_part(d_prime_charts(summary, observer), note)
-    numbers = fold(f"d′ and CNR in numbers, {observer.upper()}", tables)
+    numbers = fold(f"d′ and CNR in numbers, {OBSERVER_TITLES[observer]}", tables)
     return (*charts, *_potential(summary, observer), numbers)
+
+
+def _background(observer: str) -> str:
+    return OBSERVER_TITLES[observer].partition(", ")[2]
 
 
 def _potential(summary: Summary, observer: str) -> tuple[Part, ...]:
@@ -406,7 +415,7 @@ def _potential(summary: Summary, observer: str) -> tuple[Part, ...]:
     if not table.rows:
         return ()
     note = "The dose at which a method's d′ equals the input's at the highest dose measured; never extrapolated."
-    return (table_part(f"Dose-reduction potential at equal d′, {observer.upper()}", "Method", table, note),)
+    return (table_part(f"Dose-reduction potential at equal d′, {OBSERVER_TITLES[observer]}", "Method", table, note),)
 
 
 def _invented(summary: Summary) -> tuple[Part, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
-from n2b_ct.evaluation.insert_results import CHO
+from n2b_ct.evaluation.insert_results import CHO, CHO_KNOWN
 from n2b_ct.evaluation.intervals import MIN_PATIENTS
 from n2b_ct.evaluation.measures import CLASS_BIASES
 from n2b_ct.evaluation.patients import UNKNOWN
@@ -244,13 +244,16 @@ def _detection(summary: Summary, level: DoseLevel, method: str) -> str:
     task = f"d′ of {before['task'].contrast_hu:g} HU over {2 * before['task'].radius_mm:.3g} mm"
     change = f"{number(before['d_prime'], 2)} to {number(after['d_prime'], 2)}"
     overlap = (after["low"] or 0.0) <= (before["high"] or 0.0) and (before["low"] or 0.0) <= (after["high"] or 0.0)
-    return f"{task} from {change}{' (intervals overlap)' if overlap else ''}"
+    known = " (background known)" if before["observer"] == after["observer"] == CHO_KNOWN else ""
+    return f"{task}{known} from {change}{' (intervals overlap)' if overlap else ''}"
 
 
 def _d_prime(summary: Summary, level: DoseLevel, method: str) -> dict[str, Any] | None:
-    """The first task, as the channelised observer sees it."""
-    own = summary.table.records("detectability", level=level.label, method=method, observer=CHO)
-    return own[0] if own else None
+    """The first task, as the channelised observer sees it; the one that knows the background where there is one."""
+    for observer in (CHO_KNOWN, CHO):
+        if own := summary.table.records("detectability", level=level.label, method=method, observer=observer):
+            return own[0]
+    return None
 
 
 def _shift(summary: Summary, method: str) -> str:

@@ -11,7 +11,7 @@ from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.measures import CLASS_BIASES, IDEAL_BIASES, PLACE_NOISES
 from n2b_ct.evaluation.regional_noise import PLACES
-from n2b_ct.evaluation.report.figures import INSERTED_DISK, JUDGED, MEASURED, task_name
+from n2b_ct.evaluation.report.figures import INSERTED_DISK, JUDGED, MEASURED, OBSERVER_TITLES, task_name
 from n2b_ct.evaluation.report.formatting import (
     MISSING,
     bounded,
@@ -222,7 +222,7 @@ def potential_table(summary: Summary, observer: str) -> PageTable:
     found = _by_task(summary.table.records("potential", observer=observer))
     tasks = list(dict.fromkeys(task for _, task in found))
     rows = _rows(summary, ("baseline", "model"), lambda name: [_potential_cell(found.get((name, t))) for t in tasks])
-    return PageTable(tuple((task_name(task), f"observer {observer.upper()}") for task in tasks), rows)
+    return PageTable(tuple((task_name(task), OBSERVER_TITLES[observer]) for task in tasks), rows)
 
 
 def residual_table(summary: Summary, level: str) -> PageTable:

@@ -209,7 +209,7 @@ def test_detectability_is_drawn_against_dose_with_the_input_s_best_as_a_line(sum
     assert chart.level == 2.0
     assert chart.curves[0].y == (1.0, 2.0)
     assert (chart.curves[0].low, chart.curves[0].high) == ((0.8, 0.8), (2.4, 2.4))
-    assert "d′, disk of +20 HU, 5 mm (CHO)" in inline_svg(chart)
+    assert "d′, disk of +20 HU, 5 mm (CHO, anatomy counts as noise)" in inline_svg(chart)
 
 
 def test_the_dose_potential_says_a_number_or_why_there_is_none(summary: Summary) -> None:
@@ -306,8 +306,11 @@ def test_lesions_and_the_second_observer_have_their_place(summary: Summary) -> N
     section = detection_section(summary)
     assert section.reason == ""
     assert [part.title for part in section.parts if part.kind == "table"] == [
-        "Dose-reduction potential at equal d′, CHO",
+        "Dose-reduction potential at equal d′, CHO, anatomy counts as noise",
         "True lesions",
     ]
     folds = [part.title for part in section.parts if part.kind == "fold"]
-    assert folds == ["d′ and CNR in numbers, CHO", "The same for the non-prewhitening observer"]
+    assert folds == [
+        "d′ and CNR in numbers, CHO, anatomy counts as noise",
+        "The same for the non-prewhitening observer (anatomy counts as noise)",
+    ]

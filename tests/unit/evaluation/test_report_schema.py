@@ -73,7 +73,7 @@ def test_tables_for_spreadsheets_hold_the_same_numbers(measured):
     power = one["power_hu2_mm2"]
     assert first.startswith(f"10 %,input,input,{one['frequency_per_mm'][0]},{power[0]},{one['n_rois']},")
     n_d_primes = len(tables["detectability.csv"].splitlines()) - 1
-    assert n_d_primes == len(summary.table.records("detectability")) == 2 * 2 * 2 * 2
+    assert n_d_primes == len(summary.table.records("detectability")) == 2 * 2 * 2 * 4
 
 
 def test_every_term_of_the_new_measures_is_defined():
