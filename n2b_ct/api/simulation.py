@@ -43,7 +43,8 @@ def simulate(
     seed: int = ...,
     photons: float | None = ...,
     electronic_variance: float | None = ...,
-    bowtie: float = ...,
+    bowtie: float | None = ...,
+    realistic_bias: bool = ...,
     select: str | None = ...,
     resume: bool = ...,
     overwrite: bool = ...,
@@ -64,7 +65,8 @@ def simulate(
     seed: int = 0,
     photons: float | None = None,
     electronic_variance: float | None = None,
-    bowtie: float = 0.0,
+    bowtie: float | None = None,
+    realistic_bias: bool = False,
     select: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -86,8 +88,9 @@ def simulate(
         doses: Fractions of the source's dose, above 0 and up to 1.
         seed: Seed of the noise and of the animal.
         photons: Photons per ray of the source; None: from the source's own noise.
-        electronic_variance: Electronic noise per ray, photons²; None: that of a typical detector.
-        bowtie: What a bowtie filter adds to the line integral 100 mm off the middle, such as 0.6.
+        electronic_variance: Electronic noise per ray, photons²; None: measured, near a typical detector's.
+        bowtie: What a bowtie filter adds to the line integral 100 mm off the middle, such as 0.6; None: measured.
+        realistic_bias: Shift the mean where photons are few, as a scanner's logarithm does.
         select: Regular expression on SeriesDescription; None: every series.
         resume: Keep outputs that are what this call would make; do the others.
         overwrite: Replace existing outputs.
@@ -135,6 +138,7 @@ def simulate(
         photons=photons,
         electronic_variance=electronic_variance,
         bowtie=bowtie,
+        realistic_bias=realistic_bias,
         n_workers=n_processes,
         if_present=if_present(resume=resume, overwrite=overwrite),
         repair_uids=repair,

@@ -26,12 +26,12 @@ from n2b_ct.io.dicom.scan import scan
 from n2b_ct.io.dicom.writing.derived_slice import require_encoder
 from n2b_ct.io.progress import Progress
 from n2b_ct.io.series import CTSlice, FileRecord, InstanceRef, Refusals, SeriesRef
-from n2b_ct.simulation.calibration import Calibration, calibrate
-from n2b_ct.simulation.calibration_regions import measure_regions
+from n2b_ct.simulation.calibration import Calibration
 from n2b_ct.simulation.dose import LEAST_DOSE, MOST_PHOTONS
 from n2b_ct.simulation.low_dose import LowDoseSlice, lower_doses, outside_reconstruction
 from n2b_ct.simulation.ordered_pool import OrderedPool
 from n2b_ct.simulation.projection import ParallelBeam
+from n2b_ct.simulation.ray_calibration import calibrate_rays, measure_slice
 
 N_CALIBRATION_SLICES = 24
 """Slices, spread evenly over the series, whose noise is measured."""
@@ -148,7 +148,9 @@ class LowDoseTask:
                 if wanted:
                     _write(run, wanted, series, context)
                 for number, output in enumerate(wanted):
-                    outcomes[output.target] = output.existing.annotate(run.done(output.target, number))
+                    outcomes[output.target] = output.existing.annotate(
+                        output.told(run.done(output.target, number), context.options)
+                    )
             except (N2BError, OSError) as error:
                 lost = [target for target in self.targets if target not in outcomes]
                 outcomes |= {target: run.failed(target, error) for target in lost}
@@ -177,7 +179,7 @@ def _write(
     """Simulate and write the doses that are wanted, each with its parameters."""
     options, calibration, photons = context.options, _calibration(series, context), list[float]()
     doses = tuple(output.dose for output in wanted)
-    simulate = partial(_lowered, doses, calibration, options.seed, options.photons is None)
+    simulate = partial(_lowered, doses, calibration, options)
 
     def simulated(
         slices: Iterator[CTSlice | SeriesError],
@@ -189,8 +191,9 @@ def _write(
     def hu_of(ct_slice: CTSlice, answer: LowDoseSlice) -> Sequence[np.ndarray]:
         photons.append(answer.photons)
         is_tissue = (ct_slice.hu > SOFT_TISSUE_HU[0]) & (ct_slice.hu < SOFT_TISSUE_HU[1])
-        for output, hu in zip(wanted, answer.hu, strict=True):
+        for output, hu, starved in zip(wanted, answer.hu, answer.starved_shares, strict=True):
             output.added_std.update((hu - ct_slice.hu)[is_tissue])
+            output.starved_shares.append(starved)
         return list(answer.hu)
 
     def remove_old_sidecars() -> None:
@@ -216,9 +219,9 @@ def _calibration(series: SeriesRef, context: LowDoseContext) -> Calibration:
     n = min(len(series), N_CALIBRATION_SLICES)
     chosen = [series.instances[round(k)] for k in np.linspace(0, len(series) - 1, n)]
     slices = _readable(chosen, skip_bad_slices=options.skip_bad_slices)
-    tasks = ((None, (one.hu, pixel_mm, tube_current(one), options.bowtie)) for one in slices)
-    return calibrate(
-        [regions for _, regions in context.pool.map(measure_regions, tasks)],
+    tasks = ((None, (one.hu, pixel_mm, tube_current(one), options.bowtie or 0.0)) for one in slices)
+    return calibrate_rays(
+        [measured for _, measured in context.pool.map(measure_slice, tasks)],
         ParallelBeam.for_image(max(series.rows, series.cols), pixel_mm),
         slice_thickness_mm(series),
         photons=options.photons,
@@ -246,8 +249,7 @@ def _arguments(instance: InstanceRef, one: CTSlice | SeriesError) -> tuple[Any, 
 def _lowered(
     doses: Sequence[float],
     calibration: Calibration,
-    seed: int,
-    measures_slice: bool,
+    options: LowDoseOptions,
     arguments: tuple[np.ndarray, np.ndarray, str, float | None] | None,
 ) -> LowDoseSlice | None:
     """Run in a worker; None for a slice that cannot be read."""
@@ -258,11 +260,12 @@ def _lowered(
         hu,
         doses,
         calibration,
-        seed=seed,
+        seed=options.seed,
         identity=identity,
         current=current,
         is_fixed=is_fixed,
-        measures_slice=measures_slice,
+        measures_slice=options.photons is None,
+        is_biased=options.realistic_bias,
     )
 
 
@@ -310,5 +313,5 @@ def _require_sound(options: LowDoseOptions) -> None:
     if options.electronic_variance is not None and not 0.0 <= options.electronic_variance <= MOST_PHOTONS:
         requirement, remedy = f"must be 0 to {MOST_PHOTONS:g}", "give photons², or leave it out"
         raise DataError(explain("electronic_variance", requirement, options.electronic_variance, remedy))
-    if not 0.0 <= options.bowtie <= _STRONGEST_BOWTIE:
+    if options.bowtie is not None and not 0.0 <= options.bowtie <= _STRONGEST_BOWTIE:
         raise DataError(explain("bowtie", f"must be 0 to {_STRONGEST_BOWTIE:g}", options.bowtie, "0.6 is usual"))

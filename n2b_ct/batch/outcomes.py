@@ -39,6 +39,7 @@ class Outcome:
         n_noise_regions: How many flat regions that is from.
         fit: Where a model was to be fitted to its protocol: which one was used, and why, in words.
         fitted: Whether that is a fitted one.
+        starved_share: Of a simulated dose, the share of the rays through the body that run out of photons.
         refused: Records of all slices that could not be used.
     """
 
@@ -62,6 +63,7 @@ class Outcome:
     n_noise_regions: int = 0
     fit: str = ""
     fitted: bool = False
+    starved_share: float | None = None
     refused: tuple[FileRecord, ...] = ()
 
     @property
@@ -89,6 +91,7 @@ class Outcome:
             )
         if "not_fitted" in self.problems:
             found.append(f"{self.source}: the model was used as it is: {self.fit}")
+        found += self._starved()
         if "maybe_not_hu" in self.problems:
             requirement, got = "should hold HU, as assume_hu=True says", "values that do not look it"
             found.append(explain(str(self.source), requirement, got, "look at it"))
@@ -96,6 +99,17 @@ class Outcome:
             requirement = "should be original images"
             found.append(explain(str(self.source), requirement, "derived ones", "denoise the originals if they exist"))
         return found
+
+    def _starved(self) -> list[str]:
+        """Warn where a simulated dose leaves too few photons for noise of mean zero."""
+        got = f"{self.starved_share or 0.0:.1%}"
+        if "rays_starved" in self.problems:
+            requirement = "should leave photons on every ray: the inserted noise has mean zero, a scan's has not"
+            return [explain(str(self.output), requirement, f"{got} starved rays", "pass realistic_bias=True")]
+        if "rays_biased" in self.problems:
+            requirement, remedy = "should leave photons on every ray", "take its HU and streaks for a model's"
+            return [explain(str(self.output), requirement, f"{got} starved rays", remedy)]
+        return []
 
     @property
     def plain(self) -> dict[str, Any]:

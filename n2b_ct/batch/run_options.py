@@ -58,7 +58,9 @@ class LowDoseOptions:
         seed: Seed of the noise.
         photons: ``I0``, photons per ray at the source's dose; None: from the source's own noise.
         electronic_variance: ``Ne``, photons² per ray; None: that of a typical detector.
-        bowtie: What the bowtie filter adds to the line integral 100 mm off the image's middle; 0: no filter.
+        bowtie: What the bowtie filter adds to the line integral 100 mm off the image's middle; 0: no filter; None: from
+            the series' own noise, none where the photons are given.
+        realistic_bias: Shift the mean as the logarithm of few counts does; otherwise the noise has mean zero.
         n_workers: Processes. The bytes do not depend on it.
         if_present: What to do where something is there already: ``refuse`` everything; ``skip`` what is what this run
             would make, make again what is not; ``replace`` it.
@@ -75,7 +77,8 @@ class LowDoseOptions:
     seed: int = 0
     photons: float | None = None
     electronic_variance: float | None = None
-    bowtie: float = 0.0
+    bowtie: float | None = None
+    realistic_bias: bool = False
     n_workers: int = 1
     if_present: IfPresent = "refuse"
     repair_uids: bool = False

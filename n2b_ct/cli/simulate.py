@@ -15,7 +15,18 @@ from n2b_ct.cli.tree_result import exit_code, require_usable_json, tell, time_of
 PIGLET: Final = "piglet"
 _PIGLET_ONLY = ("n_slices", "size_px")
 _SERIES_ONLY = (
-    *("doses", "photons", "electronic_variance", "bowtie", "select", "resume", "json_path", "repair", "assume_hu"),
+    *(
+        "doses",
+        "photons",
+        "electronic_variance",
+        "bowtie",
+        "realistic_bias",
+        "select",
+        "resume",
+        "json_path",
+        "repair",
+        "assume_hu",
+    ),
     *("skip_bad_slices", "force", "created"),
 )
 
@@ -30,11 +41,18 @@ def simulate(
     ] = None,
     photons: Annotated[float | None, typer.Option(help="Photons per ray of the input; measured if not given.")] = None,
     electronic_variance: Annotated[
-        float | None, typer.Option(help="Electronic noise per ray, photons²; a typical detector's if not given.")
+        float | None, typer.Option(help="Electronic noise per ray, photons²; measured if not given.")
     ] = None,
     bowtie: Annotated[
-        float, typer.Option(help="What a bowtie filter adds to the line integral 100 mm off the middle, such as 0.6.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            help="What a bowtie filter adds to the line integral 100 mm off the middle; measured if not given."
+        ),
+    ] = None,
+    realistic_bias: Annotated[
+        bool,
+        typer.Option("--realistic-bias", help="Shift the mean where photons are few, as a scanner's logarithm does."),
+    ] = False,
     select: Select = None,
     resume: KeepProved = False,
     overwrite: ReplaceOutputs = False,
@@ -87,6 +105,7 @@ def simulate(
             photons=photons,
             electronic_variance=electronic_variance,
             bowtie=bowtie,
+            realistic_bias=realistic_bias,
             select=select,
             resume=resume,
             overwrite=overwrite,

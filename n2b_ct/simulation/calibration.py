@@ -66,6 +66,8 @@ class Calibration:
         texture: The kernel's noise.
         pixel_mm: Pixel size, mm.
         bowtie: What the bowtie filter adds to the line integral 100 mm off the middle; 0: none.
+        modulation: How far the tube current follows the attenuation view by view: 0 not at all, 0.5 its square root.
+        samples_per_ray: Detector samples that one ray of the simulation stands for.
         reference_current: Mean tube current of the slices measured, mA; None where unknown.
         noise_std_hu: Typical noise in the regions, HU; None where nothing was measured.
         n_regions, region_px: What was measured.
@@ -77,6 +79,8 @@ class Calibration:
     texture: NoiseTexture
     pixel_mm: float
     bowtie: float = 0.0
+    modulation: float = 0.0
+    samples_per_ray: float = 1.0
     reference_current: float | None = None
     noise_std_hu: float | None = None
     n_regions: int = 0
@@ -86,7 +90,7 @@ class Calibration:
 
     def photons_at(self, current: float | None) -> float:
         """``I0`` of a slice with this tube current."""
-        return self.photons * _relative(current, self.reference_current)
+        return self.photons * relative_current(current, self.reference_current)
 
 
 def calibrate(
@@ -129,7 +133,8 @@ def calibrate(
         i0 *= change
         if not 1.0 / MOST_PHOTONS < i0 < MOST_PHOTONS:
             raise _no_photons(i0)
-    return replace(_calibration(regions, fit, beam, i0, ne, expected), bowtie=bowtie)
+    found = _calibration(regions, fit, beam, i0, ne, expected)
+    return replace(found, bowtie=bowtie, samples_per_ray=samples_per_ray(beam, slice_mm))
 
 
 def noise_excess(regions: NoiseRegions, calibration: Calibration, beam: ParallelBeam) -> float:
@@ -176,8 +181,12 @@ def noise_gain(texture: NoiseTexture, beam: ParallelBeam) -> float:
 
 def electronic_variance_of(beam: ParallelBeam, slice_mm: float) -> float:
     """Electronic noise of all detector samples that one ray of the simulation stands for, photons²."""
-    n_samples = slice_mm * beam.pixel_mm / SAMPLE_MM**2 * SAMPLED_VIEWS / beam.n_views
-    return SAMPLE_ELECTRONIC_VARIANCE * max(n_samples, 1.0)
+    return SAMPLE_ELECTRONIC_VARIANCE * samples_per_ray(beam, slice_mm)
+
+
+def samples_per_ray(beam: ParallelBeam, slice_mm: float) -> float:
+    """Detector samples that one ray of the simulation stands for, at least one."""
+    return max(slice_mm * beam.pixel_mm / SAMPLE_MM**2 * SAMPLED_VIEWS / beam.n_views, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +215,7 @@ def _pooled(slices: Sequence[dict[int, NoiseRegions]]) -> _Regions:
         np.concatenate([one.periodograms for one in measured]),
         np.concatenate([one.inverse_transmission for one in measured]),
         np.concatenate([one.inverse_transmission_squared for one in measured]),
-        np.concatenate([np.full(len(one), _relative(one.current, reference)) for one in measured]),
+        np.concatenate([np.full(len(one), relative_current(one.current, reference)) for one in measured]),
         reference,
     )
 
@@ -251,6 +260,6 @@ def _no_photons(photons: float) -> DataError:
     return DataError(explain("series", "must show some noise in flat tissue", f"{photons:g} photons", remedy))
 
 
-def _relative(current: float | None, reference: float | None) -> float:
+def relative_current(current: float | None, reference: float | None) -> float:
     """Ratio of two tube currents; 1 where one is unknown."""
     return current / reference if current and reference else 1.0

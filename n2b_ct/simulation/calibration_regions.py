@@ -88,8 +88,13 @@ def line_integrals(hu: np.ndarray, pixel_mm: float, bowtie: float = 0.0) -> tupl
     require_scan(hu)
     square = pad_to_square(hu)
     beam = ParallelBeam.for_image(len(square), pixel_mm)
-    offset = (np.arange(beam.n_bins) - (beam.n_bins - 1) / 2) * pixel_mm / _BOWTIE_MM
-    return forward_project(attenuation_per_mm(square), beam) + (bowtie * offset**2).astype(np.float32), beam
+    return forward_project(attenuation_per_mm(square), beam) + bowtie_integrals(beam, bowtie), beam
+
+
+def bowtie_integrals(beam: ParallelBeam, bowtie: float) -> np.ndarray:
+    """What a bowtie filter adds to each ray's line integral, float32 ``[bins]``."""
+    offset = (np.arange(beam.n_bins) - (beam.n_bins - 1) / 2) * beam.pixel_mm / _BOWTIE_MM
+    return (bowtie * offset**2).astype(np.float32)
 
 
 def measure_regions(
@@ -121,6 +126,31 @@ def measure_projected(
     return {size: _measured(hu, rays, slope, corners[size], size, current) for size in sizes_px}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatRegions:
+    """Flat square regions of one slice.
+
+    Attributes:
+        corners: Row and column of their upper left pixels, ``[n, 2]``.
+        periodograms: Power under a Hann window, HU², ``[n, size, size]``.
+        slopes: Mean squared gradient of the smoothed slice, ``[n]``.
+    """
+
+    corners: np.ndarray
+    periodograms: np.ndarray
+    slopes: np.ndarray
+
+
+def flat_regions(hu: np.ndarray, size_px: int) -> FlatRegions:
+    """Find the flat regions of nothing but soft tissue, of one width."""
+    slope = gaussian_gradient_magnitude(hu.astype(np.float64), _SMOOTH_SIGMA_PX) ** 2
+    corners = _flattest(soft_tissue(hu), slope, size_px)
+    periodograms = hann_periodograms(_cut(hu, corners, size_px))
+    slopes = _cut(slope, corners, size_px).mean(axis=(1, 2))
+    is_flat = _steepness(slopes, periodograms) <= FLAT_STEEPNESS
+    return FlatRegions(np.array(corners, int).reshape(-1, 2)[is_flat], periodograms[is_flat], slopes[is_flat])
+
+
 def transmission_means(hu: np.ndarray, pixel_mm: float) -> np.ndarray:
     """Mean of ``e^p`` and of ``e^2p`` over the rays through each pixel, ``[2, rows, cols]``."""
     return _ray_means(*line_integrals(hu, pixel_mm))[:, : hu.shape[0], : hu.shape[1]]
@@ -136,10 +166,14 @@ def _measured(
 ) -> NoiseRegions:
     periodograms = hann_periodograms(_cut(hu, corners, size))
     means = [_cut(image, corners, size).mean(axis=(1, 2), dtype=np.float64) for image in (*rays, slope)]
-    axis = np.fft.fftfreq(size)
+    return NoiseRegions(periodograms, means[0], means[1], _steepness(means[2], periodograms), current)
+
+
+def _steepness(slopes: np.ndarray, periodograms: np.ndarray) -> np.ndarray:
+    axis = np.fft.fftfreq(periodograms.shape[-1])
     frequency = np.hypot(axis[:, None], axis[None])
     power = periodograms[:, (frequency >= _NOISE_BAND[0]) & (frequency <= _NOISE_BAND[1])].mean(axis=1)
-    return NoiseRegions(periodograms, means[0], means[1], means[2] / np.maximum(power, 1e-12), current)
+    return np.asarray(slopes / np.maximum(power, 1e-12))
 
 
 def soft_tissue(hu: np.ndarray) -> np.ndarray:

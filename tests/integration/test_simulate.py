@@ -217,3 +217,32 @@ def test_a_real_series_gets_about_the_noise_of_the_real_quarter_dose(shared_data
     in_body = (full > -50.0) & (full < 150.0)
     ratio = np.std((simulated - full)[in_body]) / np.std((real - full)[in_body])
     assert ratio == pytest.approx(1.0, abs=0.2)
+
+
+STARVING = ["--dose", "0.03", "--photons", "4e6", "--electronic-variance", "10"]
+
+
+def test_a_dose_without_photons_warns_and_says_that_the_noise_has_mean_zero(tree, tmp_path, capsys):
+    out, report = tmp_path / "out", tmp_path / "found.json"
+    command = ["simulate", str(tree / "a"), str(out), *STARVING, "--dose", "0.5", "--json", str(report), *CREATED]
+    assert run(command) == 0
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if "starved" in line]
+    assert "the inserted noise has mean zero, a scan's has not, got" in warning
+    assert warning.endswith("% starved rays; pass --realistic-bias")
+    low, half = json.loads(report.read_text())["series"]
+    assert ("rays_starved" in low["problems"], "rays_starved" in half["problems"]) == (True, False)
+    assert low["starved_share"] > 0.1
+    assert half["starved_share"] == 0.0
+    facts = json.loads((out / "0.03.json").read_text())
+    assert facts["noise_mean"] == "zero"
+    assert facts["starved_share"] == low["starved_share"]
+    assert len(facts["starved_share_by_slice"]) == N_SLICES
+
+
+def test_the_realistic_bias_makes_the_starved_middle_darker_rays(tree, tmp_path, capsys):
+    for name, more in (("plain", []), ("biased", ["--realistic-bias"])):
+        assert run(["simulate", str(tree / "a"), str(tmp_path / name), *STARVING, *more, *CREATED]) == 0
+    assert "take its HU and streaks for a model's" in capsys.readouterr().err
+    shift = hu_of(tmp_path / "biased" / "0.03")[INSIDE].mean() - hu_of(tmp_path / "plain" / "0.03")[INSIDE].mean()
+    assert shift > 1.0
+    assert json.loads((tmp_path / "biased" / "0.03.json").read_text())["noise_mean"] == "of the logarithm of counts"

@@ -92,6 +92,8 @@ PROBLEMS: dict[str, str] = {
     "clipped_pixels": "more than 0.01 % of the new values did not fit in BitsStored and were clipped",
     "noise_unmeasured": "too little flat soft tissue to measure noise in: the model's own strength was used",
     "noise_target_missed": "even the best strength leaves more noise in flat tissue than was asked for",
+    "rays_starved": "a simulated dose leaves more than 1 % of the rays too few photons for noise of mean zero",
+    "rays_biased": "the same, with the shift of the mean that `--realistic-bias` adds",
     "not_fitted": "no model could be fitted to its protocol (`--adapt`): the model was used as it is",
     "output_replaced": "the existing output was n2b-ct's, but outdated: it was written again",
     "stale_output": "output of an earlier run lies at a path that the series no longer has",

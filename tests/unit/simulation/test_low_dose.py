@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,8 +116,8 @@ def test_the_calibration_finds_photons_and_kernel_of_a_scan():
 def test_the_noise_that_is_added_follows_from_the_noise_that_is_there():
     # a quarter of the dose has four times the variance: three times the measured one is added
     found = calibrate([measure_regions(scanned(seed), PIXEL_MM) for seed in range(3)], BEAM, 3.0, electronic_variance=0)
-    there = np.var((scanned() - water())[INSIDE])
-    assert np.var(added(0.25, calibration=found)[INSIDE]) == pytest.approx(3.0 * there, rel=0.1)
+    there, many = np.var((scanned() - water())[INSIDE]), replace(found, samples_per_ray=1.0)
+    assert np.var(added(0.25, calibration=many)[INSIDE]) == pytest.approx(3.0 * there, rel=0.1)
 
 
 def test_tube_current_that_changes_along_the_patient_is_followed():
@@ -192,3 +194,28 @@ def test_fill_values_of_volume_formats_are_no_hu(measure):
     filled[:3] = -3.4e38
     with pytest.raises(DataError, match=r"image: HU must lie within ±1e\+09, got 3\.4e\+38; give pixels outside"):
         measure(filled, PIXEL_MM)
+
+
+def biased(dose: float, photons: float) -> np.ndarray:
+    scanner = Calibration(photons, 10.0, TEXTURE, PIXEL_MM)
+    common = {"seed": 0, "identity": "a", "measures_slice": False}
+    shifted, plain = (lower_doses(water(), [dose], scanner, is_biased=one, **common).hu[0] for one in (True, False))
+    return shifted - plain
+
+
+def test_the_mean_shifts_upwards_where_photons_are_few_and_not_where_many():
+    # p is 4.9 through the middle, so a fifth of 2e4 photons leaves 30 there
+    assert 2.0 < biased(0.2, 2e4)[INSIDE].mean() < 30.0
+    assert abs(biased(0.2, 2e7)[INSIDE].mean()) < 0.1
+
+
+def test_the_bias_changes_no_noise():
+    assert (
+        biased(0.2, 2e4)[INSIDE].std() < 0.1 * added(0.2, calibration=Calibration(2e4, 10.0, TEXTURE, PIXEL_MM)).std()
+    )
+
+
+def test_starved_rays_are_counted_at_each_dose():
+    starved = lower_doses(water(), [0.5, 0.05], Calibration(2e4, 10.0, TEXTURE, PIXEL_MM), seed=0, identity="a")
+    assert starved.starved_shares[0] == 0.0
+    assert 0.3 < starved.starved_shares[1] < 1.0
