@@ -43,7 +43,7 @@ STORED_HU = (-1024.0, 3071.0)
 KERNEL_NAMES = ("smooth", "sharp", "edge-enhancing")
 LEVELS_HU = (8.0, 16.0)
 """Noise of the full dose in soft tissue under the smooth kernel: ordinary, and strong."""
-SUBJECTS = ("disk", "abdomen", "thorax")
+SUBJECTS = ("disk", "abdomen")
 
 
 @dataclass(frozen=True)
