@@ -107,5 +107,8 @@ def _next(summary: PhantomSummary, spec: str, folders: dict[str, Path]) -> str:
     if len(summary.scans) > 1:
         return "n2b-ct evaluate --input LOW --candidate NAME=DENOISED --out report, for the same on patients"
     name, folder = next(iter(folders.items()))
-    again = ["n2b-ct", "phantom", spec, "--images", f"{name}={folder}", "--images", "base=denoised", "--out", "after"]
-    return f"n2b-ct denoise {shlex.quote(str(folder))} denoised, then {shlex.join(again)}"
+    both = summary.phantom.scans == "present_absent"
+    out = "denoised_present" if both else "denoised"
+    again = ["n2b-ct", "phantom", spec, "--images", f"{name}={folder}", "--images", f"base={out}", "--out", "after"]
+    likewise = ", the scans without inserts to denoised_absent" if both else ""
+    return f"n2b-ct denoise {shlex.quote(str(folder))} {out}{likewise}, then {shlex.join(again)}"

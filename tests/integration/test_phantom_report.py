@@ -207,3 +207,16 @@ def test_series_of_dicom_are_repeats_slice_by_slice_and_a_broken_file_fails_its_
     assert scan["n_present"] == 4  # two slices of two series
     assert scan["noise"]["noise_hu"]["value"] == pytest.approx(SD_HU, rel=0.03)
     assert not any("taken for repeats of each other" in remark for remark in scan["remarks"])
+
+
+def test_slices_beyond_the_ends_of_a_faint_phantom_are_left_out(tmp_path):
+    air = np.full((2, *SHAPE), -1000.0)
+    for k, role in enumerate(("present", "absent")):
+        image = draw_phantom(FAINT, UNTURNED, inserts=role == "present")
+        stack = np.concatenate([air, np.stack([image] * N), air]) + ct_noise(N + 4, 6.0, 20 + k)
+        save_volume(stack, tmp_path / f"lcd_{role}" / "scans.nii.gz")
+    out = tmp_path / "out"
+    assert run(["phantom", "mita-lcd", "--images", f"input={tmp_path / 'lcd_present'}", "--out", str(out)]) == 0
+    (scan,) = report(out)["scans"]
+    assert (scan["n_present"], scan["n_absent"]) == (N, N)
+    assert f"measured on the {N} of {N + 4} slices that show the whole phantom" in scan["remarks"]
