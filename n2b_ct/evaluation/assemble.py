@@ -23,6 +23,7 @@ from n2b_ct.evaluation.slice_noise import AGAINST_TRUTH, FLAT_REGIONS, residual_
 from n2b_ct.evaluation.summary import DoseLevel, Summary, summarise
 from n2b_ct.evaluation.table import Row, Table
 from n2b_ct.evaluation.uncertainty import uncertainty_rows
+from n2b_ct.evaluation.z_resolution import z_resolution_rows
 from n2b_ct.io.series import Inputs
 
 
@@ -74,6 +75,7 @@ def _texture_and_disks(
         *texture_rows(measured.noises, labels, source, measured.patients),
         *residual_rows(measured.noises, labels, measured.patients),
         *lesion_rows(measured.lesions, labels),
+        *z_resolution_rows(measured.planes, labels, measured.patients),
         *inserted_lesion_rows(measured.lesion_inserts, labels, measured.patients),
         *finished_rows(measured.finished, labels, measured.patients),
     ]
@@ -110,6 +112,7 @@ def _dropped(summary: Summary, measured: Measurements, how: MeasurementOptions) 
         _noisy_truth(summary, how),
         _no_truth_error(summary, measured),
         _other_pixels(measured),
+        _no_z_resolution(summary),
         few_patients_line(summary.overall.n_patients),
         unknown_patients_line((row.series for row in measured.rows), measured.patients),
     ]
@@ -136,6 +139,15 @@ def _no_texture(summary: Summary) -> str:
     if not missing:
         return ""
     return f"No noise texture at {', '.join(missing)}: it needs flat soft tissue and a known pixel spacing."
+
+
+def _no_z_resolution(summary: Summary) -> str:
+    if summary.table.of_part("z_resolution") or summary.anchor != INPUT:
+        return ""
+    return (
+        "Resolution along z is left out: it needs the input's slices beside each other, with anatomy that changes from "
+        "one to the next. A method that takes slices one by one leaves it as it is."
+    )
 
 
 def _no_disks(summary: Summary, measured: Measurements) -> str:

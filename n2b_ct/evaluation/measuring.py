@@ -35,6 +35,7 @@ from n2b_ct.evaluation.report.slice_images import Panel
 from n2b_ct.evaluation.slice_noise import SliceNoise, measure_noise
 from n2b_ct.evaluation.table import Row
 from n2b_ct.evaluation.truth_error import InsertedNoise, inserted_noise
+from n2b_ct.evaluation.z_resolution import SlicePlanes, pooled_planes
 from n2b_ct.hu import Window
 from n2b_ct.io.progress import Progress
 
@@ -83,6 +84,7 @@ class Measurements:
     inserts: list[Insert] = field(default_factory=list)
     lesions: list[LesionMeasure] = field(default_factory=list)
     lesion_inserts: list[LesionInsert] = field(default_factory=list)
+    planes: list[SlicePlanes] = field(default_factory=list)
     finished: list[FinishedSlice] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Measurements:
             (self.inserts, other.inserts),
             (self.lesions, other.lesions),
             (self.lesion_inserts, other.lesion_inserts),
+            (self.planes, other.planes),
             (self.finished, other.finished),
             (self.panels, other.panels),
             (self.faults, other.faults),
@@ -261,6 +264,7 @@ def _measure(
         lesion_inserts=lesions,
         finished=[] if inserting else [measure_finished(whole, list(readable.candidates))],
         lesions=measure_lesions(whole, how.lesion_contrast_hu),
+        planes=pooled_planes(whole),
         panels=[Panel(whole, tuple(whole.candidates))] if is_shown else [],
         faults=faults,
     )

@@ -22,6 +22,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "residual": ("level", "method"),
     "hallucination": ("level", "method", "task"),
     "lesions": ("level", "method"),
+    "z_resolution": ("level", "method"),
     "low_contrast": ("level", "method", "task"),
 }
 """Part of the report to the columns that tell its records apart.
@@ -39,6 +40,7 @@ What the measures of the later parts are, all of one method (the input and the r
   autocorrelation at lags 1, 2, … px, share of a noise-free truth's fine structure, and of the faint
   structure of soft tissue.
 - ``hallucination``: structure that repeats over regions of a noise-free truth that hold none.
+- ``z_resolution``: transfer along z at its Nyquist frequency, 100 where slices are taken one by one.
 - ``lesions``: contrast-to-noise ratio and recovered contrast of true lesions.
 - ``low_contrast``: share of a faint lesion's contrast that is left, its recovered diameter, how that was measured.
 """

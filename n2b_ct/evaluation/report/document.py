@@ -31,6 +31,7 @@ from n2b_ct.evaluation import (
     texture,
     truth_error,
     uncertainty,
+    z_resolution,
 )
 from n2b_ct.evaluation import summary as summary_definitions
 from n2b_ct.evaluation import verdicts as verdict_definitions
@@ -76,9 +77,19 @@ _DEFINED_IN = (
     lesions,
     finished,
     results,
+    z_resolution,
     verdict_definitions,
 )
-PHYSICS = ("texture", "resolution", "detectability", "potential", "residual", "hallucination", "lesions")
+PHYSICS = (
+    "texture",
+    "resolution",
+    "detectability",
+    "potential",
+    "residual",
+    "hallucination",
+    "lesions",
+    "z_resolution",
+)
 """Parts of the table that stand under ``physics``."""
 _NOT_USED = {"pair_noise"}
 DEFINITIONS: dict[str, str] = {

@@ -48,6 +48,7 @@ from n2b_ct.evaluation.report.tables import (
     residual_table,
     resolution_table,
     texture_table,
+    z_table,
 )
 from n2b_ct.evaluation.summary import Summary
 
@@ -303,6 +304,9 @@ def _planes(summary: Summary) -> tuple[Part, ...]:
 def resolution_section(summary: Summary) -> Section:
     """Task transfer functions of inserted disks at every contrast."""
     levels = list(dict.fromkeys(one["level"] for one in summary.table.records("resolution")))
+    along_z = _along_z(summary)
+    if not levels and along_z:
+        return Section("Resolution", "resolution", "Resolution", "", along_z)
     if not levels:
         return Section(
             "Resolution", reason="no transfer function was measured: it needs inserted disks and a pixel spacing"
@@ -314,7 +318,13 @@ def resolution_section(summary: Summary) -> Section:
     )
     shown, *others = [_resolution_at(summary, level) for level in levels]
     folds = tuple(fold(f"Resolution at {level}", parts) for level, parts in zip(levels[1:], others, strict=True))
-    return Section("Resolution", "resolution", "Resolution", lead, (*shown, *folds))
+    return Section("Resolution", "resolution", "Resolution", lead, (*shown, *along_z, *folds))
+
+
+def _along_z(summary: Summary) -> tuple[Part, ...]:
+    table = z_table(summary)
+    note = "Transfer at the Nyquist frequency of z; 100 %: nothing is lost, as where slices are taken one by one"
+    return (table_part("Resolution along z", "Method", table, note),) if table.rows else ()
 
 
 def detection_section(summary: Summary) -> Section:

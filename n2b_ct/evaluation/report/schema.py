@@ -227,6 +227,7 @@ _MEASURES: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
         (_FLAG, "warns"),
         (_INTEGER, "n_regions"),
     ),
+    "z_resolution": ((_MEAN, "z_transfer_percent"), (_INTEGER, "n_slices")),
     "lesions": ((_MEAN, "cnr contrast_recovery_percent"), (_INTEGER, "n_lesions")),
 }
 """Part of the table to its measures, each group with their form."""

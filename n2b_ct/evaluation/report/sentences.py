@@ -20,6 +20,8 @@ from n2b_ct.evaluation.table import Row
 from n2b_ct.evaluation.uncertainty import AGAINST_BASELINE, against_role, is_better
 
 MAX_LISTED = 4
+Z_TOLERANCE_PERCENT = 5.0
+"""What methods that take slices one by one differ from 100 by, where they change much within a slice."""
 NOISE_CAVEAT = "Less noise alone does not make a better image, a strong blur lowers it too: look at the residuals"
 
 
@@ -203,6 +205,7 @@ def _parts(summary: Summary, level: DoseLevel, method: str) -> list[str]:
     found = [
         _texture(summary, level, method),
         _resolution(summary, level, method),
+        _z_resolution(summary, level, method),
         _detection(summary, level, method),
         _shift(summary, method),
         _anatomy(summary, method),
@@ -218,6 +221,15 @@ def _texture(summary: Summary, level: DoseLevel, method: str) -> str:
         return "noise texture as before"
     word = "coarser" if shift.mean < 0 else "finer"
     return f"noise {word} (mean frequency {number(shift.mean, 0, signed=True)} %)"
+
+
+def _z_resolution(summary: Summary, level: DoseLevel, method: str) -> str:
+    left = summary.table.get("z_resolution", "z_transfer_percent", level.label, method)
+    if left is None or left.mean is None:
+        return ""
+    if abs(left.mean - 100.0) <= Z_TOLERANCE_PERCENT:
+        return "no resolution along z is lost"
+    return f"{number(left.mean, 0)} % of the finest detail along z is left"
 
 
 def _resolution(summary: Summary, level: DoseLevel, method: str) -> str:

@@ -201,6 +201,18 @@ def resolution_table(summary: Summary, level: str) -> PageTable:
     return PageTable(tuple((task_name(task), "50 % and 10 %, 1/mm") for task in tasks), named)
 
 
+def z_table(summary: Summary) -> PageTable:
+    """What is left along z, methods by dose."""
+
+    def cell(level: DoseLevel, method: str) -> Cell:
+        own = summary.table.record("z_resolution", level.label, method)
+        if not own:
+            return missing_cell()
+        return (Line(f"{mean_interval(own['z_transfer_percent'], 0)} %"), Line(counted(own["n_slices"], "slice")))
+
+    return _by_level(summary, summary.levels, ("baseline", "model"), cell)
+
+
 def d_prime_table(summary: Summary, task: Task, observer: str) -> PageTable:
     """d′ over CNR, methods by dose."""
     results = summary.table.records("detectability", task=task, observer=observer)
