@@ -23,14 +23,16 @@ from n2b_ct.evaluation.table import Row, rows_of
 POOL_PX = 8
 MIN_CHANGE_HU = 60.0
 MIN_PLACES = 40
+UNEVEN = 0.1
+"""Largest difference of two steps along z, as a share: beyond it a slice between is missing."""
 
 DEFINITIONS: dict[str, str] = {
     "z_transfer_percent": (
         "Transfer along z at its Nyquist frequency, %: 100 − 400 a, where a is how much of the second difference of "
         f"the input along z a method mixes into a slice. Least squares over squares of {POOL_PX} px where that is at "
         f"least {MIN_CHANGE_HU:g} HU, beside the slice's own Laplacians at two scales, which take up what happens "
-        "within the slice; of every slice between two neighbours. 100 is nothing lost, as with any method that takes "
-        "slices one by one; (¼, ½, ¼) along z gives 0."
+        "within the slice; of every slice between two neighbours at even steps. 100 is nothing lost, as with any "
+        "method that takes slices one by one; (¼, ½, ¼) along z gives 0."
     ),
 }
 
@@ -43,6 +45,7 @@ class SlicePlanes:
     series: str
     slice_index: int
     planes: Mapping[str, np.ndarray]
+    position_mm: float | None = None
 
 
 def pooled_planes(case: SliceCase) -> list[SlicePlanes]:
@@ -50,7 +53,7 @@ def pooled_planes(case: SliceCase) -> list[SlicePlanes]:
     if case.anchor != INPUT or min(case.input_hu.shape) < POOL_PX:
         return []
     planes = {name: _pooled(hu) for name, hu in case.methods.items()}
-    return [SlicePlanes(case.dose, case.series, case.slice_index, planes)]
+    return [SlicePlanes(case.dose, case.series, case.slice_index, planes, case.position_mm)]
 
 
 def z_resolution_rows(
@@ -98,13 +101,22 @@ def _pooled(hu: np.ndarray) -> np.ndarray:
 
 
 def _transfers(middle: SlicePlanes, beside: Sequence[SlicePlanes]) -> dict[str, float]:
-    if len(beside) < 2:
+    if len(beside) < 2 or not _is_even(beside[0].position_mm, middle.position_mm, beside[1].position_mm):
         return {}
     own, neighbours = middle.planes[INPUT], [one.planes[INPUT] for one in beside]
     if any(one.shape != own.shape for one in neighbours):
         return {}
     found = {name: z_transfer_percent(own, neighbours, hu) for name, hu in middle.planes.items() if name != INPUT}
     return {name: percent for name, percent in found.items() if percent is not None}
+
+
+def _is_even(*positions_mm: float | None) -> bool:
+    """Whether three slices lie one step apart, as far as their positions are known."""
+    known = [position for position in positions_mm if position is not None]
+    if len(known) < len(positions_mm):
+        return True
+    first, second = np.diff(known)
+    return bool(abs(second - first) <= UNEVEN * abs(first))
 
 
 def _mean(values: Sequence[tuple[str, float]], patients: Patients) -> dict[str, object]:

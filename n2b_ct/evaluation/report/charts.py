@@ -214,6 +214,7 @@ def _draw_rows(axes: Any, chart: Chart) -> None:
     axes.set_yticks(range(n), [""] * n)
     axes.grid(axis="both", color=LIGHT["line"], linewidth=0.7)
     axes.set_xlabel(chart.y_label)
+    axes.set_ylabel("")
     axes.locator_params(axis="x", nbins=MAX_TICKS)
     axes.margins(x=0.08)
 

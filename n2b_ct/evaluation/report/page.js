@@ -19,6 +19,24 @@
   tell();
 })();
 
+// A table that is wider than its place says so.
+(() => {
+  const watch = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.parentElement.classList.toggle("overflows", target.scrollWidth > target.clientWidth + 1);
+  });
+  document.querySelectorAll("figure.table > .scroll").forEach((table) => watch.observe(table));
+})();
+
+// A link to the definitions opens them.
+(() => {
+  const open = () => {
+    const folded = document.querySelector("#definitions > details");
+    if (folded && window.location.hash === "#definitions") folded.open = true;
+  };
+  window.addEventListener("hashchange", open);
+  open();
+})();
+
 // Downloads. Browsers refuse to open long data: links, so a click hands the same bytes over as a file.
 (() => {
   const toBlob = (link) => {

@@ -6,6 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -26,6 +27,7 @@ from n2b_ct.evaluation.report.page_sections import (
     removal_section,
     resolution_section,
     texture_section,
+    without_empty,
 )
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.slice_images import MAX_BYTES, Panel, ViewerSlice, viewer_slices, viewer_view
@@ -117,6 +119,7 @@ def _sections(summary: Summary) -> tuple[list[Section], list[Section]]:
     ]
     further = outside_section(summary)
     shown = [one for one in found if not one.reason] + ([further] if further else [])
+    shown = [replace(one, parts=without_empty(one.parts)) for one in shown]
     return shown, [one for one in found if one.reason]
 
 

@@ -10,7 +10,7 @@ import io
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from n2b_ct.evaluation.measures import BUILT_IN
@@ -38,6 +38,7 @@ from n2b_ct.evaluation.report.tables import (
     comparison_table,
     d_prime_table,
     fidelity_table,
+    glance_table,
     hallucination_table,
     lag_table,
     lesion_table,
@@ -48,6 +49,7 @@ from n2b_ct.evaluation.report.tables import (
     residual_table,
     resolution_table,
     texture_table,
+    without_empty_columns,
     z_table,
 )
 from n2b_ct.evaluation.summary import Summary
@@ -108,8 +110,20 @@ class Section:
 
 
 def table_part(title: str, corner: str, table: PageTable, note: str = "") -> Part:
-    """Return a table with its caption."""
-    return Part("table", title, note, corner=corner, table=table)
+    """Return a table with its caption, without columns in which nothing was measured."""
+    return Part("table", title, note, corner=corner, table=without_empty_columns(table))
+
+
+def without_empty(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Leave out tables that hold nothing, and folds that hold nothing else."""
+    kept: list[Part] = []
+    for part in parts:
+        if part.kind == "fold":
+            inside = without_empty(part.parts)
+            kept += [replace(part, parts=inside)] if inside else []
+        elif part.table is None or (part.table.rows and part.table.heads):
+            kept.append(part)
+    return tuple(kept)
 
 
 def fold(title: str, parts: Sequence[Part]) -> Part:
@@ -148,6 +162,9 @@ def _word(text: str) -> str:
 def dose_table(summary: Summary) -> Part | None:
     """The table that follows the summary: PSNR over SSIM by dose; the noise where there is no reference."""
     name = summary.primary_window
+    if len(summary.levels) == 1:
+        note = f"{spread_words(summary).capitalize()}. Window {_window(summary, name)}. Best marked."
+        return table_part(f"At a glance, {summary.levels[0].label}", "Method", glance_table(summary), note)
     if summary.has_reference:
         note = f"PSNR in dB over SSIM, {spread_words(summary)}. Window {_window(summary, name)}. Highest marked."
         return table_part("Fidelity by dose", "Method", fidelity_table(summary, name), note)

@@ -51,6 +51,18 @@ class PageTable:
     rows: tuple[TableRow, ...]
 
 
+def without_empty_columns(table: PageTable) -> PageTable:
+    """Leave out columns, then rows, in which nothing was measured."""
+    full = [k for k in range(len(table.heads)) if any(_says_something(row.cells[k]) for row in table.rows)]
+    rows = (replace(row, cells=tuple(row.cells[k] for k in full)) for row in table.rows)
+    kept = tuple(row for row in rows if any(_says_something(cell) for cell in row.cells))
+    return PageTable(tuple(table.heads[k] for k in full), kept)
+
+
+def _says_something(cell: tuple[Line, ...]) -> bool:
+    return any(line.text.strip(f"{MISSING} %") for line in cell)
+
+
 def fidelity_table(summary: Summary, window: str) -> PageTable:
     """PSNR over SSIM, methods by dose, the best of each marked."""
     methods = summary.of_role("input", "baseline", "model")
@@ -71,6 +83,55 @@ def fidelity_table(summary: Summary, window: str) -> PageTable:
         for method in methods
     )
     return PageTable(_heads(summary), rows)
+
+
+def glance_table(summary: Summary) -> PageTable:
+    """What counts most at the one dose level, methods by measure."""
+    level, window = summary.levels[0], summary.primary_window
+    methods = summary.of_role("input", "baseline", "model", "reference")
+    scores = ("psnr_db", "ssim", "truth_error_hu") if summary.has_reference else ()
+    means = {one: {name: summary.mean(level, name, one, window).mean for name in methods} for one in scores}
+
+    def score(method: str, measure: str) -> Cell:
+        mean, *bounds = mean_text(summary, level, method, measure, window).split(" [")
+        decimals = summary.measures[measure].decimals
+        known = [round(value, decimals) for value in means[measure].values() if value is not None]
+        best = max(known, default=None) if summary.measures[measure].higher_is_better else min(known, default=None)
+        own = means[measure][method]
+        return (Line(mean, own is not None and round(own, decimals) == best), *(Line(f"[{text}") for text in bounds))
+
+    def noise(method: str) -> Cell:
+        reduction = summary.mean(level, method, REDUCTION).mean
+        change = "" if reduction is None or method == INPUT else f"{number(-reduction, 0, signed=True)} %"
+        return Line(mean_text(summary, level, method, "noise_std_hu").split(" [")[0]), Line(change)
+
+    heads = tuple((_head(summary, measure), "") for measure in scores)
+    heads += (("noise, HU", "change"), ("noise texture", "NPS shift"), ("largest HU shift", "tissue"))
+    rows = _rows(
+        summary,
+        ("input", "baseline", "model", "reference"),
+        lambda method: [
+            *(score(method, measure) for measure in scores),
+            noise(method),
+            _nps_shift(summary, level, method),
+            _largest_shift(summary, level, method),
+        ],
+    )
+    return PageTable(heads, rows)
+
+
+def _nps_shift(summary: Summary, level: DoseLevel, method: str) -> Cell:
+    shift = summary.table.get("texture", "mean_frequency_shift_percent", level.label, method)
+    return missing_cell() if shift is None else (Line(f"{number(shift.mean, 0, signed=True)} %"),)
+
+
+def _largest_shift(summary: Summary, level: DoseLevel, method: str) -> Cell:
+    shifts = {tissue: summary.mean(level, method, name).mean for tissue, name in CLASS_BIASES.items()}
+    known = {tissue: shift for tissue, shift in shifts.items() if shift is not None}
+    if not known or method == INPUT:
+        return missing_cell()
+    tissue = max(known, key=lambda name: abs(known[name]))
+    return Line(f"{number(known[tissue], 1, signed=True)} HU"), Line(tissue)
 
 
 def measure_table(summary: Summary, measure: str, window: str | None = None) -> PageTable:

@@ -51,6 +51,13 @@ def test_a_method_that_takes_slices_one_by_one_loses_nothing_along_z():
         assert transfer_of(noisy, within)["z_transfer_percent"].mean == pytest.approx(100.0, abs=3.0)
 
 
+def test_slices_with_a_gap_between_them_are_no_neighbours():
+    noisy = body()
+    positions = (0.0, 3.0, 60.0)
+    cases = [SliceCase("A", 0.25, k, noisy[k], {"n2b": noisy[k]}, position_mm=positions[k]) for k in range(3)]
+    assert z_resolution_rows([one for case in cases for one in pooled_planes(case)], {0.25: "25 %"}, {}) == []
+
+
 def test_without_both_neighbours_or_an_input_nothing_is_measured():
     noisy = body()
     cases = [SliceCase("A", 0.25, 2 * k, noisy[k], {"n2b": noisy[k]}) for k in range(3)]
