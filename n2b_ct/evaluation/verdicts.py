@@ -21,6 +21,7 @@ COLOURS: tuple[Colour, ...] = ("green", "amber", "red")
 SHIFT_LIMITS_HU = (2.0, 4.0)
 SHIFT_LIMITS_ELSEWHERE_HU = (10.0, 20.0)
 WATER_LIKE = ("flat", "fat", "soft")
+FAINT_SHARES = (0.1, 0.5)
 TEXTURE_LIMIT_PERCENT = 25.0
 RESOLUTION_LIMIT_PERCENT = 20.0
 TRAINING_FACTOR = 1.25
@@ -38,6 +39,11 @@ DEFINITIONS: dict[str, str] = {
     "verdict_anatomy_removed": (
         "Red: the residual warns of anatomy in more slices of a dose level than the limit of residual_warning. Amber: "
         "in some slice. Source: 49 residuals of pure noise gave no warning."
+    ),
+    "verdict_faint_structure_removed": (
+        f"Amber: the residual holds too much faint structure in more than {100 * FAINT_SHARES[0]:g} % of the slices of "
+        f"a dose level. Red: in more than {100 * FAINT_SHARES[1]:g} %. Source: where all of it is gone, the test "
+        "warned in 20 of 22 real slices."
     ),
     "verdict_hu_shifted": (
         f"In flat soft tissue, fat and soft tissue amber beyond {SHIFT_LIMITS_HU[0]:g} HU and red beyond "
@@ -175,6 +181,18 @@ def _anatomy(summary: Summary, method: str) -> Iterator[_Finding]:
                 "red" if one["warns"] else "amber",
                 f"anatomy removed{where}: edges in what it took away, in {one['n_warned']} of {one['n_slices']} slices",
             )
+        yield from _faint(summary, one)
+
+
+def _faint(summary: Summary, residual: Mapping[str, Any]) -> Iterator[_Finding]:
+    """Faint structure, which the edge test does not see."""
+    n_slices, n_warned = (residual.get(name) or 0 for name in ("n_faint_slices", "n_faint_warned"))
+    if n_warned <= FAINT_SHARES[0] * n_slices:
+        return
+    where = "" if len(summary.levels) == 1 else f" at {residual['level']}"
+    taken = residual["faint_removed_percent"].mean or 0.0
+    colour: Colour = "red" if n_warned > FAINT_SHARES[1] * n_slices else "amber"
+    yield colour, f"faint structure removed{where}: {taken:.0f} % of it, too much in {n_warned} of {n_slices} slices"
 
 
 def _shifts(summary: Summary, method: str) -> Iterator[_Finding]:

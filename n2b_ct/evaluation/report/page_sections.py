@@ -220,7 +220,7 @@ def noise_section(summary: Summary) -> Section:
         table_part(f"Noise by place, {level.label}", "Noise, HU", place_table(summary, level), _PLACE_NOTE)
         for level in levels
     )
-    parts: tuple[Part, ...] = (noise, places[0], first)
+    parts: tuple[Part, ...] = (places[0], first) if len(levels) == 1 else (noise, places[0], first)
     parts += (fold("Noise by place and HU bias by dose", (*places[1:], *biases[1:])),) if biases[1:] else ()
     return Section("Noise and HU", "noise", "Noise and HU", lead, parts)
 

@@ -81,6 +81,16 @@ def test_anatomy_in_the_residual_is_amber_in_a_slice_and_red_in_more_than_a_tent
     assert bool(found.reasons) == any(f"in {n_warned} of 20 slices" in reason for reason in found.reasons)
 
 
+@pytest.mark.parametrize(("n_warned", "verdict"), [(0, "green"), (2, "green"), (3, "amber"), (11, "red")])
+def test_faint_structure_in_the_residual_counts_by_the_share_of_slices(n_warned, verdict):
+    taken = MeanInterval(62.0, None, None, 20, 0, 1, "slices")
+    own = {"n_faint_slices": 20, "n_faint_warned": n_warned, "faint_removed_percent": taken}
+    more = [*residual(0), *rows_of("residual", "n2b", own, level="25 %")]
+    found = verdict_of(summary_of(own_rows("n2b", 30.0, 0.9), more))
+    reason = f"faint structure removed: 62 % of it, too much in {n_warned} of 20 slices"
+    assert (found.verdict, found.reasons) == (verdict, () if verdict == "green" else (reason,))
+
+
 @pytest.mark.parametrize(
     ("tissue", "shift_hu", "verdict"),
     [
