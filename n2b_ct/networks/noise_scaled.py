@@ -2,14 +2,16 @@
 
 ::
 
-    h        = x − box(x)                        what is left of x without its lowest frequencies
+    h        = x − box17(x)                      what is left of x without its lowest frequencies
+    d        = x − box5(x)                       and without its low ones
     log σ(x) = Σ w·N(h) / Σ w                    N, w: a small network at a quarter of the resolution
-    net(x)   = x + σ(x) · U(a·asinh(h / (aσ)), h, x)
+    net(x)   = x + σ(x) · U(a·asinh(h / (aσ)), h, x, a·asinh(d / (aσ)))
 
 A network that sees HU as they are must learn each noise level by itself, and its largest errors are those of the
 strongest noise; one that sees its input in units of σ learns them together (FFDNet tells its network σ; CBDNet
 estimates it). ``asinh`` keeps noise as it is and the edges of bone, which are a hundred σ high, within a few units;
-``h`` and ``x`` tell which edge and which tissue it is. Nothing is to be told by the caller: the network is blind.
+``h`` and ``x`` tell which edge and which tissue it is. Within a bone ``h`` is so high that its noise vanishes in
+``asinh``; ``d`` is not, a few pixels from the edge. Nothing is to be told by the caller: the network is blind.
 
 σ is detached before the denoiser sees it, so that only its own loss (:meth:`NoiseScaledUNet.log_noise_std`) teaches
 it, and the denoiser trains with σ that is wrong by a random factor, as it will be on a scanner that nobody knew.
@@ -36,7 +38,7 @@ USUAL_STD = 0.005
 CONFIDENCE_BOX = (9, 2)
 """Side in such squares, and passes, of the box mean over which the estimate averages: about 72 pixels."""
 
-_DETREND_PX = 17
+_DETREND_PX, _DETAIL_PX = 17, 5
 _GAINS = (0.0075, 0.03, 0.12)
 _KNEE = 3.0  # σ, from which on asinh bends
 _LOG_STD_RANGE = (-10.0, -1.0)
@@ -74,7 +76,7 @@ class NoiseScaledUNet(nn.Module):
         noise_features: int = 32,
     ) -> None:
         super().__init__()
-        self.unet = SimpleUNet(in_channels + 2, out_channels, n_features, depth, max_features)
+        self.unet = SimpleUNet(in_channels + 3, out_channels, n_features, depth, max_features)
         self.noise = NoiseStdNet(noise_features)
         self.multiple = max(self.unet.multiple, SCALE_PX)
 
@@ -85,8 +87,9 @@ class NoiseScaledUNet(nn.Module):
         std = interpolate(self.noise(high).detach(), scale_factor=float(SCALE_PX), mode="bilinear").exp()
         if self.training:
             std = std * torch.exp(_STD_ERROR * torch.randn(len(x), 1, 1, 1, device=x.device))
-        in_noise = _KNEE * torch.asinh(high / (_KNEE * std))
-        features = torch.cat([0.5 * in_noise, _HIGHPASS_GAIN * high, _LEVEL_GAIN * x - 1.0], dim=1)
+        detail = x - box_mean(x, _DETAIL_PX, 1)
+        in_noise, detail_in_noise = (0.5 * _KNEE * torch.asinh(one / (_KNEE * std)) for one in (high, detail))
+        features = torch.cat([in_noise, _HIGHPASS_GAIN * high, _LEVEL_GAIN * x - 1.0, detail_in_noise], dim=1)
         change: Tensor = self.unet(features.contiguous(memory_format=torch.channels_last)).float()
         return x + std * change
 

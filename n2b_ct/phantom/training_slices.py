@@ -54,7 +54,7 @@ __all__ = [
 
 SliceRole = Literal["train", "validation"]
 
-FORMAT = 4
+FORMAT = 5
 """Counts how often the slices of equal settings have changed."""
 N_SEEDS = 1_000_000
 """Seeds of patients to learn from lie below; those that denoisers are judged by, above."""
