@@ -16,7 +16,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.arrival import discs, pairs, phantom_table, pictures, scanners, timing
+from benchmarks.arrival import discs, pairs, phantom_table, scanners, timing
 from benchmarks.arrival.quick import KEPT, quick_scores, summary_table
 from benchmarks.arrival.store import NAME, Store
 from benchmarks.arrival.tables import page
@@ -49,14 +49,6 @@ def main() -> None:
         store.write()
         save_results(NAME, store.document(), page(store), arguments.out)
     print(page(store))
-    if arguments.pictures:
-        _draw(arguments, next(iter(models.values())))
-
-
-def _draw(arguments: argparse.Namespace, model: Denoiser) -> None:
-    pictures.draw_phantoms(model, arguments.pictures)
-    if arguments.data_root is not None:
-        pictures.draw(arguments.data_root, model, arguments.pictures)
 
 
 def _run(row: str, arguments: argparse.Namespace, models: dict[str, Denoiser], store: Store) -> None:
@@ -81,7 +73,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--phantoms-only", action="store_true", help="leave patients and scanners out")
     parser.add_argument("--quick", action="store_true", help="a small set of phantoms, to choose recipes by")
     parser.add_argument("--seeds", type=int, help="patients of every region")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="also draw before, after, removed and NLM")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--kept", type=Path, default=KEPT, help="where the quick set is kept")
     return parser.parse_args()

@@ -1,10 +1,14 @@
 """Before, after, removed, NLM beside, for people to look at: a lung, an abdomen and a head.
 
-Of real data for whoever has it, which is not to be passed on; of digital patients, with their truth, for everybody.
+    python -m benchmarks.arrival.pictures DIR
+    python -m benchmarks.arrival.pictures DIR --data-root DATA --model RUN_DIR
+
+Of digital patients, with their truth, for everybody; of real data for whoever has it, which is not to be passed on.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +17,7 @@ import numpy as np
 
 from benchmarks.arrival.phantoms import FIRST_SEED, SIZE_PX, THICKNESS_MM, Subject, scanned
 from benchmarks.arrival.truth_scores import Grid
+from n2b_ct import api
 from n2b_ct.errors import SeriesError
 from n2b_ct.evaluation.flat_regions import estimate_noise_std_hu
 from n2b_ct.hu import WINDOWS, Window
@@ -68,6 +73,18 @@ class _Row:
     """Images of one slice, each with its title and window."""
 
     panels: Sequence[tuple[str, np.ndarray, Window]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="a folder")
+    parser.add_argument("--data-root", type=Path, help="draw real data too")
+    parser.add_argument("--model", default="base")
+    arguments = parser.parse_args()
+    model = api.load(arguments.model)
+    draw_phantoms(model, arguments.out)
+    if arguments.data_root is not None:
+        draw(arguments.data_root, model, arguments.out)
 
 
 def draw(data_root: Path, model: Denoiser, out: Path) -> None:
@@ -141,3 +158,7 @@ def _save(rows: Iterable[_Row], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
