@@ -40,7 +40,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "inserted-noise": Recipe(),
+    "inserted-noise": Recipe("huber"),
     "r2r": Recipe("l2", Recorruption(1.0, alpha=2.0)),
     "both": Recipe("l2", Recorruption(0.5, alpha=2.0)),
 }

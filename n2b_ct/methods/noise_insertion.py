@@ -13,6 +13,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -24,10 +25,12 @@ from n2b_ct.networks.heads import box_mean
 from n2b_ct.networks.noise_scaled import CONFIDENCE_BOX, SCALE_PX, NoiseScaledUNet
 from n2b_ct.registry import METHODS
 
-Loss = Literal["l1", "l2"]
+Loss = Literal["l1", "l2", "huber"]
 
 LEAST_STD = 5e-4
 """Patches with less noise, in network units, count as with this: 2 HU where the window is 4096 HU wide."""
+KNEE = 0.5
+"""Of ``huber``: smaller errors, in units of σ, count by their squares."""
 
 
 class NoiseInsertionConfig(MethodConfig):
@@ -37,20 +40,29 @@ class NoiseInsertionConfig(MethodConfig):
 
     name: Literal["noise_insertion"] = "noise_insertion"
     loss: Loss = "l1"
-    """``l1`` or ``l2``, of errors in units of each patch's noise."""
+    """``l1``, ``l2`` or ``huber``, of errors in units of each patch's noise."""
 
 
 def noise_insertion_losses(
     denoiser: nn.Module, x: Tensor, y: Tensor, loss: Loss, counted: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """L = mean |F(x) − y| / σ, or mean (F(x) − y)² / σ²; pixels of x outside the window, which stay, do not count.
+    """L = mean ρ((F(x) − y) / σ); pixels of x outside the window, which stay, do not count.
 
-    Nor do those that are not ``counted``, where that is given.
+    ρ is the absolute value, the square, or Huber's function with its knee at :data:`KNEE`. Pixels that are not
+    ``counted`` do not count either, where that is given.
     """
     sigma = torch.sqrt(torch.mean((x - y) ** 2, dim=(1, 2, 3), keepdim=True)).clamp_min(LEAST_STD)
     error = (denoiser(x) - y) / sigma
     inside = ((x > 0.0) & (x < 1.0)).float() * (1.0 if counted is None else counted)
-    return {"noise_insertion": torch.mean(inside * (error.abs() if loss == "l1" else error**2))}
+    return {"noise_insertion": torch.mean(inside * _RHO[loss](error))}
+
+
+def _huber(error: Tensor) -> Tensor:
+    size = error.abs()
+    return torch.where(size < KNEE, 0.5 * error**2, KNEE * (size - 0.5 * KNEE))
+
+
+_RHO: dict[Loss, Callable[[Tensor], Tensor]] = {"l1": torch.abs, "l2": torch.square, "huber": _huber}
 
 
 def noise_std_loss(network: NoiseScaledUNet, x: Tensor, noise: Tensor) -> Tensor:
@@ -69,6 +81,10 @@ class NoiseInsertion(Method):
 
     **Why errors are divided by σ.** Without that the strongest noise would have nearly all of the loss, and scans of
     usual doses none.
+
+    **Why Huber's function.** What the absolute error asks for is the median of what may lie behind the noise, and of a
+    faint lesion that is seen in less than half of the cases that is nothing; what the square asks for is the mean. But
+    squares of errors at the edges of bone have nearly all of the loss.
     """
 
     Config = NoiseInsertionConfig

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from n2b_ct.methods.noise_insertion import LEAST_STD, NoiseInsertionConfig, noise_std_loss
+from n2b_ct.methods.noise_insertion import KNEE, LEAST_STD, NoiseInsertionConfig, noise_std_loss
 from n2b_ct.networks.noise_scaled import NoiseScaledUNet
 from tests.toy_methods import toy_method
 
@@ -34,6 +34,15 @@ def test_the_l1_loss_is_the_mean_absolute_error_in_units_of_each_patchs_noise():
 def test_the_l2_loss_is_the_mean_square_in_units_of_the_variance():
     found = loss_of([[0.6, 0.4]], [[0.5, 0.5]], "l2")
     assert found == pytest.approx((0.04 + 0.09) / 0.01 / 2)
+
+
+def test_hubers_loss_is_half_the_square_below_its_knee_and_a_line_of_the_same_slope_beyond():
+    # σ = 0.1; errors of x/2: |0.3−0.5| and |0.2−0.5|, which are 2 σ and 3 σ
+    beyond = loss_of([[0.6, 0.4]], [[0.5, 0.5]], "huber")
+    assert beyond == pytest.approx((KNEE * (2.0 - KNEE / 2) + KNEE * (3.0 - KNEE / 2)) / 2)
+    # σ² = (0.3² + 0.2²) / 2; errors of 0.01 and 0.0
+    below = loss_of([[0.62, 0.4]], [[0.32, 0.2]], "huber")
+    assert below == pytest.approx(0.5 * 0.01**2 / ((0.3**2 + 0.2**2) / 2) / 2, rel=1e-4)
 
 
 def test_pixels_outside_the_window_do_not_count():
