@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.arrival.phantoms import FIRST_SEED, SIZE_PX, THICKNESS_MM, Subject, scanned
 from benchmarks.arrival.truth_scores import Grid
@@ -158,6 +159,9 @@ def _save(rows: Iterable[_Row], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+    with Image.open(path) as colours:
+        grey = colours.convert("L")
+    grey.save(path, optimize=True)
 
 
 if __name__ == "__main__":
