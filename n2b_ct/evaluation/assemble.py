@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from n2b_ct.evaluation.cases import INPUT, fault_lines
 from n2b_ct.evaluation.insert_results import (
+    KNOWING,
     detectability_rows,
     hallucination_rows,
     potential_rows,
@@ -108,6 +109,8 @@ def _dropped(summary: Summary, measured: Measurements, how: MeasurementOptions) 
         _no_input(summary),
         _no_texture(summary),
         _no_disks(summary, measured),
+        _no_low_contrast(summary),
+        _no_known_background(summary),
         _no_potential(summary),
         _noisy_truth(summary, how),
         _no_truth_error(summary, measured),
@@ -159,6 +162,25 @@ def _no_disks(summary: Summary, measured: Measurements) -> str:
             "methods that can be run and a known pixel spacing: they are left out."
         )
     return "No slice has room for a disk in flat soft tissue: resolution and detectability are left out."
+
+
+def _no_low_contrast(summary: Summary) -> str:
+    if summary.table.of_part("low_contrast"):
+        return ""
+    return (
+        "What is left of faint lesions is not measured: it needs lesions that are inserted before denoising, or a "
+        "reference, or candidates that differ, and pixels of at most 1.5 mm."
+    )
+
+
+def _no_known_background(summary: Summary) -> str:
+    observers = {one["observer"] for one in summary.table.records("detectability")}
+    if not observers or observers & set(KNOWING):
+        return ""
+    return (
+        "d′ with the background known needs a noise-free truth, or a reference into which the input's noise was "
+        "inserted: it is left out, and to the d′ that is given anatomy counts as noise."
+    )
 
 
 def _no_potential(summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""Rows of the report on faint structure, what they mean for a reader, and the worst of them by method."""
+"""Rows of the report on faint structure, and what they mean for a reader."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PART = "low_contrast"
 SAFE_FROM = 0.8
 LOST_BELOW = 0.4
 SURE_FROM, SURE_BELOW = 0.5, 0.8
-MIN_LESIONS = 4
+MIN_LESIONS = 3
 SIZE_FROM = 0.2
 _FINER = 8
 _GROUPS = 12
@@ -103,19 +103,6 @@ def low_contrast(table: Table) -> list[LowContrast]:
     ]
 
 
-def worst_losses(table: Table) -> dict[str, LowContrast]:
-    """Return by method the lesion of which least is left; methods of which nothing is known are missing.
-
-    Lost comes before at risk, at risk before safe, the lower recovery first.
-    """
-    worst: dict[str, LowContrast] = {}
-    for one in low_contrast(table):
-        known = worst.get(one.method)
-        if known is None or _badness(one) > _badness(known):
-            worst[one.method] = one
-    return worst
-
-
 def inserted_lesion_rows(
     inserts: Iterable[LesionInsert], labels: Mapping[float | None, str], patients: Patients
 ) -> list[Row]:
@@ -152,10 +139,6 @@ def recovery_values(recovery: float, low: float | None, high: float | None, n: i
 def _order(item: tuple[tuple[float | None, Task], Any]) -> tuple[float, float]:
     task = item[0][1]
     return task.radius_mm, task.contrast_hu
-
-
-def _badness(one: LowContrast) -> tuple[int, float]:
-    return GRADES.index(one.grade), -one.recovery
 
 
 def _measured(inserts: Sequence[LesionInsert], name: str, task: Task, patients: Patients) -> dict[str, Any]:

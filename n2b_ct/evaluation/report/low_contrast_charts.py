@@ -24,7 +24,7 @@ def low_contrast_charts(summary: Summary, level: str) -> tuple[Chart, ...]:
     rows = [one for one in low_contrast(summary.table) if one.level == level]
     styles = line_styles(summary.roles)
     charts = []
-    for k, contrast in enumerate(dict.fromkeys(one.contrast_hu for one in rows)):
+    for k, contrast in enumerate(sorted({one.contrast_hu for one in rows})):
         own = [one for one in rows if one.contrast_hu == contrast]
         names = [name for name in summary.of_role("baseline", "model") if any(one.method == name for one in own)]
         curves = tuple(

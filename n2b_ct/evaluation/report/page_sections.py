@@ -352,8 +352,8 @@ def detection_section(summary: Summary) -> Section:
     if not observers and not has_lesions and not parts:
         return Section("Low contrast", reason="it needs inserted lesions or a reference, and a pixel spacing")
     lead = (
-        "How well a model observer sees a disk in the noise. The dashed line is the d′ of the input at the highest "
-        "dose: where a method reaches it, its dose shows as much."
+        "What is left of faint lesions, and d′: how well a model observer sees a disk in the noise. The dashed line is "
+        "the d′ of the input at the highest dose: where a method reaches it, its dose shows as much."
     )
     for k, observer in enumerate(name for name in OBSERVERS if name in observers):
         own = _observer_parts(summary, observer)

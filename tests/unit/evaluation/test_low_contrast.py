@@ -11,7 +11,7 @@ from scipy import ndimage
 from n2b_ct.evaluation.cases import SliceCase
 from n2b_ct.evaluation.inserts import task_signal
 from n2b_ct.evaluation.low_contrast.lesions import insert_lesions, lesion_rounds
-from n2b_ct.evaluation.low_contrast.results import grade_of, inserted_lesion_rows, low_contrast, worst_losses
+from n2b_ct.evaluation.low_contrast.results import grade_of, inserted_lesion_rows, low_contrast
 from n2b_ct.evaluation.low_contrast.tasks import CONTRASTS_HU, SIZES_MM, lesion_tasks, reading_weights
 from n2b_ct.evaluation.table import Row, Table
 
@@ -77,16 +77,9 @@ def test_a_lesion_that_is_left_alone_has_its_own_size(rows):
         assert one["size_recovered_mm"] == pytest.approx(2.0 * task.radius_mm, rel=0.05)
 
 
-def test_the_worst_loss_of_a_method_is_what_it_leaves_least_of(rows):
-    worst = worst_losses(Table(rows))
-    assert list(worst) == list(METHODS)
-    assert (worst["flat"].grade, worst["same"].grade) == ("lost", "safe")
-    assert worst["blur"].size_mm == 3.0
-
-
-def test_a_row_without_a_recovery_is_no_loss(rows):
+def test_a_row_without_a_recovery_says_nothing(rows):
     unknown = [replace(row, value=None) if row.measure == "recovery" else row for row in rows]
-    assert worst_losses(Table(unknown)) == {}
+    assert low_contrast(Table(unknown)) == []
 
 
 @pytest.mark.parametrize(
