@@ -115,6 +115,29 @@ def test_two_folders_of_other_tools_are_compared_slice_by_slice(folders, capsys)
     assert [float(row["rmse_hu"]) for row in rows] == pytest.approx(expected, rel=1e-4)
     assert {row["dose"] for row in rows} == {"0.25"}
     assert len(found["summary"]) == 4
+    told = {one["method"]: one["verdict"] for one in found["verdicts"]}
+    assert list(told) == ["median", "gauss", "gaussian", "nlm", "tv"]
+    assert all(f"verdict: {name} is {colour}" in captured.out for name, colour in told.items())
+
+
+def test_series_without_a_patient_are_told_and_count_as_one_unless_folders_tell(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for k in range(2):
+        for name, hu in (("low", noisy_hu()), ("kept", body_hu())):
+            write_series(tmp_path / name / f"p{k}", hu[:2], uid=60 + 10 * k + len(name), patient="")
+    options = ["--input", "low", "--candidate", "kept=kept", "--window", "abdomen", "--baseline", "gaussian"]
+    assert evaluate(*options) == 0
+    captured = capsys.readouterr()
+    line = "2 of 2 series name no patient (no PatientID, or a volume), so they count as one: say whose they are"
+    assert (
+        f"note: {line} with patient in the manifest, or sort folders by patient and pass --patient-folders"
+        in captured.out
+    )
+    assert (document()["overall"]["n_series"], document()["overall"]["n_patients"]) == (2, 1)
+    assert "(patient unknown)" in document()["summary"][0]
+    assert evaluate(*options, "--patient-folders", "--overwrite") == 0
+    assert "name no patient" not in capsys.readouterr().out
+    assert document()["overall"]["n_patients"] == 2
 
 
 def test_a_baseline_of_an_outside_package_stands_in_the_report(folders, tmp_path, capsys):
