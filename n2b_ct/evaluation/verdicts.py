@@ -18,7 +18,7 @@ from n2b_ct.evaluation.summary import DoseLevel, Summary
 Colour = Literal["green", "amber", "red"]
 COLOURS: tuple[Colour, ...] = ("green", "amber", "red")
 
-SHIFT_LIMITS_HU = (2.0, 4.0)
+SHIFT_LIMITS_HU = (2.0, 5.0)
 SHIFT_LIMITS_ELSEWHERE_HU = (10.0, 20.0)
 WATER_LIKE = ("flat", "fat", "soft")
 FAINT_SHARES = (0.1, 0.5)
@@ -46,11 +46,12 @@ DEFINITIONS: dict[str, str] = {
         "warned in 20 of 22 real slices."
     ),
     "verdict_hu_shifted": (
-        f"In flat soft tissue, fat and soft tissue amber beyond {SHIFT_LIMITS_HU[0]:g} HU and red beyond "
-        f"{SHIFT_LIMITS_HU[1]:g} HU, the tolerance of the CT number of water in IEC 61223-3-5; in lung, dense tissue "
-        f"and bone beyond {SHIFT_LIMITS_ELSEWHERE_HU[0]:g} and {SHIFT_LIMITS_ELSEWHERE_HU[1]:g} HU, a convention of "
-        "this report, as a blur beside edges counts there. A shift counts by itself and beside that of an "
-        "ideal denoiser, whichever is smaller."
+        f"In flat soft tissue, fat and soft tissue amber beyond {SHIFT_LIMITS_HU[0]:g} HU, a convention of this "
+        f"report, and red beyond {SHIFT_LIMITS_HU[1]:g} HU, the tolerance of the CT number of water in AAPM TG-66 "
+        "(Mutic et al. 2003, Med. Phys. 30(10)); in lung, dense tissue and bone beyond "
+        f"{SHIFT_LIMITS_ELSEWHERE_HU[0]:g} and {SHIFT_LIMITS_ELSEWHERE_HU[1]:g} HU, a convention of this report, as a "
+        "blur beside edges counts there. A shift counts by itself and beside that of an ideal denoiser, whichever is "
+        "smaller."
     ),
     "verdict_low_contrast": (
         f"Of lesions of {RELEVANT_CONTRAST_HU:g} HU and {RELEVANT_SIZE_MM:g} mm or more: red where one is lost, amber "

@@ -96,7 +96,7 @@ def test_faint_structure_in_the_residual_counts_by_the_share_of_slices(n_warned,
     [
         ("soft", -1.9, "green"),
         ("soft", -2.1, "amber"),
-        ("soft", 4.1, "red"),
+        ("soft", 5.1, "red"),
         ("lung", 9.0, "green"),
         ("lung", -21, "red"),
     ],
