@@ -108,3 +108,9 @@ def test_the_command_line_prints_through_one_door():
     files = [path for path in door.parent.rglob("*.py") if path != door]
     assert len(files) > 8
     assert [path.name for path in files if direct.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_no_two_test_files_outside_of_packages_have_one_name():
+    files = [path for path in (REPOSITORY / "tests").rglob("test_*.py") if not (path.parent / "__init__.py").is_file()]
+    names = [path.name for path in files]
+    assert sorted(names) == sorted(set(names))
