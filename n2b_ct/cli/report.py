@@ -15,6 +15,10 @@ from n2b_ct.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from n2b_ct.evaluation.summary import Statistic, Summary
+    from n2b_ct.evaluation.verdicts import Verdict
+
+REASONS_SHOWN = 2
+"""On the console, of a verdict."""
 
 
 def report(
@@ -67,6 +71,13 @@ def report(
     finish(summary, out)
 
 
+def verdict_line(one: Verdict) -> str:
+    """Say a verdict with its first reasons; the report has all."""
+    more = len(one.reasons) - REASONS_SHOWN
+    reasons = [*one.reasons[:REASONS_SHOWN], *([f"{more} more in the report"] if more > 0 else [])]
+    return f"verdict: {one.method} is {one.verdict}{': ' if reasons else ''}{'; '.join(reasons)}"
+
+
 def finish(summary: Summary, out: Path) -> None:
     """Print the table and what was left out; exit 1 where an input could not be used."""
     from n2b_ct.cli import EXIT_SOME_FAILED
@@ -75,7 +86,7 @@ def finish(summary: Summary, out: Path) -> None:
 
     _print_table(summary)
     for one in verdicts(summary):
-        say(f"verdict: {one.method} is {one.verdict}{': ' if one.reasons else ''}{'; '.join(one.reasons)}")
+        say(verdict_line(one))
     for notice in licence_notices(name for name, role in summary.roles.items() if role == "baseline"):
         say_err(f"licence: {notice}")
     for sentence in summary.dropped:
