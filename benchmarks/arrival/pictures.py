@@ -9,7 +9,7 @@ Of digital patients, with their truth, for everybody; of real data for whoever h
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,8 @@ PHANTOM_PICTURES = (
 )
 
 
-@dataclass(frozen=True)
-class _Row:
-    """Images of one slice, each with its title and window."""
-
-    panels: Sequence[tuple[str, np.ndarray, Window]]
+Panel = tuple[str, np.ndarray, Window]
+"""Title, image in HU, and its window."""
 
 
 def main() -> None:
@@ -101,20 +98,18 @@ def draw_phantoms(model: Denoiser, out: Path) -> None:
     for picture in PHANTOM_PICTURES:
         noisy_hu, truth_hu = _scan(picture)
         row = _row(noisy_hu, model, picture.window)
-        rows.append(_Row([*row.panels, ("truth", truth_hu, picture.window)]))
+        rows.append([*row, ("truth", truth_hu, picture.window)])
     _save(rows, out / PHANTOMS_NAME)
 
 
-def _row(hu: np.ndarray, model: Denoiser, window: Window) -> _Row:
+def _row(hu: np.ndarray, model: Denoiser, window: Window) -> list[Panel]:
     denoised = model.denoise(hu)
-    return _Row(
-        [
-            ("before", hu, window),
-            ("after", denoised, window),
-            (f"removed, ±{REMOVED_HU:g} HU", hu - denoised, Window(-REMOVED_HU, REMOVED_HU)),
-            ("non-local means", NLM.denoise(0.8, estimate_noise_std_hu(hu), hu), window),
-        ]
-    )
+    return [
+        ("before", hu, window),
+        ("after", denoised, window),
+        (f"removed, ±{REMOVED_HU:g} HU", hu - denoised, Window(-REMOVED_HU, REMOVED_HU)),
+        ("non-local means", NLM.denoise(0.8, estimate_noise_std_hu(hu), hu), window),
+    ]
 
 
 def _scan(picture: PhantomPicture) -> tuple[np.ndarray, np.ndarray]:
@@ -140,18 +135,17 @@ def _slice_hu(folder: Path, share: float) -> np.ndarray:
     return found.hu
 
 
-def _save(rows: Iterable[_Row], path: Path) -> None:
+def _save(rows: Sequence[Sequence[Panel]], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = list(rows)
-    n_cols = len(rows[0].panels)
+    n_cols = len(rows[0])
     size = (INCH * n_cols, INCH * len(rows) + 0.3)
     figure, axes = plt.subplots(len(rows), n_cols, figsize=size, squeeze=False, layout="constrained")
     for number, (row, own) in enumerate(zip(rows, axes, strict=True)):
-        for axis, (title, image, window) in zip(own, row.panels, strict=True):
+        for axis, (title, image, window) in zip(own, row, strict=True):
             axis.imshow(image, cmap="gray", vmin=window.lower_hu, vmax=window.upper_hu)
             axis.set_axis_off()
             if number == 0:

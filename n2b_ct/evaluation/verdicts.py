@@ -151,7 +151,7 @@ def _worse_than_input(summary: Summary, method: str) -> Iterator[_Finding]:
             continue
         is_red = {"psnr_db", "ssim"} <= set(worse) or {"truth_error_hu", "noise_std_hu"} & set(worse)
         words = ", ".join(_change(summary, level, method, name) for name in worse)
-        yield ("red" if is_red else "amber"), f"worse than the input{_at(summary, level)}: {words}"
+        yield ("red" if is_red else "amber"), f"worse than the input{_at(summary, level.label)}: {words}"
 
 
 def _compared(summary: Summary) -> tuple[str, ...]:
@@ -177,10 +177,10 @@ def _change(summary: Summary, level: DoseLevel, method: str, measure: str) -> st
 def _anatomy(summary: Summary, method: str) -> Iterator[_Finding]:
     for one in summary.table.records("residual", method=method):
         if one["n_warned"]:
-            where = "" if len(summary.levels) == 1 else f" at {one['level']}"
             yield (
                 "red" if one["warns"] else "amber",
-                f"anatomy removed{where}: edges in what it took away, in {one['n_warned']} of {one['n_slices']} slices",
+                f"anatomy removed{_at(summary, one['level'])}: edges in what it took away, "
+                f"in {one['n_warned']} of {one['n_slices']} slices",
             )
         yield from _faint(summary, one)
 
@@ -190,7 +190,7 @@ def _faint(summary: Summary, residual: Mapping[str, Any]) -> Iterator[_Finding]:
     n_slices, n_warned = (residual.get(name) or 0 for name in ("n_faint_slices", "n_faint_warned"))
     if n_warned <= FAINT_SHARES[0] * n_slices:
         return
-    where = "" if len(summary.levels) == 1 else f" at {residual['level']}"
+    where = _at(summary, residual["level"])
     taken = residual["faint_removed_percent"].mean or 0.0
     colour: Colour = "red" if n_warned > FAINT_SHARES[1] * n_slices else "amber"
     yield colour, f"faint structure removed{where}: {taken:.0f} % of it, too much in {n_warned} of {n_slices} slices"
@@ -206,7 +206,9 @@ def _shifts(summary: Summary, method: str) -> Iterator[_Finding]:
             shift = summary.mean(level, method, measure).mean
             beyond = 0.0 if shift is None else min(abs(shift), abs(shift - _ideal_shift(summary, level, tissue)))
             if shift is not None and beyond > amber:
-                text = f"HU shifted{_at(summary, level)}: {shift:+.1f} HU in {name}, limit {amber:g}".replace("-", "−")
+                text = f"HU shifted{_at(summary, level.label)}: {shift:+.1f} HU in {name}, limit {amber:g}".replace(
+                    "-", "−"
+                )
                 found.append((beyond / amber, ("red" if beyond > red else "amber", text)))
     if found:
         yield max(found, key=lambda one: one[0])[1]
@@ -236,7 +238,7 @@ def _is_relevant(one: LowContrast) -> bool:
 
 
 def _lesion(summary: Summary, one: LowContrast) -> str:
-    where = "" if len(summary.levels) == 1 else f" at {one.level}"
+    where = _at(summary, one.level)
     return (
         f"{100 * one.recovery:.0f} % of the contrast of {one.contrast_hu:g} HU and {one.size_mm:g} mm is left{where} "
         f"({one.measured_on})"
@@ -258,15 +260,17 @@ def _texture(summary: Summary, method: str) -> Iterator[_Finding]:
     level = max(known, key=lambda name: abs(known[name]), default="")
     if level and abs(known[level]) > TEXTURE_LIMIT_PERCENT:
         word = "coarser" if known[level] < 0.0 else "finer"
-        where = "" if len(summary.levels) == 1 else f" at {level}"
-        yield "amber", f"noise texture {word}{where}: mean frequency {known[level]:+.0f} %".replace("-", "−")
+        yield (
+            "amber",
+            f"noise texture {word}{_at(summary, level)}: mean frequency {known[level]:+.0f} %".replace("-", "−"),
+        )
 
 
 def _resolution(summary: Summary, method: str) -> Iterator[_Finding]:
     known = [one for one in _of(summary, "resolution", method) if one["f50_change_percent"] is not None]
     worst = min(known, key=lambda one: float(one["f50_change_percent"]), default=None)
     if worst and worst["f50_change_percent"] < -RESOLUTION_LIMIT_PERCENT:
-        where = "" if len(summary.levels) == 1 else f" at {worst['level']}"
+        where = _at(summary, worst["level"])
         text = f"resolution lost{where}: 50 % frequency {worst['f50_change_percent']:.0f} % for a disk of "
         yield "amber", f"{text}{worst['task'].contrast_hu:g} HU".replace("-", "−")
 
@@ -280,5 +284,6 @@ def _mean(record: Mapping[str, Any], measure: str) -> float | None:
     return None if value is None else value.mean
 
 
-def _at(summary: Summary, level: DoseLevel) -> str:
-    return "" if len(summary.levels) == 1 else f" at {level.label}"
+def _at(summary: Summary, level: str) -> str:
+    """Name a dose level where there are several."""
+    return "" if len(summary.levels) == 1 else f" at {level}"
