@@ -137,40 +137,19 @@ NOISE = MEASURES.register("noise_std_hu")(
 BIAS = MEASURES.register("hu_bias_hu")(Measure("HU bias", flat_regions.DEFINITIONS["hu_bias_hu"], _hu_bias_hu, "HU", 1))
 CLASS_BIASES = {name: f"hu_bias_{name}_hu" for name in TISSUE_CLASSES_HU}
 """Tissue class to the name of its measure."""
-for _tissue, _name in CLASS_BIASES.items():
-    MEASURES.register(_name)(
-        Measure(
-            f"HU bias, {_tissue}",
-            flat_regions.DEFINITIONS["class_bias_hu"],
-            partial(_class_bias_hu, _tissue),
-            "HU",
-            1,
-        )
-    )
 IDEAL_BIASES = {name: f"ideal_bias_{name}_hu" for name in TISSUE_CLASSES_HU}
 """Tissue class to the name of what an ideal denoiser would show; only the input has it."""
-for _tissue, _name in IDEAL_BIASES.items():
-    MEASURES.register(_name)(
-        Measure(
-            f"HU bias of an ideal denoiser, {_tissue}",
-            flat_regions.DEFINITIONS["ideal_class_bias_hu"],
-            partial(_ideal_bias_hu, _tissue),
-            "HU",
-            1,
-        )
-    )
 PLACE_NOISES = {name: f"noise_{name}_hu" for name in PLACES}
 """Place to the name of its measure."""
-for _place, _name in PLACE_NOISES.items():
-    MEASURES.register(_name)(
-        Measure(
-            f"noise, {PLACES[_place]}",
-            regional_noise.DEFINITIONS["noise_by_place"],
-            partial(_place_noise_hu, _place),
-            "HU",
-            1,
+for _names, _title, _definition, _read in (
+    (CLASS_BIASES, "HU bias", flat_regions.DEFINITIONS["class_bias_hu"], _class_bias_hu),
+    (IDEAL_BIASES, "HU bias of an ideal denoiser", flat_regions.DEFINITIONS["ideal_class_bias_hu"], _ideal_bias_hu),
+    (PLACE_NOISES, "noise", regional_noise.DEFINITIONS["noise_by_place"], _place_noise_hu),
+):
+    for _part, _name in _names.items():
+        MEASURES.register(_name)(
+            Measure(f"{_title}, {PLACES.get(_part, _part)}", _definition, partial(_read, _part), "HU", 1)
         )
-    )
 BUILT_IN = (
     "psnr_db",
     "ssim",
