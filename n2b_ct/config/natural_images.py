@@ -66,9 +66,12 @@ class NaturalImageSection(Section):
     least structure can pass for it. Other methods ignore it."""
 
     @model_validator(mode="after")
-    def _fresh_needs_noise(self) -> NaturalImageSection:
+    def _noise_fits(self) -> NaturalImageSection:
         if self.noise is None and self.realisations == "fresh":
             msg = "realisations: fresh needs a noise to draw"
+            raise ValueError(msg)
+        if self.noise is not None and self.noise.rgb_only and self.colour != "rgb":
+            msg = f"noise {self.noise.kind} needs colour: rgb"
             raise ValueError(msg)
         if self.noise is None and self.validation is not None:
             msg = "validation needs a noise: without it there is no ground truth"

@@ -21,6 +21,8 @@ class NoiseConfig(Section):
 
     title: ClassVar[str] = ""
     """Its name in tables; its kind where empty."""
+    rgb_only: ClassVar[bool] = False
+    """Whether it is made for RGB images alone."""
     kind: str
 
     @property
