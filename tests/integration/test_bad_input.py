@@ -304,7 +304,10 @@ def test_an_unknown_baseline_is_said(world, data, tmp_path, capsys):
     model = identity_model(tmp_path / "identity.pt")
     report = ["report", str(world), "--data-root", str(data), "--model", f"n2b={model}", "--out", "report"]
     assert run([*report, "--baseline", "magic"]) == 2
-    assert "--baseline: must be one of gaussian, nlm, tv, bilateral, wnnm, bm3d, got magic" in the_complaint(capsys)
+    assert (
+        "--baseline: must be one of gaussian, nlm, tv, bilateral, wnnm, bm3d, adaptive_median, got magic"
+        in the_complaint(capsys)
+    )
     assert run([*report, "--model", "n2b=again"]) == 2
     assert "--model: must be NAME=DIR" in the_complaint(capsys)
     assert_nothing_left(Path.cwd())

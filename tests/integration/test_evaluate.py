@@ -160,7 +160,7 @@ def median(image, sigma, *, size_px=3):
         told = "Median filter, 5 px, σ estimated from flat tissue of the same slice"
         assert told in Path("report/report.html").read_text(encoding="utf-8")
         assert evaluate(*options, "--baseline", "medain", "--overwrite") == 2
-        assert "bm3d, median, got medain; did you mean median" in capsys.readouterr().err
+        assert "adaptive_median, median, got medain; did you mean median" in capsys.readouterr().err
 
 
 def test_without_a_reference_what_needs_it_is_dropped_and_said(folders, capsys):

@@ -146,7 +146,7 @@ def test_baselines_are_chosen_by_name_and_never_share_one() -> None:
     assert list(chosen_baselines(["nlm", "tv"], {"n2b"})) == ["nlm", "tv"]
     with pytest.raises(
         ConfigError,
-        match="baselines: must be one of gaussian, nlm, tv, bilateral, wnnm, bm3d, got wmnm; did you mean wnnm",
+        match=r"baselines: must be one of gaussian, nlm, .*, bm3d, adaptive_median, got wmnm; did you mean wnnm",
     ):
         chosen_baselines(["wmnm"], ())
     with pytest.raises(ConfigError, match="must not bear a baseline's name, got nlm"):
