@@ -70,7 +70,10 @@ def test_a_section_becomes_its_noise_on_the_scale_from_black_to_white(section, m
         ({"kind": "gaussian", "sigma": "much"}, "must be a number, or the lowest and the highest"),
         ({"kind": "text", "probability": 0.1, "size_px": [20, 10]}, "the smallest and then the largest"),
         ({"kind": "gaussian", "sigma": 25, "mean": 1}, "Extra inputs"),
-        ({"kind": "poisson", "peak": 30}, "must be one of correlated, gaussian, salt_and_pepper, speckle, text"),
+        (
+            {"kind": "poisson", "peak": 30},
+            "must be one of camera, correlated, gaussian, salt_and_pepper, speckle, text",
+        ),
     ],
 )
 def test_a_level_out_of_range_is_said(section, problem):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from scipy import ndimage
+from scipy.ndimage import median_filter
 from skimage.filters import gaussian, median
 from skimage.util import view_as_windows
 
@@ -58,6 +59,23 @@ def test_the_gaussian_blur_of_a_dot_is_the_bell_curve():
 def test_the_median_blur_is_the_median_of_every_window(image_hu):
     np.testing.assert_array_equal(median_blur(image_hu, 5), np.median(windows(image_hu, 5), axis=(-2, -1)))
     np.testing.assert_array_equal(median_blur(image_hu, 5), median(image_hu, np.ones((5, 5)), mode="reflect"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kernel_px", [1, 3, 35])
+def test_the_median_of_an_eight_bit_image_is_that_of_every_other(dtype, kernel_px):
+    words = np.random.default_rng(0).integers(0, 256, (2, 3, 21, 30))
+    image = words.astype(dtype) / dtype(255)
+    expected = median_filter(image, kernel_px, mode="reflect", axes=(-2, -1))
+    found = median_blur(image, kernel_px)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_image_that_only_begins_like_an_eight_bit_one_keeps_its_values():
+    image = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    image[8, 8] = 0.1234567
+    np.testing.assert_array_equal(median_blur(image, 1), image)
 
 
 def test_the_median_blur_removes_salt_and_pepper_whole():
