@@ -1,60 +1,108 @@
-"""Put finished tables of ``n2b-ct benchmark`` into the repository.
+"""Put finished tables of ``n2b-ct benchmark`` into the repository, and write all pages that show them.
 
-    python -m benchmarks.experiment_tables tables/bsd68_gaussian25 [tables/table1_gaussian ...]
+    python -m benchmarks.experiment_tables [tables/bsd68_gaussian25 tables/table1_gaussian ...]
 
-Copies ``table.json`` and ``table.md`` to ``benchmarks/results/benchmark/<experiment>/``, the plot of its scores to
-``docs/images/`` (not its gallery: those images are others'), and writes the table into ``docs/methods.md``, between
-the experiment's two marks.
+Of a folder it copies ``table.json`` to ``benchmarks/results/benchmark/<experiment>/`` (not its gallery: those images
+are others'). Then, also without any folder, it draws the plots of scores in ``docs/images/`` from the committed tables,
+and writes, between marks: each experiment's page in ``docs/experiments/``, which is made where there is none, and the
+summary in ``docs/methods.md``. What stands outside of the marks is written by hand and stays.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from benchmarks.experiment_summary import ablations, summary
 from benchmarks.results_files import RESULTS, between_marks
+from n2b_ct.experiments.benchmark import JSON_NAME, SCORES_NAME
+from n2b_ct.experiments.markdown import table_markdown
+from n2b_ct.experiments.plots import draw_scores
+from n2b_ct.experiments.results import Table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TABLES = RESULTS / "benchmark"
-IMAGES = REPOSITORY / "docs" / "images"
-PAGE = REPOSITORY / "docs" / "methods.md"
-NATURAL_IMAGES = ("scores",)
-"""The gallery of a table shows test images, which are not ours to publish: see ``experiment_gallery.py``."""
-WANTED = ("|", "- Not run", "**Papers**", "**Notes**")
+DOCS = REPOSITORY / "docs"
+IMAGES = DOCS / "images"
+METHODS_PAGE = DOCS / "methods.md"
+PAGES = DOCS / "experiments"
+PICTURES = {
+    "gallery": "The noise of the first column on a photograph that may be shown, and what each row makes of it: "
+    "`python -m benchmarks.experiment_gallery tables/{name}`.",
+    "losses": "The two losses of Noise2Blur over the training, the initial stage shaded: "
+    "`python -m benchmarks.experiment_losses tables/{name}`.",
+    "scores": "",
+}
+"""Images of ``docs/images/`` that a page shows where they are there, and what stands under each."""
+_DETAILS = "**Columns**"
 
 
 def main(folders: list[Path]) -> None:
     for folder in folders:
-        name = json.loads((folder / "table.json").read_text(encoding="utf-8"))["experiment"]
-        (TABLES / name).mkdir(parents=True, exist_ok=True)
-        for file in ("table.json", "table.md"):
-            shutil.copy(folder / file, TABLES / name / file)
-        shown = [image for image in NATURAL_IMAGES if (folder / f"{image}.png").is_file()]
-        for image in shown:
-            shutil.copy(folder / f"{image}.png", IMAGES / f"{name}_{image}.png")
-        page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(
-            between_marks(page, f"table {name}", shown_table(folder / "table.md", name, shown)), encoding="utf-8"
-        )
-        print(f"{name}: in {TABLES.relative_to(REPOSITORY)}/{name} and {PAGE.relative_to(REPOSITORY)}")
+        print(f"{adopt(folder)}: adopted")
+    for table in committed_tables():
+        (IMAGES / f"{table.experiment}_{SCORES_NAME}").write_bytes(draw_scores(table))
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(REPOSITORY))
 
 
-def shown_table(table: Path, name: str, images: list[str]) -> str:
-    """What of a table stands on the page: numbers, papers, notes, images and where the rest is."""
-    blocks = table.read_text(encoding="utf-8").strip().split("\n\n")
-    starts = [k for k, block in enumerate(blocks) if block.startswith(WANTED)]
-    parts = []
-    for k in starts:
-        parts.append(blocks[k])
-        if blocks[k].startswith("**"):
-            parts.append(blocks[k + 1])
-    parts += [f"![{name}: {image}](images/{name}_{image}.png)" for image in images]
-    where = f"benchmarks/results/benchmark/{name}/table.md"
-    parts.append(f"Definitions, command, seed and machine: [{where}](../{where}).")
-    return "\n\n".join(parts)
+def adopt(folder: Path) -> str:
+    """Copy what is committed of a finished table; return the experiment's name."""
+    name = read_table(folder / JSON_NAME).experiment
+    (TABLES / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / JSON_NAME, TABLES / name / JSON_NAME)
+    return name
+
+
+def read_table(path: Path) -> Table:
+    """Read a ``table.json``."""
+    return TypeAdapter(Table).validate_json(path.read_bytes())
+
+
+def committed_tables() -> list[Table]:
+    """All committed tables, by name."""
+    return [read_table(path) for path in sorted(TABLES.glob(f"*/{JSON_NAME}"))]
+
+
+def pages() -> dict[Path, str]:
+    """What every page has to say, from the committed tables and the pages as they are."""
+    tables = committed_tables()
+    methods = METHODS_PAGE.read_text(encoding="utf-8")
+    methods = between_marks(methods, "summary", summary(tables))
+    found = {METHODS_PAGE: between_marks(methods, "ablations", ablations(tables))}
+    for table in tables:
+        path = PAGES / f"{table.experiment}.md"
+        page = path.read_text(encoding="utf-8") if path.is_file() else new_page(table)
+        found[path] = between_marks(page, "table", shown_table(table))
+    return found
+
+
+def new_page(table: Table) -> str:
+    """A page without any words by hand."""
+    return f"# {table.description or table.experiment}\n\n<!-- table -->\n<!-- end -->\n"
+
+
+def shown_table(table: Table) -> str:
+    """A table's numbers, its pictures, then definitions, papers, notes and how it was made."""
+    text = table_markdown(table)
+    numbers, details = text[text.index("| method |") :].rstrip().split(f"\n\n{_DETAILS}")
+    return "\n\n".join([numbers, *_pictures(table.experiment), f"{_DETAILS}{details}"])
+
+
+def _pictures(name: str) -> list[str]:
+    blocks = []
+    for kind, caption in PICTURES.items():
+        file = f"{name}_{kind}.png"
+        if (IMAGES / file).is_file():
+            blocks.append(f"![{name}: {kind}](../images/{file})")
+            blocks += [f"*{caption.format(name=name)}*"] if caption else []
+    return blocks
 
 
 if __name__ == "__main__":
-    main([Path(folder) for folder in sys.argv[1:]] or sys.exit(__doc__))
+    main([Path(folder) for folder in sys.argv[1:]])

@@ -11,7 +11,8 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NOTHING = ""
 _DEFINED = ("psnr_db", "ssim")
 _Footnotes = dict[tuple[str, str], int]
-_LEVELS = {"sigma": "σ", "variance": "v", "probability": "p"}
+LEVEL_SYMBOLS = {"sigma": "σ", "variance": "v", "probability": "p"}
+"""Key of a noise level in a noise section to its symbol."""
 
 
 def table_markdown(table: Table) -> str:
@@ -202,9 +203,9 @@ def in_words(noise: Mapping[str, Plain]) -> str:
     kind = str(noise["kind"])
     parts = [NOISES.get(kind).title or kind] if kind in NOISES.names() else [kind]
     for key, value in noise.items():
-        if key in _LEVELS:
+        if key in LEVEL_SYMBOLS:
             level = f"{value:g}" if isinstance(value, float) else str(value)
-            parts.append(f"{_LEVELS[key]} {level}" + (" of 255" if key == "sigma" else ""))
+            parts.append(f"{LEVEL_SYMBOLS[key]} {level}" + (" of 255" if key == "sigma" else ""))
         elif key != "kind":
             parts.append(f"{key} {value}")
     return ", ".join(parts)

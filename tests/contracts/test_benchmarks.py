@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks import targets
+from benchmarks import experiment_tables, targets
 from benchmarks.targets import Target
 from tests.contracts.test_documents import text_of
 
@@ -19,6 +19,11 @@ def test_the_page_shows_the_committed_results():
 def test_the_methods_page_shows_the_committed_ct_table():
     table = (targets.RESULTS / "mayo_methods.md").read_text(encoding="utf-8")
     assert table.strip() in text_of("docs/methods.md")
+
+
+def test_the_pages_of_experiments_show_the_committed_tables():
+    differing = [str(path) for path, text in experiment_tables.pages().items() if path.read_text("utf-8") != text]
+    assert differing == [], "run python -m benchmarks.experiment_tables"
 
 
 @pytest.mark.parametrize(

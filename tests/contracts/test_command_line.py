@@ -97,7 +97,9 @@ def test_the_help_says_that_it_is_no_medical_device(asked):
     assert "not a medical device" in " ".join(asked[0][""][1].split())
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/user-guide.md", "docs/methods.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/user-guide.md", "docs/experiments/README.md", "CONTRIBUTING.md"]
+)
 def test_every_command_in_prose_parses(document):
     for line in commands_of((REPOSITORY / document).read_text(encoding="utf-8")):
         parse(line)
