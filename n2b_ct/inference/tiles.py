@@ -36,6 +36,8 @@ def denoise_natural_image(
     the network's receptive field is smaller, as in the shipped ones: the pixels are those of the whole image. (A
     network that normalises by the statistics of what it sees has tiles of different means.)
 
+    A model of the logarithm leaves the mean of every channel where it was (:func:`_with_mean_of`).
+
     Args:
         model: The denoiser.
         image: float ``[rows, cols]`` or ``[rows, cols, 3]``, 0 black and 1 white.
@@ -55,7 +57,22 @@ def denoise_natural_image(
     images = network_input[:, None] if scale.colour == "gray" else network_input[None]
     noise = np.concatenate([_noise(model, image, whole_limit_px) for image in images])
     share = np.float32(model.denoising.strength if strength is None else strength)
-    return channels_last(from_network(network_input - share * noise, logarithm=scale.logarithm))
+    denoised = from_network(network_input - share * noise, logarithm=scale.logarithm)
+    if scale.logarithm:
+        denoised = _with_mean_of(from_network(network_input, logarithm=True), denoised)
+    return channels_last(denoised)
+
+
+def _with_mean_of(noisy: np.ndarray, denoised: np.ndarray) -> np.ndarray:
+    """Scale every channel of ``[channels, rows, cols]`` to the mean that it had before denoising.
+
+    Speckle x = y + n·y has the mean of y, but its logarithm has not that of ln y: E ln(1 + n) < 0, −0.055 at v = 0.1.
+    What removes noise in the logarithm without knowing n's law, as Noise2Noise, Noise2Void and Noise2Blur do, ends
+    darker by as much: the bias of homomorphic filters. There it is an offset, so here it is a factor.
+    """
+    means = [image.mean(axis=(-2, -1), keepdims=True, dtype=np.float64) for image in (noisy, denoised)]
+    factor = np.divide(*means, out=np.ones_like(means[0]), where=means[1] > 0)
+    return np.asarray(denoised * factor.astype(np.float32))
 
 
 def require_colour(model: Model, colour: Colour, subject: str = "image", *, per_channel: bool = False) -> None:

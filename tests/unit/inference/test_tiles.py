@@ -16,6 +16,7 @@ from n2b_ct.errors import DataError
 from n2b_ct.inference import tiles
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.tiles import denoise_natural_image
+from n2b_ct.noises.speckle import apply_speckle, draw_speckle
 from n2b_ct.networks.build import build_denoiser, size_multiple
 
 
@@ -70,10 +71,33 @@ def test_what_is_removed_is_scaled_by_strength():
     np.testing.assert_array_equal(denoise_natural_image(model, image, 0.0), image)
 
 
-def test_a_model_of_the_logarithm_denoises_there():
+def test_a_model_of_the_logarithm_denoises_there_and_keeps_the_mean():
     image = np.array([[0.0, 0.25], [0.5, 1.0]], dtype=np.float32)
     denoised = denoise_natural_image(model_of(Scaled(), logarithm=True), image)
-    np.testing.assert_allclose(denoised, (256 ** (np.log2(255 * image + 1) / 8 / 4) - 1) / 255, atol=1e-6)
+    expected = (256 ** (np.log2(255 * image + 1) / 8 / 4) - 1) / 255
+    np.testing.assert_allclose(denoised, expected * image.mean() / expected.mean(), rtol=1e-5)
+
+
+class MeanLogarithm(nn.Module):
+    """F knows a flat image: it gives every pixel the mean of what it sees."""
+
+    def forward(self, x):
+        return x.mean(dim=(-2, -1), keepdim=True).expand_as(x)
+
+
+@pytest.mark.parametrize("colour", ["gray", "rgb"])
+def test_speckle_removed_in_the_logarithm_leaves_no_darker_image(colour):
+    shape, grey = (64, 64, 3)[: 2 if colour == "gray" else 3], 0.4
+    speckle = draw_speckle(shape, 0.2, np.random.default_rng(3))
+    noisy = apply_speckle(np.full(shape, grey, np.float32), speckle)
+    denoised = denoise_natural_image(model_of(MeanLogarithm(), colour, logarithm=True), noisy)
+    np.testing.assert_allclose(denoised, np.broadcast_to(noisy.mean(axis=(0, 1)), shape), rtol=1e-5)
+    assert np.expm1(np.log1p(255 * noisy).mean()) / 255 < 0.9 * noisy.mean()  # what it was without
+
+
+def test_a_black_image_stays_black_in_the_logarithm():
+    black = np.zeros((8, 8), np.float32)
+    np.testing.assert_array_equal(denoise_natural_image(model_of(Scaled(), logarithm=True), black), black)
 
 
 def test_a_model_of_clipped_images_sees_them_clipped():
