@@ -286,4 +286,6 @@ def _mean(record: Mapping[str, Any], measure: str) -> float | None:
 
 def _at(summary: Summary, level: str) -> str:
     """Name a dose level where there are several."""
-    return "" if len(summary.levels) == 1 else f" at {level}"
+    if len(summary.levels) == 1:
+        return ""
+    return f" at {level} dose" if level.endswith("%") else f" at {level}"

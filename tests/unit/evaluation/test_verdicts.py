@@ -171,3 +171,11 @@ def test_noise_and_pixels_beyond_what_a_model_saw_are_outside_of_its_training():
     )
     assert outside_training(summary, inside, {0.7, 1.4}) == ("pixels of 1.4 mm, trained for 0.5 to 0.9 mm",)
     assert outside_training(summary, {}, {0.7}) == ()
+
+
+def test_a_reason_names_the_dose_where_there_are_several():
+    other = [replace(row, dose=0.05) for row in own_rows("input", 20.0, 0.5, noise_std_hu=40.0)]
+    summary = summarise(
+        [*own_rows("input", 28.0, 0.8, noise_std_hu=20.0), *own_rows("n2b", 29.0, 0.7), *other], WINDOW, baselines=()
+    )
+    assert "worse than the input at 25 % dose: SSIM 0.700 after 0.800" in verdict_of(summary).reasons
