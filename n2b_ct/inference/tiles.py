@@ -70,8 +70,8 @@ def _with_mean_of(noisy: np.ndarray, denoised: np.ndarray) -> np.ndarray:
     What removes noise in the logarithm without knowing n's law, as Noise2Noise, Noise2Void and Noise2Blur do, ends
     darker by as much: the bias of homomorphic filters. There it is an offset, so here it is a factor.
     """
-    means = [image.mean(axis=(-2, -1), keepdims=True, dtype=np.float64) for image in (noisy, denoised)]
-    factor = np.divide(*means, out=np.ones_like(means[0]), where=means[1] > 0)
+    before, after = (image.mean(axis=(-2, -1), keepdims=True, dtype=np.float64) for image in (noisy, denoised))
+    factor = np.divide(before, after, out=np.ones_like(before), where=after > 0)
     return np.asarray(denoised * factor.astype(np.float32))
 
 

@@ -52,7 +52,7 @@ from n2b_ct.networks.gaussians import (
     sum_of,
     trace_of_ratio,
 )
-from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead
+from n2b_ct.networks.heads import bare_network
 from n2b_ct.networks.noise_level import NoiseLevels
 from n2b_ct.registry import METHODS
 
@@ -129,7 +129,7 @@ def bayes_denoiser(denoiser: nn.Module, where: str) -> BayesDenoiser:
     Raises:
         ConfigError: It is another network.
     """
-    bare = denoiser.network if isinstance(denoiser, DirectHead | LowpassHead | ResidualHead) else denoiser
+    bare = bare_network(denoiser)
     if isinstance(bare, BayesDenoiser):
         return bare
     requirement, remedy = "must be BayesDenoiser in direct form, which has blind spots", "leave it out"

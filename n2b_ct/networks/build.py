@@ -14,19 +14,24 @@ from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from n2b_ct.config.networks import ArgumentProblem, DenoiserSection, argument_problems
 from n2b_ct.errors import ConfigError, ModelError, explain
-from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead
+from n2b_ct.networks.heads import DirectHead, GatedHead, LowpassHead, ResidualHead, bare_network
 from n2b_ct.networks.restricted import MOST_PARAMETERS, restricted
 from n2b_ct.registry import NETWORKS, is_subclass
 
 NETWORKS.expect("must be a class derived from torch.nn.Module", lambda member: is_subclass(member, nn.Module))
-OutputForm = Literal["lowpass", "direct", "residual"]
+OutputForm = Literal["lowpass", "direct", "residual", "gated"]
+_HEADS: dict[str, type[DirectHead | ResidualHead | GatedHead]] = {
+    "direct": DirectHead,
+    "residual": ResidualHead,
+    "gated": GatedHead,
+}
 
 MONAI_NETWORKS = {
     "AttentionUnet": "attentionunet",
@@ -49,7 +54,6 @@ MONAI_NETWORKS = {
 _NEEDED_PACKAGES = {"Restormer": "einops", "SwinUNETR": "einops"}
 
 _DEFAULTS = {"spatial_dims": 2, "pretrained": False}
-_CHANNELS = ("in_channels", "out_channels")
 _PROBED_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 _SMALLEST_PROBE_PX = 33
 
@@ -70,8 +74,9 @@ def build_network(
     Args:
         name: Of :data:`~n2b_ct.registry.NETWORKS`; nothing else is ever imported.
         arguments: Keyword arguments of that class: numbers within bounds, and words that networks know.
-            ``in_channels`` and ``out_channels`` default to ``n_channels``, MONAI's ``spatial_dims`` to 2 and
-            ``pretrained`` to false. A constructor reaches no network, no file and no program.
+            ``in_channels`` and ``out_channels`` default to ``n_channels`` (``out_channels`` to one more where the form
+            is ``gated``), MONAI's ``spatial_dims`` to 2 and ``pretrained`` to false. A constructor reaches no network,
+            no file and no program.
         output_form: What the output means, see :mod:`n2b_ct.networks.heads`.
         kernel_px: Side of the box mean of ``lowpass``.
         passes: How often ``lowpass`` applies it.
@@ -88,16 +93,13 @@ def build_network(
     """
     network_class: type[nn.Module] = NETWORKS.get(name, "network.name")
     _require_output_form(name, network_class, output_form)
-    keywords = _complete(network_class, dict(arguments or {}), n_channels)
+    n_outputs = n_channels + 1 if output_form == "gated" else n_channels
+    keywords = _complete(network_class, dict(arguments or {}), n_channels, n_outputs)
     with _seeded(seed):
         network = _construct(name, network_class, keywords, most_weights)
     if output_form == "lowpass":
         return LowpassHead(network, kernel_px, passes)
-    if output_form == "residual":
-        return ResidualHead(network)
-    if output_form == "direct":
-        return DirectHead(network)
-    raise ConfigError(explain("network.output", "must be lowpass, direct or residual", output_form, "pick one of them"))
+    return _HEADS[output_form](network)
 
 
 def build_denoiser(section: DenoiserSection, n_channels: int = 1, most_weights: int = MOST_PARAMETERS) -> nn.Module:
@@ -137,9 +139,11 @@ def size_multiple(network: nn.Module) -> int:
     Raises:
         ModelError: No size works: the network is no image-to-image network, or has a fixed size.
     """
-    bare = network.network if isinstance(network, DirectHead | ResidualHead | LowpassHead) else network
+    bare = bare_network(network)
     multiple = getattr(bare, "multiple", None)
-    return multiple if isinstance(multiple, int) else _probe_multiple(bare)
+    if isinstance(multiple, int):
+        return multiple
+    return _probe_multiple(network if isinstance(network, GatedHead) else bare)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -163,6 +167,9 @@ for _name in MONAI_NETWORKS:
 
 def _require_output_form(name: str, network_class: type[nn.Module], output_form: str) -> None:
     """Refuse an output form that a network does not go with; its ``output_forms`` are those that it does."""
+    if output_form not in get_args(OutputForm):
+        requirement = "must be lowpass, direct, residual or gated"
+        raise ConfigError(explain("network.output", requirement, output_form, "pick one of them"))
     forms: tuple[str, ...] = getattr(network_class, "output_forms", (output_form,))
     if output_form not in forms:
         reason = getattr(network_class, "output_forms_reason", "which goes with no other")
@@ -170,12 +177,14 @@ def _require_output_form(name: str, network_class: type[nn.Module], output_form:
         raise ConfigError(explain("network.output", requirement, output_form, f"use {forms[0]}"))
 
 
-def _complete(network_class: type[nn.Module], keywords: dict[str, Any], n_channels: int) -> dict[str, Any]:
+def _complete(
+    network_class: type[nn.Module], keywords: dict[str, Any], n_channels: int, n_outputs: int
+) -> dict[str, Any]:
     """Add what every network on slices needs and check all names and values at once."""
     if forbidden := argument_problems(keywords):
         raise ConfigError([_forbidden_argument(one) for one in forbidden])
     parameters = inspect.signature(network_class).parameters
-    usual = _DEFAULTS | dict.fromkeys(_CHANNELS, n_channels)
+    usual = _DEFAULTS | {"in_channels": n_channels, "out_channels": n_outputs}
     defaults = {key: value for key, value in usual.items() if key in parameters}
     completed = {**defaults, **keywords}
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -186,6 +195,10 @@ def _complete(network_class: type[nn.Module], keywords: dict[str, Any], n_channe
         explain(f"network.arguments.{key}", f"is needed by {network_class.__name__}", "nothing", "add it")
         for key in needed
     ]
+    if n_outputs != n_channels and completed.get("out_channels") != n_outputs:
+        requirement = f"must be {n_outputs} for the form gated: the image and its gate"
+        got = completed.get("out_channels", f"no such argument of {network_class.__name__}")
+        problems.append(explain("network.arguments.out_channels", requirement, got, "use SimpleUNet, or another form"))
     if problems:
         raise ConfigError(problems)
     return completed

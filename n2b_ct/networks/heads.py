@@ -1,10 +1,11 @@
 """The output side of a denoiser: the last layer of its network, and what F makes of what the network says.
 
-Output forms, all ``[batch, 1, rows, cols]``:
+Output forms, all ``[batch, channels, rows, cols]``:
 
 ========  =====================================  ====================================================
 direct    ``F(x) = net(x)``                      the paper's form; must learn to copy HU
 residual  ``F(x) = x + net(x)``                  for supervised training; Noise2Blur collapses with it
+gated     ``F(x) = x + g(x)·(net(x) − x)``       g, 0 to 1, says which pixels are noise: impulses, text
 lowpass   ``F(x) = net(x) + L(x − net(x))``      low frequencies come from x: HU hold by construction
 ========  =====================================  ====================================================
 
@@ -59,6 +60,28 @@ class ResidualHead(nn.Module):
         return x.float() + change
 
 
+class GatedHead(nn.Module):
+    """``F(x) = x + g(x)·(net(x) − x)``: the network says what a pixel was, and by a gate g whether it was replaced.
+
+    Noise that replaces few pixels and leaves the others alone is removed by a choice between the pixel and a guess. A
+    direct network must approximate that product by sums of rectified maps, for every grey level there is; here the
+    pixel that stays is copied exactly. One gate serves all channels: a pixel is replaced as a whole.
+
+    Args:
+        network: Maps ``[batch, channels, rows, cols]`` to one channel more, the last of which is the logit of g.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Denoise ``[batch, channels, rows, cols]``."""
+        predicted: Tensor = self.network(x).float()
+        pixels = x.float()
+        return pixels + torch.sigmoid(predicted[:, -1:]) * (predicted[:, :-1] - pixels)
+
+
 class LowpassHead(nn.Module):
     """``F(x) = net(x) + L(x − net(x))``, float32; the module's docstring has the laws.
 
@@ -82,6 +105,13 @@ class LowpassHead(nn.Module):
         """Denoise ``[batch, 1, rows, cols]``."""
         raw: Tensor = self.network(x).float()
         return raw + box_mean(x.float() - raw, self.kernel_px, self.passes)
+
+
+def bare_network(denoiser: nn.Module) -> nn.Module:
+    """Take a network out of its output form."""
+    is_formed = isinstance(denoiser, DirectHead | ResidualHead | GatedHead | LowpassHead)
+    bare: nn.Module = denoiser.network if is_formed else denoiser  # type: ignore[assignment]
+    return bare
 
 
 def box_mean(x: Tensor, kernel_px: int, passes: int) -> Tensor:

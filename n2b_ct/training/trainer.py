@@ -213,9 +213,10 @@ def build_optimizer(method: Method, training: TrainingSection) -> tuple[Optimize
 
 
 def learning_rate_factor(training: TrainingSection, iteration: int) -> float:
-    """Learning rate at an iteration, as a fraction of the first."""
+    """Learning rate at an iteration, as a fraction of ``training.learning_rate``."""
+    risen = min((iteration + 1) / training.warmup_iterations, 1.0) if training.warmup_iterations else 1.0
     if training.schedule == "constant":
-        return 1.0
+        return risen
     last = training.final_learning_rate_fraction
     done = min(iteration / training.iterations, 1.0)
-    return last + (1.0 - last) * 0.5 * (1.0 + float(torch.cos(torch.tensor(done * torch.pi))))
+    return risen * (last + (1.0 - last) * 0.5 * (1.0 + float(torch.cos(torch.tensor(done * torch.pi)))))

@@ -16,8 +16,8 @@ from n2b_ct.errors import DataError
 from n2b_ct.inference import tiles
 from n2b_ct.inference.model import Model
 from n2b_ct.inference.tiles import denoise_natural_image
-from n2b_ct.noises.speckle import apply_speckle, draw_speckle
 from n2b_ct.networks.build import build_denoiser, size_multiple
+from n2b_ct.noises.speckle import apply_speckle, draw_speckle
 
 
 class Scaled(nn.Module):

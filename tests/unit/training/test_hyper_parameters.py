@@ -148,6 +148,7 @@ TRAINING_CASES: dict[str, Any] = {
     "adaptive_gradient_clipping": 1.01,
     "schedule": "constant",
     "final_learning_rate_fraction": 0.9,
+    "warmup_iterations": 3,
     "ema_decay": 0.5,
     "seed": 1,
     "precision": "bf16",

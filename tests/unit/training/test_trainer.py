@@ -106,6 +106,13 @@ def test_the_cosine_equals_torchs_own():
         reference.step()
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_learning_rate_rises_linearly_over_the_warmup_and_then_follows_its_schedule(schedule):
+    plain, warm = (TrainingSection(iterations=100, schedule=schedule, warmup_iterations=n) for n in (0, 10))
+    ratios = [learning_rate_factor(warm, k) / learning_rate_factor(plain, k) for k in range(100)]
+    assert ratios == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, *[1.0] * 91])
+
+
 def test_a_constant_schedule_stays():
     section = TrainingSection(iterations=10, schedule="constant")
     assert {learning_rate_factor(section, k) for k in range(11)} == {1.0}
