@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from n2b_ct.config.natural_images import ImageFolder
-from n2b_ct.data.natural_images import find_natural_images
+from n2b_ct.data.image_files import find_natural_images
 from n2b_ct.errors import N2BError, OutputError, explain
 from n2b_ct.evaluation.image_fidelity import measure_image
 from n2b_ct.io.atomic import write_atomically, write_text_atomically

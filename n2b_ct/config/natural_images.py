@@ -18,11 +18,14 @@ class ImageFolder(Section):
     """Some images of a folder, in the order of their names."""
 
     folder: str
-    """Relative to the data's root, or absolute."""
+    """Relative to the data's root, or absolute: a folder, or a pattern of its files such as ``SIDD/*/*_NOISY_*.PNG``,
+    in which ``**`` stands for folders of any depth."""
     select: str = ":"
-    """Which of them, as a slice: ``::2`` is the first, the third and so on."""
+    """Which of its pictures, as a slice: ``::2`` is the first, the third and so on."""
+    crop_px: int | None = Field(None, ge=16, le=8192)
+    """Cut every picture into squares of this side, which do not overlap, and take each for an image; null: whole."""
     count: int | None = Field(None, ge=1)
-    """Keep the first so many of those; null: all."""
+    """Keep the first so many of those, of crops where pictures are cut; null: all."""
 
     @field_validator("select")
     @classmethod
@@ -46,6 +49,9 @@ class NaturalImageSection(Section):
     """The data's folder; ``--data-root`` wins over it."""
     noisy: ImageFolder
     """Training images: clean ones to which ``noise`` is added, or, without ``noise``, noisy ones."""
+    reference: str | None = None
+    """Truth of noisy images that have their own noise: a folder or a pattern, one for one, for methods that learn from
+    it."""
     clean: ImageFolder | None = None
     """Clean images, unpaired; null where the method needs none."""
     validation: ImageFolder | None = None
@@ -69,6 +75,9 @@ class NaturalImageSection(Section):
     def _noise_fits(self) -> NaturalImageSection:
         if self.noise is None and self.realisations == "fresh":
             msg = "realisations: fresh needs a noise to draw"
+            raise ValueError(msg)
+        if self.noise is not None and self.reference is not None:
+            msg = "reference is for noisy images without noise, which adds noise to their truth"
             raise ValueError(msg)
         if self.noise is not None and self.noise.rgb_only and self.colour != "rgb":
             msg = f"noise {self.noise.kind} needs colour: rgb"

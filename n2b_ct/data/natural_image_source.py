@@ -19,16 +19,15 @@ from n2b_ct.config.natural_images import NaturalImageSection
 from n2b_ct.config.sections import Pipeline
 from n2b_ct.data.dataset import InMemoryDataset, Sample, filled_dataset
 from n2b_ct.data.fingerprint import image_digest
+from n2b_ct.data.image_files import ImageFile, find_natural_images, find_pairs
 from n2b_ct.data.image_source import ImageTraits, Label, NetworkUnit, Role, Sampling
 from n2b_ct.data.image_store import Shape
 from n2b_ct.data.natural_images import (
-    ImageFile,
     NaturalImageScale,
     Stream,
     channels_first,
     channels_last,
     corrupted,
-    find_natural_images,
     to_network,
 )
 from n2b_ct.errors import DataError, explain
@@ -38,23 +37,26 @@ from n2b_ct.noises.noise import WHITE_8_BIT, ImageNoise, noisy_image
 
 _N_SEEDS = 2**32
 _VALIDATION_SEED = 0
+_REFERENCE = "reference"
 
 
 def natural_image_source(section: NaturalImageSection, root: Path) -> NaturalImageSource:
     """Find the images of every role, by their headers alone.
 
     Raises:
-        DataError: A folder is missing or empty, or a file is no image of the colour asked for.
+        DataError: A folder is missing or empty, a file is no image of the colour asked for, or noisy images and their
+            truths do not pair.
     """
     named = {"noisy": section.noisy, "clean": section.clean, "validation": section.validation}
-    return NaturalImageSource(
-        section,
-        {
-            role: find_natural_images(folder, root, section.colour, f"data.{role}")
-            for role, folder in named.items()
-            if folder is not None
-        },
-    )
+    files = {
+        role: find_natural_images(folder, root, section.colour, f"data.{role}")
+        for role, folder in named.items()
+        if folder is not None
+    }
+    if section.reference is not None:
+        pairs = find_pairs(section.noisy, "data.noisy", section.reference, "data.reference", root, section.colour)
+        files["noisy"], files[_REFERENCE] = pairs
+    return NaturalImageSource(section, files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class NaturalImageSource:
 
     Attributes:
         section: Folders, colour and noise.
-        files: For every role that the section names, its images in order.
+        files: For every role that the section names, its images in order, and, where noisy images have their own
+            noise, their ``reference``.
     """
 
     section: NaturalImageSection
@@ -102,8 +105,9 @@ class NaturalImageSource:
 
     @property
     def digest_keys(self) -> tuple[str, ...]:
-        """The roles: references are the images before noise."""
-        return ("noisy", "clean", "validation")
+        """The roles, and references where they are files: else they are the images before noise."""
+        of_files = (f"noisy {_REFERENCE}",) if self.files.get(_REFERENCE) else ()
+        return ("noisy", *of_files, "clean", "validation")
 
     def shapes(self, role: Role) -> list[Shape]:
         """Return channels, rows and columns of every image."""
@@ -115,9 +119,11 @@ class NaturalImageSource:
         problems = []
         if needs.clean and section.clean is None:
             problems.append(explain("data.clean", f"{method} needs clean images", "null", "name a folder"))
-        if (needs.reference or needs.noisy_again) and section.noise is None:
+        has_reference = not needs.reference or section.reference is not None
+        if section.noise is None and (needs.noisy_again or not has_reference):
             requirement = f"{method} needs noise to add to clean images"
-            problems.append(explain("data.noise", requirement, "null", "name one, or train noise2blur"))
+            remedy = "name one, or train noise2blur" if needs.noisy_again else "name one, or data.reference"
+            problems.append(explain("data.noise", requirement, "null", remedy))
         if section.realisations == "fresh" and (needs.blurred or needs.distilled):
             requirement = f"{method} needs images that keep their noise"
             problems.append(explain("data.realisations", requirement, "fresh", "use one"))
@@ -146,6 +152,9 @@ class NaturalImageSource:
             raise DataError(explain("data.validation", "needs data.noise", "null", remedy))
         files = _told(self.files.get(role, ()), progress)
         samples = (self._sample(role, pipeline, noise, index, file.read()) for index, file in files)
+        if self._reads_references(role, pipeline):
+            paired = map(self._with_reference, samples, self.files[_REFERENCE])
+            return filled_dataset(paired, self.shapes(role), directory)
         return filled_dataset(samples, self.shapes(role), directory)
 
     def own_batches(
@@ -161,15 +170,18 @@ class NaturalImageSource:
     def digests(
         self,
         role: Role,
-        pipeline: Pipeline,  # noqa: ARG002 (for sources that read references for themselves)
+        pipeline: Pipeline,
         progress: Progress | None = None,
     ) -> dict[str, list[str]]:
-        """Return the digests of the images.
+        """Return the digests of the images, and of references that are files.
 
         Raises:
             DataError: An image cannot be read.
         """
-        return {"images": [_digest(file) for _, file in _told(self.files.get(role, ()), progress)]}
+        images = [_digest(file) for _, file in _told(self.files.get(role, ()), progress)]
+        if not self._reads_references(role, pipeline):
+            return {"images": images}
+        return {"images": images, _REFERENCE: [_digest(file) for file in self.files[_REFERENCE]]}
 
     def fresh_noise(self, pipeline: Pipeline) -> FreshNoise | None:
         """Return what draws new noise for every patch; None where each image keeps its noise."""
@@ -185,6 +197,15 @@ class NaturalImageSource:
 
     def _noise(self) -> ImageNoise | None:
         return None if self.section.noise is None else self.section.noise.noise()
+
+    def _reads_references(self, role: Role, pipeline: Pipeline) -> bool:
+        return role == "noisy" and pipeline.method.needs.reference and bool(self.files.get(_REFERENCE))
+
+    def _with_reference(self, sample: Sample, file: ImageFile) -> Sample:
+        """Add the truth that was found in a file."""
+        truth = file.read()
+        tensors = {**sample.tensors, _REFERENCE: self._network_input(truth)}
+        return Sample(tensors, {**sample.digests, _REFERENCE: image_digest(truth)})
 
     def _sample(
         self, role: Role, pipeline: Pipeline, noise: ImageNoise | None, index: int, image: np.ndarray
@@ -270,11 +291,8 @@ def _told(files: Sequence[ImageFile], progress: Progress | None) -> Iterator[tup
 
 def _digest(file: ImageFile) -> str:
     """Digest an image; cached while its file is unchanged, as rows of a table share images."""
-    try:
-        status = file.path.stat()
-    except OSError:
-        return image_digest(file.read())  # whose error says what is wrong
-    return _digest_once(file, (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino))
+    status = file.status
+    return image_digest(file.read()) if status is None else _digest_once(file, status)  # whose error says what is wrong
 
 
 @lru_cache(maxsize=100_000)

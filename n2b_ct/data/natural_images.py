@@ -1,4 +1,4 @@
-"""Natural images: found in folders by their headers, corrupted by the noise protocol, scaled for a network.
+"""Natural images: corrupted by the noise protocol, scaled for a network.
 
 The k-th image of a folder, after sorting and selecting, gets the noise of ``default_rng([seed, k, stream])``: a
 change of training, method or batch size does not change the noisy images. Training, a second realisation, validation
@@ -9,81 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.config.natural_images import ImageFolder
-from n2b_ct.errors import DataError, explain
-from n2b_ct.io.natural_images import Colour, list_natural_images, read_header, read_natural_image
+from n2b_ct.io.natural_images import Colour
 from n2b_ct.noises.noise import ImageNoise, noisy_image
 from n2b_ct.noises.speckle import speckle_exponential, speckle_logarithm
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """An image whose header is known.
-
-    Attributes:
-        path: The file.
-        size_px: Rows and columns, upright.
-        subject: How messages name it: the pipeline's key and the file's name.
-    """
-
-    path: Path
-    size_px: tuple[int, int]
-    subject: str
-
-    def read(self) -> np.ndarray:
-        """Read it, float32 ``[rows, cols]`` or ``[rows, cols, 3]`` on [0, 1].
-
-        Raises:
-            DataError: It is damaged, or has changed since its header was read.
-        """
-        pixels = read_natural_image(self.path, self.subject).pixels
-        if pixels.shape[:2] != self.size_px:
-            got, wanted = ("x".join(map(str, size)) for size in (pixels.shape[:2], self.size_px))
-            need, remedy = f"must still be {wanted}, as its header said", "do not change the folder while it is in use"
-            raise DataError(explain(self.subject, need, got, remedy))
-        return pixels
-
-
-def find_natural_images(folder: ImageFolder, root: Path, colour: Colour, key: str) -> list[ImageFile]:
-    """Find the images of a folder that its section selects, by their headers alone.
-
-    Args:
-        folder: Which of them.
-        root: What its name is relative to.
-        colour: What all must be.
-        key: The section's place in its pipeline, such as ``data.noisy``.
-
-    Raises:
-        DataError: The folder is missing, nothing in it is selected, or a file is no image of that colour.
-    """
-    directory = root / folder.folder
-    if not directory.is_dir():
-        got = "a file" if directory.exists() else "nothing there"
-        raise DataError(explain(f"{key}.folder {directory}", "must be a folder of images", got, "check the path"))
-    found = list_natural_images(directory)
-    chosen = found[folder.chosen][: folder.count]
-    if not chosen:
-        need = "must hold images (png, tif, bmp, jpg, webp)" if not found else f"must hold {key}.select's images"
-        raise DataError(explain(f"{key}.folder {directory}", need, f"{len(found)} images", "name another"))
-    files: list[ImageFile] = []
-    for path in chosen:
-        subject = f"{key}.folder: {path.name}"
-        header = read_header(path, subject)
-        if header.colour != colour:
-            raise _other_colour(subject, header.colour, colour, len(files))
-        files.append(ImageFile(path, header.size_px, subject))
-    return files
-
-
-def _other_colour(subject: str, got: Colour, expected: Colour, n_before: int) -> DataError:
-    if n_before:
-        remedy = "keep images of one colour in the folder"
-        return DataError(explain(subject, f"must be {expected} like the {n_before} before it", got, remedy))
-    return DataError(explain(subject, f"must be {expected} (data.colour)", got, f"set data.colour: {got}"))
 
 
 class Stream(IntEnum):

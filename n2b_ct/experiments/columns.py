@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from n2b_ct.config.natural_images import ImageFolder
-from n2b_ct.data.natural_images import ImageFile, Stream, corrupted, find_natural_images
+from n2b_ct.data.image_files import ImageFile, find_natural_images, find_pairs
+from n2b_ct.data.natural_images import Stream, corrupted
 from n2b_ct.errors import ConfigError, DataError, N2BError, explain
 from n2b_ct.evaluation.fidelity import SSIM_SIZE_PX
 from n2b_ct.experiments.experiment import ColumnSection, ExperimentSection
@@ -22,7 +22,7 @@ class NoisyPair:
     """One test image on [0, 1]: float32 ``[rows, cols]`` or ``[rows, cols, 3]``.
 
     Attributes:
-        name: Its file's, without the ending.
+        name: Its file's, without the ending, and a crop's corner.
         truth: Without noise.
         noisy: What is denoised; neither clipped nor rounded where noise was laid on.
     """
@@ -54,7 +54,7 @@ class Column:
     @property
     def image_names(self) -> list[str]:
         """Names of the images, in order."""
-        return [file.path.stem for file in self.truths]
+        return [file.name for file in self.truths]
 
     @property
     def sigma(self) -> float | None:
@@ -68,7 +68,7 @@ class Column:
         Raises:
             DataError: A file cannot be read.
         """
-        name, truth = self.truths[k].path.stem, self.truths[k].read()
+        name, truth = self.truths[k].name, self.truths[k].read()
         if self.section.noise is None:
             return NoisyPair(name, truth, self.noisy[k].read())
         noise = self.section.noise.noise()
@@ -95,20 +95,13 @@ def find_columns(section: ExperimentSection, root: Path, colour: Colour) -> tupl
 
 
 def _find_column(section: ColumnSection, root: Path, colour: Colour, place: str) -> Column:
-    truths = _found(section, root, colour, place)
     if section.noisy is None:
-        return Column(section, truths)
-    folder = ImageFolder(folder=section.noisy, select=section.select, count=section.count)
-    noisy = _found(folder, root, colour, f"{place}.noisy")
-    if len(noisy) != len(truths):
-        remedy = "give every noisy image its truth, in the same order"
-        need = f"must hold as many images as {section.folder}"
-        raise DataError(explain(f"{place}.noisy", need, f"{len(noisy)} and {len(truths)}", remedy))
-    return Column(section, truths, noisy)
+        return Column(section, _large_enough(find_natural_images(section, root, colour, place)))
+    truths, noisy = find_pairs(section, place, section.noisy, f"{place}.noisy", root, colour)
+    return Column(section, _large_enough(truths), tuple(noisy))
 
 
-def _found(folder: ImageFolder, root: Path, colour: Colour, place: str) -> tuple[ImageFile, ...]:
-    files = find_natural_images(folder, root, colour, place)
+def _large_enough(files: Sequence[ImageFile]) -> tuple[ImageFile, ...]:
     for one in files:
         if min(one.size_px) < SSIM_SIZE_PX:
             got = "x".join(map(str, one.size_px))

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from n2b_ct.config.natural_images import ImageFolder, NaturalImageSection
+from n2b_ct.data.image_files import find_natural_images
 from n2b_ct.data.natural_image_source import NaturalImageSource
 from n2b_ct.data.natural_images import (
     Stream,
     channels_first,
     channels_last,
     corrupted,
-    find_natural_images,
     from_network,
     to_network,
 )
