@@ -138,7 +138,8 @@ def repository(tmp_path, monkeypatch, table):
     """A repository with one page of methods and a table folder beside it."""
     docs, results = tmp_path / "docs", tmp_path / "results"
     (docs / "images").mkdir(parents=True)
-    page = "by hand\n<!-- summary -->\n<!-- end -->\n<!-- ablations -->\n<!-- end -->\n"
+    marks = "".join(f"<!-- {mark} -->\n<!-- end -->\n" for mark in ("summary", "ablations", "noise extractor"))
+    page = f"by hand\n{marks}"
     (docs / "methods.md").write_text(page, encoding="utf-8")
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "table.json").write_text(table_json(table), encoding="utf-8")
@@ -148,6 +149,7 @@ def repository(tmp_path, monkeypatch, table):
         ("IMAGES", docs / "images"),
         ("METHODS_PAGE", docs / "methods.md"),
         ("PAGES", docs / "experiments"),
+        ("EXTRACTOR", results / "noise_extractor.md"),
     ):
         monkeypatch.setattr(experiment_tables, name, place)
     return tmp_path
