@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from pydantic import Field, SerializeAsAny, field_validator
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
 
 from n2b_ct.config.networks import NetworkName, NetworkSection
 from n2b_ct.config.registered import registered
@@ -33,6 +32,7 @@ from n2b_ct.config.sections import TrainingSection
 from n2b_ct.filters.blur import LabelFilter, MeanBlur
 from n2b_ct.methods.collectives import all_gather, all_reduce_range
 from n2b_ct.methods.extracted_noise import MAD_TO_STD, CollapseMonitor, NoiseAnchor
+from n2b_ct.methods.losses import Loss, mean_error
 from n2b_ct.methods.method import BatchNeeds, ImageTraits, Method, MethodConfig, Monitor, StepResult
 from n2b_ct.networks.build import build_network
 from n2b_ct.networks.heads import box_mean
@@ -58,6 +58,8 @@ class Noise2BlurConfig(MethodConfig):
         MeanBlur()
     )
     """The filter that makes the noise-free label y_b from the noisy image, Eq. (1)."""
+    loss: Loss = "l1"
+    """``l1`` as published, for both losses; ``huber`` for noise that leaves most pixels as they are."""
     initial_fraction: float = Field(0.05, ge=0, le=1)
     """Share of the iterations spent in the initial "noise-to-blur" stage."""
     gradient_interruption: bool = True
@@ -106,11 +108,11 @@ class Nets:
     noise_extractor: nn.Module
 
 
-def initial_losses(nets: Nets, x: Tensor, n_b: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+def initial_losses(nets: Nets, x: Tensor, n_b: Tensor, loss: Loss = "l1") -> tuple[dict[str, Tensor], Tensor]:
     """Stage 1, "noise-to-blur": both networks learn to blur; returns losses and ñ."""
     n_hat = x - nets.denoiser(x)  # (11)  n̂ = x − F(x)
     n_tilde = nets.noise_extractor(n_hat)  # (3)   ñ = S(x) = H(n̂)
-    return {"n2b": l1_loss(n_tilde, n_b)}, n_tilde  # (6)
+    return {"n2b": mean_error(n_tilde, n_b, loss)}, n_tilde  # (6)
 
 
 def convergence_losses(
@@ -118,6 +120,7 @@ def convergence_losses(
     x: Tensor,
     c: Tensor,
     n_b: Tensor,
+    loss: Loss = "l1",
     *,
     gradient_interruption: bool = True,
     highpass: Callable[[Tensor], Tensor] | None = None,
@@ -133,12 +136,13 @@ def convergence_losses(
     with torch.set_grad_enabled(torch.is_grad_enabled() and not gradient_interruption):
         n_hat = x - nets.denoiser(x)  # (11)  n̂ = x − F(x), gradient interrupted
     n_tilde = nets.noise_extractor(n_hat)  # (12)  ñ = H(n̂)
-    n2b = l1_loss(n_tilde, n_b) if highpass is None else l1_loss(highpass(n_tilde), highpass(n_b))  # (13)
+    passed, wanted = (n_tilde, n_b) if highpass is None else (highpass(n_tilde), highpass(n_b))
+    n2b = mean_error(passed, wanted, loss)  # (13)
     if highpass is not None:
         n_tilde = n_hat - highpass(n_hat) + highpass(n_tilde)  # ñ = n̂ − P n̂ + P H(n̂)
     d = clip(c + transform_noise(n_tilde.detach()), x)  # (8)   d = c + ñ
     c_hat = nets.denoiser(d)  # (10)  ĉ = F(d)
-    return {"n2b": n2b, "n2c": l1_loss(c_hat, clip(c, x))}, n_tilde  # (9)
+    return {"n2b": n2b, "n2c": mean_error(c_hat, clip(c, x), loss)}, n_tilde  # (9)
 
 
 def above_anatomy(noise: Tensor) -> Tensor:
@@ -188,13 +192,14 @@ class Noise2Blur(Method):
         x = batch["noisy"]
         n_b = x - batch["blurred"]  # (1)   y_b = x − n_b
         if progress < self.config.initial_fraction:
-            losses, n_tilde = initial_losses(nets, x, n_b)
+            losses, n_tilde = initial_losses(nets, x, n_b, self.config.loss)
             return StepResult(losses, n_tilde.detach(), n_b)
         losses, n_tilde = convergence_losses(
             nets,
             x,
             batch["clean"],
             n_b,
+            self.config.loss,
             gradient_interruption=self.config.gradient_interruption,
             highpass=above_anatomy if self.config.low_frequencies == "denoiser" else None,
             transform_noise=self._transform_noise,

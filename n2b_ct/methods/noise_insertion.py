@@ -20,12 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from n2b_ct.methods.losses import Loss
 from n2b_ct.methods.method import BatchNeeds, Method, MethodConfig, StepResult
 from n2b_ct.networks.heads import box_mean
 from n2b_ct.networks.noise_scaled import CONFIDENCE_BOX, SCALE_PX, NoiseScaledUNet
 from n2b_ct.registry import METHODS
-
-Loss = Literal["l1", "l2", "huber"]
 
 LEAST_STD = 5e-4
 """Patches with less noise, in network units, count as with this: 2 HU where the window is 4096 HU wide."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss, mse_loss
 
+from n2b_ct.methods.losses import Loss, mean_error
 from n2b_ct.methods.method import BatchNeeds, Method, MethodConfig, StepResult
 from n2b_ct.registry import METHODS
-
-Loss = Literal["l1", "l2"]
 
 
 class SupervisedConfig(MethodConfig):
@@ -23,21 +21,17 @@ class SupervisedConfig(MethodConfig):
 
     name: Literal["supervised"] = "supervised"
     loss: Loss = "l1"
-    """``l1`` as in Noise2Blur; ``l2`` as DnCNN was published, and for noise that leaves most pixels as they are."""
+    """``l1`` as in Noise2Blur; ``l2`` as DnCNN was published; ``huber`` for noise that leaves most pixels alone."""
 
 
 def supervised_losses(denoiser: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> dict[str, Tensor]:
-    """L = mean |F(x) − y|, the L1 loss that Noise2Blur uses too, or mean (F(x) − y)²."""
-    return {"supervised": l1_loss(denoiser(x), y) if loss == "l1" else mse_loss(denoiser(x), y)}
+    """L = mean ρ(F(x) − y): the L1 loss that Noise2Blur uses too, or another of :mod:`n2b_ct.methods.losses`."""
+    return {"supervised": mean_error(denoiser(x), y, loss)}
 
 
 @METHODS.register("supervised")
 class Supervised(Method):
-    """A denoiser trained on pairs.
-
-    **Which loss.** L1 is the more robust one. A residual network that starts by doing nothing cannot leave that start
-    under salt and pepper: where most pixels are right, nothing at all is L1's first optimum; L2 has no such rest.
-    """
+    """A denoiser trained on pairs."""
 
     Config = SupervisedConfig
     config: SupervisedConfig

@@ -77,6 +77,15 @@ def test_the_convergence_losses_equal_the_values_computed_by_hand():
     torch.testing.assert_close(n_tilde, filled(0.09))
 
 
+def test_both_losses_may_be_hubers():
+    # as above, |ñ − n_b| = 0.07 is below the knee of 0.1 and |ĉ − c| = 0.3525 beyond it
+    losses, _ = convergence_losses(toy_nets(), filled(0.04), filled(0.5), filled(0.02), "huber")
+    assert losses["n2b"].item() == pytest.approx(0.07**2 / 0.2)
+    assert losses["n2c"].item() == pytest.approx(0.3525 - 0.05)
+    losses, _ = initial_losses(toy_nets(), filled(0.8), filled(0.1), "huber")
+    assert losses["n2b"].item() == pytest.approx(1.7 - 0.05)
+
+
 def test_a_composed_image_is_seen_through_the_window_like_a_real_one():
     # ñ = 0.09; c = 0.97 composes to 1.06, seen as 1; ĉ = 0.25; c = 1.3 is seen as 1 with and without noise
     losses, _ = convergence_losses(toy_nets(), filled(0.04), filled(0.97), filled(0.02))

@@ -26,6 +26,14 @@ def test_the_l2_loss_is_the_mean_square():
     assert result.losses["supervised"].item() == pytest.approx((0.09 + 0.01) / 2)
 
 
+@pytest.mark.parametrize(("predicted", "loss"), [(0.56, 0.06**2 / 0.2), (0.6, 0.05), (0.9, 0.4 - 0.05)])
+def test_hubers_loss_is_square_up_to_its_knee_and_rises_by_1_beyond(predicted, loss):
+    result = toy_method("supervised", networks={"denoiser": nn.Identity()}, loss="huber").step(
+        {"noisy": torch.full((1, 1, 2, 2), predicted), "reference": torch.full((1, 1, 2, 2), 0.5)}, 0.0
+    )
+    assert result.losses["supervised"].item() == pytest.approx(loss, rel=1e-4)
+
+
 def test_it_asks_for_references_and_nothing_else():
     needs = SupervisedConfig.needs
     assert (needs.reference, needs.clean, needs.blurred) == (True, False, False)

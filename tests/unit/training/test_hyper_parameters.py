@@ -103,6 +103,7 @@ CASES: dict[str, dict[str, Any]] = {
         "blur[bilateral].filter": {"filter": "bilateral"},
         "blur[bilateral].sigma_color": {"filter": "bilateral", "sigma_color": 0.01},
         "blur[bilateral].sigma_spatial_px": {"filter": "bilateral", "sigma_spatial_px": 1.0},
+        "loss": "huber",
         "initial_fraction": 0.75,
         "gradient_interruption": False,
         "noise_clamp_sigma": 1.0,
