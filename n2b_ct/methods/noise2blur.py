@@ -18,13 +18,14 @@ show (:class:`~n2b_ct.methods.extracted_noise.NoiseAnchor`). ``docs/noise2blur-o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from n2b_ct.config.networks import NetworkName, NetworkSection
 from n2b_ct.config.registered import registered
@@ -64,6 +65,9 @@ class Noise2BlurConfig(MethodConfig):
     """Share of the iterations spent in the initial "noise-to-blur" stage."""
     gradient_interruption: bool = True
     """False gives the paper's N2B_v: L_n2b reaches the denoiser too."""
+    extraction_ema_decay: float | None = Field(None, gt=0, lt=1)
+    """Take n̂ of the convergence stage from a moving average of F's weights with this decay. It keeps what the initial
+    stage taught for some steps while F, which has to learn to copy, forgets it; null: from F itself, as published."""
     noise_clamp_sigma: float | None = Field(4.0, gt=0)
     """Clamp ñ to this many robust standard deviations of its own patch before it meets a clean patch; null: never."""
     noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
@@ -82,6 +86,13 @@ class Noise2BlurConfig(MethodConfig):
             msg = "must be the lowest ratio and then the highest"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _average_has_no_gradient(self) -> Noise2BlurConfig:
+        if self.extraction_ema_decay is not None and not self.gradient_interruption:
+            msg = "extraction_ema_decay needs gradient_interruption: an average of weights has no gradient"
+            raise ValueError(msg)
+        return self
 
     def label_filter(self) -> Callable[[np.ndarray], np.ndarray]:
         """Return what makes y_b of a whole image ``[rows, cols]``."""
@@ -102,10 +113,12 @@ class Noise2BlurConfig(MethodConfig):
 
 @dataclass(frozen=True, slots=True)
 class Nets:
-    """F and H."""
+    """F and H, and an average of F."""
 
     denoiser: nn.Module
     noise_extractor: nn.Module
+    average: nn.Module | None = None
+    """Of F's weights, where n̂ comes from it."""
 
 
 def initial_losses(nets: Nets, x: Tensor, n_b: Tensor, loss: Loss = "l1") -> tuple[dict[str, Tensor], Tensor]:
@@ -134,7 +147,7 @@ def convergence_losses(
     ``clip`` to an image and x before the network sees the image: :func:`clip_to_window` unless said.
     """
     with torch.set_grad_enabled(torch.is_grad_enabled() and not gradient_interruption):
-        n_hat = x - nets.denoiser(x)  # (11)  n̂ = x − F(x), gradient interrupted
+        n_hat = x - (nets.average or nets.denoiser)(x)  # (11)  n̂ = x − F(x), gradient interrupted
     n_tilde = nets.noise_extractor(n_hat)  # (12)  ñ = H(n̂)
     passed, wanted = (n_tilde, n_b) if highpass is None else (highpass(n_tilde), highpass(n_b))
     n2b = mean_error(passed, wanted, loss)  # (13)
@@ -182,6 +195,7 @@ class Noise2Blur(Method):
         self.networks["noise_extractor"] = build_network(
             extractor.name, extractor.arguments, n_channels=traits.n_channels
         )
+        self._average = None if config.extraction_ema_decay is None else self._averaged(config.extraction_ema_decay)
         self._anchor = None if config.noise_anchor_rate is None else NoiseAnchor(config.noise_anchor_rate)
         if self._anchor is not None:
             self.networks["noise_anchor"] = self._anchor
@@ -195,7 +209,7 @@ class Noise2Blur(Method):
             losses, n_tilde = initial_losses(nets, x, n_b, self.config.loss)
             return StepResult(losses, n_tilde.detach(), n_b)
         losses, n_tilde = convergence_losses(
-            nets,
+            self._with_average(nets, progress),
             x,
             batch["clean"],
             n_b,
@@ -208,6 +222,21 @@ class Noise2Blur(Method):
         if self._anchor is not None:
             self._anchor.update(all_gather(n_tilde), all_gather(n_b), all_gather(x))
         return StepResult(losses, n_tilde.detach(), n_b)
+
+    def _averaged(self, decay: float) -> AveragedModel:
+        average = AveragedModel(self.networks["denoiser"], multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+        self.networks["denoiser_average"] = average.requires_grad_(requires_grad=False)
+        self._averaged_at = -1.0
+        return average
+
+    def _with_average(self, nets: Nets, progress: float) -> Nets:
+        """Average F's weights once an iteration, from the first of the convergence stage on: it begins as F."""
+        if self._average is None:
+            return nets
+        if progress != self._averaged_at:  # not again for the next part of a batch
+            self._average.update_parameters(nets.denoiser)
+            self._averaged_at = progress
+        return replace(nets, average=self._average)
 
     def learning_rate_factors(self) -> dict[str, float]:
         """Return that of H, where it is not 1."""

@@ -204,7 +204,8 @@ def build_optimizer(method: Method, training: TrainingSection) -> tuple[Optimize
         training: Learning rate and schedule.
     """
     factors = method.learning_rate_factors()
-    usual = [w for name, network in method.networks.items() if name not in factors for w in network.parameters()]
+    others = [network for name, network in method.networks.items() if name not in factors]
+    usual = [weight for network in others for weight in network.parameters() if weight.requires_grad]
     groups: list[dict[str, Any]] = [{"params": usual}]
     for name, factor in factors.items():
         groups.append({"params": list(method.networks[name].parameters()), "lr": factor * training.learning_rate})

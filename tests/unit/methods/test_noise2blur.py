@@ -7,7 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from n2b_ct.methods.method import Method
-from n2b_ct.methods.noise2blur import Nets, above_anatomy, clamp_outliers, convergence_losses, initial_losses
+from n2b_ct.methods.noise2blur import (
+    Nets,
+    Noise2BlurConfig,
+    above_anatomy,
+    clamp_outliers,
+    convergence_losses,
+    initial_losses,
+)
 from tests.toy_methods import toy_method
 
 
@@ -106,6 +113,36 @@ def test_the_stage_follows_from_progress():
     batch = {"noisy": filled(0.04), "blurred": filled(0.02), "clean": filled(0.5)}
     assert set(method.step(batch, progress=0.0499).losses) == {"n2b"}
     assert set(method.step(batch, progress=0.05).losses) == {"n2b", "n2c"}
+
+
+def test_noise_is_extracted_by_an_average_of_the_denoiser_that_begins_as_it():
+    small = {"arguments": {"n_features": 4, "depth": 2}}
+    method = toy_method("noise2blur", extraction_ema_decay=0.75, denoiser=small)
+    batch = {"noisy": filled(0.4), "blurred": filled(0.2), "clean": filled(0.5)}
+    kept = method.networks["denoiser_average"]
+    own, averaged = (next(network.parameters()) for network in (method.networks["denoiser"], kept))
+    method.step(batch, progress=0.01)
+    assert kept.n_averaged == 0
+    for k, (weight, expected) in enumerate([(0.25, 0.25), (0.65, 0.75 * 0.25 + 0.25 * 0.65)]):
+        own.data.fill_(weight)
+        for _ in range(2):  # two parts of one batch
+            method.step(batch, progress=0.5 + 0.1 * k)
+        torch.testing.assert_close(averaged, torch.full_like(averaged, expected))
+    assert not averaged.requires_grad
+
+
+def test_the_average_and_not_the_denoiser_gives_the_noise():
+    # n̂ = 0.04 − 0.5 · 0.04 = 0.02; ñ = 0.06; d = 0.56; ĉ = 0.25 · 0.56
+    nets = Nets(Times(0.25), Times(3.0), Times(0.5))
+    losses, n_tilde = convergence_losses(nets, filled(0.04), filled(0.5), filled(0.02))
+    torch.testing.assert_close(n_tilde, filled(0.06))
+    assert losses["n2c"].item() == pytest.approx(0.5 - 0.14)
+    assert trained_by(nets, losses["n2c"]) == {"F"}
+
+
+def test_an_average_without_gradient_interruption_is_refused():
+    with pytest.raises(ValueError, match="extraction_ema_decay needs gradient_interruption"):
+        Noise2BlurConfig(extraction_ema_decay=0.99, gradient_interruption=False)
 
 
 def test_a_step_hands_on_noise_and_blur_residual_without_gradient():
