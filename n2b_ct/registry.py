@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -120,10 +120,8 @@ class Registry(Generic[T]):
 
     def unknown(self, name: str) -> tuple[str, str, str]:
         """Return requirement, value and remedy of the message on an unknown name."""
-        known = self.names()
-        close = difflib.get_close_matches(name[:_N_CHARACTERS], known, n=3)
-        remedy = f"did you mean {' or '.join(close)}?" if close else "choose one of them"
-        return f"must be one of {', '.join(known)}", name[:_N_CHARACTERS], remedy
+        known, shown = self.names(), name[:_N_CHARACTERS]
+        return f"must be one of {', '.join(known)}", shown, did_you_mean(shown, known, "choose one of them")
 
     def _load_homes(self) -> None:
         if self._is_home_loaded:
@@ -160,6 +158,12 @@ class Registry(Generic[T]):
             requirement = f"{name} of the installed package {packages[0]} {self._requirement}"
             raise UnavailableError(subject, requirement, _shown(member), remedy)
         return member
+
+
+def did_you_mean(name: str, known: Collection[str], otherwise: str) -> str:
+    """Return a remedy that names what is nearest to an unknown name, or ``otherwise`` where nothing is near."""
+    close = difflib.get_close_matches(name[:_N_CHARACTERS], known, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else otherwise
 
 
 def is_subclass(member: object, base: type) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from n2b_ct.config.yaml_text import MOST_BYTES, YamlTextError, decoded, parse_yaml
 from n2b_ct.errors import ConfigError, explain
@@ -22,10 +23,6 @@ _N_SHOWN = 80
 _N_PROBLEMS_SHOWN = 30
 _MOST_SECTIONS = 16
 _DATA_KINDS = ("ct", "natural_images")
-_WORDING = {
-    "extra_forbidden": ("must be a known key", "correct its name or remove it"),
-    "missing": ("must be given", "add it"),
-}
 
 
 class _PlainDumper(yaml.SafeDumper):
@@ -145,23 +142,23 @@ def problems_of(error: ValidationError, subject: str | Callable[[KeyPath], str])
     problems = error.errors()
     for problem in problems[:_N_PROBLEMS_SHOWN]:
         path = ".".join(str(part) for part in _as_written(problem["loc"]))
-        requirement, remedy = _WORDING.get(problem["type"], ("", "correct it"))
-        context = problem["ctx"] if problem["type"] == "unavailable" else {}
-        for text in (requirement or problem["msg"].removeprefix("Value error, ")).splitlines():
-            got = "nothing" if problem["type"] == "missing" else context.get("got", _short(problem["input"]))
-            place = subject(problem["loc"]) if callable(subject) else subject
-            lines.append(
-                explain(
-                    f"{place}: {path}" if path else place,
-                    text[:1].lower() + text[1:],
-                    got,
-                    context.get("remedy", remedy),
-                )
-            )
+        requirement, got, remedy = _worded(problem)
+        place = subject(problem["loc"]) if callable(subject) else subject
+        for text in requirement.splitlines():
+            lines.append(explain(f"{place}: {path}" if path else place, text[:1].lower() + text[1:], got, remedy))
     if len(problems) > _N_PROBLEMS_SHOWN:
         more, place = len(problems) - _N_PROBLEMS_SHOWN, subject if isinstance(subject, str) else "elsewhere"
         lines.append(explain(place, "must have no problems", f"{more} more", "correct these first"))
     return lines
+
+
+def _worded(problem: ErrorDetails) -> tuple[str, str, str]:
+    """Return requirement, value and remedy; our own problems bring the latter two along."""
+    if problem["type"] == "missing":
+        return "must be given", "nothing", "add it"
+    own = problem.get("ctx", {})
+    requirement = problem["msg"].removeprefix("Value error, ")
+    return requirement, own.get("got", _short(problem["input"])), own.get("remedy", "correct it")
 
 
 def _as_written(loc: tuple[int | str, ...]) -> Iterator[int | str]:

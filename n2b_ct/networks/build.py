@@ -6,7 +6,6 @@ fetch weights.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ from n2b_ct.config.networks import ArgumentProblem, DenoiserSection, argument_pr
 from n2b_ct.errors import ConfigError, ModelError, explain
 from n2b_ct.networks.heads import DirectHead, GatedHead, LowpassHead, ResidualHead, bare_network
 from n2b_ct.networks.restricted import MOST_PARAMETERS, restricted
-from n2b_ct.registry import NETWORKS, is_subclass
+from n2b_ct.registry import NETWORKS, did_you_mean, is_subclass
 
 NETWORKS.expect("must be a class derived from torch.nn.Module", lambda member: is_subclass(member, nn.Module))
 OutputForm = Literal["lowpass", "direct", "residual", "gated"]
@@ -214,9 +213,8 @@ def _is_needed(parameter: inspect.Parameter) -> bool:
 
 
 def _unknown_argument(key: str, known: list[str], value: object) -> str:
-    close = difflib.get_close_matches(key, known, n=3)
-    remedy = f"did you mean {' or '.join(close)}?" if close else "remove it"
-    return explain(f"network.arguments.{key}", f"must be one of {', '.join(known)}", value, remedy)
+    requirement = f"must be one of {', '.join(known)}"
+    return explain(f"network.arguments.{key}", requirement, value, did_you_mean(key, known, "remove it"))
 
 
 def _construct(name: str, network_class: type[nn.Module], keywords: dict[str, Any], most_weights: int) -> nn.Module:

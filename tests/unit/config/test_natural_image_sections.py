@@ -69,7 +69,7 @@ def test_a_section_becomes_its_noise_on_the_scale_from_black_to_white(section, m
         ({"kind": "gaussian", "sigma": [1, 2, 3]}, "must be a number, or the lowest and the highest"),
         ({"kind": "gaussian", "sigma": "much"}, "must be a number, or the lowest and the highest"),
         ({"kind": "text", "probability": 0.1, "size_px": [20, 10]}, "the smallest and then the largest"),
-        ({"kind": "gaussian", "sigma": 25, "mean": 1}, "Extra inputs"),
+        ({"kind": "gaussian", "sigma": 25, "mean": 1}, "must be a known key"),
         (
             {"kind": "poisson", "peak": 30},
             "must be one of camera, correlated, gaussian, salt_and_pepper, speckle, text",

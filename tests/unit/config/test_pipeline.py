@@ -74,7 +74,24 @@ def test_a_problem_says_requirement_value_and_remedy(tmp_path):
     values["training"] = {"batchsize": 4}
     assert problems(tmp_path, values) == [
         "experiment.yaml: training.iterations: must be given, got nothing; add it",
-        "experiment.yaml: training.batchsize: must be a known key, got 4; correct its name or remove it",
+        "experiment.yaml: training.batchsize: must be a known key, got 4; did you mean batch_size?",
+    ]
+
+
+def test_of_an_unknown_key_the_nearest_of_its_section_are_named_and_other_problems_stay_as_they_are(tmp_path):
+    values = smallest() | {"report": {"baselines": ["nml"]}, "training": {"iterations": 0, "precision": "fp8"}}
+    values["data"]["window"] = [240, -160]
+    others = problems(tmp_path, values)
+    values["data"]["kynd"], values["method"]["blur"] = "ct", {"filter": "mean", "kernel": 5}
+    values |= {"reprt": {}, "xyz": 2}
+    found = problems(tmp_path, values)
+    assert [line for line in found if "known key" not in line] == others
+    assert len(others) == 4
+    assert [line.partition(": ")[2] for line in found if "known key" in line] == [
+        "data.kynd: must be a known key, got 'ct'; did you mean kind?",
+        "method.blur.kernel: must be a known key, got 5; did you mean kernel_px?",
+        "reprt: must be a known key, got a section with nothing; did you mean report?",
+        "xyz: must be a known key, got 2; correct its name or remove it",
     ]
 
 
@@ -229,7 +246,7 @@ def test_an_override_that_is_no_yaml_is_said(tmp_path, value):
 
 def test_an_override_with_an_unknown_key_is_reported_like_the_files_own(tmp_path):
     assert problems(tmp_path, smallest(), "training.sead=1") == [
-        "experiment.yaml: training.sead: must be a known key, got 1; correct its name or remove it"
+        "experiment.yaml: training.sead: must be a known key, got 1; did you mean seed?"
     ]
 
 
