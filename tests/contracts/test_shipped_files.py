@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.camera_folder import Camera, make_folders
 from n2b_ct import api
 from n2b_ct.config import load_pipeline
 from n2b_ct.config.quality_phantom import load_quality_phantom
@@ -26,6 +27,7 @@ PIPELINES = sorted(path.name for path in (REPOSITORY / "pipelines").iterdir() if
 EXPERIMENTS = sorted(path.name for path in (REPOSITORY / "pipelines" / "benchmark").iterdir())
 QUALITY_PHANTOMS = sorted(path.name for path in (REPOSITORY / "quality_phantoms").iterdir())
 MANIFESTS = sorted(path.name for path in (REPOSITORY / "data_manifests").iterdir())
+CAMERA_EXPERIMENT = "camera_noise.yaml"
 ON_SHARED_DATA = [name for name in PIPELINES if name.startswith(("mayo", "rider"))]
 
 
@@ -98,10 +100,20 @@ def test_every_row_of_a_paper_names_where_its_numbers_stand(name):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != CAMERA_EXPERIMENT])
 def test_experiments_are_ready_to_run_on_the_images_at_hand(name, shared_data):
     n_images = {"gray": {68, 12}, "rgb": {100}}[load_experiment(name).colour]
     assert set(check_benchmark(name, data_root=shared_data).values()) <= n_images
+
+
+@pytest.mark.real_data
+def test_the_cameras_experiment_is_ready_to_run_on_folders_that_are_made_for_it(shared_data, tmp_path):
+    for part in ("train", "val"):
+        make_folders(
+            shared_data / f"natural/BSDS500_{part}", tmp_path / "camera" / part, Camera(n_exposures=1), count=2
+        )
+    found = check_benchmark(CAMERA_EXPERIMENT, data_root=tmp_path, overrides=["gallery=null"])
+    assert set(found.values()) == {2}
 
 
 @pytest.mark.real_data

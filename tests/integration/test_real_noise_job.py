@@ -86,6 +86,18 @@ def test_a_photograph_too_large_to_be_seen_whole_is_denoised_in_tiles(photos, mo
     np.testing.assert_allclose(whole, tiled, atol=1.01 / 65535)
 
 
+def test_crops_of_large_photographs_with_their_truth_in_another_folder_train_a_supervised_method(photos, capsys):
+    for k in range(3):
+        write_words(photos / f"truth/t{k}.tif", photograph(k, 0.0))
+    crops = ["--set", "data.noisy.crop_px=32", "--set", "data.noisy.select=::2", "--set", "data.reference=truth"]
+    assert train({"name": "supervised", "denoiser": SMALL}, *crops, clean=False) == 0
+    assert json.loads(Path("run/summary.json").read_text())["n_images"] == {"noisy": 2, "clean": 0}
+    (photos / "truth/t1.tif").unlink()
+    assert train({"name": "supervised", "denoiser": SMALL}, *crops, "--resume", clean=False) == 2
+    (line,) = error_lines(capsys.readouterr().err)
+    assert "data.reference: must hold as many images as noisy, got 2 and 3" in line
+
+
 def test_what_needs_the_truth_says_so(photos, capsys):
     assert train({"name": "supervised", "denoiser": SMALL}) == 2
     (line,) = error_lines(capsys.readouterr().err)
