@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ from torch import nn
 
 from n2b_ct.config.method import FirstStage
 from n2b_ct.config.sections import Pipeline
+from n2b_ct.data.ct_source import CTSource
 from n2b_ct.data.image_source import ImageSource
+from n2b_ct.data.phantom_source import PhantomSource
+from n2b_ct.data.roles import RoleSlice
 from n2b_ct.errors import DataError, ModelError, TrainingError, explain
+from n2b_ct.evaluation.flat_regions import find_flat_blocks, noise_std_hu
 from n2b_ct.inference.model import MODEL_FILE, Model, load_any_model, save_model
 from n2b_ct.inference.slices import is_out_of_memory
 from n2b_ct.io.progress import Progress
+from n2b_ct.io.series import SeriesRef
 from n2b_ct.networks.build import build_denoiser, count_parameters, size_multiple
 from n2b_ct.training.checkpoints import verified_summary
 from n2b_ct.training.devices import autocast_dtype
@@ -31,8 +37,10 @@ from n2b_ct.training.run_dir import (
     write_pipeline,
     write_summary,
 )
-from n2b_ct.training.trained_for import trained_for
 from n2b_ct.training.trainer import Assembled, assemble
+
+_N_SLICES_SHOWN = 8
+_Ranges = dict[str, list[float]]
 
 
 def require_ready(pipeline: Pipeline, images: ImageSource) -> None:
@@ -161,6 +169,20 @@ def run_assembled(
     return summary
 
 
+def trained_for(source: ImageSource) -> _Ranges:
+    """Return ``noise_std_hu`` (in flat soft tissue) and ``pixel_mm``, each lowest and highest; only what is known.
+
+    The model file keeps them for reports.
+
+    Raises:
+        DataError: A slice cannot be read.
+    """
+    if isinstance(source, PhantomSource):
+        known = {"noise_std_hu": list(source.section.noise_hu)} if source.noise is None else {}
+        return known | {"pixel_mm": list(source.pixels_mm)}
+    return _ranges_of_slices(source.roles.noisy) if isinstance(source, CTSource) else {}
+
+
 def _run_within_memory(assembled: Assembled) -> None:
     try:
         assembled.trainer.run()
@@ -214,3 +236,14 @@ def _finish(
     summary |= images.inputs.plain
     write_summary(summary, run_dir / SUMMARY_FILE)
     return summary
+
+
+def _ranges_of_slices(slices: Sequence[RoleSlice]) -> _Ranges:
+    shown = [slices[int((k + 0.5) * len(slices) / _N_SLICES_SHOWN)] for k in range(_N_SLICES_SHOWN)] if slices else []
+    read = [one.series.read_hu([one.index])[0] for one in dict.fromkeys(shown)]
+    noises = [noise for hu in read if (noise := noise_std_hu(hu, find_flat_blocks(hu))) is not None]
+    series = {one.series.name: one.series.source for one in slices}
+    sources = [one for one in series.values() if isinstance(one, SeriesRef)]
+    pixels = [side for one in sources for side in one.pixel_spacing_mm or ()]
+    found = {"noise_std_hu": noises, "pixel_mm": pixels}
+    return {name: [float(min(values)), float(max(values))] for name, values in found.items() if values}

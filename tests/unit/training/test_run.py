@@ -23,8 +23,7 @@ from n2b_ct.inference.model import load_model
 from n2b_ct.inference.slices import denoise_hu
 from n2b_ct.training.devices import processor_name
 from n2b_ct.training.history import read_history
-from n2b_ct.training.run import run_assembled, run_training
-from n2b_ct.training.trained_for import trained_for
+from n2b_ct.training.run import run_assembled, run_training, trained_for
 from n2b_ct.training.trainer import Assembled, assemble
 from tests.tiny_training import CPU, SMALL_BAYES, slices_hu, tiny_images, tiny_pipeline, train_tiny
 

@@ -10,7 +10,7 @@ from n2b_ct.data.ct_source import CTSource
 from n2b_ct.data.manifest_series import DatasetSeries
 from n2b_ct.data.natural_image_source import NaturalImageSource
 from n2b_ct.data.roles import Roles, RoleSlice
-from n2b_ct.training.trained_for import trained_for
+from n2b_ct.training.run import trained_for
 
 
 def roles_of(*noises_hu: float) -> Roles:
