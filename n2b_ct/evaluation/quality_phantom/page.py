@@ -22,7 +22,7 @@ from n2b_ct.evaluation.quality_phantom.tables import (
 from n2b_ct.evaluation.report.document import Provenance
 from n2b_ct.evaluation.report.formatting import number
 from n2b_ct.evaluation.report.page import downloads_of, lay_out
-from n2b_ct.evaluation.report.page_sections import Part, Section, charts_part, table_part
+from n2b_ct.evaluation.report.page_parts import Part, Section, charts_part, table_part
 
 INTERVALS = "Below each value its 95 % interval between repeats."
 _BESIDE = "report.json (the same numbers), figures/ (the picture as PNG)"

@@ -15,10 +15,9 @@ from markupsafe import Markup
 
 from n2b_ct.evaluation.report.charts import inline_svg
 from n2b_ct.evaluation.report.document import DISCLAIMER, Provenance, definitions, method_descriptions
+from n2b_ct.evaluation.report.page_parts import Section, data_uri, without_empty
 from n2b_ct.evaluation.report.page_sections import (
-    Section,
     curves_section,
-    data_uri,
     detection_section,
     dose_table,
     fidelity_section,
@@ -27,7 +26,6 @@ from n2b_ct.evaluation.report.page_sections import (
     removal_section,
     resolution_section,
     texture_section,
-    without_empty,
 )
 from n2b_ct.evaluation.report.sentences import notes, summary_sentences
 from n2b_ct.evaluation.report.slice_images import MAX_BYTES, Panel, ViewerSlice, viewer_slices, viewer_view

@@ -21,13 +21,13 @@ from n2b_ct.evaluation.report.figures import (
     ttf_charts,
 )
 from n2b_ct.evaluation.report.page import render_page
+from n2b_ct.evaluation.report.page_parts import table_csv
 from n2b_ct.evaluation.report.page_sections import (
     curves_section,
     detection_section,
     fidelity_section,
     removal_section,
     resolution_section,
-    table_csv,
     texture_section,
 )
 from n2b_ct.evaluation.report.sentences import trade_off_sentence

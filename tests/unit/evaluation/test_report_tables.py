@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from n2b_ct.evaluation.intervals import MeanInterval
 from n2b_ct.evaluation.report.charts import Chart, Curve, draw_charts
-from n2b_ct.evaluation.report.page_sections import Part, dose_table, fold, table_part, without_empty
+from n2b_ct.evaluation.report.page_parts import Part, fold, table_part, without_empty
+from n2b_ct.evaluation.report.page_sections import dose_table
 from n2b_ct.evaluation.report.tables import Line, PageTable, TableRow, glance_table, without_empty_columns
 from n2b_ct.evaluation.report.theme import line_styles
 from n2b_ct.evaluation.summary import Summary, summarise
