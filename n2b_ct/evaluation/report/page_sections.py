@@ -24,23 +24,25 @@ from n2b_ct.evaluation.report.formatting import listing
 from n2b_ct.evaluation.report.low_contrast_charts import low_contrast_charts, low_contrast_levels
 from n2b_ct.evaluation.report.low_contrast_view import low_contrast_table, measured_words
 from n2b_ct.evaluation.report.page_parts import Part, Section, charts_part, fold, table_part
-from n2b_ct.evaluation.report.tables import (
-    bias_table,
-    comparison_table,
+from n2b_ct.evaluation.report.physics_tables import (
     d_prime_table,
-    fidelity_table,
-    glance_table,
     hallucination_table,
     lag_table,
     lesion_table,
-    measure_table,
-    noise_table,
-    place_table,
     potential_table,
     residual_table,
     resolution_table,
     texture_table,
     z_table,
+)
+from n2b_ct.evaluation.report.tables import (
+    bias_table,
+    comparison_table,
+    fidelity_table,
+    glance_table,
+    measure_table,
+    noise_table,
+    place_table,
 )
 from n2b_ct.evaluation.summary import Summary
 

@@ -1,20 +1,17 @@
-"""The tables of the page as plain strings, so that the template only lays them out."""
+"""The page's tables as plain strings, so that the template only lays them out: measures of slices, and their tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from n2b_ct.evaluation.cases import INPUT
-from n2b_ct.evaluation.disks import Task
 from n2b_ct.evaluation.flat_regions import TISSUE_CLASSES_HU
 from n2b_ct.evaluation.measures import CLASS_BIASES, IDEAL_BIASES, PLACE_NOISES
 from n2b_ct.evaluation.regional_noise import PLACES
-from n2b_ct.evaluation.report.figures import INSERTED_DISK, JUDGED, MEASURED, OBSERVER_TITLES, task_name
+from n2b_ct.evaluation.report.figures import JUDGED, MEASURED
 from n2b_ct.evaluation.report.formatting import (
     MISSING,
-    bounded,
     counted,
     mean_interval,
     mean_sd,
@@ -31,6 +28,9 @@ class Line:
 
     text: str
     best: bool = False
+
+
+Cell = tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def glance_table(summary: Summary) -> PageTable:
 
     heads = tuple((_head(summary, measure), "") for measure in scores)
     heads += (("noise, HU", "change"), ("noise texture", "NPS shift"), ("largest HU shift", "tissue"))
-    rows = _rows(
+    rows = method_rows(
         summary,
         ("input", "baseline", "model", "reference"),
         lambda method: [
@@ -189,7 +189,7 @@ def place_table(summary: Summary, level: DoseLevel) -> PageTable:
 
     measures = ("noise_std_hu", *PLACE_NOISES.values())
     heads = (("flattest", "soft tissue"), *((name, "") for name in PLACES.values()))
-    rows = _rows(summary, MEASURED, lambda method: [cell(method, measure) for measure in measures])
+    rows = method_rows(summary, MEASURED, lambda method: [cell(method, measure) for measure in measures])
     return PageTable(heads, rows)
 
 
@@ -226,126 +226,6 @@ def _mean_over_bounds(text: str) -> tuple[Line, ...]:
     return (Line(mean), *(Line(f"[{part}") for part in bounds))
 
 
-Cell = tuple[Line, ...]
-Record = Mapping[str, Any]
-
-
-def texture_table(summary: Summary) -> PageTable:
-    """Mean frequency of the noise over its shift against the input, methods by dose."""
-
-    def cell(level: DoseLevel, method: str) -> Cell:
-        own = summary.table.record("texture", level.label, method)
-        if not own:
-            return missing_cell()
-        shift = own["mean_frequency_shift_percent"]
-        text = "" if shift is None else f"{mean_interval(shift, 0, signed=True)} %"
-        return Line(mean_interval(own["mean_frequency_per_mm"], 3)), Line(text)
-
-    return _by_level(summary, summary.levels, MEASURED, cell)
-
-
-def lag_table(summary: Summary) -> PageTable:
-    """Correlation of neighbouring pixels' noise, methods by dose."""
-
-    def cell(level: DoseLevel, method: str) -> Cell:
-        return (Line(mean_interval(summary.table.get("texture", "lag1_autocorrelation", level.label, method), 2)),)
-
-    return _by_level(summary, summary.levels, MEASURED, cell)
-
-
-def resolution_table(summary: Summary, level: str) -> PageTable:
-    """50 % over 10 % frequency, its change, and how much contrast came through, methods by task."""
-    own = _by_task(summary.table.records("resolution", level=level))
-    tasks = list(dict.fromkeys(task for _, task in own))
-    rows = _rows(summary, MEASURED, lambda method: [_resolution_cell(own.get((method, task))) for task in tasks])
-    named = tuple(replace(row, label=INSERTED_DISK) if row.method == INPUT else row for row in rows)
-    return PageTable(tuple((task_name(task), "50 % and 10 %, 1/mm") for task in tasks), named)
-
-
-def z_table(summary: Summary) -> PageTable:
-    """What is left along z, methods by dose."""
-
-    def cell(level: DoseLevel, method: str) -> Cell:
-        own = summary.table.record("z_resolution", level.label, method)
-        if not own:
-            return missing_cell()
-        return (Line(f"{mean_interval(own['z_transfer_percent'], 0)} %"), Line(counted(own["n_slices"], "slice")))
-
-    return _by_level(summary, summary.levels, ("baseline", "model"), cell)
-
-
-def d_prime_table(summary: Summary, task: Task, observer: str) -> PageTable:
-    """d′ over CNR, methods by dose."""
-    results = summary.table.records("detectability", task=task, observer=observer)
-    found = {(one["level"], one["method"]): one for one in results}
-
-    def cell(level: DoseLevel, method: str) -> Cell:
-        own = found.get((level.label, method))
-        if own is None:
-            return missing_cell()
-        if own["d_prime"] is None:
-            return Line(MISSING), Line(own["remark"])
-        return Line(bounded(own["d_prime"], own["low"], own["high"], 2)), Line(f"CNR {number(own['cnr'], 2)}")
-
-    return _by_level(summary, summary.levels, JUDGED, cell)
-
-
-def potential_table(summary: Summary, observer: str) -> PageTable:
-    """Dose-reduction potential of one observer, methods by task."""
-    found = _by_task(summary.table.records("potential", observer=observer))
-    tasks = list(dict.fromkeys(task for _, task in found))
-    rows = _rows(summary, ("baseline", "model"), lambda name: [_potential_cell(found.get((name, t))) for t in tasks])
-    return PageTable(tuple((task_name(task), OBSERVER_TITLES[observer]) for task in tasks), rows)
-
-
-def residual_table(summary: Summary, level: str) -> PageTable:
-    """Anatomy in what was removed, methods by measure; columns without a number are left out."""
-    heads = (
-        ("anatomy found in", "slices"),
-        ("edge correlation", "noise alone gives"),
-        ("deviation", "standard deviations"),
-        ("excess at edges", "%"),
-        ("faint structure taken", "%, 1.5 to 6 px"),
-        ("fine structure taken", "%, noise-free truth"),
-    )
-    own = {one["method"]: one for one in summary.table.records("residual", level=level)}
-    optional = {4: "faint_removed_percent", 5: "detail_removed_percent"}
-    shown = [
-        k for k in range(len(heads)) if k not in optional or any(one[optional[k]] is not None for one in own.values())
-    ]
-    rows = _rows(summary, ("baseline", "model"), lambda method: [_residual_cells(own.get(method))[k] for k in shown])
-    return PageTable(tuple(heads[k] for k in shown), rows)
-
-
-def hallucination_table(summary: Summary, level: str) -> PageTable:
-    """Structure invented where the truth holds none, methods by task."""
-    own = _by_task(summary.table.records("hallucination", level=level))
-    tasks = list(dict.fromkeys(task for _, task in own))
-
-    def cell(method: str, task: Task) -> Cell:
-        result = own.get((method, task))
-        if result is None:
-            return missing_cell()
-        observed, expected = (number(100 * result[rate], 1) for rate in ("false_positive_rate", "expected_rate"))
-        structure = f"{number(result['structure_hu'], 2)} HU, p {p_text(result['p_value'])}"
-        return Line(structure), Line(f"{observed} % seen, {expected} % expected")
-
-    rows = _rows(summary, JUDGED, lambda method: [cell(method, task) for task in tasks])
-    return PageTable(tuple((task_name(task), "invented structure") for task in tasks), rows)
-
-
-def lesion_table(summary: Summary) -> PageTable:
-    """CNR of true lesions over the contrast that came through, methods by dose."""
-
-    def cell(level: DoseLevel, method: str) -> Cell:
-        own = summary.table.record("lesions", level.label, method)
-        if not own:
-            return missing_cell()
-        return Line(mean_interval(own["cnr"], 2)), Line(f"{mean_interval(own['contrast_recovery_percent'], 0)} %")
-
-    return _by_level(summary, summary.levels, MEASURED, cell)
-
-
 def comparison_table(summary: Summary, level: str, window: str) -> PageTable:
     """Paired differences, methods by measure and opponent; marked where the interval excludes 0 on the good side."""
     windows = (window, "") if window == summary.primary_window else (window,)
@@ -354,7 +234,7 @@ def comparison_table(summary: Summary, level: str, window: str) -> PageTable:
     found = {(row.method, row.measure, row.against): row for row in own}
     methods = {row.method for row in own}
     heads = tuple((_head(summary, measure), f"against {against}") for measure, against in columns)
-    rows = _rows(
+    rows = method_rows(
         summary, JUDGED, lambda method: [_comparison_cell(summary, found.get((method, *column))) for column in columns]
     )
     return PageTable(heads, tuple(row for row in rows if row.method in methods))
@@ -367,65 +247,18 @@ def p_text(p_value: float | None) -> str:
     return "< 0.001" if p_value < 0.001 else number(p_value, 3)
 
 
-def _by_level(
+def by_level(
     summary: Summary, levels: Sequence[DoseLevel], roles: tuple[Role, ...], cell: Callable[[DoseLevel, str], Cell]
 ) -> PageTable:
-    rows = _rows(summary, roles, lambda method: [cell(level, method) for level in levels])
+    """Return a table of methods by dose."""
+    rows = method_rows(summary, roles, lambda method: [cell(level, method) for level in levels])
     return PageTable(tuple((level.label, counted(level.n_slices, "slice")) for level in levels), rows)
 
 
-def _rows(summary: Summary, roles: tuple[Role, ...], cells: Callable[[str], list[Cell]]) -> tuple[TableRow, ...]:
+def method_rows(summary: Summary, roles: tuple[Role, ...], cells: Callable[[str], list[Cell]]) -> tuple[TableRow, ...]:
     """One row a method; methods with nothing at all are left out."""
     rows = (TableRow(name, summary.roles[name], tuple(cells(name))) for name in summary.of_role(*roles))
     return tuple(row for row in rows if any(line.text not in {"", MISSING} for cell in row.cells for line in cell))
-
-
-def _resolution_cell(own: Record | None) -> Cell:
-    if own is None:
-        return missing_cell()
-    if own["f50_per_mm"] is None:
-        return Line(MISSING), Line(own["remark"])
-    change = "" if own["f50_change_percent"] is None else f"{number(own['f50_change_percent'], 0, signed=True)} %"
-    recovery = number(own["contrast_recovery_percent"], 0)
-    parts = [change, "" if recovery == MISSING or own["method"] == INPUT else f"contrast {recovery} %"]
-    return (
-        Line(bounded(own["f50_per_mm"], own["f50_low_per_mm"], own["f50_high_per_mm"], 3)),
-        Line(bounded(own["f10_per_mm"], own["f10_low_per_mm"], own["f10_high_per_mm"], 3)),
-        Line(" · ".join(part for part in parts if part)),
-    )
-
-
-def _potential_cell(own: Record | None) -> Cell:
-    if own is None:
-        return missing_cell()
-    if own["reduction_percent"] is None or own["dose"] is None:
-        return (Line(own["remark"] or MISSING),)
-    return (
-        Line(f"{number(-own['reduction_percent'], 0, signed=True)} % dose"),
-        Line(f"{100 * own['dose']:.3g} % does what {100 * own['target_dose']:.3g} % did"),
-    )
-
-
-def _residual_cells(own: Record | None) -> list[Cell]:
-    if own is None:
-        return 6 * [missing_cell()]
-    found = f"{own['n_warned']} of {own['n_slices']}"
-    return [
-        (Line(f"⚠ {found}" if own["warns"] else found),),
-        (Line(mean_interval(own["edge_correlation"], 3)), Line(number(own["null_correlation"], 3))),
-        (Line(mean_interval(own["deviation_sds"], 1, signed=True)),),
-        (Line(mean_interval(own["edge_excess_percent"], 0, signed=True)),),
-        _faint_cell(own),
-        (Line(mean_interval(own["detail_removed_percent"], 1)),),
-    ]
-
-
-def _faint_cell(own: Record) -> Cell:
-    if own["faint_removed_percent"] is None:
-        return missing_cell()
-    n_warned = own["n_faint_warned"]
-    warned = f"⚠ {n_warned} of {own['n_faint_slices']} slices" if n_warned else ""
-    return Line(mean_interval(own["faint_removed_percent"], 0)), Line(warned)
 
 
 def _head(summary: Summary, measure: str) -> str:
@@ -441,10 +274,6 @@ def _comparison_cell(summary: Summary, own: Row | None) -> Cell:
     word = {True: "better", False: "worse", None: "undecided"}[better]
     p_holm = own.value.p_holm
     return Line(text, best=better is True), Line(word if p_holm is None else f"{word}, p {p_text(p_holm)} (Holm)")
-
-
-def _by_task(records: Sequence[Record]) -> dict[tuple[str, Task], Record]:
-    return {(one["method"], one["task"]): one for one in records}
 
 
 def missing_cell() -> Cell:
