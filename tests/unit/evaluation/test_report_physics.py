@@ -31,8 +31,8 @@ from n2b_ct.evaluation.report.page_sections import (
     texture_section,
 )
 from n2b_ct.evaluation.report.physics_tables import potential_table, residual_table
-from n2b_ct.evaluation.report.sentences import trade_off_sentence
 from n2b_ct.evaluation.report.tables import comparison_table, p_text
+from n2b_ct.evaluation.report.trade_offs import trade_off_sentence
 from n2b_ct.evaluation.summary import Summary
 from n2b_ct.evaluation.table import Row, Table, rows_of
 from n2b_ct.hu import WINDOWS
