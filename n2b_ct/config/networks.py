@@ -90,9 +90,8 @@ class DenoiserSection(NetworkSection):
     """The denoiser F (DnNet) and the form of its output."""
 
     name: NetworkName = "SimpleUNet"
-    output: Literal["lowpass", "direct", "residual", "gated"] = "lowpass"
-    """``lowpass``: F(x) = net(x) + L(x − net(x)); ``direct``: F(x) = net(x); ``residual``: F(x) = x + net(x);
-    ``gated``: F(x) = x + g(x)·(net(x) − x), for noise that replaces pixels."""
+    output: Literal["lowpass", "direct", "residual"] = "lowpass"
+    """``lowpass``: F(x) = net(x) + L(x − net(x)); ``direct``: F(x) = net(x); ``residual``: F(x) = x + net(x)."""
     lowpass_kernel_px: int = Field(17, ge=3, le=255)
     """Side of the box mean that L applies."""
     lowpass_passes: int = Field(2, ge=1, le=4)

@@ -91,7 +91,7 @@ class TrainingSection(Section):
     """The cosine schedule ends at ``final_learning_rate_fraction``."""
     warmup_iterations: int = Field(0, ge=0, le=MOST_ITERATIONS)
     """The learning rate rises linearly over the first so many: Adam's first steps are as large as any, and with few
-    patches a step they can close a gate, or drive leaky maps to where they learn nothing."""
+    patches a step they drive a network far off."""
     final_learning_rate_fraction: float = Field(0.01, gt=0, le=1)
     """Of the first learning rate."""
     ema_decay: float = Field(0.99, ge=0, lt=1)

@@ -5,7 +5,7 @@ from n2b_ct.networks.bayes import BayesDenoiser
 from n2b_ct.networks.blind_spot import BlindSpotNet
 from n2b_ct.networks.build import OutputForm, build_network, count_parameters, size_multiple
 from n2b_ct.networks.dncnn import DnCNN
-from n2b_ct.networks.heads import DirectHead, GatedHead, LowpassHead, ResidualHead, box_mean
+from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead, box_mean
 from n2b_ct.networks.noise_extractor import NoiseExtractor
 from n2b_ct.networks.noise_scaled import NoiseScaledUNet
 from n2b_ct.networks.unet import SimpleUNet
@@ -15,7 +15,6 @@ __all__ = [
     "BlindSpotNet",
     "DirectHead",
     "DnCNN",
-    "GatedHead",
     "LowpassHead",
     "NoiseExtractor",
     "NoiseScaledUNet",

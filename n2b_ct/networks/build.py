@@ -20,17 +20,12 @@ from torch import Tensor, nn
 
 from n2b_ct.config.networks import ArgumentProblem, DenoiserSection, argument_problems
 from n2b_ct.errors import ConfigError, ModelError, explain
-from n2b_ct.networks.heads import DirectHead, GatedHead, LowpassHead, ResidualHead, bare_network
+from n2b_ct.networks.heads import DirectHead, LowpassHead, ResidualHead, bare_network
 from n2b_ct.networks.restricted import MOST_PARAMETERS, restricted
 from n2b_ct.registry import NETWORKS, did_you_mean, is_subclass
 
 NETWORKS.expect("must be a class derived from torch.nn.Module", lambda member: is_subclass(member, nn.Module))
-OutputForm = Literal["lowpass", "direct", "residual", "gated"]
-_HEADS: dict[str, type[DirectHead | ResidualHead | GatedHead]] = {
-    "direct": DirectHead,
-    "residual": ResidualHead,
-    "gated": GatedHead,
-}
+OutputForm = Literal["lowpass", "direct", "residual"]
 
 MONAI_NETWORKS = {
     "AttentionUnet": "attentionunet",
@@ -73,9 +68,8 @@ def build_network(
     Args:
         name: Of :data:`~n2b_ct.registry.NETWORKS`; nothing else is ever imported.
         arguments: Keyword arguments of that class: numbers within bounds, and words that networks know.
-            ``in_channels`` and ``out_channels`` default to ``n_channels`` (``out_channels`` to one more where the form
-            is ``gated``), MONAI's ``spatial_dims`` to 2 and ``pretrained`` to false. A constructor reaches no network,
-            no file and no program.
+            ``in_channels`` and ``out_channels`` default to ``n_channels``, MONAI's ``spatial_dims`` to 2 and
+            ``pretrained`` to false. A constructor reaches no network, no file and no program.
         output_form: What the output means, see :mod:`n2b_ct.networks.heads`.
         kernel_px: Side of the box mean of ``lowpass``.
         passes: How often ``lowpass`` applies it.
@@ -92,13 +86,12 @@ def build_network(
     """
     network_class: type[nn.Module] = NETWORKS.get(name, "network.name")
     _require_output_form(name, network_class, output_form)
-    n_outputs = n_channels + 1 if output_form == "gated" else n_channels
-    keywords = _complete(network_class, dict(arguments or {}), n_channels, n_outputs)
+    keywords = _complete(network_class, dict(arguments or {}), n_channels)
     with _seeded(seed):
         network = _construct(name, network_class, keywords, most_weights)
     if output_form == "lowpass":
         return LowpassHead(network, kernel_px, passes)
-    return _HEADS[output_form](network)
+    return ResidualHead(network) if output_form == "residual" else DirectHead(network)
 
 
 def build_denoiser(section: DenoiserSection, n_channels: int = 1, most_weights: int = MOST_PARAMETERS) -> nn.Module:
@@ -140,9 +133,7 @@ def size_multiple(network: nn.Module) -> int:
     """
     bare = bare_network(network)
     multiple = getattr(bare, "multiple", None)
-    if isinstance(multiple, int):
-        return multiple
-    return _probe_multiple(network if isinstance(network, GatedHead) else bare)
+    return multiple if isinstance(multiple, int) else _probe_multiple(bare)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -167,7 +158,7 @@ for _name in MONAI_NETWORKS:
 def _require_output_form(name: str, network_class: type[nn.Module], output_form: str) -> None:
     """Refuse an output form that a network does not go with; its ``output_forms`` are those that it does."""
     if output_form not in get_args(OutputForm):
-        requirement = "must be lowpass, direct, residual or gated"
+        requirement = "must be lowpass, direct or residual"
         raise ConfigError(explain("network.output", requirement, output_form, "pick one of them"))
     forms: tuple[str, ...] = getattr(network_class, "output_forms", (output_form,))
     if output_form not in forms:
@@ -176,14 +167,12 @@ def _require_output_form(name: str, network_class: type[nn.Module], output_form:
         raise ConfigError(explain("network.output", requirement, output_form, f"use {forms[0]}"))
 
 
-def _complete(
-    network_class: type[nn.Module], keywords: dict[str, Any], n_channels: int, n_outputs: int
-) -> dict[str, Any]:
+def _complete(network_class: type[nn.Module], keywords: dict[str, Any], n_channels: int) -> dict[str, Any]:
     """Add what every network on slices needs and check all names and values at once."""
     if forbidden := argument_problems(keywords):
         raise ConfigError([_forbidden_argument(one) for one in forbidden])
     parameters = inspect.signature(network_class).parameters
-    usual = _DEFAULTS | {"in_channels": n_channels, "out_channels": n_outputs}
+    usual = _DEFAULTS | {"in_channels": n_channels, "out_channels": n_channels}
     defaults = {key: value for key, value in usual.items() if key in parameters}
     completed = {**defaults, **keywords}
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -194,10 +183,6 @@ def _complete(
         explain(f"network.arguments.{key}", f"is needed by {network_class.__name__}", "nothing", "add it")
         for key in needed
     ]
-    if n_outputs != n_channels and completed.get("out_channels") != n_outputs:
-        requirement = f"must be {n_outputs} for the form gated: the image and its gate"
-        got = completed.get("out_channels", f"no such argument of {network_class.__name__}")
-        problems.append(explain("network.arguments.out_channels", requirement, got, "use SimpleUNet, or another form"))
     if problems:
         raise ConfigError(problems)
     return completed

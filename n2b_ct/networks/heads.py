@@ -4,8 +4,7 @@ Output forms, all ``[batch, channels, rows, cols]``:
 
 ========  =====================================  ====================================================
 direct    ``F(x) = net(x)``                      the paper's form; must learn to copy HU
-residual  ``F(x) = x + net(x)``                  for supervised training; Noise2Blur collapses with it
-gated     ``F(x) = x + g(x)·(net(x) − x)``       g, 0 to 1, says which pixels are noise: impulses, text
+residual  ``F(x) = x + net(x)``                  learns fastest; Noise2Blur needs ``extraction_ema_decay``
 lowpass   ``F(x) = net(x) + L(x − net(x))``      low frequencies come from x: HU hold by construction
 ========  =====================================  ====================================================
 
@@ -60,28 +59,6 @@ class ResidualHead(nn.Module):
         return x.float() + change
 
 
-class GatedHead(nn.Module):
-    """``F(x) = x + g(x)·(net(x) − x)``: the network says what a pixel was, and by a gate g whether it was replaced.
-
-    Noise that replaces few pixels and leaves the others alone is removed by a choice between the pixel and a guess. A
-    direct network must approximate that product by sums of rectified maps, for every grey level there is; here the
-    pixel that stays is copied exactly. One gate serves all channels: a pixel is replaced as a whole.
-
-    Args:
-        network: Maps ``[batch, channels, rows, cols]`` to one channel more, the last of which is the logit of g.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Denoise ``[batch, channels, rows, cols]``."""
-        predicted: Tensor = self.network(x).float()
-        pixels = x.float()
-        return pixels + torch.sigmoid(predicted[:, -1:]) * (predicted[:, :-1] - pixels)
-
-
 class LowpassHead(nn.Module):
     """``F(x) = net(x) + L(x − net(x))``, float32; the module's docstring has the laws.
 
@@ -109,7 +86,7 @@ class LowpassHead(nn.Module):
 
 def bare_network(denoiser: nn.Module) -> nn.Module:
     """Take a network out of its output form."""
-    is_formed = isinstance(denoiser, DirectHead | ResidualHead | GatedHead | LowpassHead)
+    is_formed = isinstance(denoiser, DirectHead | ResidualHead | LowpassHead)
     bare: nn.Module = denoiser.network if is_formed else denoiser  # type: ignore[assignment]
     return bare
 

@@ -10,7 +10,6 @@ from torch import nn
 from n2b_ct.errors import ConfigError, ModelError
 from n2b_ct.networks import (
     DirectHead,
-    GatedHead,
     LowpassHead,
     NoiseExtractor,
     ResidualHead,
@@ -64,31 +63,6 @@ def test_the_output_form_wraps_the_network():
     head = build_network("SimpleUNet", arguments, "lowpass", kernel_px=9, passes=3)
     assert isinstance(head, LowpassHead)
     assert (head.kernel_px, head.passes) == (9, 3)
-
-
-@pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize(
-    ("name", "arguments", "multiple"),
-    [("SimpleUNet", {"n_features": 4, "depth": 2}, 2), ("BasicUNet", SMALL_BASIC, 1)],
-)
-def test_a_gate_is_one_channel_more_than_the_image(name, arguments, multiple, n_channels):
-    network = build_network(name, arguments, "gated", n_channels=n_channels)
-    assert isinstance(network, GatedHead)
-    assert size_multiple(network) == multiple
-    x = torch.rand(2, n_channels, 32, 48)
-    assert network.network(x).shape == (2, n_channels + 1, 32, 48)
-    assert network(x).shape == x.shape
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "got"),
-    [("NoiseExtractor", {}, "no such argument of NoiseExtractor"), ("SimpleUNet", {"out_channels": 1}, "1")],
-)
-def test_a_network_without_room_for_a_gate_is_refused(name, arguments, got):
-    with pytest.raises(
-        ConfigError, match=rf"out_channels: must be 2 for the form gated: .*, got {got}; use SimpleUNet"
-    ):
-        build_network(name, arguments, "gated")
 
 
 def test_a_seed_decides_the_weights_and_leaves_the_generator_alone():
@@ -160,7 +134,7 @@ def test_values_that_a_constructor_refuses_are_a_config_error():
 
 
 def test_an_unknown_output_form_is_refused():
-    with pytest.raises(ConfigError, match=r"network\.output: must be lowpass, direct, residual or gated, got highpass"):
+    with pytest.raises(ConfigError, match=r"network\.output: must be lowpass, direct or residual, got highpass"):
         build_network("SimpleUNet", {}, "highpass")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from n2b_ct.errors import ConfigError
 from n2b_ct.filters import mean_blur
-from n2b_ct.networks import DirectHead, GatedHead, LowpassHead, ResidualHead, SimpleUNet, box_mean
+from n2b_ct.networks import DirectHead, LowpassHead, ResidualHead, SimpleUNet, box_mean
 
 
 class Adds(nn.Module):
@@ -135,22 +135,6 @@ def test_the_box_mean_ignores_autocast(x):
 def test_the_direct_form_is_the_network_and_the_residual_form_adds_the_input(network, x):
     torch.testing.assert_close(DirectHead(network)(x), network(x), rtol=0, atol=0)
     torch.testing.assert_close(ResidualHead(network)(x), x + network(x), rtol=0, atol=0)
-
-
-class Chosen(nn.Module):
-    """Says 0.5 everywhere, and that white pixels were replaced."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate = torch.where(x[:, :1] == 1.0, 200.0, -200.0)
-        return torch.cat([torch.full_like(x, 0.5), gate], dim=1)
-
-
-def test_a_gate_replaces_the_pixels_it_is_open_for_and_copies_the_others_exactly():
-    image = torch.rand(2, 3, 8, 9, generator=torch.Generator().manual_seed(2)) * 0.9
-    image[:, :, 3, 4] = 1.0
-    expected = image.clone()
-    expected[:, :, 3, 4] = 0.5
-    torch.testing.assert_close(GatedHead(Chosen())(image), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("form", [DirectHead, ResidualHead, LowpassHead])
