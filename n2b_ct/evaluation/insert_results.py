@@ -103,9 +103,13 @@ def potential_rows(detectability: Iterable[Row], reference_dose: float | None) -
     found: list[Row] = []
     for (task, observer), by_method in (knowing or curves).items():
         target = _target(by_method, reference_dose)
-        names = [name for name in by_method if name not in (INPUT, REFERENCE)]
-        for name in names if target else ():
-            values = _potential(target or (0.0, 0.0), by_method[name])
+        if target is None:
+            continue
+        undecided = _reached_by_input(target, by_method.get(INPUT, {}))
+        for name in (name for name in by_method if name not in (INPUT, REFERENCE)):
+            values = _potential(target, by_method[name])
+            if undecided and _reaches(values):
+                values |= {"dose": None, "reduction_percent": None, "remark": undecided}
             found += rows_of("potential", name, values, task=task, observer=observer)
     return found
 
@@ -181,6 +185,9 @@ def _resolution(name: str, task: Task, curve: Ttf | str, input_f50: float | None
     }
 
 
+_REACHED = "reached at"
+_SAME_DOSE = 0.9
+"""An input that reaches its own target from this share of the dose on does so at that dose, but for chance."""
 _BOUNDS = ("f50_low_per_mm", "f50_high_per_mm", "f10_low_per_mm", "f10_high_per_mm")
 
 
@@ -254,6 +261,23 @@ def _target(by_method: Mapping[str, _Curve], reference_dose: float | None) -> tu
     return None if highest is None else (highest, source[highest]["d_prime"])
 
 
+def _reached_by_input(target: tuple[float, float], curve: _Curve) -> str:
+    """Say at which lower dose the input reaches the target by itself; nothing where it does not.
+
+    The disks are few and its d′ does not rise between the two then, so a method that reaches it there saves nothing.
+    """
+    own = _potential(target, curve)
+    dose = own.get("dose") or min(curve, default=target[0])
+    if not _reaches(own) or dose > _SAME_DOSE * target[0]:
+        return ""
+    return f"not told: the input itself reaches it at {100 * dose:.3g} % dose, so these d′ cannot tell the doses apart"
+
+
+def _reaches(potential: Mapping[str, Any]) -> bool:
+    """Whether the target is reached at a dose, or at the lowest one already."""
+    return bool(potential) and (potential["dose"] is not None or potential["remark"].startswith(_REACHED))
+
+
 def _potential(target: tuple[float, float], curve: _Curve) -> dict[str, Any]:
     """Empty where only one dose is known."""
     doses = sorted(curve)
@@ -264,7 +288,7 @@ def _potential(target: tuple[float, float], curve: _Curve) -> dict[str, Any]:
     if found.dose_fraction is None:
         remark = f"not reached up to {100 * doses[-1]:.4g} % dose, the highest measured"
         if found.remark.startswith("below"):
-            remark = f"reached at {100 * doses[0]:.4g} % dose already, the lowest measured"
+            remark = f"{_REACHED} {100 * doses[0]:.4g} % dose already, the lowest measured"
         return values | {"remark": remark}
     dose = found.dose_fraction * doses[-1]
     return values | {"dose": dose, "reduction_percent": 100.0 * (1.0 - dose / target[0]), "remark": ""}

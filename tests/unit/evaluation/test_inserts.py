@@ -121,6 +121,28 @@ def test_a_method_that_changes_nothing_reaches_the_target_at_the_highest_dose():
         assert found["reduction_percent"] == pytest.approx(0.0, abs=1e-6)
 
 
+UNTOLD = "not told: the input itself reaches it at 5 % dose, so these d′ cannot tell the doses apart"
+
+
+@pytest.mark.parametrize(
+    ("input_d_primes", "dose", "remark"),
+    [((2.0, 3.0, 5.0), 0.1, ""), ((5.0, 5.0, 5.0), None, UNTOLD), ((5.3, 5.1, 5.0), None, UNTOLD)],
+)
+def test_no_dose_is_saved_where_the_input_itself_detects_as_well_at_less(input_d_primes, dose, remark):
+    doses = (0.05, 0.1, 0.25)
+    d_primes = {"input": dict(zip(doses, input_d_primes, strict=True)), "same": {0.05: 2.0, 0.1: 5.0, 0.25: 5.1}}
+    results = [
+        replace(row, value=d_primes[row.method][row.dose]) if row.measure == "d_prime" else row
+        for row in detectability_rows(inserts_of(doses=doses, methods=("same",)), PLAN)
+        if row.method in d_primes
+    ]
+    found = Table(potential_rows(results, None)).records("potential")
+    assert found
+    for one in found:
+        assert one["dose"] == (None if dose is None else pytest.approx(dose))
+        assert one["remark"] == remark
+
+
 def test_a_target_that_no_dose_reaches_is_worded_not_extrapolated():
     inserts = inserts_of(doses=(0.1, 0.25), methods=("same",))
     results = [r for r in detectability_rows(inserts, PLAN) if r.method != "reference"]
