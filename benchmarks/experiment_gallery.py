@@ -4,17 +4,21 @@
 
 The test images of a table are not ours to publish. This takes a photograph of scikit-image instead, ``camera`` for
 gray and ``chelsea`` for RGB (both CC0), lays the noise of the table's first column on it, and denoises it by every row
-whose run is finished and by every row without training but WNNM.
+whose run is finished and by every row without training but WNNM. A column of really noisy images has none to lay on:
+
+    python -m benchmarks.experiment_gallery tables/camera_noise --noise '{kind: camera, iso: 1600}'
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from skimage import data
 
 from n2b_ct.data.natural_images import Stream, corrupted
@@ -33,15 +37,20 @@ PHOTOGRAPHS = {"gray": ("camera", (60, 170, 160)), "rgb": ("chelsea", (40, 90, 1
 SLOW = ("wnnm",)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, noise_yaml: str = "") -> None:
     experiment = load_experiment(folder / EXPERIMENT_FILE)
-    section, column = experiment.section, experiment.section.tests[0]
+    section = experiment.section
+    column = section.tests[0]
+    if noise_yaml:
+        column = ColumnSection.model_validate(
+            {**column.model_dump(), "noisy": None, "noise": yaml.safe_load(noise_yaml)}
+        )
     if column.noise is None:
-        sys.exit(f"{section.name}: its first column has noise of its own, which no photograph can be given")
+        sys.exit(f"{section.name}: its first column is of really noisy images; pass --noise")
     photograph, crop = PHOTOGRAPHS[experiment.colour]
     truth = getattr(data, photograph)().astype(np.float32) / np.float32(WHITE_8_BIT)
     panel = Panel(photograph, tiles(truth, column, denoisers(folder, section.rows)), crop)
-    noise = in_words(column.noise.model_dump(mode="json"))
+    noise = in_words({"kind": column.noise.kind, **column.noise.model_dump(mode="json", exclude_defaults=True)})
     place = REPOSITORY / "docs" / "images" / f"{section.name}_gallery.png"
     place.write_bytes(draw_gallery([panel], f"{section.name}: {noise}"))
     print(place.relative_to(REPOSITORY))
@@ -78,5 +87,9 @@ def _psnr(truth: np.ndarray, denoised: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    for one in sys.argv[1:] or sys.exit(__doc__):
-        main(Path(one))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+", help="tables' folders with their runs")
+    parser.add_argument("--noise", default="", help="YAML of a noise, instead of the first column's")
+    given = parser.parse_args()
+    for one in given.folders:
+        main(one, given.noise)

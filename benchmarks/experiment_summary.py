@@ -19,6 +19,7 @@ FOLDER = "experiments"
 REFERENCE = "U-Net"
 _NOISES = ("gaussian", "speckle", "salt_and_pepper", "text")
 _OTHER_BASELINES = "best other filter"
+_COLOURS = {"rgb": "RGB"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PARTS_OF_A_WORK = 3
 _Grid = list[list[str]]
@@ -80,17 +81,15 @@ def compares_methods(table: Table) -> bool:
 
 
 def summary(tables: Iterable[Table]) -> str:
-    """One table of all methods under all noises, and where the papers' values come from."""
+    """All methods under all noises, gray and then RGB, and where the papers' values come from."""
     compared = sorted(filter(compares_methods, tables), key=_place)
     columns = [Cells(table, test) for table in compared for test in _different_noises(table)]
     methods, sources = _methods(compared), _sources(columns)
-    lines: _Grid = [["", "", *map(_heading, columns)], ["---"] * (len(columns) + 2)]
-    lines.append(["noisy", "ours", *(_own(column, column.row("input")) for column in columns)])
-    for name in methods:
-        lines += _of_method(name, columns, list(sources))
-    lines.append([_OTHER_BASELINES, "ours", *(_best_of_others(column, methods) for column in columns)])
-    grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{grid}\n\n{_citations(sources)}" if sources else grid
+    parts = []
+    for colour in dict.fromkeys(table.colour for table in compared):
+        own = [column for column in columns if column.table.colour == colour]
+        parts.append(_grid(_COLOURS.get(colour, colour), own, methods, list(sources)))
+    return "\n\n".join([*parts, _citations(sources)] if sources else parts)
 
 
 def ablations(tables: Iterable[Table]) -> str:
@@ -101,9 +100,9 @@ def ablations(tables: Iterable[Table]) -> str:
 # ── Which rows, columns and sources ──
 
 
-def _place(table: Table) -> tuple[int, bool, str]:
+def _place(table: Table) -> tuple[bool, int, str]:
     kind = str(table.tests[0].noise.get("kind", ""))
-    return (_NOISES.index(kind) if kind in _NOISES else len(_NOISES), table.colour != "gray", table.experiment)
+    return (table.colour != "gray", _NOISES.index(kind) if kind in _NOISES else len(_NOISES), table.experiment)
 
 
 def _different_noises(table: Table) -> list[TableColumn]:
@@ -134,6 +133,18 @@ def _sources(columns: Sequence[Cells]) -> dict[str, str]:
 
 
 # ── Cells ──
+
+
+def _grid(colour: str, columns: Sequence[Cells], methods: Sequence[str], sources: Sequence[str]) -> str:
+    """The columns of one colour, and the methods that they have."""
+    methods = [name for name in methods if any(column.row(name) for column in columns)]
+    lines: _Grid = [[f"{colour} images", "", *map(_heading, columns)], ["---"] * (len(columns) + 2)]
+    lines.append(["noisy", "ours", *(_own(column, column.row("input")) for column in columns)])
+    for name in methods:
+        lines += _of_method(name, columns, sources)
+    others = [_best_of_others(column, methods) for column in columns]
+    lines += [[_OTHER_BASELINES, "ours", *others]] if any(others) else []
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _of_method(name: str, columns: Sequence[Cells], sources: Sequence[str]) -> _Grid:
@@ -187,12 +198,11 @@ def _citations(sources: dict[str, str]) -> str:
 
 
 def _heading(column: Cells) -> str:
-    """Noise, level with a link to the experiment's page, colour; blind where a range of levels was learned."""
+    """Noise, level with a link to the experiment's page; blind where a range of levels was learned."""
     test, table = column.test, column.table
     kind = str(test.noise.get("kind", ""))
     link = f"[{_level(test) or test.name}]({FOLDER}/{table.experiment}.md)"
-    colour = {"rgb": "RGB"}.get(table.colour, table.colour)
-    return "<br>".join(part for part in (_title(kind), link, colour, "blind" if _is_blind(column) else "") if part)
+    return "<br>".join(part for part in (_title(kind), link, "blind" if _is_blind(column) else "") if part)
 
 
 def _level(test: TableColumn) -> str:

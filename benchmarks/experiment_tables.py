@@ -32,7 +32,7 @@ IMAGES = DOCS / "images"
 METHODS_PAGE = DOCS / "methods.md"
 PAGES = DOCS / "experiments"
 PICTURES = {
-    "gallery": "The first column's noise on scikit-image's `{photograph}` (CC0), and what each row makes of it: "
+    "gallery": "Such noise on scikit-image's `{photograph}` (CC0), and what each row makes of it: "
     "`python -m benchmarks.experiment_gallery tables/{name}`.",
     "losses": "The two losses of Noise2Blur over the training, the initial stage shaded: "
     "`python -m benchmarks.experiment_losses tables/{name}`.",

@@ -100,21 +100,23 @@ def test_of_baselines_that_no_paper_has_the_best_is_named(table):
     assert cells(summary([table]))["best other filter", "ours"] == ["NLM<br>28.00<br>−2.00"]
 
 
-def test_a_noise_is_one_column_with_its_colour_and_page(table):
+def test_a_noise_is_one_column_with_a_link_to_its_page(table):
     head = summary([table]).splitlines()[0]
-    assert head == "|  |  | Gaussian<br>[σ 25](experiments/tiny.md)<br>RGB<br>blind |"
+    assert head == "| RGB images |  | Gaussian<br>[σ 25](experiments/tiny.md)<br>blind |"
 
 
 def test_the_works_stand_below_without_their_tables(table):
     assert summary([table]).endswith("\n\nPapers: First 2019, Title, arXiv 1; ² Second 2020, Other, CVPR.")
 
 
-def test_noises_stand_in_their_order_and_gray_before_rgb(table):
+def test_gray_and_rgb_are_tables_of_their_own_with_noises_in_their_order(table):
     text = replace(table, experiment="text", tests=(TableColumn("t", "f", 2, {"kind": "text", "probability": 0.1}, 0),))
     gray = replace(table, experiment="z_gray", colour="gray")
     real = replace(table, experiment="a_real", tests=(TableColumn("t", "f", 2, {}, 0),))
-    head = summary([real, text, table, gray]).splitlines()[0]
-    order = [head.index(f"{name}.md") for name in ("z_gray", "tiny", "experiments/text", "a_real")]
+    found = summary([real, text, table, gray])
+    heads = [line for line in found.splitlines() if " images |" in line]
+    assert [head.split(" | ")[0] for head in heads] == ["| gray images", "| RGB images"]
+    order = [found.index(f"experiments/{name}.md") for name in ("z_gray", "tiny", "text", "a_real")]
     assert order == sorted(order)
 
 
@@ -159,7 +161,7 @@ def test_one_command_writes_the_table_its_page_and_the_summary(repository):
     experiment_tables.main([repository / "made"])
     assert json.loads((repository / "results/tiny/table.json").read_text("utf-8"))["experiment"] == "tiny"
     methods = (repository / "docs/methods.md").read_text("utf-8")
-    assert methods.startswith("by hand\n<!-- summary -->\n|  |  | Gaussian")
+    assert methods.startswith("by hand\n<!-- summary -->\n| RGB images |  | Gaussian")
     page = (repository / "docs/experiments/tiny.md").read_text("utf-8")
     assert page.startswith("# A table.\n\n<!-- table -->\n| method |")
     assert "![tiny: scores](../images/tiny_scores.png)" in page
