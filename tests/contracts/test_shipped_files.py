@@ -110,10 +110,10 @@ def test_experiments_are_ready_to_run_on_the_images_at_hand(name, shared_data):
 def test_the_cameras_experiment_is_ready_to_run_on_folders_that_are_made_for_it(shared_data, tmp_path):
     for part in ("train", "val"):
         make_folders(
-            shared_data / f"natural/BSDS500_{part}", tmp_path / "camera" / part, Camera(n_exposures=1), count=2
+            shared_data / f"natural/BSDS500_{part}", tmp_path / "camera" / part, Camera(n_exposures=1), count=3
         )
     found = check_benchmark(CAMERA_EXPERIMENT, data_root=tmp_path, overrides=["gallery=null"])
-    assert set(found.values()) == {2}
+    assert found == {"ISO 800": 1, "ISO 1600": 1, "ISO 3200": 1}
 
 
 @pytest.mark.real_data
