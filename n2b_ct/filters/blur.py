@@ -25,7 +25,8 @@ from n2b_ct.errors import ConfigError, DataError, explain
 from n2b_ct.registry import LABEL_FILTERS, blamed, is_subclass
 
 _ROWS_AND_COLS = (-2, -1)
-_WHITE_8_BIT = 255.0
+_N_BYTES, _MOST_BINS = 256, 1024
+"""Values of a byte, and of the largest histogram that scikit-image slides without loss of speed."""
 _MOST_KERNEL_PX, _MOST_SIGMA_PX = 255, 64.0  # time and memory of some filters grow with them
 
 
@@ -174,8 +175,8 @@ def gaussian_blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
 def median_blur(image: np.ndarray, kernel_px: int) -> np.ndarray:
     """Replace every pixel by the median of the square around it: the label for salt and pepper.
 
-    Images that hold nothing but the 256 values of an 8-bit file on [0, 1] take a sliding histogram, with the same
-    result: at 35 pixels in a fortieth of the time.
+    Images of at most 1,024 different values, as those of an 8-bit file with coloured text, take a sliding histogram,
+    with the same result: at 35 pixels in a fortieth of the time.
 
     Args:
         image: ``[..., rows, cols]``.
@@ -189,9 +190,11 @@ def median_blur(image: np.ndarray, kernel_px: int) -> np.ndarray:
     """
     _require_odd(kernel_px)
     floating = _as_floating(image)
-    words = _eight_bit_words(floating)
-    if words is not None:
-        return _histogram_median(words, kernel_px).astype(floating.dtype) / floating.dtype.type(_WHITE_8_BIT)
+    values, ranks = np.unique(floating, return_inverse=True)
+    if 0 < len(values) <= _MOST_BINS:
+        words = ranks.reshape(floating.shape).astype(np.uint8 if len(values) <= _N_BYTES else np.uint16)
+        few: np.ndarray = values[_histogram_median(words, kernel_px)]
+        return few
     blurred: np.ndarray = ndimage.median_filter(floating, kernel_px, mode="reflect", axes=_ROWS_AND_COLS)
     return blurred
 
@@ -241,16 +244,8 @@ def _neighbours(image: np.ndarray, reach_px: int) -> Iterator[tuple[float, np.nd
         yield distance_px, mirrored[..., row : row + rows, col : col + cols]
 
 
-def _eight_bit_words(image: np.ndarray) -> np.ndarray | None:
-    """Return the stored values of an image that was read from an 8-bit file; None of any other."""
-    if image.size == 0 or not (image.min() >= 0 and image.max() <= 1):
-        return None
-    words = np.rint(image * _WHITE_8_BIT).astype(np.uint8)
-    return words if np.array_equal(words.astype(image.dtype) / image.dtype.type(_WHITE_8_BIT), image) else None
-
-
 def _histogram_median(words: np.ndarray, kernel_px: int) -> np.ndarray:
-    """Return the median of uint8 ``[..., rows, cols]``, mirrored at the border as elsewhere."""
+    """Return the median of whole numbers ``[..., rows, cols]``, mirrored at the border as elsewhere."""
     from skimage.filters import rank
 
     square, reach_px = np.ones((kernel_px, kernel_px), np.uint8), kernel_px // 2

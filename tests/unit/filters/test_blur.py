@@ -72,6 +72,15 @@ def test_the_median_of_an_eight_bit_image_is_that_of_every_other(dtype, kernel_p
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("n_values", [2, 257, 1024, 1025])
+def test_the_median_of_few_values_is_that_of_many(n_values):
+    rng = np.random.default_rng(1)
+    values = rng.normal(0.0, 1.0, n_values)
+    image = values[np.append(np.arange(n_values), rng.integers(0, n_values, 1200 - n_values)).reshape(2, 20, 30)]
+    expected = median_filter(image, 5, mode="reflect", axes=(-2, -1))
+    np.testing.assert_array_equal(median_blur(image, 5), expected)
+
+
 def test_an_image_that_only_begins_like_an_eight_bit_one_keeps_its_values():
     image = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
     image[8, 8] = 0.1234567
