@@ -72,6 +72,9 @@ class Noise2BlurConfig(MethodConfig):
     """Clamp ñ to this many robust standard deviations of its own patch before it meets a clean patch; null: never."""
     noise_anchor_rate: float | None = Field(0.01, gt=0, lt=1)
     """How fast a slow gain brings σ(ñ) to the noise that flat parts of the slices show; null: never."""
+    noise_gain: tuple[float, float] = (1.0, 1.0)
+    """Lowest and highest gain that ñ is multiplied by before it meets a clean patch, drawn for every patch: additive
+    noise of one level, as of one noisy image, then teaches others too."""
     low_frequencies: Literal["label", "denoiser"] = "label"
     """``label``: H learns all of ñ from n_b, as published; ``denoiser``: what lies above 0.15 cycles per pixel, while ñ
     keeps the low frequencies of n̂, for those of CT's n_b are anatomy. It needs a denoiser that knows noise already."""
@@ -84,6 +87,14 @@ class Noise2BlurConfig(MethodConfig):
     def _lowest_first(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not 0 <= value[0] < value[1]:
             msg = "must be the lowest ratio and then the highest"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("noise_gain")
+    @classmethod
+    def _in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1] or value[1] == 0:
+            msg = "must be the lowest gain, 0 or more, and then the highest, above 0"
             raise ValueError(msg)
         return value
 
@@ -182,6 +193,14 @@ def clamp_outliers(noise: Tensor, sigmas: float | None) -> Tensor:
     return noise.clamp(-limit, limit)
 
 
+def times_gain(noise: Tensor, gains: tuple[float, float]) -> Tensor:
+    """Multiply every patch of ``[B, C, rows, cols]`` by a gain drawn between two."""
+    lowest, highest = gains
+    if lowest == highest:
+        return noise if lowest == 1.0 else lowest * noise
+    return noise * (lowest + (highest - lowest) * torch.rand(len(noise), 1, 1, 1, device=noise.device))
+
+
 @METHODS.register("noise2blur")
 class Noise2Blur(Method):
     """The two stages as one trainable method."""
@@ -253,4 +272,6 @@ class Noise2Blur(Method):
 
     def _transform_noise(self, n_tilde: Tensor) -> Tensor:
         noise = clamp_outliers(n_tilde, self.config.noise_clamp_sigma)
-        return noise if self._anchor is None else self._anchor(noise)
+        if self._anchor is not None:
+            noise = self._anchor(noise)
+        return times_gain(noise, self.config.noise_gain)

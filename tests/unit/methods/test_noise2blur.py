@@ -14,6 +14,7 @@ from n2b_ct.methods.noise2blur import (
     clamp_outliers,
     convergence_losses,
     initial_losses,
+    times_gain,
 )
 from tests.toy_methods import toy_method
 
@@ -106,6 +107,23 @@ def test_a_clamp_cuts_edges_at_robust_sigmas_of_their_own_patch():
     limit = 4 * 1.4826 * 2.0  # median |n| is 2
     assert clamp_outliers(noise, 4.0).flatten().tolist() == pytest.approx([-1.0, 1.0, -2.0, 2.0, limit])
     assert clamp_outliers(noise, None) is noise
+
+
+def test_every_patch_of_noise_gets_a_gain_of_its_own_from_the_range():
+    torch.manual_seed(5)
+    gained = times_gain(torch.ones(400, 1, 2, 3), (0.5, 2.0)).flatten(1)
+    torch.testing.assert_close(gained, gained[:, :1].expand_as(gained))
+    assert 0.5 <= gained.min() < 0.55 < 1.95 < gained.max() <= 2.0
+    assert gained.mean().item() == pytest.approx(1.25, abs=0.07)
+    noise = filled(0.3)
+    assert times_gain(noise, (1.0, 1.0)) is noise
+    torch.testing.assert_close(times_gain(noise, (2.0, 2.0)), filled(0.6))
+
+
+@pytest.mark.parametrize("gains", [(2.0, 1.0), (-0.5, 1.0), (0.0, 0.0)])
+def test_gains_out_of_order_are_refused(gains):
+    with pytest.raises(ValueError, match="must be the lowest gain, 0 or more, and then the highest, above 0"):
+        Noise2BlurConfig(noise_gain=gains)
 
 
 def test_the_stage_follows_from_progress():

@@ -107,6 +107,7 @@ CASES: dict[str, dict[str, Any]] = {
         "initial_fraction": 0.75,
         "gradient_interruption": False,
         "extraction_ema_decay": 0.9,
+        "noise_gain": [0.5, 2.0],
         "noise_clamp_sigma": 1.0,
         "noise_anchor_rate": 0.5,
         "low_frequencies": "denoiser",
