@@ -30,12 +30,14 @@ class DosePotential:
         dose_fraction: Dose of equal d′ over the highest dose; None where no measured dose brackets it.
         reduction_percent: 100 · (1 − dose_fraction).
         remark: What is known instead where there is no number; empty otherwise.
+        is_reached: Whether the denoised d′ is as high at some measured dose, or between two.
     """
 
     target_d_prime: float
     dose_fraction: float | None
     reduction_percent: float | None
     remark: str
+    is_reached: bool
 
 
 def dose_reduction_potential(
@@ -56,15 +58,16 @@ def dose_reduction_potential(
     target = float(plain[-1])
     rising = np.asarray(optimize.isotonic_regression(denoised).x)
     if rising[0] > target:
-        return DosePotential(target, None, None, f"below the lowest dose measured, {dose[0] / dose[-1]:.3g} of full")
+        remark = f"below the lowest dose measured, {dose[0] / dose[-1]:.3g} of full"
+        return DosePotential(target, None, None, remark, is_reached=True)
     if rising[-1] < target:
-        return DosePotential(target, None, None, "not reached at any dose measured")
+        return DosePotential(target, None, None, "not reached at any dose measured", is_reached=False)
     k = int(np.argmax(rising >= target))
     if rising[k] == target:
         fraction = float(dose[k] / dose[-1])
     else:
         fraction = _crossing(np.log(dose), rising, target, k) / float(dose[-1])
-    return DosePotential(target, fraction, 100.0 * (1.0 - fraction), "")
+    return DosePotential(target, fraction, 100.0 * (1.0 - fraction), "", is_reached=True)
 
 
 def _crossing(log_dose: np.ndarray, rising: np.ndarray, target: float, k: int) -> float:

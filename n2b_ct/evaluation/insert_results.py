@@ -13,7 +13,7 @@ from n2b_ct.errors import DataError
 from n2b_ct.evaluation.cases import INPUT, REFERENCE
 from n2b_ct.evaluation.detectability import Detectability, measure_cnr
 from n2b_ct.evaluation.disks import Task, distance_mm, roi_centre_px
-from n2b_ct.evaluation.dose_potential import dose_reduction_potential
+from n2b_ct.evaluation.dose_potential import DosePotential, dose_reduction_potential
 from n2b_ct.evaluation.hallucination import false_positives, invented_structure
 from n2b_ct.evaluation.inserts import Insert, InsertPlan, task_disk, task_signal
 from n2b_ct.evaluation.observers import MIN_REGIONS, cho, disk_channels, npw
@@ -107,9 +107,7 @@ def potential_rows(detectability: Iterable[Row], reference_dose: float | None) -
             continue
         undecided = _reached_by_input(target, by_method.get(INPUT, {}))
         for name in (name for name in by_method if name not in (INPUT, REFERENCE)):
-            values = _potential(target, by_method[name])
-            if undecided and _reaches(values):
-                values |= {"dose": None, "reduction_percent": None, "remark": undecided}
+            values = _potential(target, by_method[name], undecided)
             found += rows_of("potential", name, values, task=task, observer=observer)
     return found
 
@@ -185,7 +183,6 @@ def _resolution(name: str, task: Task, curve: Ttf | str, input_f50: float | None
     }
 
 
-_REACHED = "reached at"
 _SAME_DOSE = 0.9
 """An input that reaches its own target from this share of the dose on does so at that dose, but for chance."""
 _BOUNDS = ("f50_low_per_mm", "f50_high_per_mm", "f10_low_per_mm", "f10_high_per_mm")
@@ -266,31 +263,34 @@ def _reached_by_input(target: tuple[float, float], curve: _Curve) -> str:
 
     The disks are few and its d′ does not rise between the two then, so a method that reaches it there saves nothing.
     """
-    own = _potential(target, curve)
-    dose = own.get("dose") or min(curve, default=target[0])
-    if not _reaches(own) or dose > _SAME_DOSE * target[0]:
+    own = _read_off(target, curve)
+    dose = min(curve, default=target[0]) if own is None or own.dose_fraction is None else own.dose_fraction * max(curve)
+    if own is None or not own.is_reached or dose > _SAME_DOSE * target[0]:
         return ""
     return f"not told: the input itself reaches it at {100 * dose:.3g} % dose, so these d′ cannot tell the doses apart"
 
 
-def _reaches(potential: Mapping[str, Any]) -> bool:
-    """Whether the target is reached at a dose, or at the lowest one already."""
-    return bool(potential) and (potential["dose"] is not None or potential["remark"].startswith(_REACHED))
-
-
-def _potential(target: tuple[float, float], curve: _Curve) -> dict[str, Any]:
-    """Empty where only one dose is known."""
+def _read_off(target: tuple[float, float], curve: _Curve) -> DosePotential | None:
+    """Read the dose of equal d′ off a curve; None where only one dose is known."""
     doses = sorted(curve)
     if len(doses) < 2:
+        return None
+    return dose_reduction_potential(doses, [target[1]] * len(doses), [curve[dose]["d_prime"] for dose in doses])
+
+
+def _potential(target: tuple[float, float], curve: _Curve, undecided: str) -> dict[str, Any]:
+    """Empty where only one dose is known; with ``undecided`` as its remark, no dose where the target is reached."""
+    found = _read_off(target, curve)
+    if found is None:
         return {}
-    found = dose_reduction_potential(doses, [target[1]] * len(doses), [curve[dose]["d_prime"] for dose in doses])
     values = {"target_dose": target[0], "target_d_prime": target[1], "dose": None, "reduction_percent": None}
+    if not found.is_reached:
+        return values | {"remark": f"not reached up to {100 * max(curve):.4g} % dose, the highest measured"}
+    if undecided:
+        return values | {"remark": undecided}
     if found.dose_fraction is None:
-        remark = f"not reached up to {100 * doses[-1]:.4g} % dose, the highest measured"
-        if found.remark.startswith("below"):
-            remark = f"{_REACHED} {100 * doses[0]:.4g} % dose already, the lowest measured"
-        return values | {"remark": remark}
-    dose = found.dose_fraction * doses[-1]
+        return values | {"remark": f"reached at {100 * min(curve):.4g} % dose already, the lowest measured"}
+    dose = found.dose_fraction * max(curve)
     return values | {"dose": dose, "reduction_percent": 100.0 * (1.0 - dose / target[0]), "remark": ""}
 
 
