@@ -22,12 +22,17 @@ from n2b_ct.networks.build import size_multiple
 
 LIMIT = 100.0
 """Far above any loss of a working network."""
+WHOLE_WINDOW = 1.0
+"""As far from the target as black from white: that of a network that once was far better has diverged."""
+TIMES_ITS_BEST = 1000.0
+"""A network that diverged may come to rest below :data:`LIMIT`, and learns nothing more."""
 
 
 class DivergenceMonitor:
-    """Stop a run whose losses are not finite, or exceed :data:`LIMIT` in several checks in a row.
+    """Stop a run whose losses are not finite, or far too high in several checks in a row.
 
-    Its state is not checkpointed: a resumed run starts counting again.
+    Too high is :data:`LIMIT`; and above :data:`WHOLE_WINDOW`, :data:`TIMES_ITS_BEST` times the lowest loss so far, where
+    that was positive. Its state is not checkpointed: a resumed run starts counting again.
 
     Args:
         every: Iterations between checks.
@@ -37,6 +42,7 @@ class DivergenceMonitor:
     def __init__(self, *, every: int, patience: int = 3) -> None:
         self._every, self._patience = every, patience
         self._beyond = 0
+        self._lowest = math.inf
 
     def attach(self, engine: Engine) -> None:
         """Check every ``every`` iterations.
@@ -48,16 +54,24 @@ class DivergenceMonitor:
 
     def _check(self, engine: Engine) -> None:
         loss = float(engine.state.output["loss"])
-        self._beyond = 0 if abs(loss) < LIMIT else self._beyond + 1
+        limit = self._limit()
+        self._lowest = min(self._lowest, loss)
+        self._beyond = 0 if abs(loss) < limit else self._beyond + 1
         if not math.isfinite(loss) or self._beyond >= self._patience:
             raise TrainingError(
                 explain(
                     f"training, iteration {engine.state.iteration}",
-                    f"losses must stay finite and below {LIMIT:g}",
+                    f"losses must stay finite and below {limit:.3g}",
                     f"{loss:.3g}: the networks diverged",
-                    "lower training.learning_rate or adaptive_gradient_clipping, or set training.precision=fp32",
+                    "lower training.learning_rate, gradient_norm_limit or adaptive_gradient_clipping, or set "
+                    "training.precision=fp32",
                 )
             )
+
+    def _limit(self) -> float:
+        if not 0 < self._lowest < math.inf:  # a likelihood's loss is below 0 where it is good
+            return LIMIT
+        return min(LIMIT, max(WHOLE_WINDOW, TIMES_ITS_BEST * self._lowest))
 
 
 class TrainingClock:
