@@ -94,7 +94,7 @@ def _print_table(table: Table) -> None:
     headings = ["method", *(f"{test.name} ({test.n_images})" for test in table.tests)]
     rows = [[row.name, *(_cell(row, test.name) for test in table.tests)] for row in table.rows]
     say_table(headings, rows, max(80, 24 + 34 * len(table.tests)))
-    say("PSNR dB / SSIM; in brackets the papers' values, ~ where images or colour differ")
+    say("PSNR dB / SSIM; in brackets the papers' values, ~ where images, colour or training differ")
 
 
 def _cell(row: Row, test: str) -> str:
