@@ -31,8 +31,8 @@ TIMES_ITS_BEST = 1000.0
 class DivergenceMonitor:
     """Stop a run whose losses are not finite, or far too high in several checks in a row.
 
-    Too high is :data:`LIMIT`; and above :data:`WHOLE_WINDOW`, :data:`TIMES_ITS_BEST` times the lowest loss so far, where
-    that was positive. Its state is not checkpointed: a resumed run starts counting again.
+    Too high is :data:`LIMIT`; and above :data:`WHOLE_WINDOW`, :data:`TIMES_ITS_BEST` times the lowest loss so far,
+    where that was positive. Its state is not checkpointed: a resumed run starts counting again.
 
     Args:
         every: Iterations between checks.

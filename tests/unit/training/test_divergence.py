@@ -63,7 +63,8 @@ def test_the_limit_is_100_on_both_sides_of_nothing_and_three_looks_are_the_patie
         return
     expected = (
         rf"^training, iteration 3: losses must stay finite and below 100, got {loss:g}\.?0*: the networks diverged; "
-        r"lower training\.learning_rate, gradient_norm_limit or adaptive_gradient_clipping, or set training\.precision=fp32$"
+        r"lower training\.learning_rate, gradient_norm_limit or adaptive_gradient_clipping, "
+        r"or set training\.precision=fp32$"
     )
     with pytest.raises(TrainingError, match=expected):
         watched(3)
