@@ -17,13 +17,14 @@ show (:class:`~n2b_ct.methods.extracted_noise.NoiseAnchor`). ``docs/noise2blur-o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -38,6 +39,8 @@ from n2b_ct.methods.method import BatchNeeds, ImageTraits, Method, MethodConfig,
 from n2b_ct.networks.build import build_network
 from n2b_ct.networks.heads import box_mean
 from n2b_ct.registry import LABEL_FILTERS, METHODS
+
+_MOST_DENSITY = 2.0
 
 
 class NoiseExtractorSection(NetworkSection):
@@ -75,6 +78,9 @@ class Noise2BlurConfig(MethodConfig):
     noise_gain: tuple[float, float] = (1.0, 1.0)
     """Lowest and highest gain that ñ is multiplied by before it meets a clean patch, drawn for every patch: additive
     noise of one level, as of one noisy image, then teaches others too."""
+    noise_density: tuple[float, float] = (1.0, 1.0)
+    """Lowest and highest share of ñ's pixels that meet a clean patch, drawn for every patch; above 1, to at most 2,
+    those of another patch lie over them: impulses of one density, as of one noisy image, then teach others too."""
     low_frequencies: Literal["label", "denoiser"] = "label"
     """``label``: H learns all of ñ from n_b, as published; ``denoiser``: what lies above 0.15 cycles per pixel, while ñ
     keeps the low frequencies of n̂, for those of CT's n_b are anatomy. It needs a denoiser that knows noise already."""
@@ -90,11 +96,13 @@ class Noise2BlurConfig(MethodConfig):
             raise ValueError(msg)
         return value
 
-    @field_validator("noise_gain")
+    @field_validator("noise_gain", "noise_density")
     @classmethod
-    def _in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= value[0] <= value[1] or value[1] == 0:
-            msg = "must be the lowest gain, 0 or more, and then the highest, above 0"
+    def _in_order(cls, value: tuple[float, float], info: ValidationInfo) -> tuple[float, float]:
+        most = _MOST_DENSITY if info.field_name == "noise_density" else math.inf
+        if not 0 <= value[0] <= value[1] <= most or value[1] == 0:
+            highest = "above 0" if most == math.inf else f"above 0 and at most {most:g}"
+            msg = f"must be the lowest, 0 or more, and then the highest, {highest}"
             raise ValueError(msg)
         return value
 
@@ -201,6 +209,24 @@ def times_gain(noise: Tensor, gains: tuple[float, float]) -> Tensor:
     return noise * (lowest + (highest - lowest) * torch.rand(len(noise), 1, 1, 1, device=noise.device))
 
 
+def with_density(noise: Tensor, densities: tuple[float, float]) -> Tensor:
+    """Keep a share of the pixels of every patch of ``[B, C, rows, cols]``, drawn between two; all channels of a pixel.
+
+    Where the share is above 1, every pixel is kept, and the rest of the share of pixels takes the value of the next
+    patch, turned and shifted, where that is larger.
+    """
+    lowest, highest = densities
+    if lowest == highest == 1.0:
+        return noise
+    share = lowest + (highest - lowest) * torch.rand(len(noise), 1, 1, 1, device=noise.device)
+    own, of_other = torch.rand((2, len(noise), 1, *noise.shape[2:]), device=noise.device)
+    rows, cols = noise.shape[2:]
+    other = noise.roll(1, dims=0).flip((2, 3)).roll((rows // 3, cols // 3), dims=(2, 3))
+    is_larger = other.abs().sum(1, keepdim=True) > noise.abs().sum(1, keepdim=True)
+    laid_over = (of_other < share - 1.0) & is_larger
+    return torch.where(laid_over, other, torch.where(own < share, noise, 0.0))
+
+
 @METHODS.register("noise2blur")
 class Noise2Blur(Method):
     """The two stages as one trainable method."""
@@ -274,4 +300,4 @@ class Noise2Blur(Method):
         noise = clamp_outliers(n_tilde, self.config.noise_clamp_sigma)
         if self._anchor is not None:
             noise = self._anchor(noise)
-        return times_gain(noise, self.config.noise_gain)
+        return with_density(times_gain(noise, self.config.noise_gain), self.config.noise_density)

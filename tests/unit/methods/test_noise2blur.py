@@ -15,6 +15,7 @@ from n2b_ct.methods.noise2blur import (
     convergence_losses,
     initial_losses,
     times_gain,
+    with_density,
 )
 from tests.toy_methods import toy_method
 
@@ -122,8 +123,38 @@ def test_every_patch_of_noise_gets_a_gain_of_its_own_from_the_range():
 
 @pytest.mark.parametrize("gains", [(2.0, 1.0), (-0.5, 1.0), (0.0, 0.0)])
 def test_gains_out_of_order_are_refused(gains):
-    with pytest.raises(ValueError, match="must be the lowest gain, 0 or more, and then the highest, above 0"):
+    with pytest.raises(ValueError, match="must be the lowest, 0 or more, and then the highest, above 0"):
         Noise2BlurConfig(noise_gain=gains)
+    with pytest.raises(ValueError, match="and then the highest, above 0 and at most 2"):
+        Noise2BlurConfig(noise_density=gains)
+
+
+def test_every_patch_of_impulses_gets_a_density_of_its_own_from_the_range():
+    torch.manual_seed(5)
+    impulses = (torch.rand(300, 1, 40, 40) < 0.1).float()
+    found = with_density(impulses.expand(-1, 3, -1, -1), (0.0, 2.0))
+    torch.testing.assert_close(found, found[:, :1].expand_as(found))  # all channels of a pixel
+    densities = found[:, 0].mean((1, 2))
+    assert 0.0 <= densities.min() < 0.01 < 0.18 < densities.max() < 0.23
+    assert densities.mean().item() == pytest.approx(0.0983, abs=0.006)  # a pixel may be hit twice
+    assert found.unique().tolist() == [0.0, 1.0]
+
+
+def test_half_the_density_halves_it_twice_adds_those_of_another_patch_and_one_changes_nothing():
+    torch.manual_seed(5)
+    impulses = (torch.rand(8, 1, 200, 200) < 0.1).float()
+    assert with_density(impulses, (1.0, 1.0)) is impulses
+    kept = with_density(impulses, (0.5, 0.5))
+    assert kept.mean().item() == pytest.approx(0.05, abs=0.003)
+    assert bool((kept <= impulses).all())
+    doubled = with_density(impulses, (2.0, 2.0))
+    assert doubled.mean().item() == pytest.approx(0.19, abs=0.005)  # 1 − 0.9²
+    assert bool((doubled >= impulses).all())
+
+
+def test_densities_above_two_are_refused():
+    with pytest.raises(ValueError, match="and at most 2"):
+        Noise2BlurConfig(noise_density=(0.0, 2.5))
 
 
 def test_the_stage_follows_from_progress():

@@ -108,6 +108,7 @@ CASES: dict[str, dict[str, Any]] = {
         "gradient_interruption": False,
         "extraction_ema_decay": 0.9,
         "noise_gain": [0.5, 2.0],
+        "noise_density": [0.5, 2.0],
         "noise_clamp_sigma": 1.0,
         "noise_anchor_rate": 0.5,
         "low_frequencies": "denoiser",
