@@ -99,10 +99,11 @@ class Noise2BlurConfig(MethodConfig):
     @field_validator("noise_gain", "noise_density")
     @classmethod
     def _in_order(cls, value: tuple[float, float], info: ValidationInfo) -> tuple[float, float]:
-        most = _MOST_DENSITY if info.field_name == "noise_density" else math.inf
+        what = str(info.field_name).removeprefix("noise_")
+        most = _MOST_DENSITY if what == "density" else math.inf
         if not 0 <= value[0] <= value[1] <= most or value[1] == 0:
             highest = "above 0" if most == math.inf else f"above 0 and at most {most:g}"
-            msg = f"must be the lowest, 0 or more, and then the highest, {highest}"
+            msg = f"must be the lowest {what}, 0 or more, and then the highest, {highest}"
             raise ValueError(msg)
         return value
 
@@ -206,7 +207,7 @@ def times_gain(noise: Tensor, gains: tuple[float, float]) -> Tensor:
     lowest, highest = gains
     if lowest == highest:
         return noise if lowest == 1.0 else lowest * noise
-    return noise * (lowest + (highest - lowest) * torch.rand(len(noise), 1, 1, 1, device=noise.device))
+    return noise * _one_each(noise, gains)
 
 
 def with_density(noise: Tensor, densities: tuple[float, float]) -> Tensor:
@@ -215,16 +216,20 @@ def with_density(noise: Tensor, densities: tuple[float, float]) -> Tensor:
     Where the share is above 1, every pixel is kept, and the rest of the share of pixels takes the value of the next
     patch, turned and shifted, where that is larger.
     """
-    lowest, highest = densities
-    if lowest == highest == 1.0:
+    if densities == (1.0, 1.0):
         return noise
-    share = lowest + (highest - lowest) * torch.rand(len(noise), 1, 1, 1, device=noise.device)
+    share = _one_each(noise, densities)
     own, of_other = torch.rand((2, len(noise), 1, *noise.shape[2:]), device=noise.device)
     rows, cols = noise.shape[2:]
     other = noise.roll(1, dims=0).flip((2, 3)).roll((rows // 3, cols // 3), dims=(2, 3))
     is_larger = other.abs().sum(1, keepdim=True) > noise.abs().sum(1, keepdim=True)
     laid_over = (of_other < share - 1.0) & is_larger
     return torch.where(laid_over, other, torch.where(own < share, noise, 0.0))
+
+
+def _one_each(noise: Tensor, limits: tuple[float, float]) -> Tensor:
+    lowest, highest = limits
+    return lowest + (highest - lowest) * torch.rand(len(noise), 1, 1, 1, device=noise.device)
 
 
 @METHODS.register("noise2blur")

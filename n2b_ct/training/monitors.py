@@ -54,7 +54,7 @@ class DivergenceMonitor:
 
     def _check(self, engine: Engine) -> None:
         loss = float(engine.state.output["loss"])
-        limit = self._limit()
+        limit = self._limit() if math.isfinite(loss) else LIMIT
         self._lowest = min(self._lowest, loss)
         self._beyond = 0 if abs(loss) < limit else self._beyond + 1
         if not math.isfinite(loss) or self._beyond >= self._patience:

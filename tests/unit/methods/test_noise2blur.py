@@ -123,7 +123,7 @@ def test_every_patch_of_noise_gets_a_gain_of_its_own_from_the_range():
 
 @pytest.mark.parametrize("gains", [(2.0, 1.0), (-0.5, 1.0), (0.0, 0.0)])
 def test_gains_out_of_order_are_refused(gains):
-    with pytest.raises(ValueError, match="must be the lowest, 0 or more, and then the highest, above 0"):
+    with pytest.raises(ValueError, match="must be the lowest gain, 0 or more, and then the highest, above 0"):
         Noise2BlurConfig(noise_gain=gains)
     with pytest.raises(ValueError, match="and then the highest, above 0 and at most 2"):
         Noise2BlurConfig(noise_density=gains)

@@ -228,7 +228,7 @@ def test_a_training_has_as_many_batches_as_iterations_and_ends_after_them(tmp_pa
 def test_a_training_that_diverges_is_stopped(tmp_path):
     assembled = wired(tmp_path, learning_rate=1e9, log_every=1, iterations=9)
     assembled.trainer.logger.disabled = True
-    with pytest.raises(TrainingError, match=r"^training, iteration \d: losses must stay finite and below [\d.]+, got "):
+    with pytest.raises(TrainingError, match=r"^training, iteration \d: losses must stay finite and below 100, got "):
         assembled.trainer.run()
 
 
